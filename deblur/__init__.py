@@ -1,0 +1,1 @@
+"""Measuring blur and undoing it."""

@@ -1,0 +1,1 @@
+"""Networks: where they come from, whether they are trusted, and what runs them."""

@@ -1,0 +1,1 @@
+"""Saying who a face is, or that it is unknown."""

@@ -1,0 +1,275 @@
+"""The values that flow from source to sink.
+
+All are frozen and slotted, and checked on creation. Arrays are shared, never copied, and nobody writes into one
+that came from upstream. Images are H x W x 3, BGR, uint8. Positions are pixels of the frame, x right, y down, the
+centre of the top left pixel at (0, 0). Times in seconds are media time (from pts) unless called wall time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+"""H x W x 3, BGR, 0-255."""
+Array = NDArray[np.float32]
+
+Method = Literal["cnn", "richardson-lucy", "none"]
+"""What restored a crop; "none" is a crop left alone, bit for bit."""
+EventType = Literal["new", "update", "end"]
+
+
+def _require(truth: bool, message: str) -> None:
+    if not truth:
+        raise ValueError(message)
+
+
+def _require_image(image: Image) -> None:
+    _require(
+        image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.size > 0,
+        f"an image is H x W x 3 uint8, not {image.shape} {image.dtype}",
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of one camera, with the times it belongs to.
+
+    `pts` counts `time_base` seconds of media time. `wall_time` (timezone-aware) is when the picture was taken where
+    that is known: live cameras, or recordings with a start time.
+    """
+
+    camera: str
+    index: int
+    pts: int
+    time_base: Fraction
+    wall_time: datetime | None
+    image: Image
+
+    def __post_init__(self) -> None:
+        _require_image(self.image)
+        _require(self.index >= 0, "a frame's index counts from 0")
+        _require(self.time_base > 0, "a time base is positive")
+        _require(self.wall_time is None or self.wall_time.tzinfo is not None, "wall time needs a time zone")
+
+    @property
+    def pts_s(self) -> float:
+        """Media time in seconds."""
+        return float(self.pts * self.time_base)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An upright rectangle in pixels: left, top, width, height."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def __post_init__(self) -> None:
+        _require(self.width > 0 and self.height > 0, "a box has a positive width and height")
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        return self.x + self.width / 2, self.y + self.height / 2
+
+    @property
+    def area(self) -> float:
+        return self.width * self.height
+
+    def moved(self, dx: float, dy: float) -> Box:
+        return Box(self.x + dx, self.y + dy, self.width, self.height)
+
+    def rounded(self) -> tuple[int, int, int, int]:
+        return round(self.x), round(self.y), round(self.width), round(self.height)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """A detection: a box, five points (5 x 2: the eye on the picture's left, the other eye, the nose tip, the mouth
+    corner on the picture's left, the other corner) and the detector's confidence in 0..1."""
+
+    box: Box
+    landmarks: Array
+    confidence: float
+
+    def __post_init__(self) -> None:
+        _require(self.landmarks.shape == (5, 2), f"a face has 5 x 2 landmarks, not {self.landmarks.shape}")
+        _require(0 <= self.confidence <= 1, "a confidence lies in 0..1")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """One face followed through the frames of one camera, as it stands in one frame.
+
+    `velocity` is in pixels of the frame per frame. `detected` says that the detector saw the face in this very
+    frame; otherwise box and landmarks are carried forward. `hits` counts the detections so far.
+    """
+
+    camera: str
+    id: int
+    box: Box
+    landmarks: Array
+    velocity: tuple[float, float]
+    confidence: float
+    detected: bool
+    hits: int
+    first_frame: int
+    first_pts_s: float
+
+    def __post_init__(self) -> None:
+        _require(self.landmarks.shape == (5, 2), f"a track has 5 x 2 landmarks, not {self.landmarks.shape}")
+        _require(self.hits >= 1, "a track begins with a detection")
+
+    @property
+    def speed(self) -> float:
+        """Pixels of the frame per frame."""
+        return float(np.hypot(*self.velocity))
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What a crop is worth as evidence; each part in 0..1, 1 is best."""
+
+    sharpness: float
+    size: float
+    pose: float
+
+    def __post_init__(self) -> None:
+        _require(all(0 <= part <= 1 for part in (self.sharpness, self.size, self.pose)), "a quality lies in 0..1")
+
+    @property
+    def overall(self) -> float:
+        return self.sharpness * self.size * self.pose
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crop:
+    """A face cut out of a frame, turned upright and scaled so that its five points lie on the aligner's template.
+
+    `image` is square; the embedding network's 112 x 112 view is its centre. `matrix` (2 x 3) maps frame pixels to
+    crop pixels. `motion` is the face's velocity in crop pixels per frame, as the tracker saw it: the direction and,
+    times the camera's shutter fraction, the length of its motion blur; None where the tracker cannot tell.
+    """
+
+    camera: str
+    track: int
+    frame: int
+    pts_s: float
+    image: Image
+    matrix: Array
+    motion: tuple[float, float] | None
+    quality: Quality
+
+    def __post_init__(self) -> None:
+        _require_image(self.image)
+        _require(self.image.shape[0] == self.image.shape[1], "a crop is square")
+        _require(self.matrix.shape == (2, 3), "a crop's matrix is 2 x 3")
+
+    @property
+    def speed(self) -> float:
+        """Crop pixels per frame; 0 where the motion is unknown."""
+        return float(np.hypot(*self.motion)) if self.motion else 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Restoration:
+    """A crop after the gate: restored, or left alone (`method` "none", and `image` is the crop's own array).
+
+    `blur` is the estimated extent of the crop's blur in crop pixels.
+    """
+
+    crop: Crop
+    image: Image
+    method: Method
+    blur: float
+
+    def __post_init__(self) -> None:
+        _require(self.image.shape == self.crop.image.shape, "a restoration keeps the crop's size")
+        _require(self.blur >= 0, "a blur's extent is not negative")
+        _require(self.method != "none" or self.image is self.crop.image, "a crop left alone is left alone")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A person of the gallery and the cosine similarity (-1..1) to them."""
+
+    name: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a track is, by the evidence so far. `name` is None for somebody unknown.
+
+    `score` is the cosine similarity that the decision used, of the best candidate even when it falls below
+    `threshold`; `raw_score` and `restored_score` are the same candidate's by raw and by restored crops alone.
+    `deblurred_by` and `blur` describe the latest crop.
+    """
+
+    name: str | None
+    score: float
+    threshold: float
+    runner_up: Candidate | None
+    raw_score: float
+    restored_score: float | None
+    deblurred_by: Method
+    blur: float
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the event log; `to_json` gives the schema that scripts rely on."""
+
+    id: str
+    type: EventType
+    camera: str
+    track: int
+    identity: Identity
+    pts_s: float
+    frame: int
+    wall_time: datetime | None
+    box: tuple[int, int, int, int]
+    first_pts_s: float
+    evidence: str | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """The event as a JSON-ready dictionary, every key present, in the schema's order."""
+        who = self.identity
+        runner_up = {"name": who.runner_up.name, "score": _round(who.runner_up.score)} if who.runner_up else None
+        return {
+            "schema": 1,
+            "id": self.id,
+            "type": self.type,
+            "camera": self.camera,
+            "track": self.track,
+            "name": who.name,
+            "score": _round(who.score),
+            "threshold": _round(who.threshold),
+            "runner_up": runner_up,
+            "raw_score": _round(who.raw_score),
+            "restored_score": None if who.restored_score is None else _round(who.restored_score),
+            "deblurred_by": who.deblurred_by,
+            "blur": round(who.blur, 2),
+            "pts_s": round(self.pts_s, 6),
+            "frame": self.frame,
+            "wall_time": None if self.wall_time is None else _iso(self.wall_time),
+            "box": list(self.box),
+            "first_pts_s": round(self.first_pts_s, 6),
+            "evidence": self.evidence,
+        }
+
+
+def _round(score: float) -> float:
+    return round(score, 4)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

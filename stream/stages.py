@@ -1,0 +1,67 @@
+"""The stages as one-method contracts. The pipeline knows these and nothing of what stands behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from stream.data import Crop, Event, Face, Frame, Identity, Image, Restoration, Track
+
+
+class Source(Protocol):
+    """Where frames come from.
+
+    A live source never ends by itself and hands out the newest frame; a recorded one hands out every frame.
+    `close` may be called from another thread and makes `frames` return soon.
+    """
+
+    @property
+    def camera(self) -> str: ...
+    @property
+    def live(self) -> bool: ...
+    def frames(self) -> Iterator[Frame]: ...
+    def close(self) -> None: ...
+
+
+class Detector(Protocol):
+    """Finds the faces of a picture (H x W x 3 BGR uint8), best first. Used by one thread at a time."""
+
+    def detect(self, image: Image) -> list[Face]: ...
+
+
+class Aligner(Protocol):
+    """Cuts a track's face out of the frame it was seen in; None if too little of it lies inside the picture."""
+
+    def crop(self, frame: Frame, track: Track) -> Crop | None: ...
+
+
+class Deblurrer(Protocol):
+    """Restores blurred crops and leaves sharp ones alone; one restoration for each crop, in order."""
+
+    def restore(self, crops: Sequence[Crop]) -> list[Restoration]: ...
+
+
+class Recognizer(Protocol):
+    """Gathers evidence over each track and says who it is by now; one identity for each restoration, in order."""
+
+    def observe(self, restorations: Sequence[Restoration]) -> list[Identity]: ...
+    def forget(self, camera: str, track: int) -> None:
+        """The track has ended; its evidence goes."""
+        ...
+
+
+class Picture(Protocol):
+    """Takes finished pictures: a window, a file, a stream of viewers."""
+
+    def show(self, frame: Frame, image: Image) -> None:
+        """`image` is `frame` with the overlay drawn."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Log(Protocol):
+    """Takes events. When `write` returns, the event is on disk (or wherever it is to survive)."""
+
+    def write(self, event: Event) -> None: ...
+    def close(self) -> None: ...
