@@ -5,7 +5,7 @@
     │   ├── SourceError      no such camera, file or stream, or it holds no picture
     │   ├── GalleryError     not a gallery, or one made for another network
     │   └── OutputError      the output cannot be written there
-    ├── DamagedSource        a recording that broke off: what was readable has been processed
+    ├── DamagedSourceError   a recording that broke off: what was readable has been processed
     └── StorageError         the disk refused while working (full, gone, read-only)
 
 A message is one line: what is wrong, where, and what to do about it.
@@ -36,7 +36,7 @@ class OutputError(UsageError):
     """An output cannot be written where it was asked for."""
 
 
-class DamagedSource(UnblurError):
+class DamagedSourceError(UnblurError):
     """A recording broke off; everything readable was processed, and the message says what was lost."""
 
 
