@@ -65,3 +65,11 @@ class Log(Protocol):
 
     def write(self, event: Event) -> None: ...
     def close(self) -> None: ...
+
+
+class Evidence(Protocol):
+    """Keeps the pictures behind an event."""
+
+    def keep(self, event_id: str, restoration: Restoration) -> str:
+        """Store the raw crop, and the restored one if there is one; the name to put into the event."""
+        ...

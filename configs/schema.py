@@ -1,0 +1,148 @@
+"""What can be configured. Every key has a default except the cameras; unknown keys are refused with their path.
+
+`default.yaml` beside this file shows every key with its default; `unblur.schema.json` is the same for editors.
+Secrets stay out of the file: `${NAME}` in any text value is replaced by the environment variable NAME.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+Fraction01 = Annotated[float, Field(gt=0, le=1)]
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; the message names the file and the key."""
+
+    exit_status = 2
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Camera(_Section):
+    """One named source."""
+
+    source: str = Field(
+        min_length=1, description="A webcam index, /dev/videoN, rtsp:// or http(s):// URL, file, folder."
+    )
+    name: str | None = Field(None, min_length=1, max_length=64, description="The camera's name in the log.")
+    shutter: Fraction01 | None = Field(None, description="Exposure as a fraction of the frame time; estimated if null.")
+    start_time: AwareDatetime | None = Field(None, description="Recorded: wall time of the first frame.")
+    begin_s: float = Field(0.0, ge=0, description="Recorded: skip what lies before this media time (--from).")
+    end_s: float | None = Field(None, gt=0, description="Recorded: stop at this media time (--to).")
+    fps: float = Field(25.0, gt=0, le=1000, description="Folders of pictures: how many make a second.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Camera:
+        if self.end_s is not None and self.end_s <= self.begin_s:
+            raise ValueError("end_s must lie after begin_s")
+        return self
+
+
+class Detection(_Section):
+    """How faces are found."""
+
+    detector: Literal["yunet", "mtcnn"] = "yunet"
+    size: int = Field(640, ge=64, le=4096, description="Long side of the picture the detector sees, in pixels.")
+    min_confidence: float = Field(0.7, gt=0, lt=1)
+
+
+class Deblurring(_Section):
+    """What happens to blurred crops."""
+
+    mode: Literal["auto", "cnn", "richardson-lucy", "off"] = "auto"
+    preset: Literal["motion", "seed"] = Field("motion", description="seed: the fixed 5 x 5 mean kernel of the paper.")
+
+
+class Recognition(_Section):
+    """Who is known, and how sure a name must be."""
+
+    gallery: Path | None = Field(None, description="A gallery made by `unblur enroll`; without one all are unknown.")
+    threshold: float | None = Field(None, gt=-1, lt=1, description="Cosine similarity; the calibrated default if null.")
+
+
+class Output(_Section):
+    """What leaves the house."""
+
+    picture: str = Field("none", min_length=1, description="window, none, or a file ending in .mp4")
+    events: Path | None = Field(None, description="The event log, one JSON object a line.")
+    store: str | None = Field(None, description="The event store, as sqlite:///FILE.")
+    evidence: Path | None = Field(None, description="A folder for the raw and restored crop of each event.")
+    quiet: bool = False
+
+    @model_validator(mode="after")
+    def _known_picture(self) -> Output:
+        if self.picture not in {"window", "none"} and not self.picture.lower().endswith(".mp4"):
+            raise ValueError(f"picture is window, none or a file ending in .mp4, not {self.picture!r}")
+        return self
+
+
+class Config(_Section):
+    """A whole run of unblur."""
+
+    cameras: tuple[Camera, ...] = Field((), description="The cameras; sources given on the command line come first.")
+    detection: Detection = Detection()
+    deblur: Deblurring = Deblurring()
+    recognition: Recognition = Recognition()
+    output: Output = Output()
+    pace: Literal["realtime", "fast"] = Field("fast", description="Recorded sources: as filmed, or as fast as it goes.")
+    patience_s: float | None = Field(
+        10.0, gt=0, description="Live sources: give up if no first picture comes in this time; null waits for ever."
+    )
+    backend: Literal["auto", "onnxruntime", "openvino"] = "auto"
+
+
+def read(path: Path) -> Config:
+    """Read and check a YAML file. Raises ConfigError."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    return check(content or {}, str(path))
+
+
+def check(content: object, origin: str) -> Config:
+    """Check plain values against the schema; `origin` names where they come from in a ConfigError."""
+    try:
+        return Config.model_validate(_filled_in(content, origin))
+    except ValidationError as error:
+        raise ConfigError(f"{origin}: {_explain(error)}") from error
+
+
+def _filled_in(value: object, origin: str) -> object:
+    match value:
+        case str():
+            return _VARIABLE.sub(lambda found: _environment(found[1], origin), value)
+        case dict():
+            return {key: _filled_in(inner, origin) for key, inner in value.items()}
+        case list():
+            return [_filled_in(inner, origin) for inner in value]
+        case _:
+            return value
+
+
+def _environment(name: str, origin: str) -> str:
+    if name not in os.environ:
+        raise ConfigError(f"{origin}: the environment variable {name} is not set")
+    return os.environ[name]
+
+
+def _explain(error: ValidationError) -> str:
+    """The first fault, without the offending value: it may be a secret."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
+    what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{where or 'the file'}: {what}{more}"

@@ -1,0 +1,110 @@
+"""Hand-overs between threads: one that waits (recorded footage), one that drops and counts (live cameras)."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+
+
+class _Closable:
+    """What both kinds share: a lock, and the word that nothing more will come."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def close(self) -> None:
+        """Nothing more will come; the taker finishes what lies here."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self.close()
+
+
+class Belt(_Closable, Generic[T]):
+    """A bounded first-in, first-out hand-over that never drops.
+
+    The giver waits while it is full, the taker while it is empty. Closing lets the taker finish what lies there;
+    cancelling empties it, and both sides stop at once.
+    """
+
+    def __init__(self, capacity: int = 4) -> None:
+        super().__init__()
+        self._items: deque[T] = deque()
+        self._capacity = capacity
+
+    def put(self, item: T) -> bool:
+        """Wait for room and hand over; False if nobody takes any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or len(self._items) < self._capacity)
+            if self._closed:
+                return False
+            self._items.append(item)
+            self._changed.notify_all()
+            return True
+
+    def cancel(self) -> None:
+        """Nobody needs what lies here."""
+        with self._changed:
+            self._items.clear()
+        self.close()
+
+    def __iter__(self) -> Iterator[T]:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or bool(self._items))
+                if not self._items:
+                    return
+                item = self._items.popleft()
+                self._changed.notify_all()
+            yield item
+
+
+class Latest(_Closable, Generic[K, T]):
+    """The newest item of each key wins. What it replaces, or what falls out at too many keys, is counted."""
+
+    def __init__(self, capacity: int = 64) -> None:
+        super().__init__()
+        self._items: OrderedDict[K, T] = OrderedDict()
+        self._capacity = capacity
+        self._dropped = 0
+
+    @property
+    def dropped(self) -> int:
+        return self._dropped
+
+    def put(self, key: K, item: T) -> None:
+        """Never waits."""
+        with self._changed:
+            self._dropped += self._items.pop(key, None) is not None
+            if len(self._items) >= self._capacity:
+                self._items.popitem(last=False)
+                self._dropped += 1
+            self._items[key] = item
+            self._changed.notify_all()
+
+    def take(self, timeout_s: float | None = None) -> list[T]:
+        """Everything that waits, oldest first. Waits for the first; empty when time is up or all is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or bool(self._items), timeout_s)
+            items = list(self._items.values())
+            self._items.clear()
+            return items
+
+    @property
+    def closed(self) -> bool:
+        """Closed, and empty."""
+        with self._changed:
+            return self._closed and not self._items

@@ -1,0 +1,169 @@
+"""From crops to names and events: what the identify worker does.
+
+One `Naming` serves all cameras of a run. It keeps, for each track that lives, who it is, where it was last seen and
+its best crop; all of it goes when the track ends.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import NAMESPACE_URL, uuid5
+
+from stream.data import Crop, Event, EventType, Frame, Identity, Restoration, Track
+from stream.meter import Meter
+from stream.stages import Deblurrer, Evidence, Log, Recognizer
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something was seen."""
+
+    frame: int
+    pts_s: float
+    wall_time: datetime | None
+
+    @classmethod
+    def of(cls, frame: Frame) -> Moment:
+        return cls(frame.index, frame.pts_s, frame.wall_time)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """A track's face cut out of one frame, on its way to the identify worker."""
+
+    track: Track
+    crop: Crop
+    moment: Moment
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """What one frame showed: its tracks, the looks worth identifying, and the tracks that ended."""
+
+    frame: Frame
+    tracks: Sequence[Track]
+    looks: Sequence[Look]
+    ended: Sequence[Track]
+
+
+@dataclass(slots=True, eq=False)
+class _Life:
+    """A living track: where it was seen last, who it is by now, and its best crop."""
+
+    track: Track
+    seen: Moment
+    identity: Identity | None = None
+    best: Restoration | None = None
+
+    def keep_best(self, restoration: Restoration) -> None:
+        if self.best is None or restoration.crop.quality.overall > self.best.crop.quality.overall:
+            self.best = restoration
+
+
+class Naming:
+    """Restores and recognises crops, remembers the names, and writes the events.
+
+    `session` distinguishes runs: event ids are derived from it, so that the same footage under the same settings
+    gives the same ids.
+    """
+
+    def __init__(
+        self,
+        deblurrer: Deblurrer,
+        recognizer: Recognizer,
+        log: Log,
+        evidence: Evidence | None,
+        session: str,
+        meter: Meter,
+    ) -> None:
+        self._deblurrer = deblurrer
+        self._recognizer = recognizer
+        self._log = log
+        self._evidence = evidence
+        self._session = session
+        self._meter = meter
+        self._lives: dict[tuple[str, int], _Life] = {}
+        self._lock = threading.Lock()
+
+    def see(self, sighting: Sighting) -> None:
+        """Note where the tracks are; quick, and called for every frame before its looks are identified."""
+        moment = Moment.of(sighting.frame)
+        with self._lock:
+            for track in sighting.tracks:
+                if track.detected:
+                    life = self._lives.setdefault((track.camera, track.id), _Life(track, moment))
+                    life.track, life.seen = track, moment
+
+    def identify(self, looks: Sequence[Look]) -> None:
+        """Restore and recognise; called by one thread at a time."""
+        if not looks:
+            return
+        with self._meter.stage("deblur"):
+            restorations = self._deblurrer.restore([look.crop for look in looks])
+        with self._meter.stage("recognise"):
+            identities = self._recognizer.observe(restorations)
+        self._meter.count("crops", len(looks))
+        self._meter.count("restored", sum(restoration.method != "none" for restoration in restorations))
+        for look, restoration, identity in zip(looks, restorations, identities, strict=True):
+            self._conclude(look, restoration, identity)
+
+    def _conclude(self, look: Look, restoration: Restoration, identity: Identity) -> None:
+        with self._lock:
+            life = self._lives.get((look.track.camera, look.track.id))
+            if life is None:  # it ended while its look was waiting
+                return
+            before, life.identity = life.identity, identity
+            life.keep_best(restoration)
+        if before is None:
+            self._announce("new", look.track, look.moment, identity, restoration)
+        elif before.name != identity.name:
+            self._announce("update", look.track, look.moment, identity, restoration)
+
+    def end(self, tracks: Sequence[Track]) -> None:
+        """Close the lives of tracks; one that nobody could be identified on leaves no event."""
+        for track in tracks:
+            key = (track.camera, track.id)
+            with self._lock:
+                life = self._lives.pop(key, None)
+            self._recognizer.forget(*key)
+            if life is not None and life.identity is not None and life.best is not None:
+                self._announce("end", life.track, life.seen, life.identity, life.best)
+
+    def end_all(self, camera: str) -> None:
+        """The camera is gone: end what still lives there."""
+        with self._lock:
+            tracks = [life.track for life in self._lives.values() if life.track.camera == camera]
+        self.end(tracks)
+
+    def names(self, camera: str) -> Mapping[int, Identity]:
+        """Who the living tracks of a camera are, by track id."""
+        with self._lock:
+            return {
+                number: life.identity
+                for (where, number), life in self._lives.items()
+                if where == camera and life.identity is not None
+            }
+
+    def _announce(
+        self, kind: EventType, track: Track, moment: Moment, identity: Identity, restoration: Restoration
+    ) -> None:
+        number = uuid5(NAMESPACE_URL, f"{self._session}/{track.camera}/{track.id}/{kind}/{moment.frame}").hex
+        event = Event(
+            id=number,
+            type=kind,
+            camera=track.camera,
+            track=track.id,
+            identity=identity,
+            pts_s=moment.pts_s,
+            frame=moment.frame,
+            wall_time=moment.wall_time,
+            box=track.box.rounded(),
+            first_pts_s=track.first_pts_s,
+            evidence=self._evidence.keep(number, restoration) if self._evidence else None,
+        )
+        with self._meter.stage("log"):
+            self._log.write(event)
+        self._meter.count("events")

@@ -1,0 +1,168 @@
+"""The loop: what runs where, what waits, and what is dropped.
+
+    recorded   decode =| see =| name =| show                  each `=|` waits when full: nothing dropped, all in order
+    live       capture -> see -> newest look of each track -> name
+                            \\-> newest scene of the camera -> show
+
+Every word but `capture` (the source's own) is a thread; `name` is one for all live cameras. A live picture never waits
+for a name: its scene carries the names known by then.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Protocol
+
+from stream.data import Frame, Identity, Track
+from stream.errors import DamagedSourceError
+from stream.handover import Belt, Latest
+from stream.meter import Meter
+from stream.naming import Look, Naming, Sighting
+from stream.stages import Source
+
+_ENDINGS_NOTICED_S = 0.25
+_PUMP_S = 0.01
+
+
+class Eye(Protocol):
+    """Finds and follows the faces of one camera."""
+
+    def see(self, frame: Frame) -> Sighting: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A source and the eye that watches it."""
+
+    source: Source
+    eye: Eye
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """A frame with what is known about it, ready to be drawn."""
+
+    frame: Frame
+    tracks: Sequence[Track]
+    names: Mapping[int, Identity]
+
+
+class Pipeline:
+    """Runs cameras side by side until their sources end, somebody calls `stop`, or something fails.
+
+    `show` is called from one thread per camera. When `run` returns, everything seen has been named, logged and shown.
+    It raises the first error of any thread after all have come to rest; a damaged recording alone stops nothing else.
+    """
+
+    def __init__(self, cameras: Sequence[Camera], naming: Naming, show: Callable[[Scene], None], meter: Meter) -> None:
+        self._cameras = cameras
+        self._naming = naming
+        self._show = show
+        self._meter = meter
+        self._belts: list[Belt[Frame] | Belt[Sighting] | Belt[Scene]] = []
+        self._looks: Latest[tuple[str, int], Look] = Latest()
+        self._endings: deque[Sequence[Track]] = deque()
+
+    def stop(self) -> None:
+        """End the run soon. May be called from any thread."""
+        for camera in self._cameras:
+            camera.source.close()
+        for belt in self._belts:
+            belt.cancel()
+
+    def run(self, pump: Callable[[], None] | None = None) -> None:
+        """Run to the end. `pump`, if given, is called over and over by this thread: the place for a window's loop."""
+        stages = [stage for camera in self._cameras for stage in self._lane(camera)]
+        with ThreadPoolExecutor(len(stages) + 1, "stage") as threads:
+            namer = threads.submit(self._name_looks)
+            lanes = [threads.submit(stage) for stage in stages]
+            for future in (namer, *lanes):
+                future.add_done_callback(self._stop_on_failure)
+            try:
+                while wait(lanes, timeout=_PUMP_S if pump else None).not_done:
+                    if pump:
+                        pump()
+            finally:
+                self.stop()
+                wait(lanes)
+                self._looks.close()
+        for future in (namer, *lanes):
+            future.result()
+
+    def _stop_on_failure(self, future: Future[None]) -> None:
+        error = future.exception()
+        if error and not isinstance(error, DamagedSourceError):  # of a damaged recording, the rest still goes its way
+            self.stop()
+
+    def _lane(self, camera: Camera) -> tuple[Callable[[], None], ...]:
+        return self._live_lane(camera) if camera.source.live else self._recorded_lane(camera)
+
+    def _recorded_lane(self, camera: Camera) -> tuple[Callable[[], None], ...]:
+        name = camera.source.camera
+        frames, sightings, scenes = Belt[Frame](), Belt[Sighting](), Belt[Scene]()
+        self._belts += [frames, sightings, scenes]
+
+        def decode() -> None:
+            with frames.closing():
+                for frame in camera.source.frames():
+                    if not frames.put(frame):
+                        return
+
+        def see() -> None:
+            with sightings.closing():
+                for frame in frames:
+                    sightings.put(self._see(camera, frame))
+
+        def identify() -> None:
+            with scenes.closing():
+                for sighting in sightings:
+                    self._naming.identify(sighting.looks)
+                    scenes.put(Scene(sighting.frame, sighting.tracks, self._naming.names(name)))
+                    self._naming.end(sighting.ended)
+                self._naming.end_all(name)
+
+        def show() -> None:
+            for scene in scenes:
+                self._show(scene)
+
+        return decode, see, identify, show
+
+    def _live_lane(self, camera: Camera) -> tuple[Callable[[], None], ...]:
+        name = camera.source.camera
+        scenes: Latest[str, Scene] = Latest()
+
+        def see() -> None:
+            with scenes.closing():
+                for frame in camera.source.frames():
+                    sighting = self._see(camera, frame)
+                    for look in sighting.looks:
+                        self._looks.put((name, look.track.id), look)
+                    self._endings.append(sighting.ended)
+                    scenes.put(name, Scene(frame, sighting.tracks, self._naming.names(name)))
+
+        def show() -> None:
+            while newest := scenes.take():
+                for scene in newest:
+                    self._show(scene)
+            self._meter.count("pictures dropped", scenes.dropped)
+
+        return see, show
+
+    def _see(self, camera: Camera, frame: Frame) -> Sighting:
+        sighting = camera.eye.see(frame)
+        self._naming.see(sighting)
+        self._meter.count("frames")
+        return sighting
+
+    def _name_looks(self) -> None:
+        """The one identify worker of all live cameras: what waits is taken as one batch."""
+        while not self._looks.closed:
+            self._naming.identify(self._looks.take(_ENDINGS_NOTICED_S))
+            while self._endings:
+                self._naming.end(self._endings.popleft())
+        for camera in self._cameras:
+            self._naming.end_all(camera.source.camera)
+        self._meter.count("looks dropped", self._looks.dropped)
