@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -63,6 +64,11 @@ class Deblurring(_Section):
     mode: Literal["auto", "cnn", "richardson-lucy", "off"] = "auto"
     preset: Literal["motion", "seed"] = Field("motion", description="seed: the fixed 5 x 5 mean kernel of the paper.")
 
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _yaml_off(cls, mode: object) -> object:
+        return "off" if mode is False else mode  # YAML reads a bare `off` as false
+
 
 class Recognition(_Section):
     """Who is known, and how sure a name must be."""
@@ -102,23 +108,33 @@ class Config(_Section):
     backend: Literal["auto", "onnxruntime", "openvino"] = "auto"
 
 
-def read(path: Path) -> Config:
-    """Read and check a YAML file. Raises ConfigError."""
+def load(path: Path | None, overrides: Mapping[str, object]) -> Config:
+    """A YAML file (or nothing), with `overrides` from the command line laid over it key by key. Raises ConfigError."""
+    origin = str(path) if path else "command line"
+    content = _filled_in(_read(path), origin) if path else {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{origin} holds no keys: see default.yaml for what can be set")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Config.model_validate(_laid_over(content, overrides))
+    except ValidationError as error:
+        raise ConfigError(f"{origin}: {_explain(error)}") from error
+
+
+def _read(path: Path) -> object:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    return check(content or {}, str(path))
 
 
-def check(content: object, origin: str) -> Config:
-    """Check plain values against the schema; `origin` names where they come from in a ConfigError."""
-    try:
-        return Config.model_validate(_filled_in(content, origin))
-    except ValidationError as error:
-        raise ConfigError(f"{origin}: {_explain(error)}") from error
+def _laid_over(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        merged[key] = _laid_over(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def _filled_in(value: object, origin: str) -> object:
@@ -140,7 +156,7 @@ def _environment(name: str, origin: str) -> str:
 
 
 def _explain(error: ValidationError) -> str:
-    """The first fault, without the offending value: it may be a secret."""
+    """The first fault, without the offending value, which may be a secret."""
     first = error.errors(include_input=False, include_url=False)[0]
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
     what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")

@@ -1,0 +1,78 @@
+"""The configuration: what it accepts, what it refuses and how it says so."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from configs.schema import Config, ConfigError, load
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "unblur.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_default_yaml_names_every_key_with_its_default() -> None:
+    written = yaml.safe_load((CONFIGS / "default.yaml").read_text(encoding="utf-8"))
+    assert written == Config().model_dump(mode="json")
+
+
+def test_the_schema_for_editors_is_current() -> None:
+    assert json.loads((CONFIGS / "unblur.schema.json").read_text(encoding="utf-8")) == Config.model_json_schema()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("cameras:\n- source: a.mp4\n  sorce: b", "cameras[0].sorce: unknown key"),
+        ("deblur: {mode: magic}", "deblur.mode"),
+        ("output: {picture: film.avi}", "picture is window, none or a file ending in .mp4"),
+        ("cameras:\n- {source: a.mp4, begin_s: 5, end_s: 4}", "end_s must lie after begin_s"),
+        ("cameras:\n- {source: a.mp4, start_time: 2026-01-01T00:00:00}", "timezone"),
+        ("[1, 2]", "holds no keys"),
+        ("a: [", "is not YAML"),
+        ("recognition: {gallery: '${NOT_SET_ANYWHERE}'}", "environment variable NOT_SET_ANYWHERE is not set"),
+    ],
+)
+def test_faults_are_named_in_one_line(tmp_path: Path, text: str, complaint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, text), {})
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_secret_comes_from_the_environment_and_never_shows_in_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOOR_PASSWORD", "s3cret")
+    path = write(tmp_path, "cameras: [{name: door, source: 'rtsp://u:${DOOR_PASSWORD}@h/1'}]")
+    assert load(path, {}).cameras[0].source == "rtsp://u:s3cret@h/1"
+    path = write(tmp_path, "cameras: [{name: door, source: ['rtsp://u:${DOOR_PASSWORD}@h/1']}]")
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+    assert "s3cret" not in str(caught.value)
+
+
+def test_the_command_line_lies_over_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "deblur: {mode: off}\noutput: {quiet: true, picture: window}")
+    config = load(path, {"output": {"picture": "none"}})
+    assert (config.deblur.mode, config.output.picture, config.output.quiet) == ("off", "none", True)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(), lambda c: st.lists(c) | st.dictionaries(st.text(), c)
+    )
+)
+def test_any_content_is_either_used_or_refused(content: object) -> None:
+    try:
+        load(None, {"cameras": content})
+    except ConfigError as error:
+        assert error.exit_status == 2

@@ -1,0 +1,20 @@
+"""The entry of the command `unblur`, and of `python -m unblur`."""
+
+import sys
+from pathlib import Path
+
+# In a wheel every room lies inside this package, so that site-packages gains one name only; the rooms import each other
+# by their plain names, in a checkout and here alike.
+_HERE = Path(__file__).parent
+if (_HERE / "stream").is_dir():
+    sys.path.insert(0, str(_HERE))
+
+
+def main() -> None:
+    from unblur.cli import run  # noqa: PLC0415  only now are the rooms on the path
+
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()
