@@ -59,7 +59,7 @@ class OnnxRuntime:
         options.log_severity_level = 3
         try:
             self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # noqa: BLE001  ONNX Runtime raises its own unrelated types
+        except Exception as error:
             raise ModelError(f"{path.name} does not load in ONNX Runtime: {error}") from error
         self._input = self._session.get_inputs()[0].name
 

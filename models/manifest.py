@@ -1,0 +1,78 @@
+"""What unblur fetches and trusts: `manifest.toml` as values."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from models.errors import ModelError
+
+Kind = Literal["networks", "portraits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """A wheel or sdist, by the name and hash under which a package index serves it."""
+
+    project: str
+    version: str
+    file: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One pinned file: a member of an artefact, and the address where its author publishes it, if there is one."""
+
+    kind: Kind
+    name: str
+    about: str
+    licence: str
+    source: str
+    artefact: Artefact
+    member: str
+    sha256: str
+    size: int
+    official: str | None = None
+    input: Sequence[int | str] = ()
+    """A network's input, N x C x H x W; axes that are free once it is prepared have a name."""
+
+    @property
+    def file(self) -> str:
+        """The name that the file has in the cache."""
+        return PurePosixPath(self.member).name
+
+
+@cache
+def assets() -> tuple[Asset, ...]:
+    """Everything pinned: networks first, then portraits."""
+    text = Path(__file__).with_name("manifest.toml").read_text(encoding="utf-8")
+    pinned = tomllib.loads(text)
+    artefacts = {key: Artefact(**entry) for key, entry in pinned["artefacts"].items()}
+    return (*_read("networks", pinned, artefacts), *_read("portraits", pinned, artefacts))
+
+
+def _read(kind: Kind, pinned: dict[str, Any], artefacts: dict[str, Artefact]) -> Iterable[Asset]:
+    for name, entry in pinned[kind].items():
+        yield Asset(kind=kind, name=name, **{**entry, "artefact": artefacts[entry["artefact"]]})
+
+
+def networks() -> list[Asset]:
+    return [asset for asset in assets() if asset.kind == "networks"]
+
+
+def portraits() -> list[Asset]:
+    return [asset for asset in assets() if asset.kind == "portraits"]
+
+
+def network(name: str) -> Asset:
+    """The network of that name. Raises ModelError if the manifest has none."""
+    for asset in networks():
+        if asset.name == name:
+            return asset
+    raise ModelError(f"no network is called {name!r}: there are {', '.join(n.name for n in networks())}")

@@ -1,0 +1,39 @@
+"""Real networks, real portraits and, where this checkout has it, the shared data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from models.fetch import fetch, fetch_portraits
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def yunet_path() -> Path:
+    """The prepared YuNet."""
+    return fetch("yunet")
+
+
+@pytest.fixture(scope="session")
+def sface_path() -> Path:
+    """The prepared SFace."""
+    return fetch("sface")
+
+
+@pytest.fixture(scope="session")
+def portraits() -> Path:
+    """A folder with public-domain portraits: obama.jpg, obama2.jpg, obama3.jpg, biden.jpg, astronaut.png."""
+    return fetch_portraits()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The research data that lies beside a checkout of the project; what needs it skips where it is absent."""
+    data = Path(os.environ.get("UNBLUR_SHARED", REPOSITORY.parent / "shared" / "data"))
+    if not data.is_dir():
+        pytest.skip(f"needs the shared data at {data} (or UNBLUR_SHARED)")
+    return data
