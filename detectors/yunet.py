@@ -1,0 +1,85 @@
+"""YuNet: a box, five points and a confidence for every face, from one small network.
+
+The network is "YuNet: A Tiny Millisecond-level Face Detector" (Wu, Peng and Yu, Machine Intelligence Research 2023) as
+the OpenCV Zoo publishes it. Its twelve outputs are decoded here, as `cv2.FaceDetectorYN` decodes them, so that it can
+run in whichever session is fastest.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from models.runtime import Session
+from stream.data import Array, Box, Face, Image
+
+STRIDES = (8, 16, 32)
+"""Pixels of the network's input per cell of its three grids."""
+
+
+class YuNet:
+    """Finds faces with YuNet; satisfies `stream.stages.Detector`.
+
+    `long_side` is the detection size in pixels: a picture with a longer side is shrunk to it, a smaller one taken as
+    it is. It may be set between calls, to trade small faces for time. Faces below `min_confidence` (0..1) are not
+    reported; of two that overlap by more than `max_overlap` (intersection over union) the more confident stays.
+    """
+
+    def __init__(
+        self, session: Session, *, long_side: int = 640, min_confidence: float = 0.6, max_overlap: float = 0.3
+    ) -> None:
+        self.long_side = long_side
+        self._session = session
+        self._min_confidence = min_confidence
+        self._max_overlap = max_overlap
+
+    def detect(self, image: Image) -> list[Face]:
+        """The faces of an H x W x 3 BGR uint8 picture in its own pixels, best first; a box may reach over the edge."""
+        canvas, scale = _fit(image, self.long_side)
+        outputs = self._session.run(np.asarray(cv2.dnn.blobFromImage(canvas), np.float32))
+        scores, boxes, points = _decode(outputs, canvas.shape[1], self._min_confidence)
+        kept = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), self._min_confidence, self._max_overlap)
+        boxes, points = boxes / np.concatenate([scale, scale]), points / scale
+        return [Face(Box(*boxes[i].tolist()), points[i], float(scores[i])) for i in kept]
+
+
+def _fit(image: Image, long_side: int) -> tuple[Image, Array]:
+    """The picture shrunk to `long_side` and padded with black, right and below, to multiples of the coarsest stride;
+    and the factors by which its width and height shrank (whole pixels make them differ slightly)."""
+    height, width = image.shape[:2]
+    shrink = min(1.0, long_side / max(height, width))
+    columns, rows = max(1, round(width * shrink)), max(1, round(height * shrink))
+    canvas = np.zeros((_padded(rows), _padded(columns), 3), np.uint8)
+    cv2.resize(image, (columns, rows), dst=canvas[:rows, :columns], interpolation=cv2.INTER_AREA)
+    return canvas, np.array([columns / width, rows / height], np.float32)
+
+
+def _padded(side: int) -> int:
+    return -(-side // STRIDES[-1]) * STRIDES[-1]
+
+
+def _decode(outputs: list[Array], width: int, min_confidence: float) -> tuple[Array, Array, Array]:
+    """Scores (N), boxes (N x 4: left, top, width, height) and points (N x 5 x 2) of the cells that see a face.
+
+    `outputs` are class scores, objectness, boxes and points, each for the three strides in turn, for an input `width`
+    pixels wide. Positions count from a cell's corner in cells; sizes are logarithms.
+    """
+    found = [
+        _decode_stride([kind[0] for kind in outputs[level::3]], stride, width // stride, min_confidence)
+        for level, stride in enumerate(STRIDES)
+    ]
+    scores, boxes, points = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return scores, boxes, points
+
+
+def _decode_stride(
+    outputs: list[Array], stride: int, columns: int, min_confidence: float
+) -> tuple[Array, Array, Array]:
+    classes, objects, boxes, points = outputs
+    scores = np.sqrt(classes[:, 0].clip(0, 1) * objects[:, 0].clip(0, 1))
+    seen = np.flatnonzero(scores >= min_confidence)
+    corners = np.stack([seen % columns, seen // columns], 1).astype(np.float32)
+    sizes = np.exp(boxes[seen, 2:])
+    lefts_tops = corners + boxes[seen, :2] - sizes / 2
+    landmarks = points[seen].reshape(-1, 5, 2) + corners[:, None]
+    return scores[seen], np.hstack([lefts_tops, sizes]) * stride, landmarks * stride
