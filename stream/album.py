@@ -1,0 +1,53 @@
+"""Picture files in a row, as a recording."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Sequence
+from fractions import Fraction
+from math import ceil
+from pathlib import Path
+
+from stream.data import Image
+from stream.errors import DamagedSourceError, SourceError
+from stream.picture import is_picture, read_picture
+
+
+class Album:
+    """Pictures shown `fps` a second, in natural order of their names (2.jpg before 10.jpg). Sizes may differ."""
+
+    def __init__(self, name: str, paths: Sequence[Path], fps: Fraction) -> None:
+        self.name = name
+        self.time_base = 1 / fps
+        self._paths = sorted((path for path in paths if is_picture(path)), key=_natural)
+        if not self._paths:
+            raise SourceError(f"{name}: no pictures there (.jpg, .png, .webp, .bmp, .tif, .gif)")
+        if len(self._paths) == 1:
+            read_picture(self._paths[0])
+
+    @property
+    def duration_s(self) -> float:
+        return float(len(self._paths) * self.time_base)
+
+    @property
+    def frames(self) -> int:
+        return len(self._paths)
+
+    def play(self, from_s: float, to_s: float | None) -> Generator[tuple[int, Image]]:
+        first = ceil(from_s / self.time_base)
+        stop = len(self._paths) if to_s is None else min(len(self._paths), ceil(to_s / self.time_base))
+        unreadable: list[SourceError] = []
+        for index in range(first, stop):
+            try:
+                image = read_picture(self._paths[index])
+            except SourceError as error:
+                unreadable.append(error)
+            else:
+                yield index, image
+        if unreadable:
+            lost = f"{len(unreadable)} of {stop - first} pictures could not be read"
+            raise DamagedSourceError(f"{self.name}: {lost}; the first: {unreadable[0]}")
+
+
+def _natural(path: Path) -> list[tuple[int, int, str]]:
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", str(path))]

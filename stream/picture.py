@@ -1,0 +1,72 @@
+"""One still picture from a file, whatever its format, as the rest of the house wants it."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageOps, UnidentifiedImageError
+
+from stream.data import Image
+from stream.errors import SourceError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".pgm", ".ppm"})
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+PIXELS_MOST = 128_000_000
+"""Larger pictures are refused: as BGR they would take more than 384 MB."""
+
+# Pillow's own limit only warns; ours refuses, before a pixel is decoded.
+warnings.filterwarnings("ignore", category=Pillow.DecompressionBombWarning)
+
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Pillow.DecompressionBombError)
+"""What Pillow raises over a file that is not a picture, is cut off or is damaged."""
+
+
+def is_picture(path: Path) -> bool:
+    """Whether the file's name says that it is a picture."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def read_picture(path: Path) -> Image:
+    """The picture of a file, upright (EXIF), H x W x 3 BGR uint8; of an animation the first frame.
+
+    16-bit greys are scaled to 8 bits, transparency is laid over white, CMYK is converted without a colour profile.
+    Raises SourceError if the file is missing, empty, damaged, no picture or larger than PIXELS_MOST.
+    """
+    if not path.is_file():
+        raise SourceError(f"{path}: no such file")
+    if path.stat().st_size == 0:
+        raise SourceError(f"{path}: the file is empty")
+    try:
+        with Pillow.open(path, formats=FORMATS) as picture:
+            return _decode(picture)
+    except UnidentifiedImageError:
+        raise SourceError(f"{path}: not a picture (known are {', '.join(FORMATS)})") from None
+    except _UNREADABLE as error:
+        raise SourceError(f"{path}: the picture cannot be read: {error}") from error
+
+
+def _decode(picture: Pillow.Image) -> Image:
+    width, height = picture.size
+    if width * height > PIXELS_MOST:
+        raise ValueError(f"{width} x {height} is more than {PIXELS_MOST // 1_000_000} million pixels")
+    upright = ImageOps.exif_transpose(picture)
+    return cv2.cvtColor(np.asarray(_to_rgb(upright)), cv2.COLOR_RGB2BGR).astype(np.uint8, copy=False)
+
+
+def _to_rgb(picture: Pillow.Image) -> Pillow.Image:
+    if picture.mode == "F":
+        raise ValueError("floating-point pixels have no known range; save it with 8 or 16 bits")
+    if picture.mode.startswith("I"):
+        return Pillow.fromarray(_to_8_bits(np.asarray(picture))).convert("RGB")
+    if picture.has_transparency_data:
+        white = Pillow.new("RGBA", picture.size, "white")
+        return Pillow.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _to_8_bits(grey: np.ndarray) -> Image:
+    return np.clip(np.round(grey / 257.0), 0, 255).astype(np.uint8)

@@ -1,0 +1,113 @@
+"""Recorded sources: every picture in order, at its own time, as fast as it is wanted or no faster than life."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fractions import Fraction
+from threading import Event
+from typing import Literal, Protocol
+
+from stream.data import Frame, Image
+from stream.errors import SourceError
+from stream.pace import Pace
+
+
+@dataclass(frozen=True, slots=True)
+class Playback:
+    """How a recording is played: the part from_s <= time < to_s, in seconds from its start.
+
+    `start_time` (timezone-aware) is when the recording began; it gives frames their wall time. `fps` times pictures
+    that lie in files of their own.
+    """
+
+    start_time: datetime | None = None
+    pace: Literal["fast", "realtime"] = "fast"
+    from_s: float = 0.0
+    to_s: float | None = None
+    fps: Fraction = Fraction(25)
+
+    def __post_init__(self) -> None:
+        if self.from_s < 0 or (self.to_s is not None and self.to_s <= self.from_s):
+            raise SourceError(f"nothing lies between {self.from_s:g} s and {self.to_s:g} s of a recording")
+        if self.start_time is not None and self.start_time.tzinfo is None:
+            raise SourceError(f"the start time {self.start_time.isoformat()} needs a time zone, such as +00:00")
+        if self.fps <= 0:
+            raise SourceError(f"{self.fps} pictures a second is no rate")
+
+
+WHOLE = Playback()
+"""From beginning to end, as fast as it is wanted."""
+
+
+class Recording(Protocol):
+    """Pictures at rest. `frames` and `duration_s` are what its header says, None where it says nothing."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def time_base(self) -> Fraction: ...
+    @property
+    def duration_s(self) -> float | None: ...
+    @property
+    def frames(self) -> int | None: ...
+    def play(self, from_s: float, to_s: float | None) -> Generator[tuple[int, Image]]:
+        """Pts and picture of everything in from_s <= time < to_s. Raises DamagedSourceError at the end if part of
+        it could not be read."""
+        ...
+
+
+class Replay:
+    """A recording as a source. Nothing is dropped; `frames` may be called again and then begins anew."""
+
+    live = False
+
+    def __init__(self, recording: Recording, camera: str, playback: Playback) -> None:
+        if recording.duration_s is not None and playback.from_s >= recording.duration_s:
+            raise SourceError(
+                f"{recording.name}: lasts {recording.duration_s:.2f} s; there is nothing to play from "
+                f"{playback.from_s:g} s on"
+            )
+        self.camera = camera
+        self._recording = recording
+        self._playback = playback
+        self._closed = Event()
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds that will be played, None if the recording does not say how long it is. A frame's part of it is
+        `(frame.pts_s - from_s) / duration_s`."""
+        whole = self._recording.duration_s
+        if whole is None:
+            return None
+        end_s = whole if self._playback.to_s is None else min(whole, self._playback.to_s)
+        return end_s - self._playback.from_s
+
+    @property
+    def expected_frames(self) -> int | None:
+        """About how many frames will be played: exact for picture files, else by the header and the mean rate."""
+        if not self._recording.frames or not self._recording.duration_s or self.duration_s is None:
+            return None
+        return max(1, round(self._recording.frames * self.duration_s / self._recording.duration_s))
+
+    def frames(self) -> Iterator[Frame]:
+        """Every frame of the part to be played. Raises DamagedSourceError after the last one if any was lost."""
+        pace = Pace(self._closed) if self._playback.pace == "realtime" else None
+        with closing(self._recording.play(self._playback.from_s, self._playback.to_s)) as pictures:
+            for index, (pts, image) in enumerate(pictures):
+                if pace:
+                    pace.wait(float(pts * self._recording.time_base))
+                if self._closed.is_set():
+                    return
+                yield self._frame(index, pts, image)
+
+    def _frame(self, index: int, pts: int, image: Image) -> Frame:
+        time_base = self._recording.time_base
+        start = self._playback.start_time
+        wall_time = None if start is None else start + timedelta(seconds=float(pts * time_base))
+        return Frame(self.camera, index, pts, time_base, wall_time, image)
+
+    def close(self) -> None:
+        self._closed.set()

@@ -1,0 +1,133 @@
+"""From what somebody writes on a command line to a source."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from glob import glob
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from stream.album import Album
+from stream.capture import PATIENT, Capture, Feed, Patience
+from stream.errors import SourceError
+from stream.picture import is_picture
+from stream.redact import redact
+from stream.replay import WHOLE, Playback, Replay
+from stream.video import Video
+
+_RTSP = (("rtsp_transport", "tcp"), ("allowed_media_types", "video"), ("fflags", "nobuffer"))
+_HTTP = (("fflags", "nobuffer"),)
+_FILES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm"})
+_SEGMENT_S = 20.0
+"""HLS is silent for a segment's length, commonly 2-10 s, while nothing is wrong."""
+
+
+def open_source(
+    spec: str, camera: str | None = None, playback: Playback = WHOLE, patience: Patience = PATIENT
+) -> Replay | Capture:
+    """The source that `spec` names.
+
+    - digits or /dev/videoN: a webcam
+    - rtsp(s)://: a live camera, over TCP
+    - http(s)://: live (MJPEG, HLS, MPEG-TS), but a video file with a length, or a finished HLS playlist, is a
+      recording. That is found out by asking the server once, and only for addresses that end like a video file
+      or .m3u8: a file that cannot be had is an error, a playlist that cannot be had is a camera to wait for.
+    - a folder, a glob or a picture: pictures in natural order
+    - any other file: a video
+
+    `camera` defaults to a name made of the spec without its secrets. Raises SourceError before anything is read from
+    a recording that does not exist or holds no picture; a live source that does not answer is no error here.
+    """
+    if spec.isdecimal() or spec.startswith("/dev/video"):
+        return _webcam(spec, camera, playback, patience)
+    if "://" in spec:
+        return _address(spec, camera, playback, patience)
+    return _file(spec, camera, playback)
+
+
+def _webcam(spec: str, camera: str | None, playback: Playback, patience: Patience) -> Capture:
+    device = Path(f"/dev/video{int(spec)}" if spec.isdecimal() else spec)
+    name = camera or f"webcam{device.name.removeprefix('video')}"
+    if not device.exists():
+        there = ", ".join(sorted(map(str, Path("/dev").glob("video*")))) or "none"
+        raise SourceError(f"{name}: there is no camera {device} (cameras here: {there})")
+    return _live(Feed(str(device), form="v4l2"), name, playback, patience)
+
+
+def _address(spec: str, camera: str | None, playback: Playback, patience: Patience) -> Replay | Capture:
+    host, path = _host_and_path(spec)
+    name = camera or host
+    suffix = PurePosixPath(path).suffix.lower()
+    match spec.partition("://")[0].lower():
+        case "rtsp" | "rtsps":
+            return _live(Feed(spec, options=_RTSP), name, playback, patience)
+        case "http" | "https" if suffix in _FILES:
+            video = Video(spec, redact(spec))
+            return Replay(video, name, playback) if video.duration_s else _http(spec, name, playback, patience)
+        case "http" | "https" if suffix == ".m3u8":
+            return _playlist(spec, name, playback, patience)
+        case "http" | "https":
+            return _http(spec, name, playback, patience)
+        case scheme:
+            raise SourceError(f"{name}: {scheme}:// is not known; use rtsp://, rtsps://, http:// or https://")
+
+
+def _host_and_path(spec: str) -> tuple[str, str]:
+    if re.search(r"\s", spec):
+        raise SourceError("an address holds no white space; write %20")
+    shown = redact(spec)
+    try:
+        parts = urlsplit(shown)
+    except ValueError:
+        raise SourceError(f"{shown}: not an address") from None
+    if not parts.hostname:
+        raise SourceError(f"{shown}: there is no host in this address")
+    return parts.hostname, parts.path
+
+
+def _playlist(spec: str, name: str, playback: Playback, patience: Patience) -> Replay | Capture:
+    try:
+        video = Video(spec, redact(spec))
+    except SourceError:
+        video = None
+    if video and video.duration_s:
+        return Replay(video, name, playback)
+    return _live(Feed(spec), name, playback, replace(patience, picture_s=max(patience.picture_s, _SEGMENT_S)))
+
+
+def _http(spec: str, name: str, playback: Playback, patience: Patience) -> Capture:
+    return _live(Feed(spec, options=_HTTP), name, playback, patience)
+
+
+def _live(feed: Feed, name: str, playback: Playback, patience: Patience) -> Capture:
+    if playback.start_time or playback.from_s or playback.to_s is not None:
+        raise SourceError(f"{name}: a live camera has no start time and no part to choose; those are for recordings")
+    return Capture(feed, name, patience)
+
+
+def _file(spec: str, camera: str | None, playback: Playback) -> Replay:
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        return _album(spec, list(path.iterdir()), camera or path.resolve().name, playback)
+    if path.is_file():
+        return _recording(path, camera or path.stem, playback)
+    if path.exists():
+        raise SourceError(f"{spec}: neither a file nor a folder")
+    if not re.search(r"[*?\[]", spec):
+        raise SourceError(f"{spec}: no such file or folder")
+    found = [Path(name) for name in glob(str(path), recursive=True)]  # noqa: PTH207  Path.glob refuses absolute patterns
+    return _album(spec, found, camera or path.parent.resolve().name, playback)
+
+
+def _recording(path: Path, name: str, playback: Playback) -> Replay:
+    if is_picture(path):
+        return _album(str(path), [path], name, playback)
+    if path.stat().st_size == 0:
+        raise SourceError(f"{path}: the file is empty")
+    # An absolute path, because FFmpeg takes a colon in a relative one for a protocol.
+    return Replay(Video(str(path.absolute()), str(path)), name, playback)
+
+
+def _album(spec: str, paths: list[Path], name: str, playback: Playback) -> Replay:
+    return Replay(Album(spec, paths, playback.fps), name, playback)
