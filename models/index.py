@@ -15,17 +15,20 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import urlsplit
 
 import httpx2
 from unearth import PackageFinder
 from unearth.auth import MultiDomainBasicAuth
-from unearth.fetchers import PyPIClient
+from unearth.fetchers import Fetcher, PyPIClient
 
 from models.errors import ModelError
 from models.manifest import Artefact
 
 PYPI = "https://pypi.org/simple"
+TIMEOUT_SECONDS = 15.0
+"""pip's own default for one read."""
 CONNECT_SECONDS = 5.0
 
 # Without a handler of its own unearth's warnings would reach the terminal; the same facts stand in our error.
@@ -42,7 +45,7 @@ class Index:
     proxy: str | None = None
     cert: str | None = None
     client_cert: str | None = None
-    timeout: float = 15.0
+    timeout: float = TIMEOUT_SECONDS
 
     @classmethod
     def configured(cls) -> Index:
@@ -53,7 +56,7 @@ class Index:
     def of(cls, options: Mapping[str, str]) -> Index:
         """From pip's options by their long names, as strings."""
         try:
-            timeout = float(options.get("timeout", options.get("default-timeout", cls.timeout)))
+            timeout = float(options.get("timeout", options.get("default-timeout", TIMEOUT_SECONDS)))
         except ValueError as error:
             raise ModelError(f"pip's timeout is not a number of seconds: {error}") from error
         indexes = (options.get("index-url", PYPI), *options.get("extra-index-url", "").split())
@@ -91,10 +94,11 @@ class Index:
 
     def finders(self, client: PyPIClient) -> Iterator[tuple[str, PackageFinder]]:
         """One finder for each place, by its host or path: a place that is down must not hide the next one."""
+        session = cast(Fetcher, client)  # it is one; only its optional arguments are typed otherwise
         for url in self.find_links:
-            yield place(url), PackageFinder(client, find_links=[url], ignore_compatibility=True)
+            yield place(url), PackageFinder(session, find_links=[url], ignore_compatibility=True)
         for url in self.index_urls:
-            yield place(url), PackageFinder(client, index_urls=[url], ignore_compatibility=True)
+            yield place(url), PackageFinder(session, index_urls=[url], ignore_compatibility=True)
 
 
 def link(finder: PackageFinder, artefact: Artefact) -> str | None:
