@@ -1,0 +1,132 @@
+"""Point spread functions (PSFs): what a defocused or moving camera makes of one point of light.
+
+A kernel is float32, square, of odd side, not negative, with sum 1 and its centroid on the middle pixel, so that it
+neither brightens nor shifts the picture. Lengths are in pixels; angles come as vectors (x right, y down).
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.data import Array, Image
+
+_DISK_OVERSAMPLING = 8
+_TRAJECTORY_STEPS = 2000
+_TRAJECTORY_LENGTH = 64.0
+
+
+def box(side: int) -> Array:
+    """The mean over `side` x `side` pixels; `side` is odd."""
+    if side < 1 or side % 2 == 0:
+        raise ValueError(f"a box kernel needs an odd side of at least 1, not {side}")
+    return np.full((side, side), 1 / side**2, np.float32)
+
+
+def line(dx: float, dy: float) -> Array:
+    """Uniform motion along the vector (`dx`, `dy`) while the shutter is open, anti-aliased; (0, 0) gives no blur."""
+    samples = np.linspace(-0.5, 0.5, 2 * math.ceil(8 * math.hypot(dx, dy)) + 1)
+    return _exposed(samples * dx, samples * dy)
+
+
+def disk(radius: float) -> Array:
+    """Defocus: an evenly lit disk, its rim anti-aliased."""
+    if radius <= 0:
+        raise ValueError(f"a disk kernel needs a positive radius, not {radius}")
+    reach = math.ceil(radius + 0.5)
+    fine = (np.arange((2 * reach + 1) * _DISK_OVERSAMPLING) + 0.5) / _DISK_OVERSAMPLING - reach - 0.5
+    inside = np.hypot(fine[:, None], fine) <= radius
+    side = 2 * reach + 1
+    return _normalised(inside.reshape(side, _DISK_OVERSAMPLING, side, _DISK_OVERSAMPLING).mean((1, 3)))
+
+
+def gaussian(sigma: float) -> Array:
+    """A bell of standard deviation `sigma`, cut at four of them."""
+    if sigma <= 0:
+        raise ValueError(f"a Gaussian kernel needs a positive sigma, not {sigma}")
+    reach = math.ceil(4 * sigma)
+    profile = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    return _normalised(np.outer(profile, profile))
+
+
+def trajectory(extent: float, rng: np.random.Generator) -> Array:
+    """A random camera shake whose larger side spans `extent` pixels.
+
+    Boracchi and Foi, "Modeling the performance of image restoration from motion blur", IEEE TIP 2012: a point with
+    inertia, jolted at random and pulled back to the start, over 2000 steps of equal length. The path is scaled to
+    `extent`; how restless it is (from nearly straight to a knot) is drawn as well.
+    """
+    if extent < 1:
+        raise ValueError(f"a trajectory spans at least one pixel, not {extent}")
+    path = _shake(rng)
+    x, y = path.real, path.imag
+    scale = (extent - 1) / max(np.ptp(x), np.ptp(y))
+    return _exposed((x - x.mean()) * scale, (y - y.mean()) * scale)
+
+
+def _shake(rng: np.random.Generator) -> NDArray[np.complex128]:
+    """The path of a shaken camera as complex positions; its parameters' ranges are the paper's, for this length."""
+    pull, jolt_rate, tremor = rng.uniform(0, (0.7, 0.2, 10.0))
+    anxiety = 0.1 * rng.uniform()
+    step = _TRAJECTORY_LENGTH / _TRAJECTORY_STEPS
+    tremors = (tremor * step * anxiety * rng.standard_normal((_TRAJECTORY_STEPS, 2)) @ (1, 1j)).tolist()
+    jolts = (rng.uniform(size=_TRAJECTORY_STEPS) < jolt_rate * anxiety).tolist()
+    turns = (2 * np.exp(1j * (np.pi + rng.uniform(-0.5, 0.5, _TRAJECTORY_STEPS)))).tolist()
+    position, velocity = 0j, step * np.exp(2j * np.pi * rng.uniform()).item()
+    path = [position]
+    for tremble, jolted, turn in zip(tremors, jolts, turns, strict=True):
+        velocity += tremble - anxiety * pull * step * position + (velocity * turn if jolted else 0)
+        velocity *= step / abs(velocity)
+        position += velocity
+        path.append(position)
+    return np.array(path)
+
+
+def _exposed(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
+    """The kernel of a point that spends equal times at (`x`, `y`), whose mean is (0, 0).
+
+    Each position is shared bilinearly among its four pixels, which keeps the centroid exact.
+    """
+    reach = math.ceil(max(np.abs(x).max(), np.abs(y).max()) - 1e-6)
+    side = 2 * reach + 3
+    kernel = np.zeros((side, side))
+    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+    for right, weight_x in ((0, 1 - (x - left)), (1, x - left)):
+        for below, weight_y in ((0, 1 - (y - top)), (1, y - top)):
+            np.add.at(kernel, (top + below + reach + 1, left + right + reach + 1), weight_x * weight_y)
+    return _normalised(kernel[1:-1, 1:-1])
+
+
+def _normalised(kernel: NDArray[np.float64]) -> Array:
+    return (kernel / kernel.sum()).astype(np.float32)
+
+
+def extent(kernel: Array) -> float:
+    """How far a kernel smears, in pixels along its longest axis: the length of the straight line with the same
+    standard deviation (root-mean-square width times the square root of 12). Defined for every shape, and little
+    moved by the faint ends of a trajectory, which the side of its support overrates."""
+    reach = kernel.shape[0] // 2
+    offset = np.arange(-reach, reach + 1)
+    xx, yy = (float(kernel.sum(axis) @ offset**2) for axis in (0, 1))
+    xy = float(offset @ kernel @ offset)
+    longest = (xx + yy) / 2 + math.hypot((xx - yy) / 2, xy)
+    return math.sqrt(12 * longest)
+
+
+def blur(picture: Image | Array, kernel: Array) -> Array:
+    """Convolve `picture` (H x W x C) with `kernel`, in the picture's own units, float32.
+
+    The picture is continued by reflection. Blur the larger picture and crop then, so that what enters the crop
+    from outside is real.
+    """
+    turned = np.ascontiguousarray(kernel[::-1, ::-1])
+    return np.asarray(cv2.filter2D(picture, cv2.CV_32F, turned, borderType=cv2.BORDER_REFLECT_101), np.float32)
+
+
+def recorded(light: Array, noise: float, rng: np.random.Generator) -> Image:
+    """What a sensor makes of `light` (H x W x 3, 0-255): Gaussian noise of `noise` x 255, rounded to 8 bits."""
+    noisy = light + 255 * noise * rng.standard_normal(light.shape, np.float32)
+    return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
