@@ -10,6 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from detectors.shrink import shrunk
 from models.runtime import Session
 from stream.data import Array, Box, Face, Image
 
@@ -35,7 +36,8 @@ class YuNet:
 
     def detect(self, image: Image) -> list[Face]:
         """The faces of an H x W x 3 BGR uint8 picture in its own pixels, best first; a box may reach over the edge."""
-        canvas, scale = _fit(image, self.long_side)
+        small, scale = shrunk(image, self.long_side)
+        canvas = _padded(small)
         outputs = self._session.run(np.asarray(cv2.dnn.blobFromImage(canvas), np.float32))
         scores, boxes, points = _decode(outputs, canvas.shape[1], self._min_confidence)
         kept = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), self._min_confidence, self._max_overlap)
@@ -43,19 +45,11 @@ class YuNet:
         return [Face(Box(*boxes[i].tolist()), points[i], float(scores[i])) for i in kept]
 
 
-def _fit(image: Image, long_side: int) -> tuple[Image, Array]:
-    """The picture shrunk to `long_side` and padded with black, right and below, to multiples of the coarsest stride;
-    and the factors by which its width and height shrank (whole pixels make them differ slightly)."""
+def _padded(image: Image) -> Image:
+    """The picture with black added at the right and below, up to multiples of the coarsest stride."""
     height, width = image.shape[:2]
-    shrink = min(1.0, long_side / max(height, width))
-    columns, rows = max(1, round(width * shrink)), max(1, round(height * shrink))
-    canvas = np.zeros((_padded(rows), _padded(columns), 3), np.uint8)
-    cv2.resize(image, (columns, rows), dst=canvas[:rows, :columns], interpolation=cv2.INTER_AREA)
-    return canvas, np.array([columns / width, rows / height], np.float32)
-
-
-def _padded(side: int) -> int:
-    return -(-side // STRIDES[-1]) * STRIDES[-1]
+    bottom, right = -height % STRIDES[-1], -width % STRIDES[-1]
+    return np.asarray(cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT), np.uint8)
 
 
 def _decode(outputs: list[Array], width: int, min_confidence: float) -> tuple[Array, Array, Array]:

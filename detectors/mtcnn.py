@@ -1,0 +1,51 @@
+"""MTCNN, as facenet-pytorch carries it: the detector for those who work with FaceNet.
+
+"Joint Face Detection and Alignment using Multi-task Cascaded Convolutional Networks" (Zhang et al., IEEE Signal
+Processing Letters 2016). An order of magnitude slower than YuNet on a CPU; needs the extra `facenet`, which brings
+torch.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from detectors.shrink import shrunk
+from models.runtime import ModelError
+from stream.data import Array, Box, Face, Image
+
+
+class MTCNN:
+    """Finds faces with MTCNN; satisfies `stream.stages.Detector`.
+
+    Pictures are shrunk to `long_side` pixels first, and faces smaller than `min_face` pixels after that are not looked
+    for; faces below `min_confidence` (0..1) are not reported. Raises ModelError where facenet-pytorch is not installed.
+    """
+
+    def __init__(self, *, long_side: int = 640, min_face: int = 20, min_confidence: float = 0.9) -> None:
+        try:
+            import facenet_pytorch  # optional, and seconds to import
+        except ImportError as error:
+            raise ModelError("facenet-pytorch is not installed: pip install 'unblur[facenet]'") from error
+        self.long_side = long_side
+        self._min_face = min_face
+        self._min_confidence = min_confidence
+        self._cascade = facenet_pytorch.MTCNN(keep_all=True, select_largest=False, min_face_size=min_face, device="cpu")
+
+    def detect(self, image: Image) -> list[Face]:
+        """The faces of an H x W x 3 BGR uint8 picture in its own pixels, best first; a box may reach over the edge."""
+        small, scale = shrunk(image, self.long_side)
+        if min(small.shape[:2]) < self._min_face:
+            return []
+        corners, confidences, points = self._cascade.detect(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), landmarks=True)
+        if corners is None:
+            return []
+        found = zip(np.asarray(corners, np.float32), np.asarray(points, np.float32), confidences, strict=True)
+        faces = [_face(*each, scale) for each in found if each[2] >= self._min_confidence]
+        return sorted(faces, key=lambda face: -face.confidence)
+
+
+def _face(corners: Array, points: Array, confidence: float, scale: Array) -> Face:
+    """A detection in the shrunk picture as a face of the whole one."""
+    left, top, right, bottom = (corners / np.concatenate([scale, scale])).tolist()
+    return Face(Box(left, top, right - left, bottom - top), points / scale, float(confidence))

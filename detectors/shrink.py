@@ -1,0 +1,22 @@
+"""Shrinking a picture to the size that a detector looks at."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from stream.data import Array, Image
+
+
+def shrunk(image: Image, long_side: int) -> tuple[Image, Array]:
+    """The picture with its longer side brought down to `long_side` pixels, or itself if that is no smaller.
+
+    Also gives the factors by which its width and its height shrank; rounding to whole pixels makes them differ.
+    """
+    height, width = image.shape[:2]
+    shrink = long_side / max(height, width)
+    if shrink >= 1:
+        return image, np.ones(2, np.float32)
+    columns, rows = max(1, round(width * shrink)), max(1, round(height * shrink))
+    small = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8), np.array([columns / width, rows / height], np.float32)
