@@ -1,0 +1,74 @@
+"""From scenes to finished pictures: the overlay is drawn once, then every output gets it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from stream.data import Frame, Image
+from stream.handover import Latest
+from stream.meter import Meter
+from stream.overlay import Label, Overlay
+from stream.pipeline import Scene
+from stream.stages import Picture
+from stream.window import Window
+
+_RATE_OVER = 30
+"""Pictures over which the rate on the overlay is averaged."""
+
+
+class Composer:
+    """Draws the scenes of one camera and hands them to its outputs. Called by one thread."""
+
+    def __init__(self, pictures: Sequence[Picture], live: bool, meter: Meter) -> None:
+        self._pictures = pictures
+        self._live = live
+        self._meter = meter
+        self._overlay = Overlay()
+        self._shown: deque[float] = deque(maxlen=_RATE_OVER)
+
+    def __call__(self, scene: Scene) -> None:
+        if self._pictures:
+            self._compose(scene)
+        if self._live and scene.frame.wall_time:
+            self._meter.age((datetime.now(UTC) - scene.frame.wall_time).total_seconds())
+
+    def _compose(self, scene: Scene) -> None:
+        with self._meter.stage("overlay"):
+            labels = [Label(track.box, scene.names.get(track.id)) for track in scene.tracks]
+            image = self._overlay.draw(scene.frame, labels, self._rate())
+        with self._meter.stage("output"):
+            for picture in self._pictures:
+                picture.show(scene.frame, image)
+
+    def _rate(self) -> float | None:
+        """Pictures a second, for live cameras; of a replay it would say how fast the machine is."""
+        self._shown.append(time.monotonic())
+        elapsed = self._shown[-1] - self._shown[0]
+        return (len(self._shown) - 1) / elapsed if self._live and elapsed else None
+
+
+class WindowOutlet:
+    """Brings pictures from the composers' threads to the one thread that a desktop's windows allow.
+
+    `pump` is that thread's loop: it shows what is newest and calls `stop` when somebody closes a window.
+    """
+
+    def __init__(self, window: Window, stop: Callable[[], None]) -> None:
+        self._window = window
+        self._stop = stop
+        self._newest: Latest[str, tuple[Frame, Image]] = Latest()
+
+    def show(self, frame: Frame, image: Image) -> None:
+        self._newest.put(frame.camera, (frame, image))
+
+    def pump(self) -> None:
+        for frame, image in self._newest.take(timeout_s=0.02):
+            self._window.show(frame, image)
+        if self._window.closed:
+            self._stop()
+
+    def close(self) -> None:
+        self._window.close()
