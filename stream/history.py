@@ -1,0 +1,182 @@
+"""Reading events back, from a JSONL file or a database, and writing them out as JSON lines or CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
+
+import sqlalchemy as sql
+from sqlalchemy.exc import SQLAlchemyError
+
+from stream.data import EventType
+from stream.errors import UsageError
+from stream.eventlog import to_line
+from stream.store import OF_AN_EVENT, connect, events, reason
+
+Record = dict[str, object]
+"""An event as `Event.to_json` gives it."""
+Moment = datetime | float
+"""A wall time with its zone, or seconds of media time."""
+
+UNKNOWN = "unknown"
+_ROWS_AT_ONCE = 500
+_KEYS = {column.name for column in OF_AN_EVENT}
+_BOX = ("x", "y", "width", "height")
+_COLUMNS = [
+    "schema", "id", "type", "camera", "track", "name", "score", "threshold", "runner_up", "runner_up_score",
+    "raw_score", "restored_score", "deblurred_by", "blur", "pts_s", "frame", "wall_time", *_BOX, "first_pts_s",
+    "evidence",
+]  # fmt: skip
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which events are wanted; what is None is not asked.
+
+    `person` is a name, or "unknown" for everybody without one. Times run from `since` up to, and without, `until`;
+    an event that has no wall time never matches one.
+    """
+
+    person: str | None = None
+    camera: str | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    type: EventType | None = None
+
+    def __post_init__(self) -> None:
+        for moment in (self.since, self.until):
+            if isinstance(moment, datetime) and moment.tzinfo is None:
+                raise UsageError(f"the time {moment} has no time zone; write it as {moment.isoformat()}+00:00")
+
+    def wants(self, record: Record) -> bool:
+        """Whether this event is among those asked for."""
+        name = record["name"]
+        return (
+            (self.person is None or name == self.person or (name is None and self.person == UNKNOWN))
+            and self.camera in (None, record["camera"])
+            and self.type in (None, record["type"])
+            and (self.since is None or _seconds(record, self.since) >= _value(self.since))
+            and (self.until is None or _seconds(record, self.until) < _value(self.until))
+        )
+
+
+def query(where: str, wanted: Filter | None = None) -> Iterator[Record]:
+    """The events of a JSONL file, or of a database named by URL, in the order of writing.
+
+    A last line still being written is left out. Raises UsageError where there is no such log or a line is no event.
+    """
+    return _from_database(where, wanted or Filter()) if "://" in where else _from_file(Path(where), wanted or Filter())
+
+
+"""+"""
+
+
+def write_json(records: Iterable[Record], out: TextIO) -> None:
+    """One JSON object a line, as the log has them."""
+    for record in records:
+        out.write(f"{to_line(record)}\n")
+
+
+def write_csv(records: Iterable[Record], out: TextIO) -> None:
+    """CSV with a header (RFC 4180) that a spreadsheet can open safely.
+
+    Text that a spreadsheet would run as a formula is quoted with an apostrophe, as OWASP advises against CSV
+    injection. Open `out` with newline="".
+    """
+    writer = csv.DictWriter(out, _COLUMNS, lineterminator="\r\n")
+    writer.writeheader()
+    for record in records:
+        writer.writerow({key: _cell(value) for key, value in _flat(record).items()})
+
+
+def _flat(record: Record) -> Record:
+    """The record with one value a column: the runner-up in two, the box in four."""
+    runner_up, box = record["runner_up"], record["box"]
+    flat = {key: value for key, value in record.items() if key in _COLUMNS}
+    if isinstance(runner_up, dict):
+        flat |= {"runner_up": runner_up["name"], "runner_up_score": runner_up["score"]}
+    if isinstance(box, list):
+        flat |= dict(zip(_BOX, box, strict=True))
+    return flat
+
+
+def _cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = value.encode("utf-8", "backslashreplace").decode()
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+
+
+def _from_file(path: Path, wanted: Filter) -> Iterator[Record]:
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.endswith(b"\n"):
+                    record = _parse(line, f"{path}, line {number}")
+                    if wanted.wants(record):
+                        yield record
+    except OSError as error:
+        raise UsageError(f"cannot read events from {path}: {error.strerror}") from error
+
+
+def _parse(line: bytes, place: str) -> Record:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise UsageError(f"{place} is not JSON: {error}") from error
+    if not isinstance(record, dict) or not record.keys() >= _KEYS:
+        raise UsageError(f"{place} is no event of unblur")
+    return record
+
+
+def _from_database(url: str, wanted: Filter) -> Iterator[Record]:
+    engine = connect(url)
+    file = engine.url.database
+    if engine.dialect.name == "sqlite" and not (file and Path(file).is_file()):
+        raise UsageError(f"cannot read events from {file}: no such file")
+    chosen = sql.select(*OF_AN_EVENT).where(*_conditions(wanted)).order_by(events.c.position)
+    try:
+        with engine.connect().execution_options(yield_per=_ROWS_AT_ONCE) as connection:
+            for row in connection.execute(chosen):
+                yield dict(row._mapping)
+    except SQLAlchemyError as error:
+        raise UsageError(f"cannot read events from {engine.url.render_as_string()}: {reason(error)}") from error
+    finally:
+        engine.dispose()
+
+
+def _conditions(wanted: Filter) -> Iterator[sql.ColumnElement[bool]]:
+    if wanted.person is not None:
+        nameless = events.c.name.is_(None) if wanted.person == UNKNOWN else sql.false()
+        yield sql.or_(events.c.name == wanted.person, nameless)
+    if wanted.camera is not None:
+        yield events.c.camera == wanted.camera
+    if wanted.type is not None:
+        yield events.c.type == wanted.type
+    if wanted.since is not None:
+        yield _clock(wanted.since) >= _value(wanted.since)
+    if wanted.until is not None:
+        yield _clock(wanted.until) < _value(wanted.until)
+
+
+def _clock(moment: Moment) -> sql.Column[float]:
+    return events.c.wall_s if isinstance(moment, datetime) else events.c.pts_s
+
+
+def _value(moment: Moment) -> float:
+    return moment.timestamp() if isinstance(moment, datetime) else moment
+
+
+def _seconds(record: Record, like: Moment) -> float:
+    """The record's time on the clock of `like`; not a number, which no comparison matches, where it has none."""
+    if not isinstance(like, datetime):
+        return float(str(record["pts_s"]))
+    wall_time = record["wall_time"]
+    return datetime.fromisoformat(wall_time).timestamp() if isinstance(wall_time, str) else math.nan
