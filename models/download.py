@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from textwrap import shorten
 from typing import IO, Protocol
 
 import httpx2
@@ -102,10 +103,11 @@ def downloader(progress: Progress | None) -> Iterator[Downloader]:
 
 def _reason(error: Exception) -> str:
     """One line without an address, which may hold credentials."""
-    if isinstance(error, httpx2.HTTPStatusError):
-        return f"HTTP status {error.response.status_code}"
-    return (
-        f"{type(error).__name__} {getattr(error, 'strerror', None) or ''}".strip()
-        if isinstance(error, OSError)
-        else type(error).__name__
-    )
+    match error:
+        case httpx2.HTTPStatusError():
+            return f"HTTP status {error.response.status_code}"
+        case httpx2.TransportError():
+            return shorten(str(error), 120) or type(error).__name__
+        case OSError():
+            return error.strerror or type(error).__name__
+    return "cannot be read"

@@ -11,7 +11,6 @@ works, the others wait and find the result.
 from __future__ import annotations
 
 import hashlib
-import os
 import tarfile
 import tempfile
 import zipfile
@@ -21,11 +20,10 @@ from pathlib import Path
 from typing import IO
 
 from filelock import FileLock
-from platformdirs import user_cache_path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from models import fold, manifest
+from models import cache, fold, manifest
 from models.errors import ModelError
 from models.manifest import Artefact, Asset
 
@@ -36,22 +34,22 @@ def fetch(name: str, *, progress: Progress | None = None) -> Path:
     Raises ModelError if there is no such network, or it is not in the cache and cannot be downloaded.
     """
     network = manifest.network(name)
-    prepared = prepared_path(network)
-    if not sealed(prepared):
-        with _alone():
-            if not sealed(prepared):
-                _bring([network], progress)
-                _prepare(network, prepared)
+    prepared = cache.folder() / "prepared" / f"{name}-{network.sha256[:12]}-fold{fold.VERSION}.onnx"
+    with _cache_errors():
+        if not cache.sealed(prepared):
+            with _alone():
+                _prepare(network, prepared, progress)
     return prepared
 
 
 def fetch_portraits(*, progress: Progress | None = None) -> Path:
     """The folder of the demo's public-domain portraits. Raises ModelError if they cannot be had."""
     portraits = manifest.portraits()
-    if not all(map(intact, portraits)):
-        with _alone():
-            _bring(portraits, progress)
-    return cache() / "portraits"
+    with _cache_errors():
+        if not all(map(cache.intact, portraits)):
+            with _alone():
+                _bring(portraits, progress)
+    return cache.folder() / "portraits"
 
 
 def fingerprint(name: str) -> str:
@@ -65,63 +63,30 @@ def bar(console: Console | None = None) -> Progress:
     return Progress(*columns, console=console or Console(stderr=True), transient=True)
 
 
-def cache() -> Path:
-    """The folder that holds everything fetched."""
-    override = os.environ.get("UNBLUR_CACHE")
-    return Path(override) if override else user_cache_path("unblur")
-
-
-def cached_path(asset: Asset) -> Path:
-    """Where the pinned file lies once it has been fetched."""
-    return cache() / asset.kind / asset.file
-
-
-def prepared_path(network: Asset) -> Path:
-    """Where the folded network lies once it has been prepared."""
-    return cache() / "prepared" / f"{network.name}-{network.sha256[:12]}-fold{fold.VERSION}.onnx"
-
-
-def intact(asset: Asset) -> bool:
-    """Whether the cache holds exactly the pinned bytes."""
-    path = cached_path(asset)
-    return path.is_file() and path.stat().st_size == asset.size and _sha256(path) == asset.sha256
-
-
-def sealed(prepared: Path) -> bool:
-    """Whether a prepared file is there, as it was written: its sha256 lies beside it."""
-    seal = _seal(prepared)
-    return prepared.is_file() and seal.is_file() and seal.read_text(encoding="ascii") == _sha256(prepared)
-
-
-def _seal(prepared: Path) -> Path:
-    return prepared.with_suffix(".sha256")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 @contextmanager
-def _alone() -> Iterator[None]:
-    """One worker at a time, over all threads and processes that share the cache."""
+def _cache_errors() -> Iterator[None]:
     try:
-        cache().mkdir(parents=True, exist_ok=True)
-        with FileLock(cache() / ".lock"):
-            yield
+        yield
     except OSError as error:
-        advice = "set UNBLUR_CACHE to a folder with room that can be written"
-        raise ModelError(f"cannot write to the cache {cache()}: {error.strerror or error}: {advice}") from error
+        advice = "set UNBLUR_CACHE to a folder with room that you may read and write"
+        raise ModelError(f"the cache {cache.folder()} cannot be used: {error.strerror or error}: {advice}") from error
 
 
-def _prepare(network: Asset, prepared: Path) -> None:
-    folded = fold.prepare(cached_path(network).read_bytes(), network.input)
-    _write(prepared, folded)
-    _write(_seal(prepared), hashlib.sha256(folded).hexdigest().encode())
+def _alone() -> FileLock:
+    """One worker at a time, over all threads and processes that share the cache."""
+    cache.folder().mkdir(parents=True, exist_ok=True)
+    return FileLock(cache.folder() / ".lock")
+
+
+def _prepare(network: Asset, prepared: Path, progress: Progress | None) -> None:
+    if cache.sealed(prepared):
+        return  # by whoever held the lock before us
+    _bring([network], progress)
+    cache.write_sealed(prepared, fold.prepare(cache.path(network).read_bytes(), network.input))
 
 
 def _bring(wanted: Iterable[Asset], progress: Progress | None) -> None:
-    missing = [asset for asset in wanted if not intact(asset)]
+    missing = [asset for asset in wanted if not cache.intact(asset)]
     if not missing:
         return
     from models.download import downloader  # noqa: PLC0415  the HTTP client is needed at the first run only
@@ -138,7 +103,9 @@ def _bring(wanted: Iterable[Asset], progress: Progress | None) -> None:
 
 def _unpack(artefact: Artefact, download: Callable[[Artefact, IO[bytes]], None]) -> None:
     """Everything that the manifest pins in this artefact, so that it is downloaded once."""
-    with tempfile.TemporaryFile(dir=cache()) as archive:  # it has no name: nothing is left of it if we are killed
+    with tempfile.TemporaryFile(
+        dir=cache.folder()
+    ) as archive:  # it has no name: nothing is left of it if we are killed
         download(artefact, archive)
         for asset in manifest.assets():
             if asset.artefact == artefact:
@@ -147,14 +114,14 @@ def _unpack(artefact: Artefact, download: Callable[[Artefact, IO[bytes]], None])
 
 def _fall_back(asset: Asset, download: Callable[[Asset, IO[bytes]], None], refusal: ModelError) -> None:
     try:
-        with tempfile.TemporaryFile(dir=cache()) as file:
+        with tempfile.TemporaryFile(dir=cache.folder()) as file:
             download(asset, file)
             _keep(asset, file.read())
     except ModelError as error:
-        raise ModelError(
-            f"{asset.name} is not in {cache()} and cannot be downloaded: {asset.artefact.file}: {refusal}; {error}: "
-            "run `unblur demo` once with a connection, or set UNBLUR_CACHE to a copy of another machine's cache"
-        ) from error
+        where = f"{asset.name} is not in {cache.folder()} and cannot be downloaded"
+        why = f"{asset.artefact.file}: {refusal}; {error}"
+        advice = "run `unblur demo` once with a connection, or set UNBLUR_CACHE to a copy of another machine's cache"
+        raise ModelError(f"{where} ({why}): {advice}") from error
 
 
 def member(archive: IO[bytes], name: str, path: str, limit: int) -> bytes:
@@ -179,15 +146,4 @@ def member(archive: IO[bytes], name: str, path: str, limit: int) -> bytes:
 def _keep(asset: Asset, content: bytes) -> None:
     if hashlib.sha256(content).hexdigest() != asset.sha256:
         raise ModelError(f"{asset.file} is not the file that was pinned (sha256 differs): refused")
-    _write(cached_path(asset), content)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """All of it or nothing. Only whoever holds the lock writes, so that the temporary name is free."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(path.suffix + ".part")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    cache.write(cache.path(asset), content)

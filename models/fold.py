@@ -1,8 +1,8 @@
 """Preparing a pinned network once, when it is fetched: the same function in plain float32, in a faster form.
 
 The pinned files hold int8 weights behind DequantizeLinear, and SFace's lists its weights among the inputs that a caller
-has to give, so that neither OpenCV 5 nor ONNX Runtime runs it. Beside that, three rewritings let ONNX Runtime keep its blocked NCHWc layout from the first convolution to the last one. All
-are exact but for the rounding of float32:
+has to give, so that neither OpenCV 5 nor ONNX Runtime runs it. Beside that, three rewritings let ONNX Runtime keep its
+blocked NCHWc layout from the first convolution to the last one. All are exact but for the rounding of float32:
 
 - BatchNormalization goes into the convolution before it, or becomes a depthwise one.
 - PRelu has no kernel in that layout. With slope a and d = 1 - a, PRelu(x) = a x + d relu(x) = d (relu(x) + (a / d) x):
@@ -106,8 +106,9 @@ def _dequantised(node: onnx.NodeProto, x: NDArray[Any], scale: NDArray[Any], zer
     options = _options(node)
     axis, size = options["axis"], options["block_size"]
     block = np.arange(x.shape[axis]) // size
-    whole = x.astype(np.float32) - zero.take(block, axis).astype(np.float32)
-    return whole * scale.take(block, axis).astype(np.float32)
+    whole: NDArray[np.float32] = x.astype(np.float32) - zero.take(block, axis).astype(np.float32)
+    whole *= scale.take(block, axis)
+    return whole
 
 
 def _drop_dropout(net: Net) -> None:

@@ -65,7 +65,7 @@ class Index:
             find_links=tuple(options.get("find-links", "").split()),
             trusted_hosts=tuple(options.get("trusted-host", "").split()),
             proxy=_with_scheme(options.get("proxy")),
-            cert=options.get("cert"),
+            cert=options.get("cert", os.environ.get("REQUESTS_CA_BUNDLE", os.environ.get("CURL_CA_BUNDLE"))),
             client_cert=options.get("client-cert"),
             timeout=timeout,
         )

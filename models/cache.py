@@ -1,0 +1,59 @@
+"""The user's cache: where what was fetched lies, and whether it is still what was written."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from models.manifest import Asset
+
+
+def folder() -> Path:
+    """The folder that holds everything fetched: UNBLUR_CACHE, or the user's cache folder for unblur."""
+    override = os.environ.get("UNBLUR_CACHE")
+    return Path(override) if override else user_cache_path("unblur")
+
+
+def path(asset: Asset) -> Path:
+    """Where the pinned file lies once it has been fetched."""
+    return folder() / asset.kind / asset.file
+
+
+def intact(asset: Asset) -> bool:
+    """Whether the cache holds exactly the pinned bytes."""
+    file = path(asset)
+    return file.is_file() and file.stat().st_size == asset.size and _sha256(file) == asset.sha256
+
+
+def sealed(file: Path) -> bool:
+    """Whether a file that was made here is as it was written: its sha256 lies beside it."""
+    seal = _seal(file)
+    return file.is_file() and seal.is_file() and seal.read_text(encoding="ascii") == _sha256(file)
+
+
+def write_sealed(file: Path, content: bytes) -> None:
+    write(file, content)
+    write(_seal(file), hashlib.sha256(content).hexdigest().encode("ascii"))
+
+
+def write(file: Path, content: bytes) -> None:
+    """All of it or nothing. One worker writes at a time, so that the temporary name is free."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(file.suffix + ".part")
+    try:
+        partial.write_bytes(content)
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _seal(file: Path) -> Path:
+    return file.with_suffix(".sha256")
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

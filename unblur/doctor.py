@@ -1,0 +1,196 @@
+"""`unblur doctor`: what is here, what is missing, and the command that mends it. Reads only; never downloads.
+
+No heavy library is imported at module level: one that is missing or does not load is a finding, not a crash.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from textwrap import shorten
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+
+from models import cache, manifest
+from unblur import __version__
+
+Status = Literal["ok", "note", "missing"]
+"""A note is something that unblur can do without."""
+MARKS: dict[Status, str] = {"ok": "[green]✓[/]", "note": "[yellow]–[/]", "missing": "[red]✗[/]"}
+
+NEEDED = {
+    "av": "av",
+    "joblib": "joblib",
+    "numpy": "numpy",
+    "onnx": "onnx",
+    "onnxruntime": "onnxruntime",
+    "opencv-python": "cv2",
+    "pillow": "PIL",
+    "pydantic": "pydantic",
+    "scikit-learn": "sklearn",
+    "scipy": "scipy",
+    "sqlalchemy": "sqlalchemy",
+}
+"""Libraries by the name they are installed by, and the module that has to load."""
+EXTRAS = {"openvino": "openvino", "facenet-pytorch": "facenet", "torch": "facenet"}
+"""Libraries that an extra of unblur brings."""
+ROOM_BYTES = 200_000_000
+"""The cache takes 60 MB; the rest is for a first recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the report. `remedy` is the command that mends it."""
+
+    section: str
+    name: str
+    status: Status
+    detail: str
+    remedy: str | None = None
+
+
+def examine() -> list[Check]:
+    """Everything that unblur depends on, as it is on this machine now."""
+    machine = [*cameras(), _display(), *_disks(), _cores()]
+    libraries = list(_libraries())
+    if not _healthy(libraries):
+        return [*libraries, *machine]  # the rest cannot be asked without them
+    return [*libraries, *_models(), *_backends(), _encoder(), *machine]
+
+
+def doctor(as_json: bool, console: Console | None = None) -> int:
+    """Print the report; 1 if something needed is missing, else 0."""
+    console = console or Console()
+    checks = examine()
+    if as_json:
+        console.print_json(data={"ok": _healthy(checks), "checks": [asdict(check) for check in checks]})
+    else:
+        console.print(_table(checks))
+    return 0 if _healthy(checks) else 1
+
+
+def _healthy(checks: Iterable[Check]) -> bool:
+    return all(check.status != "missing" for check in checks)
+
+
+def _table(checks: Iterable[Check]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    section = None
+    for check in checks:
+        if check.section != section:
+            table.add_row(f"[bold]{check.section}[/]")
+        section = check.section
+        remedy = f"\n[bold]→ {check.remedy}[/]" if check.remedy else ""
+        table.add_row(f"  {MARKS[check.status]} {check.name}", check.detail + remedy)
+    return table
+
+
+def _libraries() -> Iterator[Check]:
+    yield Check("versions", "python", "ok", f"{platform.python_version()} ({sys.executable})")
+    yield Check("versions", "unblur", "ok", __version__)
+    for name, module in NEEDED.items():
+        yield library(name, module)
+    for name, extra in EXTRAS.items():
+        found = _version(name)
+        yield Check("versions", name, "ok" if found else "note", found or f"not installed (extra `{extra}`)")
+
+
+def library(name: str, module: str) -> Check:
+    """Whether a library is installed and its module loads."""
+    found = _version(name)
+    if found is None:
+        return Check("versions", name, "missing", "not installed", f"pip install {name}")
+    try:
+        import_module(module)
+    except (ImportError, OSError) as error:
+        detail = f"{found} does not load: {shorten(str(error), 160)}"
+        return Check("versions", name, "missing", detail, f"pip install --force-reinstall {name}")
+    return Check("versions", name, "ok", found)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _models() -> Iterator[Check]:
+    for asset in manifest.assets():
+        path = cache.path(asset)
+        if cache.intact(asset):
+            detail = f"{asset.licence}, {asset.size:,} bytes, sha256 as pinned\n{path}"
+            yield Check("models", asset.name, "ok", detail)
+        else:
+            state = f"the file is not the one that was pinned: {path}" if path.exists() else "not fetched yet"
+            status: Status = "missing" if asset.kind == "networks" else "note"
+            yield Check("models", asset.name, status, f"{asset.licence}, {state}", "unblur demo")
+
+
+def _backends() -> Iterator[Check]:
+    from models import runtime  # noqa: PLC0415  it loads ONNX Runtime
+
+    for name, usable, detail in runtime.backends():
+        yield Check("backends", name, "ok" if usable else "note", detail)
+
+
+def cameras(devices: Path = Path("/dev"), classes: Path = Path("/sys/class/video4linux")) -> Iterator[Check]:
+    """The V4L2 devices, by the names that their drivers give them."""
+    found = sorted(devices.glob("video[0-9]*"))
+    if not found:
+        yield Check("cameras", "none", "note", f"no {devices}/video*: files and streams still work")
+    for device in found:
+        label = classes / device.name / "name"
+        name = label.read_text(encoding="utf-8", errors="replace").strip() if label.is_file() else "no name"
+        if os.access(device, os.R_OK | os.W_OK):
+            yield Check("cameras", str(device), "ok", name)
+        else:
+            yield Check("cameras", str(device), "note", f"{name}: may not be opened", "sudo usermod -aG video $USER")
+
+
+def _display() -> Check:
+    names = ("DISPLAY", "WAYLAND_DISPLAY")
+    shown = [f"{name}={os.environ[name]}" for name in names if os.environ.get(name)]
+    if shown or sys.platform in {"darwin", "win32"}:
+        return Check("display", "window", "ok", ", ".join(shown) or sys.platform)
+    return Check("display", "window", "note", "DISPLAY is not set: use --output FILE.mp4 or --output none")
+
+
+def _encoder() -> Check:
+    import av  # noqa: PLC0415  as above
+
+    try:
+        codec = av.Codec("h264", "w")
+    except av.codec.codec.UnknownCodecError:
+        remedy = "pip install --force-reinstall --only-binary :all: av"
+        return Check("video", "H.264", "missing", "PyAV was built without an H.264 encoder", remedy)
+    return Check("video", "H.264", "ok", f"{codec.name}, FFmpeg {av.ffmpeg_version_info}")
+
+
+def _disks() -> Iterator[Check]:
+    for name, folder in (("cache", cache.folder()), ("working folder", Path.cwd())):
+        free = shutil.disk_usage(_existing(folder)).free
+        status: Status = "ok" if free >= ROOM_BYTES else "missing"
+        remedy = None if status == "ok" else f"make room, or set UNBLUR_CACHE: {ROOM_BYTES / 1e9:.1f} GB are needed"
+        yield Check("disk", name, status, f"{free / 1e9:.1f} GB free at {folder}", remedy)
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
+
+
+def _cores() -> Check:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return Check("processor", "cores", "ok", f"{usable} of {os.cpu_count()} ({platform.machine()})")
