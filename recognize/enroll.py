@@ -1,0 +1,110 @@
+"""Enrolling people: folders of photos in, a gallery out, and a word on every photo.
+
+What finds, aligns and measures faces is handed in, for this room knows no detector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from recognize.embed import SFace
+from recognize.folder import Folder
+from recognize.gallery import Gallery, Person
+from recognize.threshold import threshold_for
+from recognize.verdict import Finding, Photo, compared
+from stream.data import Face, Image
+from stream.errors import SourceError, UsageError
+from stream.picture import read_picture
+from stream.stages import Detector
+
+Align = Callable[[Image, Face], Image]
+"""Cuts a face out of a picture as the square crop that the embedder takes."""
+Blur = Callable[[Image], float]
+"""The extent of a crop's blur, in pixels of the crop."""
+Progress = Callable[[Photo], None]
+"""Told of each photo as soon as it has been looked at."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enrolment:
+    """What came of it: the gallery, the photos looked at, by person and file, and the names of people who were left
+    as they were because their folder has not changed (`unchanged`) or shows no face that can be used (`unusable`)."""
+
+    gallery: Gallery
+    photos: tuple[Photo, ...]
+    unchanged: tuple[str, ...]
+    unusable: tuple[str, ...]
+
+
+class Enroller:
+    """Looks at photos and enrols the faces on them.
+
+    A photo with a blur of `blur_limit` pixels or more counts as blurred. When `strict`, doubtful photos are left out,
+    not only reported.
+    """
+
+    def __init__(
+        self, detector: Detector, align: Align, blur: Blur, embedder: SFace, *, blur_limit: float, strict: bool = False
+    ) -> None:
+        self._detector = detector
+        self._align = align
+        self._blur = blur
+        self._embedder = embedder
+        self._blur_limit = blur_limit
+        self._strict = strict
+
+    def enroll(self, folders: Sequence[Folder], known: Gallery, progress: Progress) -> Enrolment:
+        """The people of `known` and of these folders; who is in both is enrolled anew if their folder has changed.
+
+        Raises UsageError if nobody at all could be enrolled.
+        """
+        sources = {folder.name: self._source(folder) for folder in folders}
+        unchanged = tuple(name for name, source in sources.items() if _unchanged(known, name, source))
+        new = [folder for folder in folders if folder.name not in unchanged]
+        looked = [self._look(folder, path, progress) for folder in new for path in folder.photos]
+        others = known.without(*(folder.name for folder in new))
+        photos = compared(looked, others, threshold_for(len(new) + len(others.names)))
+        people = {folder.name: self._person(folder, photos, sources[folder.name]) for folder in new}
+        gallery = known.adding({name: person for name, person in people.items() if person})
+        if not gallery.names:
+            raise UsageError(f"nobody can be enrolled: none of {len(photos)} photos shows a face that can be used")
+        return Enrolment(gallery, tuple(photos), unchanged, tuple(name for name in people if not people[name]))
+
+    def _source(self, folder: Folder) -> str:
+        return f"{'strict' if self._strict else 'lenient'} {folder.digest()}"
+
+    def _look(self, folder: Folder, path: Path, progress: Progress) -> Photo:
+        photo = self._seen(Photo(folder.name, path))
+        progress(photo)
+        return photo
+
+    def _seen(self, photo: Photo) -> Photo:
+        try:
+            image = read_picture(photo.path)
+        except SourceError as error:
+            return photo.noting(Finding.UNREADABLE, str(error))
+        faces = sorted(self._detector.detect(image), key=lambda face: face.box.area, reverse=True)
+        if not faces:
+            return photo.noting(Finding.NO_FACE, "none was found")
+        if len(faces) > 1:
+            photo = photo.noting(Finding.SEVERAL, f"{len(faces)}, of which the largest was taken")
+        return self._measured(photo, self._align(image, faces[0]))
+
+    def _measured(self, photo: Photo, crop: Image) -> Photo:
+        blur = self._blur(crop)
+        if blur >= self._blur_limit:
+            photo = photo.noting(Finding.BLURRED, f"over {blur:.1f} pixels of the face")
+        return replace(photo, embedding=self._embedder.embed([crop])[0])
+
+    def _person(self, folder: Folder, photos: Sequence[Photo], source: str) -> Person | None:
+        usable = [photo for photo in photos if photo.person == folder.name and photo.usable(self._strict)]
+        embeddings = [photo.embedding for photo in usable if photo.embedding is not None]
+        return Person(np.stack(embeddings), folder.description, source) if embeddings else None
+
+
+def _unchanged(known: Gallery, name: str, source: str) -> bool:
+    return name in known.people and known.people[name].source == source

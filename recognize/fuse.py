@@ -1,0 +1,182 @@
+"""Who a track is, by all of its crops: evidence is gathered over the track, raw and restored, and only then judged.
+
+Raw and restored views are both given to the matcher, after "Effective Adapter for Face Recognition in the Wild"
+(Liu et al., arXiv 2312.01734): what restoration invents the raw view does not confirm. The weights below were chosen
+on `val` (`benchmarks/threshold.py`).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from recognize.decision import decide, required
+from recognize.embed import SFace, normalised
+from recognize.gallery import Gallery
+from recognize.threshold import threshold_for
+from stream.data import Array, Identity, Restoration
+from stream.errors import GalleryError
+
+FADING = 10.0
+"""Blur, in crop pixels, at which a view is worth half a sharp one; beyond it falls with the square."""
+EVEN = 15.0
+"""Blur, in crop pixels, at which a restored view is worth as much as the raw one: the more blur the more."""
+LEAST = 0.02
+"""What the poorest view is worth."""
+VIEWS = 32
+"""The latest views that are evidence: a track whose face changes can change its mind."""
+TRACKS = 1024
+"""Tracks remembered at once; when more are seen, the one not seen for longest is forgotten."""
+
+
+class Known(NamedTuple):
+    """A gallery with its threshold: swapped in one step, so that no decision mixes two."""
+
+    gallery: Gallery
+    threshold: float
+
+
+class View(NamedTuple):
+    """What one restoration says: its worth (0..1), and embeddings (128, of length 1)."""
+
+    weight: float
+    raw: Array
+    restored: Array | None
+    fused: Array
+
+
+class Evidence:
+    """What is known of one track: its latest views, and the name that they have earned so far."""
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+        self._views: deque[View] = deque(maxlen=VIEWS)
+
+    def add(self, view: View) -> None:
+        self._views.append(view)
+
+    @property
+    def weight(self) -> float:
+        """In perfect views."""
+        return sum(view.weight for view in self._views)
+
+    def means(self) -> Array:
+        """3 x 128, of length 1: the weighted means of the fused, the raw and the restored views; the third is the
+        first again where nothing was restored."""
+        fused = _mean([(view.weight, view.fused) for view in self._views])
+        raw = _mean([(view.weight, view.raw) for view in self._views])
+        restored = [(view.weight, view.restored) for view in self._views if view.restored is not None]
+        return np.stack([fused, raw, _mean(restored) if restored else fused])
+
+    @property
+    def restored(self) -> bool:
+        """Whether any view was restored."""
+        return any(view.restored is not None for view in self._views)
+
+
+class TrackRecognizer:
+    """Says who each track is by its evidence so far; satisfies `stream.stages.Recognizer`. Used by one thread, but
+    `use` may be called from any.
+
+    `threshold` is the cosine similarity from which a face is somebody's; without one it follows the gallery's size.
+    `dropped` counts tracks whose evidence was given up because too many were open at once.
+    """
+
+    def __init__(self, embedder: SFace, gallery: Gallery, threshold: float | None = None) -> None:
+        self.dropped = 0
+        self._embedder = embedder
+        self._threshold = threshold
+        self._tracks: OrderedDict[tuple[str, int], Evidence] = OrderedDict()
+        self.use(gallery)
+
+    def use(self, gallery: Gallery) -> None:
+        """Recognise by this gallery from the next decision on; the evidence gathered stays.
+
+        Raises GalleryError if it was made with another network.
+        """
+        if gallery.fingerprint != self._embedder.fingerprint:
+            raise GalleryError("the gallery was made with another embedding network than the one in use: enroll again")
+        threshold = threshold_for(len(gallery.names)) if self._threshold is None else self._threshold
+        self._known = Known(gallery, threshold)
+
+    def observe(self, restorations: Sequence[Restoration]) -> list[Identity]:
+        """Who the restorations' tracks are, each by all of its track's evidence up to and with this restoration."""
+        known, views = self._known, self._views(restorations)
+        tracks = [self._track(restoration.crop.camera, restoration.crop.track) for restoration in restorations]
+        identities = []
+        for restoration, view, evidence in zip(restorations, views, tracks, strict=True):
+            evidence.add(view)
+            threshold = required(known.threshold, evidence.weight)
+            identity = _identify(known.gallery, evidence, restoration, threshold)
+            evidence.name = identity.name
+            identities.append(identity)
+        return identities
+
+    def identify(self, restorations: Sequence[Restoration]) -> list[Identity]:
+        """Who is on still pictures: each by itself, at the plain threshold, for no second view will come."""
+        known, identities = self._known, []
+        for restoration, view in zip(restorations, self._views(restorations), strict=True):
+            evidence = Evidence()
+            evidence.add(view)
+            identities.append(_identify(known.gallery, evidence, restoration, known.threshold))
+        return identities
+
+    def forget(self, camera: str, track: int) -> None:
+        """The track has ended; its evidence goes."""
+        self._tracks.pop((camera, track), None)
+
+    def _track(self, camera: str, track: int) -> Evidence:
+        evidence = self._tracks.setdefault((camera, track), Evidence())
+        self._tracks.move_to_end((camera, track))
+        if len(self._tracks) > TRACKS:
+            self._tracks.popitem(last=False)
+            self.dropped += 1
+        return evidence
+
+    def _views(self, restorations: Sequence[Restoration]) -> list[View]:
+        restored = [restoration for restoration in restorations if restoration.method != "none"]
+        crops = [restoration.crop.image for restoration in restorations]
+        embeddings = self._embedder.embed([*crops, *(restoration.image for restoration in restored)])
+        second = iter(embeddings[len(crops) :])
+        return [
+            _view(restoration, raw, None if restoration.method == "none" else next(second))
+            for restoration, raw in zip(restorations, embeddings, strict=False)
+        ]
+
+
+def _view(restoration: Restoration, raw: Array, restored: Array | None) -> View:
+    quality, blur = restoration.crop.quality, restoration.blur
+    weight = max(LEAST, quality.size * quality.pose / (1 + (blur / FADING) ** 2))
+    share = 0.0 if restored is None else blur**2 / (blur**2 + EVEN**2)
+    fused = raw if restored is None else normalised((1 - share) * raw + share * restored)
+    return View(weight, raw, restored, fused)
+
+
+def _identify(gallery: Gallery, evidence: Evidence, restoration: Restoration, threshold: float) -> Identity:
+    deblurred_by, blur = restoration.method, restoration.blur
+    if not gallery.names:
+        restored = 0.0 if evidence.restored else None
+        return Identity(None, 0.0, threshold, None, 0.0, restored, deblurred_by, blur)
+    fused, raw, restored_scores = gallery.scores(evidence.means())
+    held = gallery.names.index(evidence.name) if evidence.name in gallery.names else None
+    decision = decide(fused, raw, held, threshold)
+    name = gallery.names[decision.person]
+    return Identity(
+        name=name if decision.named else None,
+        score=float(fused[decision.person]),
+        threshold=decision.threshold,
+        runner_up=None if decision.runner_up is None else gallery.candidate(decision.runner_up, fused),
+        raw_score=float(raw[decision.person]),
+        restored_score=float(restored_scores[decision.person]) if evidence.restored else None,
+        deblurred_by=deblurred_by,
+        blur=blur,
+        description=gallery.people[name].description if decision.named else None,
+    )
+
+
+def _mean(weighted: Sequence[tuple[float, Array]]) -> Array:
+    weights, vectors = zip(*weighted, strict=True)
+    return normalised(np.asarray(weights, np.float32) @ np.stack(vectors))

@@ -1,0 +1,187 @@
+"""Who is known: everybody's enrolled faces in a scikit-learn nearest-neighbour index, in one file.
+
+**A gallery is code-like: load only galleries you trust.** The payload of the file is a joblib dump, and whoever can
+write such a dump can make its reader run anything. The header before it keeps accidents out (another program's file, a
+damaged one, one made for another network) and is checked before a byte is unpickled; it is no signature.
+
+The file is `unblur gallery\\n`, a version byte, the sha256 of the embedding network (32 bytes), the sha256 of all the
+other bytes (32 bytes), and the dump, which holds only arrays, strings and scikit-learn's own objects.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+import unicodedata
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import joblib
+import numpy as np
+from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.neighbors import NearestNeighbors
+
+from recognize.embed import DIMENSIONS
+from stream.data import Array, Candidate
+from stream.errors import GalleryError, OutputError
+
+_MAGIC = b"unblur gallery\n"
+_VERSION = b"\x01"
+_DIGEST = sha256().digest_size
+_HEADER = len(_MAGIC) + len(_VERSION) + 2 * _DIGEST
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Person:
+    """Somebody known: the embeddings of their photos (n x 128 of length 1, n >= 1) and what is to be said of them.
+
+    `source` is the digest of what they were enrolled from, so that it is not done again while that stays the same.
+    """
+
+    embeddings: Array
+    description: str | None = None
+    source: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.embeddings.ndim != 2 or self.embeddings.shape[1] != DIMENSIONS or not len(self.embeddings):
+            raise ValueError(f"a person has n x {DIMENSIONS} embeddings, n >= 1, not {self.embeddings.shape}")
+
+
+class Gallery:
+    """The known people by name (Unicode NFC). Immutable: `adding` gives a new gallery and leaves this one as it is.
+
+    `fingerprint` is the sha256, in hexadecimal, of the network that made the embeddings.
+    """
+
+    def __init__(
+        self, fingerprint: str, people: Mapping[str, Person] | None = None, knn: NearestNeighbors | None = None
+    ) -> None:
+        """`knn` is the index over everybody's photos in order, where it is at hand already."""
+        self.fingerprint = fingerprint
+        self.people = {_named(name): person for name, person in (people or {}).items()}
+        self.names = tuple(self.people)
+        photos = [person.embeddings for person in self.people.values()]
+        self._owners = np.repeat(np.arange(len(photos)), [len(part) for part in photos])
+        self._knn = _index(photos) if knn is None and photos else knn
+
+    def adding(self, people: Mapping[str, Person]) -> Gallery:
+        """A gallery that also knows these people, in place of whoever had their names; nobody else is touched."""
+        return Gallery(self.fingerprint, {**self.people, **{_named(name): who for name, who in people.items()}})
+
+    def without(self, *names: str) -> Gallery:
+        """A gallery that does not know these people, whether or not this one does."""
+        gone = {_named(name) for name in names}
+        kept = {name: person for name, person in self.people.items() if name not in gone}
+        return Gallery(self.fingerprint, kept)
+
+    def scores(self, embeddings: Array) -> Array:
+        """Cosine similarity (-1..1), N x people, of N embeddings (N x 128 of length 1) to everybody's nearest photo.
+
+        The nearest photo, not the mean of all: on `val` both name as many at the same rate of false names
+        (`benchmarks/threshold.py`), and a person may be enrolled at quite different ages.
+        """
+        scores = np.full((len(embeddings), len(self.names)), -1.0, np.float32)
+        if self._knn is None or not len(embeddings):
+            return scores
+        distances, photos = self._knn.kneighbors(embeddings, n_neighbors=len(self._owners))
+        np.maximum.at(scores, (np.arange(len(embeddings))[:, None], self._owners[photos]), 1 - distances)
+        return scores
+
+    def match(self, embeddings: Array) -> list[tuple[Candidate, ...]]:
+        """For each of N embeddings the two people nearest to it, best first; fewer if fewer are known."""
+        return [
+            tuple(self.candidate(int(person), scores) for person in np.argsort(-scores, kind="stable")[:2])
+            for scores in self.scores(embeddings)
+        ]
+
+    def candidate(self, person: int, scores: Array) -> Candidate:
+        """The person at this place, with their part of a row of `scores`."""
+        return Candidate(self.names[person], float(scores[person]))
+
+    def save(self, path: Path) -> None:
+        """Write the gallery, whole or not at all; readable by its owner only, for faces are personal data.
+
+        Raises OutputError if the file cannot be written there.
+        """
+        dump = io.BytesIO()
+        people = {name: asdict(person) for name, person in self.people.items()}
+        joblib.dump({"knn": self._knn, "people": people}, dump)
+        head = _MAGIC + _VERSION + bytes.fromhex(self.fingerprint)
+        try:
+            _replace(path, head + _checksum(head, dump.getvalue()) + dump.getvalue())
+        except OSError as error:
+            raise OutputError(f"the gallery cannot be written to {path}: {error.strerror}") from error
+
+
+def load(path: Path, fingerprint: str, *, allow_empty: bool = False) -> Gallery:
+    """Read a gallery made with the network of this fingerprint. Trust the file: see the top of this module.
+
+    Raises GalleryError, before anything is unpickled, if the file is missing or not a gallery, damaged, of a version
+    not known here, or made with another network; and if it holds nobody (unless `allow_empty`), or what this version
+    of scikit-learn cannot read.
+    """
+    knn, people = _unpickled(path, _checked(path, fingerprint))
+    if not people and not allow_empty:
+        raise GalleryError(f"{path} holds nobody: enroll somebody with `unblur enroll` first")
+    return Gallery(fingerprint, people, knn)
+
+
+def _checked(path: Path, fingerprint: str) -> bytes:
+    """The dump of a file whose header holds."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        reason = f"no gallery can be read at {path} ({error.strerror}): make one with `unblur enroll`"
+        raise GalleryError(reason) from error
+    head, checksum, dump = content[: _HEADER - _DIGEST], content[_HEADER - _DIGEST : _HEADER], content[_HEADER:]
+    if not content.startswith(_MAGIC):
+        raise GalleryError(f"{path} is not a gallery made by `unblur enroll`")
+    if head[len(_MAGIC) : len(_MAGIC) + 1] > _VERSION:
+        raise GalleryError(f"{path} was made by a later unblur: update unblur, or enroll again")
+    if checksum != _checksum(head, dump):
+        raise GalleryError(f"{path} is damaged (its checksum does not hold): restore it or enroll again")
+    if head[-_DIGEST:] != bytes.fromhex(fingerprint):
+        raise GalleryError(f"{path} was made with another embedding network than the one in use: enroll again")
+    return dump
+
+
+def _unpickled(path: Path, dump: bytes) -> tuple[NearestNeighbors | None, dict[str, Person]]:
+    """The index and the people of a checked dump. An index fitted by another scikit-learn is left out."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            payload = joblib.load(io.BytesIO(dump))
+        except (ImportError, AttributeError) as error:
+            raise GalleryError(f"{path} needs another version of scikit-learn ({error}): enroll again") from error
+    foreign = any(issubclass(warning.category, InconsistentVersionWarning) for warning in caught)
+    return None if foreign else payload["knn"], {name: Person(**person) for name, person in payload["people"].items()}
+
+
+def _named(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _index(photos: list[Array]) -> NearestNeighbors:
+    return NearestNeighbors(metric="cosine", algorithm="brute").fit(np.concatenate(photos))
+
+
+def _checksum(head: bytes, dump: bytes) -> bytes:
+    return sha256(head + dump).digest()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put `content` at `path` in one step; after an error nothing of it is left."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

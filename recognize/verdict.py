@@ -1,0 +1,117 @@
+"""What is to be said of a photo that somebody wants to enrol, by itself and beside the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recognize.gallery import Gallery
+from stream.data import Array
+
+SAME_PICTURE = 0.95
+"""Cosine similarity from which two photos of a person show them so much alike that the second adds nothing."""
+
+
+class Finding(StrEnum):
+    """What speaks against a photo. The first two leave nothing to enrol; the others are doubts."""
+
+    UNREADABLE = "unreadable"
+    NO_FACE = "no face"
+    SEVERAL = "several faces"
+    BLURRED = "blurred"
+    DUPLICATE = "near-duplicate"
+    SOMEBODY_ELSE = "looks like somebody else"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Photo:
+    """A photo in a person's folder: its embedding (128, of length 1) if it shows a face, and the findings, each with
+    a word on why; none for a good photo."""
+
+    person: str
+    path: Path
+    embedding: Array | None = None
+    findings: dict[Finding, str] = field(default_factory=dict)
+
+    def noting(self, finding: Finding, why: str) -> Photo:
+        return replace(self, findings={**self.findings, finding: why})
+
+    def usable(self, strict: bool) -> bool:
+        """Whether it is enrolled: any face will do, but where one is strict no doubt may be left."""
+        return self.embedding is not None and not (strict and self.findings)
+
+
+def compared(photos: Sequence[Photo], others: Gallery, threshold: float) -> list[Photo]:
+    """The photos, with what is found by comparing them with each other and with the people enrolled before.
+
+    `threshold` is the cosine similarity from which two faces may be the same person's.
+    """
+    judged = list(photos)
+    seen = [number for number, photo in enumerate(judged) if photo.embedding is not None]
+    if not seen:
+        return judged
+    comparison = _Comparison([judged[number] for number in seen], others, threshold)
+    for row, finding, why in [*comparison.duplicates(), *comparison.misplaced()]:
+        judged[seen[row]] = judged[seen[row]].noting(finding, why)
+    return judged
+
+
+Note = tuple[int, Finding, str]
+"""Which photo, what, and why."""
+Mask = NDArray[np.bool_]
+
+
+class _Comparison:
+    """All photos with a face against each other."""
+
+    def __init__(self, photos: Sequence[Photo], others: Gallery, threshold: float) -> None:
+        self._photos = photos
+        self._threshold = threshold
+        embeddings = np.stack([photo.embedding for photo in photos if photo.embedding is not None])
+        self._likeness = embeddings @ embeddings.T
+        people = np.array([photo.person for photo in photos])
+        self._same = people[:, None] == people
+        self._elsewhere = [ranking[0] if ranking else None for ranking in others.match(embeddings)]
+
+    def duplicates(self) -> list[Note]:
+        alike = np.tril(self._same & (self._likeness >= SAME_PICTURE), -1)
+        return [
+            (int(row), Finding.DUPLICATE, f"like {self._photos[int(alike[row].argmax())].path.name}")
+            for row in np.flatnonzero(alike.any(1))
+        ]
+
+    def misplaced(self) -> list[Note]:
+        """Photos nearer to somebody else than to the rest of their own folder, the clearest first.
+
+        Each is set aside as it is found, so that a photo in the wrong folder does not cast doubt on the photos of
+        the person whom it shows.
+        """
+        notes: list[Note] = []
+        trusted = np.ones(len(self._photos), np.bool_)
+        while True:
+            own = self._nearest(self._same & (self._likeness < SAME_PICTURE), trusted)
+            other = self._nearest(~self._same, trusted)
+            score = np.maximum(other.max(1), [who.score if who else -1 for who in self._elsewhere])
+            folder = np.where(own.max(1) > -1, own.max(1), self._threshold)
+            doubt = np.where(trusted & (score >= self._threshold), score - folder, 0)
+            row = int(doubt.argmax())
+            if doubt[row] <= 0:
+                return notes
+            trusted[row] = False
+            notes.append((row, Finding.SOMEBODY_ELSE, self._why(row, other[row], own[row])))
+
+    def _nearest(self, candidates: Mask, trusted: Mask) -> Array:
+        return np.where(candidates & trusted, self._likeness, np.float32(-1))
+
+    def _why(self, row: int, other: Array, own: Array) -> str:
+        elsewhere, score = self._elsewhere[row], float(other.max())
+        name = self._photos[int(other.argmax())].person
+        if elsewhere and elsewhere.score > score:
+            name, score = elsewhere.name, elsewhere.score
+        beside = f"only {own.max():.2f} like the rest of the folder" if own.max() > -1 else "nothing beside it"
+        return f"{score:.2f} like {name}, {beside}"

@@ -1,0 +1,49 @@
+"""The recognition room's real parts, each loaded once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detectors.align import align
+from detectors.yunet import YuNet
+from models.runtime import load
+from recognize.embed import SFace, normalised
+from stream.data import Array, Face, Image
+from stream.picture import read_picture
+
+NETWORK = sha256(b"some network").hexdigest()
+
+
+@pytest.fixture(scope="session")
+def sface(sface_path: Path) -> SFace:
+    return SFace(load(sface_path, "onnxruntime"), sha256(sface_path.read_bytes()).hexdigest())
+
+
+@pytest.fixture(scope="session")
+def yunet(yunet_path: Path) -> YuNet:
+    return YuNet(load(yunet_path, "onnxruntime"))
+
+
+def cut(image: Image, face: Face) -> Image:
+    return align(image, face.landmarks)[0]
+
+
+@pytest.fixture(scope="session")
+def crop_of(yunet: YuNet, portraits: Path) -> Callable[[str], Image]:
+    """The largest face of a portrait, aligned."""
+
+    def crop(name: str) -> Image:
+        image = read_picture(portraits / name)
+        return cut(image, max(yunet.detect(image), key=lambda face: face.box.area))
+
+    return crop
+
+
+def directions(count: int, seed: int = 0) -> Array:
+    """`count` random embeddings, nearly at right angles to each other."""
+    return normalised(np.random.default_rng(seed).normal(size=(count, 128)).astype(np.float32))
