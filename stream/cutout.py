@@ -35,7 +35,7 @@ def linear(image: Image) -> Array:
 
 def encoded(light: Array) -> Image:
     """Linear light 0..1 to gamma-encoded 0-255, to half a level (one level in the deepest shadows)."""
-    return _ENCODE[(light * (_LEVELS - 1) + 0.5).astype(np.uint16)]
+    return np.asarray(_ENCODE[(light * (_LEVELS - 1) + 0.5).astype(np.uint16)], np.uint8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

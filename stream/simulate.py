@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -59,7 +58,9 @@ class SimulatedCamera:
     def _frame(self, index: int) -> Frame:
         scene = self._sensor.scene
         taken = datetime.now(UTC) if self.live else None
-        return Frame(self.camera, index, index, Fraction(1, scene.fps), taken, self._sensor.expose(index % scene.frames))
+        return Frame(
+            self.camera, index, index, Fraction(1, scene.fps), taken, self._sensor.expose(index % scene.frames)
+        )
 
 
 def record(scene: Scene, path: Path, *, crf: int = CRF) -> None:
@@ -70,7 +71,7 @@ def record(scene: Scene, path: Path, *, crf: int = CRF) -> None:
     part = path.with_name(path.name + ".part")
     try:
         _encode(scene, part, crf)
-        os.replace(part, path)
+        part.replace(path)
     except OSError as error:
         raise OutputError(f"cannot write the clip {path}: {error.strerror}") from error
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal, Self
 
@@ -102,7 +101,7 @@ class Truth(_Record):
     def save(self, path: Path) -> None:
         part = path.with_name(path.name + ".part")
         part.write_text(self.model_dump_json(indent=1, by_alias=True) + "\n", encoding="utf-8")
-        os.replace(part, path)
+        part.replace(path)
 
 
 def _appearance(sensor: Sensor, passage: Passage) -> Appearance | None:
