@@ -1,0 +1,1 @@
+"""Tables over the rooms: how good is it, on what data."""
