@@ -15,15 +15,19 @@ from stream.pipeline import Scene
 from stream.stages import Picture
 from stream.window import Window
 
+_ROUND_S = 0.02
 _RATE_OVER = 30
 """Pictures over which the rate on the overlay is averaged."""
 
 
 class Composer:
-    """Draws the scenes of one camera and hands them to its outputs. Called by one thread."""
+    """Draws the scenes of one camera and hands them to its outputs; `watch` sees each scene. Called by one thread."""
 
-    def __init__(self, pictures: Sequence[Picture], live: bool, meter: Meter) -> None:
+    def __init__(
+        self, pictures: Sequence[Picture], live: bool, meter: Meter, watch: Callable[[Scene], None]
+    ) -> None:
         self._pictures = pictures
+        self._watch = watch
         self._live = live
         self._meter = meter
         self._overlay = Overlay()
@@ -34,6 +38,7 @@ class Composer:
             self._compose(scene)
         if self._live and scene.frame.wall_time:
             self._meter.age((datetime.now(UTC) - scene.frame.wall_time).total_seconds())
+        self._watch(scene)
 
     def _compose(self, scene: Scene) -> None:
         with self._meter.stage("overlay"):
@@ -53,22 +58,20 @@ class Composer:
 class WindowOutlet:
     """Brings pictures from the composers' threads to the one thread that a desktop's windows allow.
 
-    `pump` is that thread's loop: it shows what is newest and calls `stop` when somebody closes a window.
+    `pump` is one round of that thread's loop: it shows what is newest, and is False once a window was closed.
     """
 
-    def __init__(self, window: Window, stop: Callable[[], None]) -> None:
+    def __init__(self, window: Window) -> None:
         self._window = window
-        self._stop = stop
         self._newest: Latest[str, tuple[Frame, Image]] = Latest()
 
     def show(self, frame: Frame, image: Image) -> None:
         self._newest.put(frame.camera, (frame, image))
 
-    def pump(self) -> None:
-        for frame, image in self._newest.take(timeout_s=0.02):
+    def pump(self) -> bool:
+        for frame, image in self._newest.take(timeout_s=_ROUND_S):
             self._window.show(frame, image)
-        if self._window.closed:
-            self._stop()
+        return not self._window.closed
 
     def close(self) -> None:
         self._window.close()

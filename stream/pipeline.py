@@ -27,20 +27,6 @@ _ENDINGS_NOTICED_S = 0.25
 _PUMP_S = 0.01
 
 
-class Eye(Protocol):
-    """Finds and follows the faces of one camera."""
-
-    def see(self, frame: Frame) -> Sighting: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Camera:
-    """A source and the eye that watches it."""
-
-    source: Source
-    eye: Eye
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
     """A frame with what is known about it, ready to be drawn."""
@@ -50,17 +36,30 @@ class Scene:
     names: Mapping[int, Identity]
 
 
+class Eye(Protocol):
+    """Finds and follows the faces of one camera."""
+
+    def see(self, frame: Frame) -> Sighting: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A source, the eye that watches it, and where its scenes go; `show` is called by one thread."""
+
+    source: Source
+    eye: Eye
+    show: Callable[[Scene], None]
+
+
 class Pipeline:
     """Runs cameras side by side until their sources end, somebody calls `stop`, or something fails.
 
-    `show` is called from one thread per camera. When `run` returns, everything seen has been named, logged and shown.
-    It raises the first error of any thread after all have come to rest; a damaged recording alone stops nothing else.
+    When `run` returns, everything seen has been named, logged and shown. It raises the first error of any thread after all have come to rest; a damaged recording alone stops nothing else.
     """
 
-    def __init__(self, cameras: Sequence[Camera], naming: Naming, show: Callable[[Scene], None], meter: Meter) -> None:
+    def __init__(self, cameras: Sequence[Camera], naming: Naming, meter: Meter) -> None:
         self._cameras = cameras
         self._naming = naming
-        self._show = show
         self._meter = meter
         self._belts: list[Belt[Frame] | Belt[Sighting] | Belt[Scene]] = []
         self._looks: Latest[tuple[str, int], Look] = Latest()
@@ -73,8 +72,9 @@ class Pipeline:
         for belt in self._belts:
             belt.cancel()
 
-    def run(self, pump: Callable[[], None] | None = None) -> None:
-        """Run to the end. `pump`, if given, is called over and over by this thread: the place for a window's loop."""
+    def run(self, pump: Callable[[], bool] | None = None) -> None:
+        """Run to the end. `pump`, if given, is called over and over by this thread, the place for a window's loop, and
+        ends the run when it returns False."""
         stages = [stage for camera in self._cameras for stage in self._lane(camera)]
         with ThreadPoolExecutor(len(stages) + 1, "stage") as threads:
             namer = threads.submit(self._name_looks)
@@ -83,8 +83,8 @@ class Pipeline:
                 future.add_done_callback(self._stop_on_failure)
             try:
                 while wait(lanes, timeout=_PUMP_S if pump else None).not_done:
-                    if pump:
-                        pump()
+                    if pump and not pump():
+                        break
             finally:
                 self.stop()
                 wait(lanes)
@@ -126,7 +126,7 @@ class Pipeline:
 
         def show() -> None:
             for scene in scenes:
-                self._show(scene)
+                camera.show(scene)
 
         return decode, see, identify, show
 
@@ -146,7 +146,7 @@ class Pipeline:
         def show() -> None:
             while newest := scenes.take():
                 for scene in newest:
-                    self._show(scene)
+                    camera.show(scene)
             self._meter.count("pictures dropped", scenes.dropped)
 
         return see, show

@@ -11,7 +11,7 @@ if (_HERE / "stream").is_dir():
 
 
 def main() -> None:
-    from unblur.cli import run  # noqa: PLC0415  only now are the rooms on the path
+    from unblur.cli import main as run  # only now are the rooms on the path
 
     sys.exit(run())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 from rich.console import Console
 from typer.exceptions import TyperException
 
-from configs.schema import Config, ConfigError, load
+from configs.schema import ConfigError, load
 from models.errors import ModelError
 from stream.errors import UnblurError
 
@@ -27,9 +28,10 @@ events_app = typer.Typer(help="Look into an event log or store.", no_args_is_hel
 app.add_typer(events_app, name="events")
 
 _INTERRUPTED = 130
+_NAME = re.compile(r"[\w .-]{1,64}")
 
 
-def run(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit status. An error is one line on standard error, never a traceback."""
     try:
         status = app(arguments, standalone_mode=False)
@@ -71,6 +73,17 @@ class Detector(StrEnum):
     MTCNN = "mtcnn"
 
 
+class Format(StrEnum):
+    JSON = "json"
+    CSV = "csv"
+
+
+class Type(StrEnum):
+    NEW = "new"
+    UPDATE = "update"
+    END = "end"
+
+
 GalleryOption = Annotated[Path | None, typer.Option(help="Who is known: a file made by `unblur enroll`.")]
 DeblurOption = Annotated[Deblur | None, typer.Option(help="How blurred faces are restored.")]
 PresetOption = Annotated[Preset | None, typer.Option(help="seed: Richardson-Lucy with the fixed 5 x 5 mean kernel.")]
@@ -85,7 +98,18 @@ def run(  # noqa: PLR0913
         typer.Argument(help="0, /dev/video0, rtsp://, http(s)://, a file, a folder of pictures; or NAME=SOURCE."),
     ] = None,
     config: ConfigOption = None,
-    gallery: GalleryOption = None,
+    gallery: class Format(StrEnum):
+    JSON = "json"
+    CSV = "csv"
+
+
+class Type(StrEnum):
+    NEW = "new"
+    UPDATE = "update"
+    END = "end"
+
+
+GalleryOption = None,
     deblur: DeblurOption = None,
     preset: PresetOption = None,
     threshold: ThresholdOption = None,
@@ -120,6 +144,131 @@ def run(  # noqa: PLR0913
     if not settings.cameras:
         raise typer.BadParameter("no source: give one, or cameras in --config")
     watch(settings)
+
+
+@app.command()
+def demo(out: Annotated[Path, typer.Option(help="The folder for everything it makes.")] = Path("out/demo")) -> None:
+    """A simulated camera with known people and strangers: the video, the events, and a report on what was right."""
+    from unblur.demo import demo as show
+
+    show(out)
+
+
+@app.command()
+def enroll(
+    faces: Annotated[Path, typer.Argument(help="FACES/<Name>/*.jpg, with an about.txt if there is something to say.")],
+    gallery: Annotated[Path, typer.Option(help="The gallery to make, or to add people to.")],
+    strict: Annotated[bool, typer.Option("--strict", help="Leave doubtful photos out.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Enrol people from folders of photos; every doubtful photo is named."""
+    from unblur.enrolment import enroll as enrol
+
+    enrol(load(config, {}), faces, gallery, strict)
+
+
+@app.command()
+def image(
+    photos: Annotated[list[Path], typer.Argument(help="Pictures: JPG, PNG, GIF (the first frame), WebP and more.")],
+    out: Annotated[Path, typer.Option(help="The folder for the restored pictures.")],
+    config: ConfigOption = None,
+    gallery: class Format(StrEnum):
+    JSON = "json"
+    CSV = "csv"
+
+
+class Type(StrEnum):
+    NEW = "new"
+    UPDATE = "update"
+    END = "end"
+
+
+GalleryOption = None,
+    deblur: DeblurOption = None,
+    preset: PresetOption = None,
+    threshold: ThresholdOption = None,
+) -> int:
+    """Restore and name the faces of photos: restored picture, sheet, and one JSON line a face on standard output."""
+    from unblur.photo import develop_all
+
+    overrides = {
+        "deblur": _given(mode=deblur, preset=preset),
+        "recognition": _given(gallery=gallery, threshold=threshold),
+    }
+    faults = develop_all(load(config, overrides), photos, out)
+    for fault in faults:
+        _complain(str(fault))
+    return faults[0].exit_status if faults else 0
+
+
+PersonOption = Annotated[str | None, typer.Option(help='A name, or "unknown".')]
+CameraOption = Annotated[str | None, typer.Option(help="A camera's name.")]
+SinceOption = Annotated[str | None, typer.Option(help="From this time on: 2026-01-31T18:00:00Z, or seconds of media time.")]
+UntilOption = Annotated[str | None, typer.Option(help="Up to this time, likewise.")]
+TypeOption = Annotated[Type | None, typer.Option(help="Only events of this type.")]
+LogArgument = Annotated[str, typer.Argument(help="An event log (a file), or a store as sqlite:///FILE.")]
+
+
+@events_app.command("list")
+def list_events(
+    log: LogArgument,
+    person: PersonOption = None,
+    camera: CameraOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    type: TypeOption = None,  # noqa: A002  the event's own word for it
+) -> None:
+    """Show events as a table."""
+    from unblur.events import show, wanted
+
+    show(log, wanted(person, camera, since, until, type))
+
+
+@events_app.command("export")
+def export_events(
+    log: LogArgument,
+    format: Annotated[Format, typer.Option(help="JSON, one object a line, or CSV.")] = Format.JSON,  # noqa: A002
+    out: Annotated[Path | None, typer.Option(help="A file; standard output if not given.")] = None,
+    person: PersonOption = None,
+    camera: CameraOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    type: TypeOption = None,  # noqa: A002
+) -> None:
+    """Write events as JSON lines or CSV."""
+    from unblur.events import export, wanted
+
+    export(log, wanted(person, camera, since, until, type), format, out)
+
+
+@app.command()
+def bench(
+    minutes: Annotated[float, typer.Option(help="Also run this many minutes of footage and watch the memory.")] = 0,
+) -> None:
+    """Measure speed and memory beside a plain loop over the same networks. Needs a checkout."""
+    from unblur.bench import bench as measure
+
+    measure(minutes)
+
+
+@app.command()
+def doctor(json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> int:
+    """Say what is here, what is missing, and what to do about it."""
+    from unblur.doctor import doctor as examine
+
+    return examine(json)
+
+
+def _named(source: str) -> dict[str, object]:
+    """NAME=SOURCE, or a source alone; a file that is really called so goes before a name."""
+    name, equals, rest = source.partition("=")
+    if equals and _NAME.fullmatch(name) and not Path(source).exists():
+        return {"name": name, "source": rest}
+    return {"source": source}
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _given(**options: object) -> dict[str, object]:

@@ -134,3 +134,24 @@ def _to_json(portrait: Portrait) -> dict[str, object]:
         "blur": round(restoration.blur, 2),
         "box": list(portrait.face.box.rounded()),
     }
+
+
+def develop_all(config: Config, paths: Sequence[Path], out: Path) -> list[UnblurError]:
+    """Develop photos into the folder `out`, and print a JSON line for each face. What cannot be read is left out and
+    returned as errors. Raises UsageError, ModelError if nothing can be done at all."""
+    _require_distinct(paths)
+    parts = Parts(config)
+    lab = PhotoLab(parts.detector(), deblurrer(config.deblur, {}), parts.recognizer())
+    _make(out)
+    faults: list[UnblurError] = []
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        for path in progress.track(paths, description="photos"):
+            try:
+                result = lab.develop([path])[0]
+            except SourceError as error:
+                faults.append(error)
+                continue
+            save(result, out)
+            for face in result.to_json():
+                print(json.dumps(face, ensure_ascii=False), flush=True)  # noqa: T201  this is the command's output
+    return faults

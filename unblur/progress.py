@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -19,7 +18,7 @@ _REFRESH_S = 0.2
 class Display:
     """One line for each camera, on standard error; silent if `quiet`. Scenes may come from several threads."""
 
-    def __init__(self, sources: Sequence[Source], quiet: bool) -> None:
+    def __init__(self, quiet: bool) -> None:
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -28,6 +27,10 @@ class Display:
             TimeRemainingColumn(),
         )
         self._progress = Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True)
+        self._lines: dict[str, _Line] = {}
+
+    def expect(self, sources: Sequence[Source]) -> None:
+        """The cameras whose scenes will come."""
         self._lines = {source.camera: _Line(self._progress, source) for source in sources}
 
     def note(self, scene: Scene) -> None:
@@ -37,7 +40,7 @@ class Display:
         self._progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
 

@@ -1,0 +1,191 @@
+"""From a configuration to a running pipeline: the one place where parts are chosen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+
+from configs.schema import Camera as CameraSettings
+from configs.schema import Config, Deblurring
+from deblur.restore import Off, RichardsonLucy, Seed
+from detectors.align import FivePointAligner
+from detectors.mtcnn import Mtcnn
+from detectors.yunet import YuNet
+from models.fetch import bar, fetch, fingerprint
+from models.runtime import Session, load
+from recognize import gallery as galleries
+from recognize.embed import SFace
+from recognize.fuse import TrackRecognizer
+from recognize.gallery import Gallery
+from stream.cadence import Cadence
+from stream.capture import Capture, Patience
+from stream.errors import DamagedSourceError, UsageError
+from stream.eye import Eye
+from stream.meter import Meter
+from stream.naming import Naming
+from stream.pipeline import Camera, Pipeline, Scene
+from stream.replay import Playback, Replay
+from stream.select import CropSchedule
+from stream.source import open_source
+from stream.stages import Deblurrer, Detector, Log, Source
+from stream.track import Tracker
+from unblur.outputs import Outputs
+
+_HEAD_BYTES = 1 << 20
+
+
+class Parts:
+    """The parts that need a network, each loaded when it is first asked for."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        cv2.setNumThreads(1)  # the stages run beside each other; threads within them would only get in the way
+
+    def detector(self) -> Detector:
+        """A detector for one camera; detectors of one kind share their network."""
+        settings = self._config.detection
+        match settings.detector:
+            case "yunet":
+                return YuNet(self._yunet, long_side=settings.size, min_confidence=settings.min_confidence)
+            case "mtcnn":
+                return Mtcnn(min_confidence=settings.min_confidence)
+
+    @cached_property
+    def embedder(self) -> SFace:
+        return SFace(self._load("sface"), fingerprint("sface"))
+
+    def recognizer(self) -> TrackRecognizer:
+        """Raises GalleryError if the gallery cannot be used."""
+        settings = self._config.recognition
+        return TrackRecognizer(self.embedder, self._gallery(settings.gallery), settings.threshold)
+
+    def _gallery(self, path: Path | None) -> Gallery:
+        if path is None:
+            return Gallery(self.embedder.fingerprint)
+        return galleries.load(path, self.embedder.fingerprint)
+
+    @cached_property
+    def _yunet(self) -> Session:
+        return self._load("yunet")
+
+    def _load(self, name: str) -> Session:
+        with bar() as progress:
+            path = fetch(name, progress=progress)
+        return load(path, self._config.backend)
+
+
+def deblurrer(settings: Deblurring, shutters: Mapping[str, float]) -> Deblurrer:
+    """What restores crops; `shutters` are the cameras' settings, where they are given."""
+    match settings.mode, settings.preset:
+        case "off", _:
+            return Off()
+        case "cnn", _:
+            raise UsageError("this version has no deblurring network yet: use --deblur auto or richardson-lucy")
+        case _, "seed":
+            return Seed()
+        case _:
+            return RichardsonLucy(shutters)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run ready to start: pipelines one after the other, and the loop that the caller's thread is to keep."""
+
+    sources: Sequence[Replay | Capture]
+    pipelines: Sequence[Pipeline]
+    meter: Meter
+    pump: Callable[[], None] | None
+
+    def start(self) -> None:
+        """Run to the end. Raises the first error, after everything has come to rest."""
+        damaged: DamagedSourceError | None = None
+        for pipeline in self.pipelines:
+            try:
+                pipeline.run(self.pump)
+            except DamagedSourceError as error:
+                damaged = damaged or error
+        if damaged:
+            raise damaged
+
+
+def assemble(config: Config, stack: ExitStack, watch: Callable[[Scene], None], *logs: Log) -> Run:
+    """Build a run; what it opens is closed by `stack`. `watch` sees every scene, from the cameras' own threads; `logs`
+    get every event once it is on disk.
+
+    Sources and gallery are opened before any output is touched, so that bad input leaves nothing behind.
+    Raises UsageError, ModelError.
+    """
+    meter = Meter()
+    sources = open_sources(config)
+    parts = Parts(config)
+    recognizer = parts.recognizer()
+    restorer = deblurrer(config.deblur, _shutters(config, sources))
+    eyes = [_eye(source, parts.detector(), meter) for source in sources]
+    outputs = Outputs(config.output, sources, logs, stack)
+    naming = Naming(restorer, recognizer, outputs.log, outputs.evidence, session(config, sources), meter)
+    cameras = [
+        Camera(source, eye, outputs.composer(source, meter, watch)) for source, eye in zip(sources, eyes, strict=True)
+    ]
+    return Run(sources, [Pipeline(group, naming, meter) for group in _groups(config, cameras)], meter, outputs.pump)
+
+
+def open_sources(config: Config) -> list[Replay | Capture]:
+    """The cameras' sources, each under a name of its own. Raises SourceError, UsageError."""
+    patience = Patience(endless=True) if config.patience_s is None else Patience(config.patience_s, endless=False)
+    sources = [open_source(camera.source, camera.name, _playback(camera, config), patience) for camera in config.cameras]
+    for name, times in Counter(source.camera for source in sources).items():
+        if times > 1:
+            raise UsageError(f"{times} cameras are called {name!r}: give each a name of its own, as NAME=SOURCE")
+    return sources
+
+
+def session(config: Config, sources: Sequence[Source]) -> str:
+    """What the ids of a run's events are derived from: for recordings their content and all that decides on names, so
+    that a replay gives the same ids; for live cameras the moment, so that no two runs do."""
+    digest = hashlib.sha256(config.model_dump_json(include={"detection", "deblur", "recognition"}).encode())
+    if config.recognition.gallery:
+        digest.update(_head(config.recognition.gallery))
+    for source, camera in zip(sources, config.cameras, strict=True):
+        digest.update(datetime.now(UTC).isoformat().encode() if source.live else _head(Path(camera.source)))
+    return digest.hexdigest()
+
+
+def _head(path: Path) -> bytes:
+    """A file's size and first mebibyte, or a folder's names; the name of what is neither (an address, a pattern)."""
+    if path.is_dir():
+        return "\n".join(sorted(entry.name for entry in path.iterdir())).encode(errors="surrogateescape")
+    if not path.is_file():
+        return str(path).encode(errors="surrogateescape")
+    with path.open("rb") as file:
+        return str(path.stat().st_size).encode() + file.read(_HEAD_BYTES)
+
+
+def _playback(camera: CameraSettings, config: Config) -> Playback:
+    return Playback(
+        camera.start_time, config.pace, camera.begin_s, camera.end_s, Fraction(camera.fps).limit_denominator(1001)
+    )
+
+
+def _shutters(config: Config, sources: Sequence[Source]) -> dict[str, float]:
+    settings = zip(sources, config.cameras, strict=True)
+    return {source.camera: camera.shutter for source, camera in settings if camera.shutter is not None}
+
+
+def _eye(source: Source, detector: Detector, meter: Meter) -> Eye:
+    return Eye(detector, FivePointAligner(), Tracker(), Cadence(), CropSchedule(), meter)
+
+
+def _groups(config: Config, cameras: Sequence[Camera]) -> list[list[Camera]]:
+    """Recordings run one after the other, since each keeps all cores busy and the log stays in order; live cameras,
+    and recordings at the pace of life, run side by side."""
+    together = config.pace == "realtime" or any(camera.source.live for camera in cameras)
+    return [list(cameras)] if together else [[camera] for camera in cameras]

@@ -1,0 +1,69 @@
+"""`unblur enroll`: folders of photos become a gallery, and every doubtful photo is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from configs.schema import Config
+from deblur.blurriness import Blurriness
+from deblur.restore import SHARP
+from detectors.align import align
+from recognize import gallery as galleries
+from recognize.enroll import Enroller, Enrolment
+from recognize.folder import folders
+from recognize.gallery import Gallery
+from recognize.verdict import Photo
+from stream.errors import UnblurError
+from unblur.assemble import Parts
+
+
+def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
+    """Enrol the people of `faces` into the gallery at `target`, new or grown.
+
+    Raises UsageError if nobody can be enrolled; UnblurError, after the gallery was written, if somebody could not.
+    """
+    people = folders(faces)
+    parts = Parts(config)
+    embedder = parts.embedder
+    known = galleries.load(target, embedder.fingerprint) if target.exists() else Gallery(embedder.fingerprint)
+    blurriness = Blurriness()
+    enroller = Enroller(
+        parts.detector(),
+        lambda image, face: align(image, face.landmarks)[0],
+        lambda crop: blurriness.estimate(crop).extent,
+        embedder,
+        blur_limit=SHARP,
+        strict=strict,
+    )
+    console = Console(stderr=True, highlight=False)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("photos", total=sum(len(person.photos) for person in people))
+
+        def advance(photo: Photo) -> None:
+            progress.update(task, advance=1, description=photo.person)
+
+        enrolment = enroller.enroll(people, known, advance)
+    enrolment.gallery.save(target)
+    _report(enrolment, strict, target, console)
+    if enrolment.unusable:
+        raise UnblurError(f"not enrolled, for no photo can be used: {', '.join(enrolment.unusable)}")
+
+
+def _report(enrolment: Enrolment, strict: bool, target: Path, console: Console) -> None:
+    table = Table("person", "photo", "finding", "enrolled", box=None, pad_edge=False)
+    for photo in enrolment.photos:
+        for finding, why in photo.findings.items():
+            used = "yes" if photo.usable(strict) else "no"
+            table.add_row(Text(photo.person), Text(photo.path.name), Text(f"{finding}: {why}"), used)
+    if table.row_count:
+        console.print(table)
+    usable = sum(photo.usable(strict) for photo in enrolment.photos)
+    unchanged = f", {len(enrolment.unchanged)} unchanged" if enrolment.unchanged else ""
+    people = len(enrolment.gallery.names)
+    console.print(f"{people} people known{unchanged}; {usable} of {len(enrolment.photos)} photos enrolled in {target}", markup=False)

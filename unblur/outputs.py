@@ -1,0 +1,88 @@
+"""What leaves a run: the pictures, the event log, and the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeVar
+
+from configs.schema import Output
+from stream.compose import Composer, WindowOutlet
+from stream.data import Event
+from stream.eventlog import EventFile
+from stream.evidence import EvidenceFolder
+from stream.meter import Meter
+from stream.pipeline import Scene
+from stream.recorder import Recorder
+from stream.stages import Log, Picture, Source
+from stream.store import EventStore
+from stream.window import Window
+
+
+Closable = TypeVar("Closable", WindowOutlet, Recorder, EventStore, EventFile)
+
+
+class Outputs:
+    """The outputs of a run, opened in one go; `stack` closes them. Raises OutputError, and leaves nothing behind."""
+
+    def __init__(self, settings: Output, sources: Sequence[Source], logs: Sequence[Log], stack: ExitStack) -> None:
+        self._window = _window(settings, stack)
+        self._recorders = {name: _closing(stack, Recorder(path)) for name, path in _films(settings, sources).items()}
+        self.evidence = EvidenceFolder(settings.evidence) if settings.evidence else None
+        self.log = Logs([*_logs(settings, fresh=not any(source.live for source in sources), stack=stack), *logs])
+
+    def composer(self, source: Source, meter: Meter, watch: Callable[[Scene], None]) -> Composer:
+        """What draws a camera's scenes and brings them to its outputs."""
+        pictures: list[Picture] = [self._recorders[source.camera]] if source.camera in self._recorders else []
+        if self._window:
+            pictures.append(self._window)
+        return Composer(pictures, source.live, meter, watch)
+
+    @property
+    def pump(self) -> Callable[[], bool] | None:
+        """The loop of the window, if there is one."""
+        return self._window.pump if self._window else None
+
+
+class Logs:
+    """Several logs as one: an event is announced when it is on disk in all of them."""
+
+    def __init__(self, logs: Sequence[Log]) -> None:
+        self._logs = logs
+
+    def write(self, event: Event) -> None:
+        for log in self._logs:
+            log.write(event)
+
+    def close(self) -> None:
+        for log in self._logs:
+            log.close()
+
+
+def _window(settings: Output, stack: ExitStack) -> WindowOutlet | None:
+    return _closing(stack, WindowOutlet(Window())) if settings.picture == "window" else None
+
+
+def _films(settings: Output, sources: Sequence[Source]) -> dict[str, Path]:
+    """The film of each camera: FILE.mp4, or with several cameras FILE-<camera>.mp4."""
+    if settings.picture in {"window", "none"}:
+        return {}
+    path = Path(settings.picture)
+    if len(sources) == 1:
+        return {sources[0].camera: path}
+    return {source.camera: path.with_stem(f"{path.stem}-{source.camera.replace('/', '_')}") for source in sources}
+
+
+def _logs(settings: Output, fresh: bool, stack: ExitStack) -> list[Log]:
+    logs: list[Log] = []
+    if settings.store:
+        logs.append(_closing(stack, EventStore(settings.store)))
+    if settings.events:
+        logs.append(_closing(stack, EventFile(settings.events, fresh)))
+    return logs
+
+
+def _closing(stack: ExitStack, thing: Closable) -> Closable:
+    stack.callback(thing.close)
+    return thing

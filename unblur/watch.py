@@ -1,0 +1,75 @@
+"""`unblur run`: a run from its first frame to the summary."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from configs.schema import Config
+from stream.data import Event
+from stream.meter import Reading
+from unblur.assemble import assemble
+from unblur.progress import Display
+
+
+@dataclass(slots=True)
+class Visit:
+    """When somebody was before a camera, in seconds of media time, and in how many tracks."""
+
+    first_s: float
+    last_s: float
+    tracks: int = 0
+
+
+class Roster:
+    """Who was seen, from the events as they are logged; as long as the list of names and cameras."""
+
+    def __init__(self) -> None:
+        self.visits: dict[tuple[str, str | None], Visit] = {}
+
+    def write(self, event: Event) -> None:
+        if event.type == "end":
+            key = (event.camera, event.identity.name)
+            visit = self.visits.setdefault(key, Visit(event.first_pts_s, event.pts_s))
+            visit.last_s = max(visit.last_s, event.pts_s)
+            visit.tracks += 1
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def watch(config: Config) -> None:
+    """Run the cameras to their end, or until interrupted. What was seen until then is logged, and summed up."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped ends its log like any other
+    roster = Roster()
+    with ExitStack() as stack:
+        display = stack.enter_context(Display(config.output.quiet))
+        run = assemble(config, stack, display.note, roster)
+        display.expect(run.sources)
+        try:
+            run.start()
+        finally:
+            if not config.output.quiet:
+                stack.callback(_sum_up, roster, run.meter.read())
+
+
+def _sum_up(roster: Roster, reading: Reading) -> None:
+    console = Console(stderr=True, highlight=False)
+    table = Table("camera", "who", "first seen", "last seen", "tracks", box=None, pad_edge=False)
+    for (camera, name), visit in sorted(roster.visits.items(), key=lambda item: (item[0][0], item[1].first_s)):
+        table.add_row(camera, name or "unknown", _clock(visit.first_s), _clock(visit.last_s), str(visit.tracks))
+    if roster.visits:
+        console.print(table, markup=False)
+    counts = reading.counts
+    said = [f"{counts.get('frames', 0)} frames", f"{counts.get('crops', 0)} crops, {counts.get('restored', 0)} restored"]
+    said += [f"{counts[what]} {what}" for what in sorted(counts) if what.endswith("dropped") and counts[what]]
+    console.print("; ".join(said) if roster.visits else f"nobody was seen; {'; '.join(said)}")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes) // 60}:{int(minutes) % 60:02}:{rest:04.1f}"
