@@ -43,13 +43,19 @@ def disk(radius: float) -> Array:
     return _normalised(inside.reshape(side, _DISK_OVERSAMPLING, side, _DISK_OVERSAMPLING).mean((1, 3)))
 
 
-def gaussian(sigma: float) -> Array:
-    """A bell of standard deviation `sigma`, cut at four of them."""
-    if sigma <= 0:
-        raise ValueError(f"a Gaussian kernel needs a positive sigma, not {sigma}")
-    reach = math.ceil(4 * sigma)
-    profile = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    return _normalised(np.outer(profile, profile))
+def gaussian(sigma: float, across: float | None = None, angle: float = 0.0) -> Array:
+    """A bell of standard deviation `sigma`, cut at four of them.
+
+    With `across` it is an ellipse: `sigma` along `angle` (radians from x right towards y down), `across` at right
+    angles to it.
+    """
+    across = sigma if across is None else across
+    if min(sigma, across) <= 0:
+        raise ValueError(f"a Gaussian kernel needs a positive sigma, not {min(sigma, across)}")
+    reach = math.ceil(4 * max(sigma, across))
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    turned = (x * math.cos(angle) + y * math.sin(angle)) / sigma, (y * math.cos(angle) - x * math.sin(angle)) / across
+    return _normalised(np.exp(-0.5 * (turned[0] ** 2 + turned[1] ** 2)))
 
 
 def trajectory(extent: float, rng: np.random.Generator) -> Array:
@@ -101,19 +107,23 @@ def _exposed(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
 
 
 def _normalised(kernel: NDArray[np.float64]) -> Array:
-    return (kernel / kernel.sum()).astype(np.float32)
+    return np.asarray(kernel / kernel.sum(), np.float32)
+
+
+def covariance(kernel: Array) -> NDArray[np.float64]:
+    """The second moments of a centred kernel: [[xx, xy], [xy, yy]] in squared pixels."""
+    reach = kernel.shape[0] // 2
+    offset = np.arange(-reach, reach + 1, dtype=np.float64)
+    xx, yy = (kernel.sum(axis) @ offset**2 for axis in (0, 1))
+    xy = offset @ kernel @ offset
+    return np.array([[xx, xy], [xy, yy]])
 
 
 def extent(kernel: Array) -> float:
     """How far a kernel smears, in pixels along its longest axis: the length of the straight line with the same
     standard deviation (root-mean-square width times the square root of 12). Defined for every shape, and little
     moved by the faint ends of a trajectory, which the side of its support overrates."""
-    reach = kernel.shape[0] // 2
-    offset = np.arange(-reach, reach + 1)
-    xx, yy = (float(kernel.sum(axis) @ offset**2) for axis in (0, 1))
-    xy = float(offset @ kernel @ offset)
-    longest = (xx + yy) / 2 + math.hypot((xx - yy) / 2, xy)
-    return math.sqrt(12 * longest)
+    return math.sqrt(12 * max(0.0, float(np.linalg.eigvalsh(covariance(kernel))[1])))
 
 
 def blur(picture: Image | Array, kernel: Array) -> Array:

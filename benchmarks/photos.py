@@ -1,0 +1,46 @@
+"""Photographs out of the research archives (`shared/data/README.md`), and faces made of them as the aligner would."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from stream.data import Image
+
+LFW_SCALE = 0.758
+"""Aligned crop pixels per pixel of an LFW-deepfunneled photo (its mean five points against SFace's template)."""
+FFHQ_SCALE = 2 / 3
+"""The same for the 192 px faces."""
+
+
+def read(archive: Path, every: int = 1) -> list[Image]:
+    """Every n-th picture of a tar archive, by name."""
+    return list(_pictures(archive, every))
+
+
+def _pictures(archive: Path, every: int) -> Iterator[Image]:
+    with tarfile.open(archive) as tar:
+        for name in sorted(name for name in tar.getnames() if name.endswith(".jpg"))[::every]:
+            member = tar.extractfile(name)
+            assert member is not None
+            yield np.asarray(cv2.imdecode(np.frombuffer(member.read(), np.uint8), cv2.IMREAD_COLOR), np.uint8)
+
+
+def centred(picture: Image, side: int, scale: float, turn: float = 0.0) -> Image:
+    """The picture scaled (and turned by `turn` degrees) about its centre onto a square, continued by reflection."""
+    height, width = picture.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), turn, scale)
+    matrix[:, 2] += ((side - width) / 2, (side - height) / 2)
+    smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(
+        cv2.warpAffine(picture, matrix, (side, side), flags=smooth, borderMode=cv2.BORDER_REFLECT_101), np.uint8
+    )
+
+
+def centre(picture: Image, side: int) -> Image:
+    top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
+    return picture[top : top + side, left : left + side]

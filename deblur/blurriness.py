@@ -1,0 +1,110 @@
+"""How blurred is a face? The gate's measure: the second moments of the blur's point spread function.
+
+A small fixed network (one hidden layer of 32) reads them off the crop's log power spectrum, pooled into rings and
+sectors. Its coefficients are plain numbers in `faces.npz`, fitted on sharp faces blurred with known kernels by
+`python -m benchmarks.blurriness --fit`. A hand-made measure (variance of the Laplacian, the re-blur ratio of Crete et
+al. 2007) mixes up a sharp, smooth face with a blurred, bearded one; a straight line through the same features ranks
+worse (docs/deblurring.md).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deblur import kernels, spectrum
+from stream.data import Array, Crop, Image
+
+COEFFICIENTS = Path(__file__).with_name("faces.npz")
+_RING_EDGES = (0.012, 0.028, 0.044, 0.06, 0.08, 0.105, 0.14, 0.18, 0.23, 0.29, 0.36, 0.5)
+"""Cycles per pixel; finest where long motion puts its first zeros."""
+_SECTORS = 12
+_REFERENCE_RINGS = 2
+"""The lowest rings survive every blur; what is measured is measured against them, so that contrast drops out."""
+_SHARPEST = 0.4
+"""Standard deviation in pixels below which a blur across the longest axis is the pixel's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blur:
+    """The extents of a blur in crop pixels along and across its longest axis, which lies at `angle` (radians, from x
+    right towards y down). An extent is that of `kernels.extent`: the straight line of equal standard deviation."""
+
+    extent: float
+    across: float
+    angle: float
+
+    def kernel(self, share: float = 1.0) -> Array:
+        """The Gaussian of `share` times these extents."""
+        along, across = (max(share * side / math.sqrt(12), _SHARPEST) for side in (self.extent, self.across))
+        return kernels.gaussian(along, across, self.angle)
+
+
+class Blurriness:
+    """Estimates the blur of face crops. About 0.3 ms for each."""
+
+    def __init__(self) -> None:
+        with np.load(COEFFICIENTS, allow_pickle=False) as stored:
+            self._layers = [(stored[f"weight{i}"], stored[f"bias{i}"]) for i in range(2)]
+            self._mean, self._deviation = stored["mean"], stored["deviation"]
+
+    def of(self, crop: Crop) -> Blur:
+        return self.estimate(crop.image, scale(crop))
+
+    def estimate(self, image: Image, scale: float = 1.0) -> Blur:
+        """The blur of a face crop (H x W x 3 uint8, at least 128 x 128: its centre is measured).
+
+        `scale` is in crop pixels per pixel of the frame. Above 1 the crop is soft because it was enlarged, and that
+        softness is not counted.
+        """
+        (weight0, bias0), (weight1, bias1) = self._layers
+        hidden = np.maximum((features(image, scale) - self._mean) / self._deviation @ weight0 + bias0, 0)
+        return from_roots(hidden @ weight1 + bias1)
+
+
+def scale(crop: Crop) -> float:
+    """Crop pixels per pixel of the frame."""
+    return math.sqrt(abs(float(np.linalg.det(crop.matrix[:, :2]))))
+
+
+def features(image: Image, scale: float) -> Array:
+    """Mean log power in each ring and sector over that of the lowest rings; then the log of the enlargement."""
+    log_power = np.log(spectrum.power(image) + 1).ravel()
+    pooled = np.bincount(_CELLS, log_power, _COUNTS.size + 1)[:-1] / _COUNTS
+    pooled -= pooled[: _REFERENCE_RINGS * _SECTORS].mean()
+    return np.append(pooled, math.log(max(scale, 1))).astype(np.float32)
+
+
+def _cells() -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """For each frequency the cell it is pooled into (one too many: none), and the cells' sizes."""
+    down, across = spectrum.frequencies()
+    ring = np.digitize(np.hypot(down, across), _RING_EDGES) - 1
+    sector = np.rint(np.arctan2(down, across) % np.pi / np.pi * _SECTORS).astype(np.intp) % _SECTORS
+    rings = len(_RING_EDGES) - 1
+    cells = np.where((ring >= 0) & (ring < rings), ring * _SECTORS + sector, rings * _SECTORS).ravel()
+    return cells, np.bincount(cells)[:-1]
+
+
+_CELLS, _COUNTS = _cells()
+
+
+def roots(kernel: Array) -> Array:
+    """What the network is fitted to: the fourth root of the kernel's covariance, as (xx, yy, sqrt(2) xy).
+
+    The root keeps small blurs from drowning in the spread of large ones; the eigenvectors stay.
+    """
+    squared, axes = np.linalg.eigh(kernels.covariance(kernel))
+    root = axes * (12 * squared.clip(0)) ** 0.25 @ axes.T
+    return np.array([root[0, 0], root[1, 1], math.sqrt(2) * root[0, 1]], np.float32)
+
+
+def from_roots(values: Array) -> Blur:
+    """The inverse of `roots`."""
+    xx, yy, xy = (float(value) for value in values * (1, 1, math.sqrt(0.5)))
+    (short, long), axes = np.linalg.eigh(np.array([[xx, xy], [xy, yy]]))
+    angle = math.atan2(axes[1, 1], axes[0, 1])
+    return Blur(max(0.0, float(long)) ** 2, max(0.0, float(short)) ** 2, angle % math.pi)
