@@ -28,6 +28,9 @@ Blur = Callable[[Image], float]
 Progress = Callable[[Photo], None]
 """Told of each photo as soon as it has been looked at."""
 
+BLURRED = 5.0
+"""Extent of blur, in pixels of the crop, from which a photo is too blurred to be compared with."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Enrolment:
@@ -48,7 +51,14 @@ class Enroller:
     """
 
     def __init__(
-        self, detector: Detector, align: Align, blur: Blur, embedder: SFace, *, blur_limit: float, strict: bool = False
+        self,
+        detector: Detector,
+        align: Align,
+        blur: Blur,
+        embedder: SFace,
+        *,
+        blur_limit: float = BLURRED,
+        strict: bool = False,
     ) -> None:
         self._detector = detector
         self._align = align

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -31,6 +32,10 @@ def yunet(yunet_path: Path) -> YuNet:
 
 def cut(image: Image, face: Face) -> Image:
     return align(image, face.landmarks)[0]
+
+
+def softened(image: Image, sigma: float) -> Image:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
 
 
 @pytest.fixture(scope="session")

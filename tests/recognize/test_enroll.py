@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from deblur.blurriness import Blurriness
+from detectors.yunet import YuNet
+from recognize.embed import SFace
+from recognize.enroll import Enroller, Enrolment
+from recognize.folder import Folder, folders
+from recognize.gallery import Gallery, load
+from recognize.verdict import Finding, Photo
+from stream.data import Image
+from stream.errors import UsageError
+from stream.picture import read_picture
+from tests.recognize.conftest import cut, softened
+
+BLURRINESS = Blurriness()
+
+
+def blur(crop: Image) -> float:
+    return BLURRINESS.estimate(crop).extent
+
+
+@pytest.fixture
+def faces(tmp_path: Path, portraits: Path) -> Path:
+    """Two people with one good photo each."""
+    for name, photo in (("Barack Obama", "obama2.jpg"), ("Joe Biden", "biden.jpg")):
+        (tmp_path / "faces" / name).mkdir(parents=True)
+        shutil.copy(portraits / photo, tmp_path / "faces" / name)
+    return tmp_path / "faces"
+
+
+def enroll(
+    people: Sequence[Folder], yunet: YuNet, sface: SFace, *, strict: bool = False, known: Gallery | None = None
+) -> tuple[Enrolment, list[Photo]]:
+    enroller = Enroller(yunet, cut, blur, sface, strict=strict)
+    looked_at: list[Photo] = []
+    return enroller.enroll(people, known or Gallery(sface.fingerprint), looked_at.append), looked_at
+
+
+def findings(enrolment: Enrolment, name: str) -> dict[str, set[Finding]]:
+    return {photo.path.name: set(photo.findings) for photo in enrolment.photos if photo.person == name}
+
+
+def write(path: Path, image: Image) -> None:
+    assert cv2.imwrite(str(path), image)
+
+
+def test_good_photos_are_enrolled_without_a_word(faces: Path, portraits: Path, yunet: YuNet, sface: SFace) -> None:
+    shutil.copy(portraits / "obama3.jpg", faces / "Barack Obama")
+    (faces / "Barack Obama" / "about.txt").write_text("44th president\n", encoding="utf-8")
+    enrolment, looked_at = enroll(folders(faces), yunet, sface)
+    assert enrolment.gallery.names == ("Barack Obama", "Joe Biden")
+    assert enrolment.gallery.people["Barack Obama"].embeddings.shape == (2, 128)
+    assert enrolment.gallery.people["Barack Obama"].description == "44th president"
+    assert [photo.path for photo in looked_at] == [photo.path for photo in enrolment.photos]
+    assert all(not photo.findings for photo in enrolment.photos)
+    assert enrolment.unusable == enrolment.unchanged == ()
+
+
+def test_every_doubt_is_reported_and_strictness_refuses_it(
+    faces: Path, portraits: Path, yunet: YuNet, sface: SFace
+) -> None:
+    folder = faces / "Barack Obama"
+    obama, astronaut = read_picture(portraits / "obama.jpg"), read_picture(portraits / "astronaut.png")
+    small = cv2.resize(obama, (512, round(512 * obama.shape[0] / obama.shape[1])))
+    write(folder / "blurred.png", softened(small, 9))
+    write(folder / "crowd.png", np.hstack([cv2.resize(astronaut, small.shape[1::-1]), small]))
+    write(folder / "nobody.png", np.full((300, 300, 3), 128, np.uint8))
+    write(folder / "obama2_again.jpg", read_picture(portraits / "obama2.jpg"))
+    (folder / "torn.jpg").write_bytes((portraits / "obama.jpg").read_bytes()[:20])
+    shutil.copy(portraits / "biden.jpg", folder / "wrong.jpg")
+    (folder / "notes.doc").write_text("not a picture")
+
+    enrolment, _ = enroll(folders(faces), yunet, sface)
+    found = findings(enrolment, "Barack Obama")
+    assert found == {
+        "blurred.png": {Finding.BLURRED},
+        "crowd.png": {Finding.SEVERAL},
+        "nobody.png": {Finding.NO_FACE},
+        "obama2.jpg": set(),
+        "obama2_again.jpg": {Finding.DUPLICATE},
+        "torn.jpg": {Finding.UNREADABLE},
+        "wrong.jpg": {Finding.SOMEBODY_ELSE},
+    }
+    assert findings(enrolment, "Joe Biden") == {"biden.jpg": set()}
+    assert len(enrolment.gallery.people["Barack Obama"].embeddings) == 5
+
+    strict, _ = enroll(folders(faces), yunet, sface, strict=True)
+    assert len(strict.gallery.people["Barack Obama"].embeddings) == 1
+    (wrong,) = (photo for photo in strict.photos if photo.path.name == "wrong.jpg")
+    assert "Joe Biden" in wrong.findings[Finding.SOMEBODY_ELSE]
+
+
+def test_a_photo_of_somebody_enrolled_before_is_noticed(
+    faces: Path, portraits: Path, yunet: YuNet, sface: SFace
+) -> None:
+    before, _ = enroll(folders(faces), yunet, sface)
+    shutil.rmtree(faces / "Joe Biden")
+    (faces / "Impostor").mkdir()
+    shutil.copy(portraits / "biden.jpg", faces / "Impostor")
+    after, _ = enroll(folders(faces), yunet, sface, known=before.gallery)
+    (photo,) = after.photos
+    assert "Joe Biden" in photo.findings[Finding.SOMEBODY_ELSE]
+
+
+def test_adding_one_person_does_not_redo_the_rest(faces: Path, portraits: Path, yunet: YuNet, sface: SFace) -> None:
+    before, _ = enroll(folders(faces), yunet, sface)
+    (faces / "Eileen Collins").mkdir()
+    shutil.copy(portraits / "astronaut.png", faces / "Eileen Collins")
+    after, looked_at = enroll(folders(faces), yunet, sface, known=before.gallery)
+    assert [photo.person for photo in looked_at] == ["Eileen Collins"]
+    assert set(after.unchanged) == {"Barack Obama", "Joe Biden"}
+    assert set(after.gallery.names) == {"Barack Obama", "Joe Biden", "Eileen Collins"}
+
+    (faces / "Joe Biden" / "about.txt").write_text("46th president", encoding="utf-8")
+    again, looked_at = enroll(folders(faces), yunet, sface, known=after.gallery)
+    assert [photo.person for photo in looked_at] == ["Joe Biden"]
+    assert again.gallery.people["Joe Biden"].description == "46th president"
+
+
+def test_a_person_without_a_face_is_reported_and_the_others_enrolled(faces: Path, yunet: YuNet, sface: SFace) -> None:
+    (faces / "Nobody").mkdir()
+    write(faces / "Nobody" / "wall.png", np.full((300, 300, 3), 200, np.uint8))
+    (faces / "Empty").mkdir()
+    enrolment, _ = enroll(folders(faces), yunet, sface)
+    assert enrolment.unusable == ("Empty", "Nobody")
+    assert enrolment.gallery.names == ("Barack Obama", "Joe Biden")
+
+
+def test_nobody_to_enrol_is_an_error(tmp_path: Path, yunet: YuNet, sface: SFace) -> None:
+    (tmp_path / "Nobody").mkdir()
+    write(tmp_path / "Nobody" / "wall.png", np.full((300, 300, 3), 200, np.uint8))
+    with pytest.raises(UsageError, match="nobody can be enrolled: none of 1 photos"):
+        enroll(folders(tmp_path), yunet, sface)
+
+
+def test_names_in_any_script_go_through_enrolment_and_file(
+    tmp_path: Path, portraits: Path, yunet: YuNet, sface: SFace
+) -> None:
+    names = ["Anna  Müller", "AC∕DC", "👩‍🚀", "מירי כהן"]
+    for name, photo in zip(names, ("biden.jpg", "obama.jpg", "astronaut.png", "obama2.jpg"), strict=True):
+        (tmp_path / "faces" / name).mkdir(parents=True)
+        shutil.copy(portraits / photo, tmp_path / "faces" / name)
+    enrolment, _ = enroll(folders(tmp_path / "faces"), yunet, sface)
+    enrolment.gallery.save(tmp_path / "G.joblib")
+    assert set(load(tmp_path / "G.joblib", sface.fingerprint).names) == set(names)

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event, Thread
+
+import cv2
+import numpy as np
+import pytest
+
+from recognize import fuse
+from recognize.embed import SFace
+from recognize.fuse import TrackRecognizer
+from recognize.gallery import Gallery, Person
+from recognize.threshold import threshold_for
+from stream.data import Crop, Image, Quality, Restoration
+from stream.errors import GalleryError
+from tests.recognize.conftest import NETWORK, softened
+
+CropOf = Callable[[str], Image]
+
+
+def seen(
+    image: Image, restored: Image | None = None, *, blur: float = 0.0, track: int = 1, quality: float = 1.0
+) -> Restoration:
+    matrix = np.eye(2, 3, dtype=np.float32)
+    crop = Crop("door", track, 0, 0.0, image, matrix, None, Quality(1.0, quality, 1.0))
+    if restored is None:
+        return Restoration(crop, image, "none", blur)
+    return Restoration(crop, restored, "richardson-lucy", blur)
+
+
+@pytest.fixture(scope="session")
+def known(sface: SFace, crop_of: CropOf) -> Gallery:
+    obama, biden = sface.embed([crop_of("obama.jpg"), crop_of("biden.jpg")])
+    return Gallery(sface.fingerprint, {"Obama": Person(obama[None], "44th"), "Biden": Person(biden[None])})
+
+
+def poor(image: Image, rng: np.random.Generator) -> Image:
+    """A view as a bad camera gives it: blurred, shifted, noisy."""
+    blurred = softened(image, rng.uniform(1.5, 3))
+    moved = cv2.warpAffine(blurred, np.array([[1, 0, rng.normal(0, 2)], [0, 1, rng.normal(0, 2)]]), image.shape[:2])
+    return np.clip(moved + rng.normal(0, 12, image.shape), 0, 255).astype(np.uint8)
+
+
+def test_one_good_view_names_a_person_with_all_that_is_known(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
+    (identity,) = TrackRecognizer(sface, known).observe([seen(crop_of("obama2.jpg"))])
+    assert (identity.name, identity.description) == ("Obama", "44th")
+    assert identity.score == identity.raw_score >= identity.threshold > threshold_for(2)
+    assert identity.restored_score is None
+    assert identity.deblurred_by == "none"
+    assert identity.runner_up is not None
+    assert identity.runner_up.name == "Biden"
+
+
+def test_a_stranger_stays_unknown(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
+    recognizer, rng = TrackRecognizer(sface, known), np.random.default_rng(1)
+    views = [crop_of("astronaut.png")] + [poor(crop_of("astronaut.png"), rng) for _ in range(20)]
+    identities = recognizer.observe([seen(view, blur=4) for view in views])
+    assert {identity.name for identity in identities} == {None}
+    assert all(identity.score < identity.threshold for identity in identities)
+
+
+def test_names_do_not_flap_under_noisy_evidence(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
+    recognizer, rng = TrackRecognizer(sface, known), np.random.default_rng(2)
+    views = [poor(crop_of(name), rng) for name in ("obama2.jpg", "obama3.jpg") * 25]
+    names = [recognizer.observe([seen(view, blur=6)])[0].name for view in views]
+    changes = [name for name, before in zip(names, [None, *names], strict=False) if name != before]
+    assert changes == ["Obama"]
+
+
+def test_a_poor_view_is_held_to_more_than_many(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
+    recognizer, view = TrackRecognizer(sface, known, threshold=0.99), crop_of("obama2.jpg")
+    thresholds = [recognizer.observe([seen(view, quality=0.5)])[0].threshold for _ in range(6)]
+    assert thresholds == sorted(thresholds, reverse=True)
+    assert thresholds[0] > thresholds[-1] == 0.99
+
+
+def test_a_blurred_view_counts_for_little_beside_a_sharp_one(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
+    sharp, other = crop_of("obama2.jpg"), crop_of("biden.jpg")
+    (alone,) = TrackRecognizer(sface, known).observe([seen(sharp)])
+    *_, beside_blurred = TrackRecognizer(sface, known).observe([seen(sharp), seen(other, blur=40)])
+    *_, beside_sharp = TrackRecognizer(sface, known).observe([seen(sharp), seen(other)])
+    assert beside_blurred.name == "Obama"
+    assert abs(alone.score - beside_blurred.score) < 0.05
+    assert beside_sharp.name == "Biden"
+
+
+def test_raw_and_restored_evidence_are_told_apart(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
+    sharp = crop_of("obama2.jpg")
+    blurred = softened(sharp, 3.5)
+    (identity,) = TrackRecognizer(sface, known).observe([seen(blurred, sharp, blur=12)])
+    (alone,) = TrackRecognizer(sface, known).observe([seen(blurred, blur=12)])
+    assert identity.deblurred_by == "richardson-lucy"
+    assert identity.restored_score is not None
+    assert identity.restored_score > identity.score > identity.raw_score
+    assert identity.raw_score == pytest.approx(alone.score)
+
+
+def test_restoration_alone_names_nobody_whom_the_raw_view_contradicts(
+    sface: SFace, known: Gallery, crop_of: CropOf
+) -> None:
+    lie = seen(crop_of("obama2.jpg"), crop_of("biden.jpg"), blur=60)
+    recognizer = TrackRecognizer(sface, known)
+    for _ in range(10):
+        (identity,) = recognizer.observe([lie])
+    assert identity.restored_score is not None
+    assert identity.restored_score > 0.9
+    assert identity.name is None
+
+
+def test_a_track_that_becomes_somebody_else_is_renamed_once(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
+    recognizer = TrackRecognizer(sface, known)
+    views = ["obama2.jpg"] * 10 + ["biden.jpg"] * 40
+    names = [recognizer.observe([seen(crop_of(name))])[0].name for name in views]
+    assert names[0] == "Obama"
+    assert names[-1] == "Biden"
+    assert sum(name != before for name, before in zip(names[1:], names, strict=False)) == 1
+
+
+def test_tracks_are_apart_and_forgotten(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
+    recognizer = TrackRecognizer(sface, known)
+    obama, biden = recognizer.observe([seen(crop_of("obama2.jpg")), seen(crop_of("biden.jpg"), track=2)])
+    assert (obama.name, biden.name) == ("Obama", "Biden")
+    recognizer.forget("door", 1)
+    recognizer.forget("door", 1)
+    (anew,) = recognizer.observe([seen(crop_of("biden.jpg"))])
+    assert anew.name == "Biden"
+    assert anew.score == pytest.approx(1, abs=1e-5)
+
+
+def test_evidence_is_bounded(sface: SFace, known: Gallery, crop_of: CropOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fuse, "TRACKS", 2)
+    recognizer, view = TrackRecognizer(sface, known), crop_of("obama2.jpg")
+    recognizer.observe([seen(view, track=track) for track in (1, 2, 1, 3)])
+    assert recognizer.dropped == 1
+    (again,) = recognizer.observe([seen(crop_of("biden.jpg"), track=2)])
+    assert again.score == pytest.approx(1, abs=1e-5)
+
+
+def test_one_by_one_and_all_at_once_say_the_same(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
+    restorations = [
+        seen(crop_of("obama2.jpg"), blur=3),
+        seen(softened(crop_of("biden.jpg"), 2), crop_of("biden.jpg"), blur=8, track=2),
+        seen(crop_of("obama3.jpg"), blur=5),
+    ]
+    together, singly = TrackRecognizer(sface, known), TrackRecognizer(sface, known)
+    assert together.observe(restorations) == [singly.observe([restoration])[0] for restoration in restorations]
+
+
+def test_a_still_picture_is_judged_by_itself(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
+    recognizer = TrackRecognizer(sface, known)
+    stills = [seen(crop_of(name)) for name in ("obama2.jpg", "biden.jpg", "astronaut.png")]
+    identities = recognizer.identify(stills)
+    assert [identity.name for identity in identities] == ["Obama", "Biden", None]
+    assert {identity.threshold for identity in identities} == {threshold_for(2)}
+
+
+def test_an_empty_gallery_knows_nobody(sface: SFace, crop_of: CropOf) -> None:
+    (identity,) = TrackRecognizer(sface, Gallery(sface.fingerprint)).observe([seen(crop_of("biden.jpg"))])
+    assert (identity.name, identity.score, identity.runner_up) == (None, 0.0, None)
+
+
+def test_another_gallery_renames_the_track_by_its_old_evidence(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
+    recognizer = TrackRecognizer(sface, known.without("Obama"))
+    assert recognizer.observe([seen(crop_of("obama2.jpg"))])[0].name is None
+    recognizer.use(known)
+    assert recognizer.observe([seen(crop_of("obama3.jpg"))])[0].name == "Obama"
+    recognizer.use(known.without("Obama"))
+    assert recognizer.observe([seen(crop_of("obama3.jpg"))])[0].name is None
+    with pytest.raises(GalleryError, match="another embedding network"):
+        recognizer.use(Gallery(NETWORK))
+
+
+def test_a_gallery_may_be_swapped_at_any_moment(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
+    """Galleries that list the same people in other places: a mixed decision would give the wrong name."""
+    turned = Gallery(known.fingerprint, dict(reversed(known.people.items())))
+    recognizer, done = TrackRecognizer(sface, known), Event()
+
+    def swap() -> None:
+        while not done.is_set():
+            recognizer.use(turned)
+            recognizer.use(known)
+
+    swapping = Thread(target=swap)
+    swapping.start()
+    names = [recognizer.observe([seen(crop_of("obama2.jpg"))])[0].name for _ in range(20)]
+    done.set()
+    swapping.join()
+    assert set(names) == {"Obama"}
