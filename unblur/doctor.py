@@ -18,6 +18,7 @@ from textwrap import shorten
 from typing import Literal
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from models import cache, manifest
@@ -92,7 +93,7 @@ def _table(checks: Iterable[Check]) -> Table:
             table.add_row(f"[bold]{check.section}[/]")
         section = check.section
         remedy = f"\n[bold]→ {check.remedy}[/]" if check.remedy else ""
-        table.add_row(f"  {MARKS[check.status]} {check.name}", check.detail + remedy)
+        table.add_row(f"  {MARKS[check.status]} {escape(check.name)}", escape(check.detail) + remedy)
     return table
 
 
@@ -182,8 +183,7 @@ def _disks() -> Iterator[Check]:
     for name, folder in (("cache", cache.folder()), ("working folder", Path.cwd())):
         free = shutil.disk_usage(_existing(folder)).free
         status: Status = "ok" if free >= ROOM_BYTES else "missing"
-        remedy = None if status == "ok" else f"make room, or set UNBLUR_CACHE: {ROOM_BYTES / 1e9:.1f} GB are needed"
-        yield Check("disk", name, status, f"{free / 1e9:.1f} GB free at {folder}", remedy)
+        yield Check("disk", name, status, f"{free / 1e9:.1f} GB free at {folder}, {ROOM_BYTES / 1e9:.1f} needed")
 
 
 def _existing(folder: Path) -> Path:
