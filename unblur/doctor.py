@@ -129,14 +129,24 @@ def _version(name: str) -> str | None:
 
 def _models() -> Iterator[Check]:
     for asset in manifest.assets():
-        path = cache.path(asset)
-        if cache.intact(asset):
-            detail = f"{asset.licence}, {asset.size:,} bytes, sha256 as pinned\n{path}"
+        fault = _fault(asset)
+        if fault is None:
+            detail = f"{asset.licence}, {asset.size:,} bytes, sha256 as pinned\n{cache.path(asset)}"
             yield Check("models", asset.name, "ok", detail)
         else:
-            state = f"the file is not the one that was pinned: {path}" if path.exists() else "not fetched yet"
             status: Status = "missing" if asset.kind == "networks" else "note"
-            yield Check("models", asset.name, status, f"{asset.licence}, {state}", "unblur demo")
+            yield Check("models", asset.name, status, f"{asset.licence}, {fault}", "unblur demo")
+
+
+def _fault(asset: manifest.Asset) -> str | None:
+    """What is wrong with a cached file; None if it is the pinned one."""
+    path = cache.path(asset)
+    try:
+        if cache.intact(asset):
+            return None
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
+    return f"{path} is not the file that was pinned" if path.exists() else "not fetched yet"
 
 
 def _backends() -> Iterator[Check]:

@@ -61,7 +61,7 @@ def test_a_network_that_was_changed_is_found(tmp_path: Path, yunet_path: Path, m
 
     check = _by_name(examine())["models/yunet"]
     assert check.status == "missing"
-    assert "not the one that was pinned" in check.detail
+    assert "is not the file that was pinned" in check.detail
 
 
 def test_cameras_by_their_drivers_names(tmp_path: Path) -> None:
