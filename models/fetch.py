@@ -103,9 +103,8 @@ def _bring(wanted: Iterable[Asset], progress: Progress | None) -> None:
 
 def _unpack(artefact: Artefact, download: Callable[[Artefact, IO[bytes]], None]) -> None:
     """Everything that the manifest pins in this artefact, so that it is downloaded once."""
-    with tempfile.TemporaryFile(
-        dir=cache.folder()
-    ) as archive:  # it has no name: nothing is left of it if we are killed
+    # The temporary file has no name: nothing is left of it even if we are killed.
+    with tempfile.TemporaryFile(dir=cache.folder()) as archive:
         download(artefact, archive)
         for asset in manifest.assets():
             if asset.artefact == artefact:
@@ -132,13 +131,14 @@ def member(archive: IO[bytes], name: str, path: str, limit: int) -> bytes:
     archive.seek(0)
     try:
         if name.endswith(".whl"):
-            with zipfile.ZipFile(archive) as wheel, wheel.open(path) as file:
-                return file.read(limit + 1)
+            with zipfile.ZipFile(archive) as wheel, wheel.open(path) as content:
+                return content.read(limit + 1)
         with tarfile.open(fileobj=archive, mode="r:*") as sdist:
-            entry = sdist.extractfile(path)
-            if entry is None:
+            entry = sdist.getmember(path)
+            file = sdist.extractfile(entry) if entry.isreg() else None  # a link may lead anywhere, or in a circle
+            if file is None:
                 raise KeyError(path)
-            return entry.read(limit + 1)
+            return file.read(limit + 1)
     except (KeyError, zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
         raise ModelError(f"{name} does not hold the file {path}") from error
 

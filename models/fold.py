@@ -1,8 +1,9 @@
 """Preparing a pinned network once, when it is fetched: the same function in plain float32, in a faster form.
 
-The pinned files hold int8 weights behind DequantizeLinear, and SFace's lists its weights among the inputs that a caller
-has to give, so that neither OpenCV 5 nor ONNX Runtime runs it. Beside that, three rewritings let ONNX Runtime keep its
-blocked NCHWc layout from the first convolution to the last one. All are exact but for the rounding of float32:
+ONNX Runtime runs neither pinned file: SFace's lists its weights among the inputs that a caller has to give, and YuNet's
+gives a block size for weights with one scale. So the int8 weights become float32 constants. Beside that, three
+rewritings let ONNX Runtime keep its blocked NCHWc layout from the first convolution to the last one. All are exact but
+for the rounding of float32:
 
 - BatchNormalization goes into the convolution before it, or becomes a depthwise one.
 - PRelu has no kernel in that layout. With slope a and d = 1 - a, PRelu(x) = a x + d relu(x) = d (relu(x) + (a / d) x):

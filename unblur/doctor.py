@@ -18,6 +18,7 @@ from textwrap import shorten
 from typing import Literal
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from models import cache, manifest
@@ -92,7 +93,7 @@ def _table(checks: Iterable[Check]) -> Table:
             table.add_row(f"[bold]{check.section}[/]")
         section = check.section
         remedy = f"\n[bold]→ {check.remedy}[/]" if check.remedy else ""
-        table.add_row(f"  {MARKS[check.status]} {check.name}", check.detail + remedy)
+        table.add_row(f"  {MARKS[check.status]} {escape(check.name)}", escape(check.detail) + remedy)
     return table
 
 
@@ -128,14 +129,24 @@ def _version(name: str) -> str | None:
 
 def _models() -> Iterator[Check]:
     for asset in manifest.assets():
-        path = cache.path(asset)
-        if cache.intact(asset):
-            detail = f"{asset.licence}, {asset.size:,} bytes, sha256 as pinned\n{path}"
+        fault = _fault(asset)
+        if fault is None:
+            detail = f"{asset.licence}, {asset.size:,} bytes, sha256 as pinned\n{cache.path(asset)}"
             yield Check("models", asset.name, "ok", detail)
         else:
-            state = f"the file is not the one that was pinned: {path}" if path.exists() else "not fetched yet"
             status: Status = "missing" if asset.kind == "networks" else "note"
-            yield Check("models", asset.name, status, f"{asset.licence}, {state}", "unblur demo")
+            yield Check("models", asset.name, status, f"{asset.licence}, {fault}", "unblur demo")
+
+
+def _fault(asset: manifest.Asset) -> str | None:
+    """What is wrong with a cached file; None if it is the pinned one."""
+    path = cache.path(asset)
+    try:
+        if cache.intact(asset):
+            return None
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
+    return f"{path} is not the file that was pinned" if path.exists() else "not fetched yet"
 
 
 def _backends() -> Iterator[Check]:
@@ -182,8 +193,7 @@ def _disks() -> Iterator[Check]:
     for name, folder in (("cache", cache.folder()), ("working folder", Path.cwd())):
         free = shutil.disk_usage(_existing(folder)).free
         status: Status = "ok" if free >= ROOM_BYTES else "missing"
-        remedy = None if status == "ok" else f"make room, or set UNBLUR_CACHE: {ROOM_BYTES / 1e9:.1f} GB are needed"
-        yield Check("disk", name, status, f"{free / 1e9:.1f} GB free at {folder}", remedy)
+        yield Check("disk", name, status, f"{free / 1e9:.1f} GB free at {folder}, {ROOM_BYTES / 1e9:.1f} needed")
 
 
 def _existing(folder: Path) -> Path:
