@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from deblur import kernels
 from deblur.blurriness import Blurriness
@@ -33,10 +33,10 @@ class RichardsonLucy:
     """Undoes motion blur by the track's own motion and the camera's shutter; what else is blurred, by the Gaussian
     of the same extents; sharp crops are left alone. Used by one thread at a time."""
 
-    def __init__(self, shutter: float | None = None) -> None:
-        """`shutter` is the fraction of the frame's time that it is open; None to learn it, for each camera."""
+    def __init__(self, shutters: Mapping[str, float] | None = None) -> None:
+        """`shutters` are the fractions of the frame's time that cameras are open; others are learnt."""
         self._blurriness = Blurriness()
-        self._shutter = Shutter(shutter)
+        self._shutter = Shutter(shutters)
 
     def restore(self, crops: Sequence[Crop]) -> list[Restoration]:
         return [self._restored(crop) for crop in crops]

@@ -9,6 +9,8 @@ to the camera's own fraction.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,19 +50,20 @@ _RADIUS = np.hypot(_ROWS[1:-1, None], _COLUMNS[1:-1])
 class Shutter:
     """Each camera's shutter fraction: a setting, or learnt from the crops. Used by one thread at a time."""
 
-    def __init__(self, setting: float | None = None) -> None:
-        """`setting` is the fraction of the frame's time that the shutter is open, in 0..1; None to learn it."""
-        if setting is not None and not 0 <= setting <= 1:
-            raise ValueError(f"a shutter fraction lies in 0..1, not {setting}")
-        self._setting = setting
+    def __init__(self, settings: Mapping[str, float] | None = None) -> None:
+        """`settings` are the fractions of the frame's time that cameras' shutters are open, in 0..1; of a camera that
+        is not among them it is learnt."""
+        self._settings = dict(settings or {})
+        if not all(0 <= fraction <= 1 for fraction in self._settings.values()):
+            raise ValueError(f"a shutter fraction lies in 0..1: {self._settings}")
         self._evidence: dict[str, NDArray[np.float32]] = {}
         with np.load(COEFFICIENTS, allow_pickle=False) as stored:
             self._face: Array = stored["spectrum"][_ROWS[:, None], np.abs(_COLUMNS)]
 
     def fraction(self, camera: str) -> float:
         """The setting, or the likeliest fraction by the crops observed so far; 0.5 before the first."""
-        if self._setting is not None:
-            return self._setting
+        if camera in self._settings:
+            return self._settings[camera]
         return float(FRACTIONS[1:][np.argmax(self._evidence.get(camera, _PRIOR)[1:])])
 
     def observe(self, crop: Crop) -> float:
@@ -71,7 +74,7 @@ class Shutter:
         if crop.speed < SLOWEST:
             return 0.0
         likelihood = self.likelihood(crop)
-        if self._setting is None:
+        if crop.camera not in self._settings:
             told = np.maximum(likelihood - likelihood.max(), -_LOUDEST)
             self._evidence[crop.camera] = _MEMORY * self._evidence.get(crop.camera, _PRIOR) + told
         fraction = self.fraction(crop.camera)

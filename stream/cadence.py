@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
-from stream.track import TrackUpdate
-
 CALM = 3
 """Frames from one look to the next while all faces are known and slow; their tracks carry them in between."""
 SIZES = (640, 512, 416, 320)

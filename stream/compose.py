@@ -23,9 +23,7 @@ _RATE_OVER = 30
 class Composer:
     """Draws the scenes of one camera and hands them to its outputs; `watch` sees each scene. Called by one thread."""
 
-    def __init__(
-        self, pictures: Sequence[Picture], live: bool, meter: Meter, watch: Callable[[Scene], None]
-    ) -> None:
+    def __init__(self, pictures: Sequence[Picture], live: bool, meter: Meter, watch: Callable[[Scene], None]) -> None:
         self._pictures = pictures
         self._watch = watch
         self._live = live

@@ -14,27 +14,27 @@ from stream.track import Tracker
 class Eye:
     """The eye of one camera; used by one thread."""
 
-    def __init__(
-        self, detector: Detector, aligner: Aligner, tracker: Tracker, cadence: Cadence, schedule: CropSchedule, meter: Meter
-    ) -> None:
+    def __init__(self, detector: Detector, aligner: Aligner, cadence: Cadence, meter: Meter) -> None:
         self._detector = detector
         self._aligner = aligner
-        self._tracker = tracker
         self._cadence = cadence
-        self._schedule = schedule
         self._meter = meter
+        self._tracker = Tracker()
+        self._schedule = CropSchedule()
+        self._restless = True
 
     def see(self, frame: Frame) -> Sighting:
+        """What this frame shows. Frames come in order."""
         faces = None
-        if self._cadence.due(frame):
+        if self._cadence.due(self._restless):
             with self._meter.stage("detect"):
                 faces = self._detector.detect(frame.image)
             self._meter.count("detections")
             self._meter.count("faces", len(faces))
         with self._meter.stage("track"):
             update = self._tracker.update(frame, faces)
-            self._cadence.note(update.tracks)
             looks = [look for track in update.tracks if (look := self._look(frame, track))]
+        self._restless = update.restless
         return Sighting(frame, update.tracks, looks, update.ended)
 
     def _look(self, frame: Frame, track: Track) -> Look | None:

@@ -18,7 +18,7 @@ from configs.schema import Camera as CameraSettings
 from configs.schema import Config, Deblurring
 from deblur.restore import Off, RichardsonLucy, Seed
 from detectors.align import FivePointAligner
-from detectors.mtcnn import Mtcnn
+from detectors.mtcnn import MTCNN
 from detectors.yunet import YuNet
 from models.fetch import bar, fetch, fingerprint
 from models.runtime import Session, load
@@ -34,10 +34,8 @@ from stream.meter import Meter
 from stream.naming import Naming
 from stream.pipeline import Camera, Pipeline, Scene
 from stream.replay import Playback, Replay
-from stream.select import CropSchedule
 from stream.source import open_source
 from stream.stages import Deblurrer, Detector, Log, Source
-from stream.track import Tracker
 from unblur.outputs import Outputs
 
 _HEAD_BYTES = 1 << 20
@@ -57,7 +55,7 @@ class Parts:
             case "yunet":
                 return YuNet(self._yunet, long_side=settings.size, min_confidence=settings.min_confidence)
             case "mtcnn":
-                return Mtcnn(min_confidence=settings.min_confidence)
+                return MTCNN(min_confidence=settings.min_confidence)
 
     @cached_property
     def embedder(self) -> SFace:
@@ -103,7 +101,7 @@ class Run:
     sources: Sequence[Replay | Capture]
     pipelines: Sequence[Pipeline]
     meter: Meter
-    pump: Callable[[], None] | None
+    pump: Callable[[], bool] | None
 
     def start(self) -> None:
         """Run to the end. Raises the first error, after everything has come to rest."""
@@ -129,7 +127,7 @@ def assemble(config: Config, stack: ExitStack, watch: Callable[[Scene], None], *
     parts = Parts(config)
     recognizer = parts.recognizer()
     restorer = deblurrer(config.deblur, _shutters(config, sources))
-    eyes = [_eye(source, parts.detector(), meter) for source in sources]
+    eyes = [Eye(parts.detector(), FivePointAligner(), Cadence(), meter) for _ in sources]
     outputs = Outputs(config.output, sources, logs, stack)
     naming = Naming(restorer, recognizer, outputs.log, outputs.evidence, session(config, sources), meter)
     cameras = [
@@ -141,7 +139,9 @@ def assemble(config: Config, stack: ExitStack, watch: Callable[[Scene], None], *
 def open_sources(config: Config) -> list[Replay | Capture]:
     """The cameras' sources, each under a name of its own. Raises SourceError, UsageError."""
     patience = Patience(endless=True) if config.patience_s is None else Patience(config.patience_s, endless=False)
-    sources = [open_source(camera.source, camera.name, _playback(camera, config), patience) for camera in config.cameras]
+    sources = [
+        open_source(camera.source, camera.name, _playback(camera, config), patience) for camera in config.cameras
+    ]
     for name, times in Counter(source.camera for source in sources).items():
         if times > 1:
             raise UsageError(f"{times} cameras are called {name!r}: give each a name of its own, as NAME=SOURCE")
@@ -178,10 +178,6 @@ def _playback(camera: CameraSettings, config: Config) -> Playback:
 def _shutters(config: Config, sources: Sequence[Source]) -> dict[str, float]:
     settings = zip(sources, config.cameras, strict=True)
     return {source.camera: camera.shutter for source, camera in settings if camera.shutter is not None}
-
-
-def _eye(source: Source, detector: Detector, meter: Meter) -> Eye:
-    return Eye(detector, FivePointAligner(), Tracker(), Cadence(), CropSchedule(), meter)
 
 
 def _groups(config: Config, cameras: Sequence[Camera]) -> list[list[Camera]]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -14,11 +13,12 @@ from typer.exceptions import TyperException
 
 from configs.schema import ConfigError, load
 from models.errors import ModelError
+from stream.data import EventType
 from stream.errors import UnblurError
 
 app = typer.Typer(
     name="unblur",
-    help="Finds faces in live and recorded video, restores the blurred ones, and says who they are or that they are unknown.",
+    help="Finds faces in live and recorded video, restores the blurred ones and says who they are, or says unknown.",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -51,38 +51,11 @@ def _complain(message: str) -> None:
     Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"unblur: {message}")
 
 
-class Deblur(StrEnum):
-    AUTO = "auto"
-    CNN = "cnn"
-    RICHARDSON_LUCY = "richardson-lucy"
-    OFF = "off"
-
-
-class Preset(StrEnum):
-    MOTION = "motion"
-    SEED = "seed"
-
-
-class Pace(StrEnum):
-    REALTIME = "realtime"
-    FAST = "fast"
-
-
-class Detector(StrEnum):
-    YUNET = "yunet"
-    MTCNN = "mtcnn"
-
-
-class Format(StrEnum):
-    JSON = "json"
-    CSV = "csv"
-
-
-class Type(StrEnum):
-    NEW = "new"
-    UPDATE = "update"
-    END = "end"
-
+Deblur = Literal["auto", "cnn", "richardson-lucy", "off"]
+Preset = Literal["motion", "seed"]
+Pace = Literal["realtime", "fast"]
+Detector = Literal["yunet", "mtcnn"]
+Format = Literal["json", "csv"]
 
 GalleryOption = Annotated[Path | None, typer.Option(help="Who is known: a file made by `unblur enroll`.")]
 DeblurOption = Annotated[Deblur | None, typer.Option(help="How blurred faces are restored.")]
@@ -92,24 +65,13 @@ ConfigOption = Annotated[Path | None, typer.Option(help="A YAML file; what stand
 
 
 @app.command()
-def run(  # noqa: PLR0913
+def run(
     sources: Annotated[
         list[str] | None,
         typer.Argument(help="0, /dev/video0, rtsp://, http(s)://, a file, a folder of pictures; or NAME=SOURCE."),
     ] = None,
     config: ConfigOption = None,
-    gallery: class Format(StrEnum):
-    JSON = "json"
-    CSV = "csv"
-
-
-class Type(StrEnum):
-    NEW = "new"
-    UPDATE = "update"
-    END = "end"
-
-
-GalleryOption = None,
+    gallery: GalleryOption = None,
     deblur: DeblurOption = None,
     preset: PresetOption = None,
     threshold: ThresholdOption = None,
@@ -130,9 +92,7 @@ GalleryOption = None,
     """Watch cameras or footage: name the faces, log who was seen when, show or record the picture."""
     from unblur.watch import watch
 
-    camera = _given(
-        shutter=shutter, start_time=start_time and _utc(start_time), begin_s=begin, end_s=end, fps=fps
-    )
+    camera = _given(shutter=shutter, start_time=start_time and _utc(start_time), begin_s=begin, end_s=end, fps=fps)
     overrides = {
         "detection": _given(detector=detector, size=detection_size),
         "deblur": _given(mode=deblur, preset=preset),
@@ -172,18 +132,7 @@ def image(
     photos: Annotated[list[Path], typer.Argument(help="Pictures: JPG, PNG, GIF (the first frame), WebP and more.")],
     out: Annotated[Path, typer.Option(help="The folder for the restored pictures.")],
     config: ConfigOption = None,
-    gallery: class Format(StrEnum):
-    JSON = "json"
-    CSV = "csv"
-
-
-class Type(StrEnum):
-    NEW = "new"
-    UPDATE = "update"
-    END = "end"
-
-
-GalleryOption = None,
+    gallery: GalleryOption = None,
     deblur: DeblurOption = None,
     preset: PresetOption = None,
     threshold: ThresholdOption = None,
@@ -203,9 +152,9 @@ GalleryOption = None,
 
 PersonOption = Annotated[str | None, typer.Option(help='A name, or "unknown".')]
 CameraOption = Annotated[str | None, typer.Option(help="A camera's name.")]
-SinceOption = Annotated[str | None, typer.Option(help="From this time on: 2026-01-31T18:00:00Z, or seconds of media time.")]
+SinceOption = Annotated[str | None, typer.Option(help="From 2026-01-31T18:00:00Z on, or from a second of media time.")]
 UntilOption = Annotated[str | None, typer.Option(help="Up to this time, likewise.")]
-TypeOption = Annotated[Type | None, typer.Option(help="Only events of this type.")]
+TypeOption = Annotated[EventType | None, typer.Option(help="Only events of this type.")]
 LogArgument = Annotated[str, typer.Argument(help="An event log (a file), or a store as sqlite:///FILE.")]
 
 
@@ -216,7 +165,7 @@ def list_events(
     camera: CameraOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
-    type: TypeOption = None,  # noqa: A002  the event's own word for it
+    type: TypeOption = None,
 ) -> None:
     """Show events as a table."""
     from unblur.events import show, wanted
@@ -227,13 +176,13 @@ def list_events(
 @events_app.command("export")
 def export_events(
     log: LogArgument,
-    format: Annotated[Format, typer.Option(help="JSON, one object a line, or CSV.")] = Format.JSON,  # noqa: A002
+    format: Annotated[Format, typer.Option(help="JSON, one object a line, or CSV.")] = "json",
     out: Annotated[Path | None, typer.Option(help="A file; standard output if not given.")] = None,
     person: PersonOption = None,
     camera: CameraOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
-    type: TypeOption = None,  # noqa: A002
+    type: TypeOption = None,
 ) -> None:
     """Write events as JSON lines or CSV."""
     from unblur.events import export, wanted

@@ -43,7 +43,9 @@ def demo(out: Path = OUT) -> None:
     run = Run(out / "annotated.mp4", read_events(out / "events.jsonl"), answers, out / "crops")
     report = write_report(out / "report.html", run, credit=CREDIT)
     console.print(f"{tally(score(run.events, answers))}")
-    console.print(f"The annotated video, the events and a report with pictures lie in {out}: open {report}", soft_wrap=True)
+    console.print(
+        f"The annotated video, the events and a report with pictures lie in {out}: open {report}", soft_wrap=True
+    )
 
 
 def _clear(out: Path) -> None:

@@ -66,4 +66,7 @@ def _report(enrolment: Enrolment, strict: bool, target: Path, console: Console) 
     usable = sum(photo.usable(strict) for photo in enrolment.photos)
     unchanged = f", {len(enrolment.unchanged)} unchanged" if enrolment.unchanged else ""
     people = len(enrolment.gallery.names)
-    console.print(f"{people} people known{unchanged}; {usable} of {len(enrolment.photos)} photos enrolled in {target}", markup=False)
+    console.print(
+        f"{people} people known{unchanged}; {usable} of {len(enrolment.photos)} photos enrolled in {target}",
+        markup=False,
+    )

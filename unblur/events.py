@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TextIO
@@ -25,7 +25,7 @@ def wanted(
     return Filter(person, camera, _moment(since), _moment(until), kind)
 
 
-def show(log: str, filter: Filter) -> None:  # noqa: A002
+def show(log: str, filter: Filter) -> None:
     """Print a table of events."""
     table = Table("time", "camera", "track", "event", "who", "score", "raw", "restored", "by", box=None, pad_edge=False)
     for event in query(log, filter):
@@ -36,7 +36,7 @@ def show(log: str, filter: Filter) -> None:  # noqa: A002
     Console(highlight=False).print(table)
 
 
-def export(log: str, filter: Filter, format: str, out: Path | None) -> None:  # noqa: A002
+def export(log: str, filter: Filter, format: str, out: Path | None) -> None:
     """Write the events to a file, whole or not at all, or to standard output."""
     write = write_csv if format == "csv" else write_json
     with _opened(out) as stream:

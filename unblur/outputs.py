@@ -19,7 +19,6 @@ from stream.stages import Log, Picture, Source
 from stream.store import EventStore
 from stream.window import Window
 
-
 Closable = TypeVar("Closable", WindowOutlet, Recorder, EventStore, EventFile)
 
 

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
+from rich.console import Console
+from rich.progress import Progress
 
+from configs.schema import Config
 from detectors.align import FivePointAligner, paste
 from recognize.fuse import TrackRecognizer
 from stream.data import Crop, Face, Frame, Identity, Image, Restoration, Track
-from stream.errors import OutputError
+from stream.errors import OutputError, SourceError, UsageError
 from stream.picture import read_picture
 from stream.stages import Deblurrer, Detector
+from unblur.assemble import Parts, deblurrer
 
+_TOGETHER = 16
+"""Photos whose faces are restored and recognised as one batch."""
 _GAP = 8
 """Pixels between the two halves of a sheet."""
 
@@ -61,24 +69,19 @@ class PhotoLab:
         self._deblurrer = deblurrer
         self._recognizer = recognizer
 
-    def develop(self, paths: Sequence[Path]) -> list[Result]:
-        """The results of some photos, in order; their faces go through the networks together.
-
-        Raises SourceError if one of them is not a picture.
-        """
-        found = [self._find(path) for path in paths]
+    def develop(self, photos: Sequence[tuple[Path, Image]]) -> list[Result]:
+        """The results of some photos, in order; their faces go through the networks together."""
+        found = [(path, photo, self._faces(photo)) for path, photo in photos]
         restorations = self._deblurrer.restore([crop for _, _, faces in found for _, crop in faces])
         named = iter(zip(restorations, self._recognizer.identify(restorations), strict=True))
         return [
-            Result(path, photo, [Portrait(face, *next(named)) for face, _ in faces])
-            for path, photo, faces in found
+            Result(path, photo, [Portrait(face, *next(named)) for face, _ in faces]) for path, photo, faces in found
         ]
 
-    def _find(self, path: Path) -> tuple[Path, Image, list[tuple[Face, Crop]]]:
-        photo = read_picture(path)
-        frame = Frame(path.name, 0, 0, Fraction(1), None, photo)
+    def _faces(self, photo: Image) -> list[tuple[Face, Crop]]:
+        frame = Frame("photo", 0, 0, Fraction(1), None, photo)
         faces = sorted(self._detector.detect(photo), key=lambda face: -face.box.area)
-        return path, photo, [(face, crop) for face in faces if (crop := self._aligner.crop(frame, _still(frame, face)))]
+        return [(face, crop) for face in faces if (crop := self._aligner.crop(frame, _still(frame, face)))]
 
 
 def _still(frame: Frame, face: Face) -> Track:
@@ -136,22 +139,45 @@ def _to_json(portrait: Portrait) -> dict[str, object]:
     }
 
 
-def develop_all(config: Config, paths: Sequence[Path], out: Path) -> list[UnblurError]:
-    """Develop photos into the folder `out`, and print a JSON line for each face. What cannot be read is left out and
-    returned as errors. Raises UsageError, ModelError if nothing can be done at all."""
+def develop_all(config: Config, paths: Sequence[Path], out: Path) -> list[SourceError]:
+    """Develop photos into the folder `out`, and print a JSON line for each face.
+
+    What cannot be read is left out, and returned as errors. Raises UsageError, ModelError if nothing can be done.
+    """
     _require_distinct(paths)
     parts = Parts(config)
     lab = PhotoLab(parts.detector(), deblurrer(config.deblur, {}), parts.recognizer())
     _make(out)
-    faults: list[UnblurError] = []
+    faults: list[SourceError] = []
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        for path in progress.track(paths, description="photos"):
-            try:
-                result = lab.develop([path])[0]
-            except SourceError as error:
-                faults.append(error)
-                continue
-            save(result, out)
-            for face in result.to_json():
-                print(json.dumps(face, ensure_ascii=False), flush=True)  # noqa: T201  this is the command's output
+        task = progress.add_task("photos", total=len(paths))
+        for start in range(0, len(paths), _TOGETHER):
+            batch = paths[start : start + _TOGETHER]
+            for result in lab.develop(list(_readable(batch, faults))):
+                save(result, out)
+                for face in result.to_json():
+                    print(json.dumps(face, ensure_ascii=False), flush=True)  # noqa: T201  the command's output
+            progress.update(task, advance=len(batch))
     return faults
+
+
+def _readable(paths: Sequence[Path], faults: list[SourceError]) -> Iterator[tuple[Path, Image]]:
+    for path in paths:
+        try:
+            yield path, read_picture(path)
+        except SourceError as error:
+            faults.append(error)
+
+
+def _require_distinct(paths: Sequence[Path]) -> None:
+    """Two photos of one stem would write the same files."""
+    stem, times = Counter(path.stem for path in paths).most_common(1)[0]
+    if times > 1:
+        raise UsageError(f"{times} photos are called {stem!r} but for folder and ending: develop them one by one")
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}; choose another --out") from error

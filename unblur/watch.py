@@ -65,7 +65,10 @@ def _sum_up(roster: Roster, reading: Reading) -> None:
     if roster.visits:
         console.print(table, markup=False)
     counts = reading.counts
-    said = [f"{counts.get('frames', 0)} frames", f"{counts.get('crops', 0)} crops, {counts.get('restored', 0)} restored"]
+    said = [
+        f"{counts.get('frames', 0)} frames",
+        f"{counts.get('crops', 0)} crops, {counts.get('restored', 0)} restored",
+    ]
     said += [f"{counts[what]} {what}" for what in sorted(counts) if what.endswith("dropped") and counts[what]]
     console.print("; ".join(said) if roster.visits else f"nobody was seen; {'; '.join(said)}")
 
