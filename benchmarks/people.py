@@ -48,7 +48,7 @@ def _test(folder: Path, rng: np.random.Generator) -> Roster:
     return Roster(
         {person.name: sorted((person / "gallery").iterdir()) for person in people},
         {person.name: min((person / "probe").iterdir()) for person in people},
-        {photo.stem: photo for photo in strangers},
+        {photo.stem.rpartition("_")[0]: photo for photo in strangers},
     )
 
 

@@ -20,6 +20,7 @@ from stream.scene import Passage, Scene
 from stream.stages import Detector
 
 WIDTH, HEIGHT, FRAMES = 1280, 720, 445
+CREDIT = "The portraits are in the public domain: Barack Obama and Joe Biden, White House; Eileen Collins, NASA."
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,9 @@ def enrol_folder(portraits: Path, folder: Path) -> Path:
 
 def _passage(role: Role, portraits: Path, detector: Detector) -> Passage:
     path = portraits / role.picture
-    data = np.fromfile(path, np.uint8)
-    photo = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    photo = cv2.imread(str(path)) if path.is_file() else None
     if photo is None:
-        raise SourceError(f"{path} is not a picture")
+        raise SourceError(f"there is no picture {path}")
     image = np.asarray(photo, np.uint8)
     faces = detector.detect(image)
     if not faces:

@@ -1,0 +1,177 @@
+"""One page that shows what a run over a simulated clip found, and says what of it was right.
+
+The page fetches nothing: its pictures are embedded, and only the video lies beside it.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import av
+import cv2
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from stream.data import Method
+from stream.errors import OutputError, SourceError
+from stream.truth import Truth
+from unblur.evaluate.video import LoggedEvent, Outcome, Score, score
+
+METHODS: dict[Method, str] = {"cnn": "restored by the network", "richardson-lucy": "restored by Richardson-Lucy"}
+LEFT_ALONE = "left as it is"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run over a simulated clip left behind.
+
+    `video` is the annotated clip; `crops` a folder that holds, for events that have them, <event id>.raw.png and
+    <event id>.restored.png.
+    """
+
+    video: Path
+    events: Sequence[LoggedEvent]
+    truth: Truth
+    crops: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One appearance as the page shows it: the outcome, its most telling event, and that event's pictures."""
+
+    outcome: Outcome
+    event: LoggedEvent | None
+    raw: str | None
+    restored: str | None
+
+    @property
+    def person(self) -> str:
+        return readable(self.outcome.appearance.person)
+
+    @property
+    def speed(self) -> str:
+        one = self.outcome.appearance
+        return f"{one.speed_class}, {one.speed:.0f} pixels a frame"
+
+    @property
+    def said(self) -> str:
+        known, name = self.outcome.appearance.known, readable(self.outcome.name or "")
+        match self.outcome.verdict:
+            case "right":
+                return f"Named {name}" if known else "Left unknown, rightly"
+            case "wrong":
+                return f"Wrongly named {name}"
+            case "unknown":
+                return "Seen, but left unknown"
+            case "missed":
+                return "Not found"
+
+    @property
+    def method(self) -> str:
+        return METHODS.get(self.event.deblurred_by, LEFT_ALONE) if self.event else LEFT_ALONE
+
+    @property
+    def seen(self) -> str:
+        events = self.outcome.events
+        return f"{min(one.first_pts_s for one in events):.1f} s to {max(one.pts_s for one in events):.1f} s"
+
+
+def write_report(out: Path, run: Run, *, credit: str) -> Path:
+    """Write the page to `out` (an .html file) and return its path; `credit` says whose the photographs are.
+
+    Raises SourceError if the video cannot be read, OutputError if the page cannot be written.
+    """
+    result = score(run.events, run.truth)
+    cards = [_card(outcome, run.crops) for outcome in result.outcomes]
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html.j2").render(
+        truth=run.truth,
+        shutter=f"{run.truth.appearances[0].shutter:.0%}" if run.truth.appearances else "",
+        tally=tally(result),
+        cards=cards,
+        stray=len({(event.camera, event.track) for event in result.stray}),
+        video=quote(os.path.relpath(run.video, out.parent)),
+        poster=_poster(run.video, _telling_moment(cards)),
+        credit=credit,
+    )
+    _write(out, page)
+    return out
+
+
+def tally(result: Score) -> str:
+    """The result in a sentence."""
+    known = sum(one.appearance.known for one in result.outcomes)
+    strangers = len(result.outcomes) - known
+    wrong = result.count("wrong", known=True) + result.count("wrong", known=False)
+    return (
+        f"Enrolled people named rightly: {result.count('right', known=True)} of {known}. "
+        f"Strangers left unknown: {result.count('right', known=False)} of {strangers}. Named wrongly: {wrong}."
+    )
+
+
+def readable(name: str) -> str:
+    """A gallery's folder name as a person writes it."""
+    return name.replace("_", " ")
+
+
+def _card(outcome: Outcome, crops: Path) -> Card:
+    """The event to show: one with a picture, of the name that stood, with the best score."""
+
+    def worth(event: LoggedEvent) -> tuple[bool, bool, float]:
+        return (crops / f"{event.id}.raw.png").is_file(), event.name == outcome.name, event.score
+
+    event = max(outcome.events, key=worth, default=None)
+    if event is None:
+        return Card(outcome, None, None, None)
+    raw, restored = (_embedded(crops / f"{event.id}.{kind}.png") for kind in ("raw", "restored"))
+    return Card(outcome, event, raw, restored if event.deblurred_by != "none" else None)
+
+
+def _embedded(picture: Path) -> str | None:
+    return _data_uri(picture.read_bytes(), "image/png") if picture.is_file() else None
+
+
+def _data_uri(data: bytes, media_type: str) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def _telling_moment(cards: Sequence[Card]) -> float:
+    """When somebody rightly named was seen by a restored picture, or else at all."""
+    named = [card for card in cards if card.event and card.outcome.verdict == "right" and card.event.name]
+    restored = [card for card in named if card.restored]
+    return next((card.event.pts_s for card in [*restored, *named] if card.event), 0.0)
+
+
+def _poster(video: Path, moment: float) -> str:
+    """The video's picture at a moment in seconds, as JPEG."""
+    try:
+        with av.open(str(video)) as container:
+            container.seek(round(moment * av.time_base))
+            frames = container.decode(video=0)
+            picture = next(frame for frame in frames if frame.time is None or frame.time >= moment - 1e-3)
+    except (OSError, StopIteration) as error:
+        raise SourceError(f"cannot read the annotated video {video}") from error
+    _, data = cv2.imencode(".jpg", np.asarray(picture.to_ndarray(format="bgr24"), np.uint8))
+    return _data_uri(data.tobytes(), "image/jpeg")
+
+
+def _write(out: Path, page: str) -> None:
+    part = out.with_name(out.name + ".part")
+    try:
+        part.write_text(page, encoding="utf-8")
+        part.replace(out)
+    except OSError as error:
+        raise OutputError(f"cannot write the report {out}: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
