@@ -66,6 +66,8 @@ class EventFile:
 
 def _require_events(path: Path) -> None:
     """Refuse to touch a file that is not an event log, such as the video itself named by mistake."""
+    if not path.parent.is_dir():
+        raise OutputError(f"cannot log to {path}: there is no folder {path.parent}; make it first")
     if path.exists() and not path.is_file():
         raise OutputError(f"cannot log to {path}: it is not a plain file")
     if path.is_file() and not _begins_like_events(path):

@@ -34,7 +34,8 @@ Colour = tuple[int, int, int]
 """Blue, green, red, 0-255."""
 
 _log = structlog.get_logger()
-_OWN = Path(__file__).with_name("fonts") / "DejaVuSans.ttf"
+FONTS = Path(__file__).with_name("fonts")
+_OWN = FONTS / "DejaVuSans.ttf"
 _NOWHERE = "\U0010ffff"  # a noncharacter: no typeface has it, so that its picture is the picture of a missing glyph
 _PROBE_PX = 32
 _EMOJI_STRIKE_PX = 109  # the one size Noto Color Emoji holds its bitmaps in
