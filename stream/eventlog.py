@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def to_line(event: Mapping[str, object]) -> str:
 
 
 class EventFile:
-    """Appends events to a JSONL file, which one process at a time may do.
+    """Appends events to a JSONL file, which one process, and in it one thread, at a time may do.
 
     A live run carries on a file that is there. A recorded run (`fresh`) begins anew, so that every replay gives the
     same bytes, and keeps the file that was there as `NAME.previous`. A last line that a crash tore is cut off with a
@@ -55,7 +56,8 @@ class EventFile:
         try:
             _write_durably(self._file, line)
         except OSError as error:
-            self._file.truncate(self._size)
+            with suppress(OSError):  # a disk that is gone; the torn line is then cut off at the next start
+                self._file.truncate(self._size)
             raise StorageError(f"cannot log to {self._path}: {error.strerror}; make room and start again") from error
         self._size += len(line)
 
@@ -66,6 +68,8 @@ class EventFile:
 
 def _require_events(path: Path) -> None:
     """Refuse to touch a file that is not an event log, such as the video itself named by mistake."""
+    if not path.parent.is_dir():
+        raise OutputError(f"cannot log to {path}: there is no folder {path.parent}; make it first")
     if path.exists() and not path.is_file():
         raise OutputError(f"cannot log to {path}: it is not a plain file")
     if path.is_file() and not _begins_like_events(path):

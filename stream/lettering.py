@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import re
 import subprocess
+import threading
 import unicodedata
 from collections.abc import Iterator
 from itertools import groupby
@@ -34,7 +35,8 @@ Colour = tuple[int, int, int]
 """Blue, green, red, 0-255."""
 
 _log = structlog.get_logger()
-_OWN = Path(__file__).with_name("fonts") / "DejaVuSans.ttf"
+FONTS = Path(__file__).with_name("fonts")
+_OWN = FONTS / "DejaVuSans.ttf"
 _NOWHERE = "\U0010ffff"  # a noncharacter: no typeface has it, so that its picture is the picture of a missing glyph
 _PROBE_PX = 32
 _EMOJI_STRIKE_PX = 109  # the one size Noto Color Emoji holds its bitmaps in
@@ -90,7 +92,7 @@ def _turn_brackets(match: re.Match[str]) -> str:
 
 
 def _printable(character: str) -> bool:
-    return unicodedata.category(character) not in {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
+    return unicodedata.category(character) not in {"Cc", "Cs", "Co", "Zl", "Zp"}
 
 
 def _is_right_to_left(text: str) -> bool:
@@ -134,14 +136,24 @@ def _opencv(character: str) -> Typeface | None:
 
 
 def _system(character: str) -> Typeface | None:
-    """The installed font that fontconfig holds best for this character."""
+    """An installed font that has this character: one found before, or the one that fontconfig holds best."""
+    for face in _installed:
+        if face.has(character):
+            return face
     family = "emoji" if ord(character) in _EMOJI else "sans"
     wanted = ["fc-match", "--format=%{file}", f"{family}:charset={ord(character):x}"]
     try:
         face = _font_file(Path(subprocess.run(wanted, capture_output=True, text=True, timeout=5, check=True).stdout))
     except (OSError, subprocess.SubprocessError):
         return None
-    return face if face.has(character) else None
+    if not face.has(character):
+        return None
+    _installed.append(face)
+    return face
+
+
+_installed: list[_FontFile] = []
+"""The system's fonts that were needed so far: asking fontconfig takes milliseconds, asking them does not."""
 
 
 @functools.lru_cache(maxsize=32)
@@ -205,6 +217,7 @@ class _OpenCvFont:
 
     def __init__(self) -> None:
         self._face = cv2.FontFace("uni")
+        self._lock = threading.Lock()  # putText lets other threads run, while the face keeps state
         self._missing = self._probe(_NOWHERE)
 
     def has(self, character: str) -> bool:
@@ -212,12 +225,14 @@ class _OpenCvFont:
 
     def draw(self, text: str, size: int, ink: Colour) -> Pillow.Image:
         alpha = np.zeros((line_height(size), 2 * size * len(text)), np.uint8)
-        end, _ = cv2.putText(alpha, text, (0, _baseline(size)), (255,), self._face, size, 400)
+        with self._lock:
+            end, _ = cv2.putText(alpha, text, (0, _baseline(size)), (255,), self._face, size, 400)
         piece = Pillow.new("RGBA", (max(end[0], 1), alpha.shape[0]), ink[::-1])
         piece.putalpha(Pillow.fromarray(alpha[:, : piece.width]))
         return piece
 
     def _probe(self, character: str) -> bytes:
         canvas = np.zeros((2 * _PROBE_PX, 2 * _PROBE_PX), np.uint8)
-        cv2.putText(canvas, character, (0, _PROBE_PX), (255,), self._face, _PROBE_PX, 400)
+        with self._lock:
+            cv2.putText(canvas, character, (0, _PROBE_PX), (255,), self._face, _PROBE_PX, 400)
         return canvas.tobytes()

@@ -36,6 +36,7 @@ _MARK: dict[Method, str] = {"none": "", "richardson-lucy": "  RL", "cnn": "  CNN
 _LONGEST_NAME = 40
 _SMALLEST_LETTERS_PX = 12
 _PLATES_KEPT = 128
+_ROWS_AWAY = 3
 
 _Area = tuple[int, int, int, int]
 """Left, top, right, bottom."""
@@ -70,6 +71,7 @@ class Overlay:
         The time is the wall time if the frame has one, else the media time. Letters are 1/40 of the picture's height.
         """
         picture = frame.image.copy()
+        labels = [label for label in labels if _touches(label.box, picture)]
         scale = max(round(picture.shape[0] / 360), 1)
         for label in labels:
             _draw_box(picture, label, scale)
@@ -118,6 +120,11 @@ def _colour(label: Label) -> Colour:
     return UNDECIDED if label.identity is None else UNKNOWN
 
 
+def _touches(box: Box, picture: Image) -> bool:
+    height, width = picture.shape[:2]
+    return box.x < width and box.y < height and box.x + box.width > 0 and box.y + box.height > 0
+
+
 def _draw_box(picture: Image, label: Label, scale: int) -> None:
     left, top, width, height = _drawable(label.box, picture)
     right, bottom = left + width, top + height
@@ -150,7 +157,8 @@ def _place(box: Box, plate: Image, picture: Image, taken: Sequence[_Area]) -> tu
     left, top, box_width, box_height = _drawable(box, picture)
     right, bottom = left + box_width, top + box_height
     offers = [(left, top - height), (left, bottom), (left, top), (right, top), (left - width, top)]
-    offers += [(left, top - 2 * height), (left, bottom + height), (left, bottom - height)]
+    for row in range(1, _ROWS_AWAY + 1):
+        offers += [(left, top - (row + 1) * height), (left, bottom + row * height)]
     inside = [_inside(x, y, plate, picture) for x, y in offers]
     return min(inside, key=lambda corner: _covered((*corner, corner[0] + width, corner[1] + height), taken))
 

@@ -21,8 +21,8 @@ from stream.errors import OutputError, StorageError
 
 _log = structlog.get_logger()
 _SPLICE_S = Fraction(1, 25)
-_ENCODING = {"preset": "veryfast", "crf": "23", "g": "60"}
-"""A key frame, and so a fragment, every 60 frames: a crash loses no more."""
+_ENCODING = {"preset": "superfast", "crf": "23", "g": "60"}
+"""A key frame, and so a fragment, every 60 frames; "veryfast" takes half as long again for a quarter less file."""
 
 
 class Recorder:

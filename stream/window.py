@@ -10,6 +10,7 @@ import cv2
 
 from stream.data import Frame, Image
 from stream.errors import OutputError
+from stream.lettering import FONTS
 
 _ESCAPE = 27
 _PROBE_TIMEOUT_S = 20
@@ -25,6 +26,7 @@ class Window:
 
     def __init__(self) -> None:
         _require_desktop()
+        os.environ["QT_QPA_FONTDIR"] = str(FONTS)  # OpenCV names a folder that its wheel does not have
         self._cameras: set[str] = set()
         self._closed = False
 

@@ -1,0 +1,80 @@
+"""What the outputs cost: the overlay, the recorder and the event logs.
+
+python -m benchmarks.outputs CLIP      (run it on one core, such as with `taskset -c 0`, to compare)
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import TypeVar
+
+import av
+import cv2
+import numpy as np
+
+from stream.data import Box, Candidate, Event, Frame, Identity, Image
+from stream.eventlog import EventFile
+from stream.overlay import Label, Overlay
+from stream.recorder import Recorder
+from stream.store import EventStore
+
+T = TypeVar("T")
+SIZE = (1280, 720)
+FRAMES = 120
+NAMES = ("Eileen Collins", "محمد الأحمد", "山田太郎", "Łukasz", "שלום כהן", None)
+
+
+def main(clip: str) -> None:
+    """Print milliseconds of processor time for a frame of 720p with six faces, and of wall time for an event."""
+    frames = [
+        Frame("lobby", n, n, Fraction(1, 25), None, image) for n, image in zip(range(FRAMES), read(clip), strict=False)
+    ]
+    overlay = Overlay()
+    show("overlay", time.thread_time, lambda frame: overlay.draw(frame, faces(frame.index), 15), frames)
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        recorder = Recorder(Path(folder) / "out.mp4")
+        show("recorder", time.process_time, lambda frame: recorder.show(frame, frame.image), frames)
+        recorder.close()
+        for log in (EventFile(Path(folder) / "events.jsonl"), EventStore(f"sqlite:///{folder}/events.sqlite")):
+            show(type(log).__name__, time.perf_counter, log.write, map(event, range(FRAMES)))
+            log.close()
+
+
+def read(clip: str) -> Iterable[Image]:
+    with av.open(clip) as video:
+        for frame in video.decode(video=0):
+            yield np.asarray(cv2.resize(frame.to_ndarray(format="bgr24"), SIZE, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def faces(number: int) -> list[Label]:
+    """Six faces that move, one of whose scores changes twice a second."""
+    return [Label(Box(40 + 200 * n + number, 100 + 90 * n, 90, 90), who(n, number // 12)) for n in range(6)]
+
+
+def who(person: int, since: int) -> Identity:
+    score = 0.6 + 0.01 * (since % 7 if person == 0 else 0)
+    return Identity(NAMES[person], score, 0.42, Candidate("Somebody", 0.3), 0.4, None, "none", 1.0)
+
+
+def event(number: int) -> Event:
+    return Event(f"event-{number}", "new", "lobby", number, who(0, 0), number / 25, number, None, (1, 2, 3, 4), 0.0)
+
+
+def show(name: str, clock: Callable[[], float], step: Callable[[T], object], inputs: Iterable[T]) -> None:
+    spent = []
+    for value in inputs:
+        before = clock()
+        step(value)
+        spent.append((clock() - before) * 1000)
+    mean, median = statistics.mean(spent), statistics.median(spent)
+    print(f"{name:10} mean {mean:6.2f}  median {median:6.2f}  max {max(spent):6.2f} ms")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

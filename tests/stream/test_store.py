@@ -1,0 +1,150 @@
+import random
+import sqlite3
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stream.errors import OutputError, StorageError
+from stream.history import query
+from stream.store import EventStore
+from tests.stream.events import an_event
+from tests.stream.test_eventlog import kill_while_writing
+
+
+def url(path: Path) -> str:
+    return f"sqlite:///{path / 'events.sqlite'}"
+
+
+def test_events_come_back_as_they_were_in_the_order_of_writing(tmp_path: Path) -> None:
+    store = EventStore(url(tmp_path))
+    written = [
+        an_event(n, None if n == 1 else "山田", wall_time=datetime(2026, 1, n + 1, tzinfo=UTC)) for n in (2, 1, 3)
+    ]
+    for event in written:
+        store.write(event)
+    store.close()
+    read = list(query(url(tmp_path)))
+    assert read == [event.to_json() for event in written]
+    assert [list(record) for record in read] == [list(event.to_json()) for event in written]
+
+
+def test_an_id_written_twice_is_one_event_the_later_one(tmp_path: Path) -> None:
+    for name in ("Somebody", "Somebody Else"):
+        store = EventStore(url(tmp_path))
+        store.write(an_event(0, name))
+        store.write(an_event(1))
+        store.close()
+    assert [(record["id"], record["name"]) for record in query(url(tmp_path))] == [
+        ("event-0", "Somebody Else"),
+        ("event-1", "Eileen Collins"),
+    ]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@given(name=st.text(st.characters(), min_size=1))
+def test_any_name_can_be_stored(tmp_path: Path, name: str) -> None:
+    store = EventStore(url(tmp_path))
+    store.write(an_event(0, name))
+    store.close()
+    (record,) = query(url(tmp_path))
+    assert record["name"] == name.encode("utf-8", "backslashreplace").decode()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_kill_9_loses_nothing_that_was_announced(tmp_path: Path, seed: int) -> None:
+    announced = kill_while_writing(url(tmp_path), random.Random(seed).randint(1, 200))
+    stored = [str(record["id"]) for record in query(url(tmp_path))]
+    assert stored[: len(announced)] == announced
+    assert len(stored) <= len(announced) + 1
+    EventStore(url(tmp_path)).close()
+
+
+def test_others_read_while_it_writes(tmp_path: Path) -> None:
+    store = EventStore(url(tmp_path))
+    store.write(an_event(0))
+    done = threading.Event()
+    counts: list[int] = []
+
+    def read() -> None:
+        while not done.is_set():
+            counts.append(len(list(query(url(tmp_path)))))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    number = 0
+    while len(set(counts)) < 5:
+        number += 1
+        store.write(an_event(number))
+    done.set()
+    reader.join()
+    store.close()
+    assert counts == sorted(counts)
+    assert len(list(query(url(tmp_path)))) == number + 1
+
+
+def test_what_is_committed_survives_a_power_cut(tmp_path: Path) -> None:
+    """In WAL mode only synchronous=FULL flushes the log at every commit (sqlite.org/pragma.html)."""
+    store = EventStore(url(tmp_path))
+    with store._engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+    store.close()
+
+
+def test_a_full_disk_is_one_clear_error_and_leaves_a_whole_database(tmp_path: Path) -> None:
+    store = EventStore(url(tmp_path))
+    store.write(an_event(0))
+    with sqlite3.connect(tmp_path / "events.sqlite") as other:
+        pages = other.execute("PRAGMA page_count").fetchone()[0]
+    with store._engine.connect() as connection:
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 1}")
+    with pytest.raises(StorageError, match="database or disk is full; make room") as refusal:
+        fill(store)
+    assert "\n" not in str(refusal.value)
+    store.close()
+    stored = [record["id"] for record in query(url(tmp_path))]
+    assert stored == [f"event-{n}" for n in range(len(stored))]
+    with sqlite3.connect(tmp_path / "events.sqlite") as other:
+        assert other.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def fill(store: EventStore) -> None:
+    for number in range(1, 1000):
+        store.write(an_event(number))
+
+
+def not_a_url(tmp_path: Path) -> str:
+    return "events.sqlite"
+
+
+def no_driver(tmp_path: Path) -> str:
+    return "oracle+nothing://somebody:hunter2@host/db"
+
+
+def no_folder(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/none/events.sqlite"
+
+
+def not_a_database(tmp_path: Path) -> str:
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff" * 2000)
+    return f"sqlite:///{tmp_path}/photo.jpg"
+
+
+def another_table(tmp_path: Path) -> str:
+    with sqlite3.connect(tmp_path / "other.sqlite") as other:
+        other.execute("CREATE TABLE events (day TEXT)")
+    return f"sqlite:///{tmp_path}/other.sqlite"
+
+
+@pytest.mark.parametrize("place", [not_a_url, no_driver, no_folder, not_a_database, another_table])
+def test_a_database_that_cannot_be_used_is_one_clear_error(tmp_path: Path, place: object) -> None:
+    assert callable(place)
+    where = place(tmp_path)
+    with pytest.raises(OutputError) as refusal:
+        EventStore(where)
+    assert "\n" not in str(refusal.value)
+    assert "hunter2" not in str(refusal.value)

@@ -1,0 +1,17 @@
+"""A process that logs events until it is killed, and says on standard output which ones it may announce."""
+
+import itertools
+import sys
+from pathlib import Path
+
+from stream.eventlog import EventFile
+from stream.store import EventStore
+from tests.stream.events import an_event
+
+where = sys.argv[1]
+log = EventStore(where) if "://" in where else EventFile(Path(where))
+for number in itertools.count():
+    event = an_event(number, name="名前 " * 200)
+    log.write(event)
+    sys.stdout.write(f"{event.id}\n")
+    sys.stdout.flush()
