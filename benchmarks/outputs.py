@@ -18,8 +18,10 @@ import av
 import cv2
 import numpy as np
 
+from models.fetch import fetch_typefaces
 from stream.data import Box, Candidate, Event, Frame, Identity, Image
 from stream.eventlog import EventFile
+from stream.lettering import Lettering
 from stream.overlay import Label, Overlay
 from stream.recorder import Recorder
 from stream.store import EventStore
@@ -35,7 +37,7 @@ def main(clip: str) -> None:
     frames = [
         Frame("lobby", n, n, Fraction(1, 25), None, image) for n, image in zip(range(FRAMES), read(clip), strict=False)
     ]
-    overlay = Overlay()
+    overlay = Overlay(Lettering(fetch_typefaces()))
     show("overlay", time.thread_time, lambda frame: overlay.draw(frame, faces(frame.index), 15), frames)
     with tempfile.TemporaryDirectory(dir=".") as folder:
         recorder = Recorder(Path(folder) / "out.mp4")

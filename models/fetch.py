@@ -14,7 +14,7 @@ import hashlib
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -44,12 +44,21 @@ def fetch(name: str, *, progress: Progress | None = None) -> Path:
 
 def fetch_portraits(*, progress: Progress | None = None) -> Path:
     """The folder of the demo's public-domain portraits. Raises ModelError if they cannot be had."""
-    portraits = manifest.portraits()
+    return _fetched(manifest.portraits(), progress)
+
+
+def fetch_typefaces(*, progress: Progress | None = None) -> Path:
+    """The folder of the overlay's typefaces. Raises ModelError if they cannot be had."""
+    return _fetched(manifest.typefaces(), progress)
+
+
+def _fetched(assets: Sequence[Asset], progress: Progress | None) -> Path:
+    """The folder of assets of one kind, used as they come."""
     with _cache_errors():
-        if not all(map(cache.intact, portraits)):
+        if not all(map(cache.intact, assets)):
             with _alone():
-                _bring(portraits, progress)
-    return cache.folder() / "portraits"
+                _bring(assets, progress)
+    return cache.path(assets[0]).parent
 
 
 def fingerprint(name: str) -> str:

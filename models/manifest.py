@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from models.errors import ModelError
 
-Kind = Literal["networks", "portraits"]
+Kind = Literal["networks", "portraits", "typefaces"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,11 @@ class Asset:
 
 @cache
 def assets() -> tuple[Asset, ...]:
-    """Everything pinned: networks first, then portraits."""
+    """Everything pinned: networks first, then portraits, then typefaces."""
     text = Path(__file__).with_name("manifest.toml").read_text(encoding="utf-8")
     pinned = tomllib.loads(text)
     artefacts = {key: Artefact(**entry) for key, entry in pinned["artefacts"].items()}
-    return (*_read("networks", pinned, artefacts), *_read("portraits", pinned, artefacts))
+    return tuple(asset for kind in get_args(Kind) for asset in _read(kind, pinned, artefacts))
 
 
 def _read(kind: Kind, pinned: dict[str, Any], artefacts: dict[str, Artefact]) -> Iterable[Asset]:
@@ -68,6 +68,10 @@ def networks() -> list[Asset]:
 
 def portraits() -> list[Asset]:
     return [asset for asset in assets() if asset.kind == "portraits"]
+
+
+def typefaces() -> list[Asset]:
+    return [asset for asset in assets() if asset.kind == "typefaces"]
 
 
 def network(name: str) -> Asset:

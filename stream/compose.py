@@ -21,27 +21,37 @@ _RATE_OVER = 30
 
 
 class Composer:
-    """Draws the scenes of one camera and hands them to its outputs; `watch` sees each scene. Called by one thread."""
+    """Draws the scenes of one camera and hands them to its outputs; `watch` sees each scene. Called by one thread.
 
-    def __init__(self, pictures: Sequence[Picture], live: bool, meter: Meter, watch: Callable[[Scene], None]) -> None:
+    Without an overlay nothing is drawn: where nobody looks, the pictures would be made for nothing.
+    """
+
+    def __init__(
+        self,
+        overlay: Overlay | None,
+        pictures: Sequence[Picture],
+        live: bool,
+        meter: Meter,
+        watch: Callable[[Scene], None],
+    ) -> None:
+        self._overlay = overlay
         self._pictures = pictures
         self._watch = watch
         self._live = live
         self._meter = meter
-        self._overlay = Overlay()
         self._shown: deque[float] = deque(maxlen=_RATE_OVER)
 
     def __call__(self, scene: Scene) -> None:
-        if self._pictures:
-            self._compose(scene)
+        if self._overlay:
+            self._compose(self._overlay, scene)
         if self._live and scene.frame.wall_time:
             self._meter.age((datetime.now(UTC) - scene.frame.wall_time).total_seconds())
         self._watch(scene)
 
-    def _compose(self, scene: Scene) -> None:
+    def _compose(self, overlay: Overlay, scene: Scene) -> None:
         with self._meter.stage("overlay"):
             labels = [Label(track.box, scene.names.get(track.id)) for track in scene.tracks]
-            image = self._overlay.draw(scene.frame, labels, self._rate())
+            image = overlay.draw(scene.frame, labels, self._rate())
         with self._meter.stage("output"):
             for picture in self._pictures:
                 picture.show(scene.frame, image)

@@ -2,10 +2,10 @@
 
 Four steps, each the lightest that works on a machine with nothing installed but this program: the Unicode order of
 right-to-left text (python-bidi), Arabic letters joined (arabic-reshaper), each character given to the first typeface
-that has it, and the pieces set side by side. The typefaces are DejaVu Sans, which lies beside this file (Latin,
-Greek, Cyrillic, Hebrew, Arabic, Armenian, Georgian); the one inside OpenCV 5 (Chinese, Japanese, Korean); then the
-system's fonts, through fontconfig (colour emoji, Thai, the scripts of India). What none of them has is drawn as an
-empty box and said once.
+that has it, and the pieces set side by side. The typefaces are DejaVu Sans, which is handed in (Latin, Greek, Cyrillic,
+Hebrew, Arabic, Armenian, Georgian); the one inside OpenCV 5 (Chinese, Japanese, Korean); then the system's fonts,
+through fontconfig (colour emoji, Thai, the scripts of India). What none of them has is drawn as an empty box and said
+once.
 """
 
 from __future__ import annotations
@@ -35,8 +35,6 @@ Colour = tuple[int, int, int]
 """Blue, green, red, 0-255."""
 
 _log = structlog.get_logger()
-FONTS = Path(__file__).with_name("fonts")
-_OWN = FONTS / "DejaVuSans.ttf"
 _NOWHERE = "\U0010ffff"  # a noncharacter: no typeface has it, so that its picture is the picture of a missing glyph
 _PROBE_PX = 32
 _EMOJI_STRIKE_PX = 109  # the one size Noto Color Emoji holds its bitmaps in
@@ -63,18 +61,43 @@ def _baseline(size: int) -> int:
     return round(size * 1.07)
 
 
-def set_line(text: str, size: int, ink: Colour, paper: Colour) -> Image:
-    """One line of text on a plate of colour, `line_height(size)` pixels high, with a little room at both ends."""
-    pieces = [face.draw(run, size, ink) for face, run in _runs(_visual(text))]
-    room = size // 3
-    plate = Pillow.new(
-        "RGBA", (sum(piece.width for piece in pieces) + 2 * room, line_height(size)), (*paper[::-1], 255)
-    )
-    x = room
-    for piece in pieces:
-        plate.alpha_composite(piece, (x, 0))
-        x += piece.width
-    return np.ascontiguousarray(np.asarray(plate)[:, :, 2::-1])
+class Lettering:
+    """Sets lines of text. `typefaces` is a folder that holds DejaVuSans.ttf."""
+
+    def __init__(self, typefaces: Path) -> None:
+        self._own = _font_file(typefaces / "DejaVuSans.ttf")
+        self._face_for = functools.lru_cache(maxsize=4096)(self._choose)
+
+    def line(self, text: str, size: int, ink: Colour, paper: Colour) -> Image:
+        """One line of text on a plate of colour, `line_height(size)` pixels high, with a little room at both ends."""
+        pieces = [face.draw(run, size, ink) for face, run in self._runs(_visual(text))]
+        room = size // 3
+        width = sum(piece.width for piece in pieces) + 2 * room
+        plate = Pillow.new("RGBA", (width, line_height(size)), (*paper[::-1], 255))
+        x = room
+        for piece in pieces:
+            plate.alpha_composite(piece, (x, 0))
+            x += piece.width
+        return np.ascontiguousarray(np.asarray(plate)[:, :, 2::-1])
+
+    def _runs(self, text: str) -> Iterator[tuple[Typeface, str]]:
+        """Text split where the typeface changes; marks and joiners stay with the character that they belong to."""
+        faces: list[Typeface] = []
+        for character in text:
+            joins = faces and unicodedata.category(character) in {"Mn", "Mc", "Me", "Cf", "Sk"}
+            faces.append(faces[-1] if joins else self._face_for(character))
+        for face, group in groupby(zip(faces, text, strict=True), key=lambda pair: pair[0]):
+            yield face, "".join(character for _, character in group)
+
+    def _choose(self, character: str) -> Typeface:
+        own = self._own if character.isspace() or self._own.has(character) else None
+        if ord(character) in _EMOJI:
+            face = _system(character) or own or _opencv(character)
+        else:
+            face = own or _opencv(character) or _system(character)
+        if face is None:
+            _say_missing(unicodedata.name(character, "UNNAMED").split()[0])
+        return face or self._own
 
 
 def _visual(text: str) -> str:
@@ -99,35 +122,9 @@ def _is_right_to_left(text: str) -> bool:
     return any(unicodedata.bidirectional(character) in {"R", "AL"} for character in text)
 
 
-def _runs(text: str) -> Iterator[tuple[Typeface, str]]:
-    """Text split where the typeface changes; marks and joiners stay with the character that they belong to."""
-    faces: list[Typeface] = []
-    for character in text:
-        joins = faces and unicodedata.category(character) in {"Mn", "Mc", "Me", "Cf", "Sk"}
-        faces.append(faces[-1] if joins else _face_for(character))
-    for face, group in groupby(zip(faces, text, strict=True), key=lambda pair: pair[0]):
-        yield face, "".join(character for _, character in group)
-
-
-@functools.lru_cache(maxsize=4096)
-def _face_for(character: str) -> Typeface:
-    order = (_system, _own, _opencv) if ord(character) in _EMOJI else (_own, _opencv, _system)
-    for offer in order:
-        face = offer(character)
-        if face is not None:
-            return face
-    _say_missing(unicodedata.name(character, "UNNAMED").split()[0])
-    return _font_file(_OWN)
-
-
 @functools.lru_cache(maxsize=256)
 def _say_missing(script: str) -> None:
     _log.warning("no font for a name's script", script=script, do="install its Noto font (Debian: fonts-noto)")
-
-
-def _own(character: str) -> Typeface | None:
-    face = _font_file(_OWN)
-    return face if character.isspace() or face.has(character) else None
 
 
 def _opencv(character: str) -> Typeface | None:

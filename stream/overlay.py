@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from stream.data import Box, Frame, Identity, Image, Method
-from stream.lettering import Colour, line_height, set_line
+from stream.lettering import Colour, Lettering, line_height
 
 WHITE: Colour = (255, 255, 255)
 BLACK: Colour = (0, 0, 0)
@@ -62,8 +62,8 @@ class Label:
 class Overlay:
     """Draws labels on frames, remembering the plates that it made. For one thread at a time."""
 
-    def __init__(self) -> None:
-        self._plate = lru_cache(maxsize=_PLATES_KEPT)(set_line)
+    def __init__(self, lettering: Lettering) -> None:
+        self._plate = lru_cache(maxsize=_PLATES_KEPT)(lettering.line)
 
     def draw(self, frame: Frame, labels: Sequence[Label], fps: float | None = None) -> Image:
         """A copy of the frame's picture with boxes, names, camera, time and, where given, frames per second.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 
 from stream.data import Frame, Image
 from stream.errors import OutputError
-from stream.lettering import FONTS
 
 _ESCAPE = 27
 _PROBE_TIMEOUT_S = 20
@@ -24,9 +24,10 @@ class Window:
     no desktop: OpenCV 5 would abort the whole process there, so that a small process of its own tries first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, typefaces: Path) -> None:
+        """`typefaces` is a folder with a font for the window's own texts."""
         _require_desktop()
-        os.environ["QT_QPA_FONTDIR"] = str(FONTS)  # OpenCV names a folder that its wheel does not have
+        os.environ["QT_QPA_FONTDIR"] = str(typefaces)  # OpenCV names a folder that its wheel does not have
         self._cameras: set[str] = set()
         self._closed = False
 

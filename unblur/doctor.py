@@ -134,7 +134,7 @@ def _models() -> Iterator[Check]:
             detail = f"{asset.licence}, {asset.size:,} bytes, sha256 as pinned\n{cache.path(asset)}"
             yield Check("models", asset.name, "ok", detail)
         else:
-            status: Status = "missing" if asset.kind == "networks" else "note"
+            status: Status = "note" if asset.kind == "portraits" else "missing"
             yield Check("models", asset.name, status, f"{asset.licence}, {fault}", "unblur demo")
 
 

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from configs.schema import Output
+from models.fetch import bar, fetch_typefaces
 from stream.compose import Composer, WindowOutlet
 from stream.data import Event
 from stream.eventlog import EventFile
 from stream.evidence import EvidenceFolder
+from stream.lettering import Lettering
 from stream.meter import Meter
+from stream.overlay import Overlay
 from stream.pipeline import Scene
 from stream.recorder import Recorder
 from stream.stages import Log, Picture, Source
@@ -26,7 +29,8 @@ class Outputs:
     """The outputs of a run, opened in one go; `stack` closes them. Raises OutputError, and leaves nothing behind."""
 
     def __init__(self, settings: Output, sources: Sequence[Source], logs: Sequence[Log], stack: ExitStack) -> None:
-        self._window = _window(settings, stack)
+        self._typefaces = None if settings.picture == "none" else _typefaces()
+        self._window = _window(settings, self._typefaces, stack)
         self._recorders = {name: _closing(stack, Recorder(path)) for name, path in _films(settings, sources).items()}
         self.evidence = EvidenceFolder(settings.evidence) if settings.evidence else None
         self.log = Logs([*_logs(settings, fresh=not any(source.live for source in sources), stack=stack), *logs])
@@ -36,7 +40,8 @@ class Outputs:
         pictures: list[Picture] = [self._recorders[source.camera]] if source.camera in self._recorders else []
         if self._window:
             pictures.append(self._window)
-        return Composer(pictures, source.live, meter, watch)
+        overlay = Overlay(Lettering(self._typefaces)) if self._typefaces else None
+        return Composer(overlay, pictures, source.live, meter, watch)
 
     @property
     def pump(self) -> Callable[[], bool] | None:
@@ -59,8 +64,15 @@ class Logs:
             log.close()
 
 
-def _window(settings: Output, stack: ExitStack) -> WindowOutlet | None:
-    return _closing(stack, WindowOutlet(Window())) if settings.picture == "window" else None
+def _typefaces() -> Path:
+    with bar() as progress:
+        return fetch_typefaces(progress=progress)
+
+
+def _window(settings: Output, typefaces: Path | None, stack: ExitStack) -> WindowOutlet | None:
+    if settings.picture != "window" or typefaces is None:
+        return None
+    return _closing(stack, WindowOutlet(Window(typefaces)))
 
 
 def _films(settings: Output, sources: Sequence[Source]) -> dict[str, Path]:

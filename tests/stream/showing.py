@@ -5,12 +5,13 @@ from fractions import Fraction
 
 import numpy as np
 
+from models.fetch import fetch_typefaces
 from stream.data import Frame
 from stream.errors import OutputError
 from stream.window import Window
 
 try:
-    window = Window()
+    window = Window(fetch_typefaces())
 except OutputError as error:
     sys.exit(str(error))
 number = 0

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.fetch import fetch_typefaces
 from stream.data import Image
-from stream.lettering import FONTS, line_height, set_line
+from stream.lettering import Lettering, line_height
 
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
+set_line = Lettering(fetch_typefaces()).line
 
 
 def ink(text: str, size: int = 48) -> Image:
@@ -61,7 +63,7 @@ def test_every_letter_has_its_own_shape_with_no_system_fonts(tmp_path: Path) -> 
     )
     letters = "".join(sorted({*"ZoëŁukaszИванΩμέγαשלוםمحمد山田太郎王小明김철수Հայկგიორგი"} - {"о", "а"}))
     command = [sys.executable, "-c", program, letters]
-    subprocess.run(command, cwd=FONTS.parents[1], env={"PATH": str(tmp_path)}, check=True)
+    subprocess.run(command, cwd=Path(__file__).parents[2], env={"PATH": str(tmp_path)}, check=True)
 
 
 def test_a_script_without_a_font_is_said_once(tmp_path: Path) -> None:
@@ -71,7 +73,7 @@ def test_a_script_without_a_font_is_said_once(tmp_path: Path) -> None:
     )
     result = subprocess.run(
         [sys.executable, "-c", program],
-        cwd=FONTS.parents[1],
+        cwd=Path(__file__).parents[2],
         env={"PATH": str(tmp_path)},
         capture_output=True,
         text=True,

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.fetch import fetch_typefaces
 from stream.data import Box, Frame, Identity, Image, Method
-from stream.lettering import Colour
+from stream.lettering import Colour, Lettering
 from stream.overlay import BLACK, KNOWN, RESTORING, UNDECIDED, UNKNOWN, WHITE, Label, Overlay
 
+LETTERING = Lettering(fetch_typefaces())
 NOISE: Image = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
 BACKGROUNDS = {"white": np.full_like(NOISE, 255), "black": np.zeros_like(NOISE), "noise": NOISE}
 
@@ -47,8 +49,8 @@ def test_letters_stand_out_from_their_plate(plate: Colour) -> None:
 
 @pytest.mark.parametrize("background", BACKGROUNDS)
 def test_the_plate_is_the_same_on_any_picture(background: str) -> None:
-    picture = Overlay().draw(a_frame(BACKGROUNDS[background]), [a_face(600, 300)], 15)
-    reference = Overlay().draw(a_frame(BACKGROUNDS["black"]), [a_face(600, 300)], 15)
+    picture = Overlay(LETTERING).draw(a_frame(BACKGROUNDS[background]), [a_face(600, 300)], 15)
+    reference = Overlay(LETTERING).draw(a_frame(BACKGROUNDS["black"]), [a_face(600, 300)], 15)
     plate = (reference == KNOWN).all(axis=2)
     rows, columns = np.nonzero(plate)
     area = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
@@ -59,14 +61,14 @@ def test_the_plate_is_the_same_on_any_picture(background: str) -> None:
 @pytest.mark.parametrize("background", BACKGROUNDS)
 def test_the_box_stands_out_from_any_picture(background: str) -> None:
     """Along a line across the box's edge there is a dark and a bright pixel, whatever lies beneath."""
-    picture = Overlay().draw(a_frame(BACKGROUNDS[background]), [a_face(600, 300)])
+    picture = Overlay(LETTERING).draw(a_frame(BACKGROUNDS[background]), [a_face(600, 300)])
     edge = [luminance(tuple(pixel)) for pixel in picture[340, 594:607].tolist()]
     assert (max(edge) + 0.05) / (min(edge) + 0.05) >= 4.5
 
 
 def test_the_frame_itself_is_left_alone() -> None:
     image = NOISE.copy()
-    Overlay().draw(a_frame(image), [a_face(600, 300)])
+    Overlay(LETTERING).draw(a_frame(image), [a_face(600, 300)])
     assert np.array_equal(image, NOISE)
 
 
@@ -78,13 +80,15 @@ def test_each_state_has_its_colour() -> None:
         RESTORING: a_face(600, 300, None, restoring=True),
     }
     for state, label in states.items():
-        picture = Overlay().draw(blank, [label])
+        picture = Overlay(LETTERING).draw(blank, [label])
         assert [colour for colour in states if areas(picture, colour) > 1000] == [state]
 
 
 def test_a_restored_face_is_marked_in_blue_and_named_after_its_method() -> None:
     blank = a_frame(BACKGROUNDS["white"])
-    plain, cnn, lucy = (Overlay().draw(blank, [a_face(600, 300, method=m)]) for m in ("none", "cnn", "richardson-lucy"))
+    plain, cnn, lucy = (
+        Overlay(LETTERING).draw(blank, [a_face(600, 300, method=m)]) for m in ("none", "cnn", "richardson-lucy")
+    )
     corner = np.s_[370:384, 596:604]
     blue = plain[corner].astype(int)
     marked = cnn[corner].astype(int)
@@ -93,13 +97,13 @@ def test_a_restored_face_is_marked_in_blue_and_named_after_its_method() -> None:
 
 
 def test_a_face_that_nobody_looked_at_has_a_box_and_no_plate() -> None:
-    picture = Overlay().draw(a_frame(BACKGROUNDS["white"]), [Label(Box(600, 300, 80, 80))])
+    picture = Overlay(LETTERING).draw(a_frame(BACKGROUNDS["white"]), [Label(Box(600, 300, 80, 80))])
     assert areas(picture[100:], WHITE) < areas(BACKGROUNDS["white"][100:], WHITE)
     assert not any(areas(picture, colour) for colour in (KNOWN, UNKNOWN, RESTORING, UNDECIDED))
 
 
 def status(frame: Frame, fps: float | None = None) -> Image:
-    return Overlay().draw(frame, [], fps)[:25]
+    return Overlay(LETTERING).draw(frame, [], fps)[:25]
 
 
 def test_the_status_tells_camera_time_and_speed() -> None:
@@ -131,19 +135,19 @@ def plates(picture: Image) -> list[tuple[int, int, int, int]]:
 
 @pytest.mark.parametrize(("x", "y"), [(-40, -40), (1240, -40), (-40, 680), (1240, 680), (600, 0)])
 def test_a_plate_stays_inside_the_picture(x: int, y: int) -> None:
-    (plate,) = plates(Overlay().draw(a_frame(BACKGROUNDS["white"]), [a_face(x, y)]))
+    (plate,) = plates(Overlay(LETTERING).draw(a_frame(BACKGROUNDS["white"]), [a_face(x, y)]))
     assert plate[2] - plate[0] > 150, "whole, with the score"
     assert plate[1] >= 26 or plate[0] > 150, "beside the status line"
 
 
 def test_a_face_outside_the_picture_is_not_drawn() -> None:
     blank = a_frame(BACKGROUNDS["white"])
-    assert np.array_equal(Overlay().draw(blank, [a_face(3000, 300)]), Overlay().draw(blank, []))
+    assert np.array_equal(Overlay(LETTERING).draw(blank, [a_face(3000, 300)]), Overlay(LETTERING).draw(blank, []))
 
 
 def test_plates_of_neighbours_do_not_hide_each_other() -> None:
     faces = [a_face(600 + 12 * n, 300 + 12 * n) for n in range(5)]
-    found = plates(Overlay().draw(a_frame(BACKGROUNDS["white"]), faces))
+    found = plates(Overlay(LETTERING).draw(a_frame(BACKGROUNDS["white"]), faces))
     assert len(found) == 5
     for one, other in itertools.combinations(found, 2):
         assert min(one[2], other[2]) <= max(one[0], other[0]) or min(one[3], other[3]) <= max(one[1], other[1])
@@ -151,7 +155,8 @@ def test_plates_of_neighbours_do_not_hide_each_other() -> None:
 
 def test_letters_grow_with_the_picture() -> None:
     small, large = (
-        Overlay().draw(a_frame(np.full((h, h * 16 // 9, 3), 255, np.uint8)), [a_face(200, 200)]) for h in (720, 2160)
+        Overlay(LETTERING).draw(a_frame(np.full((h, h * 16 // 9, 3), 255, np.uint8)), [a_face(200, 200)])
+        for h in (720, 2160)
     )
     assert areas(large, KNOWN) > 6 * areas(small, KNOWN)
 
@@ -171,11 +176,11 @@ def test_letters_grow_with_the_picture() -> None:
 )
 def test_any_box_on_any_picture_can_be_drawn(size: tuple[int, int], faces: list[Label]) -> None:
     image = np.zeros((*size, 3), np.uint8)
-    assert Overlay().draw(a_frame(image), faces, 15).shape == image.shape
+    assert Overlay(LETTERING).draw(a_frame(image), faces, 15).shape == image.shape
 
 
 def test_the_plates_kept_are_bounded() -> None:
-    overlay = Overlay()
+    overlay = Overlay(LETTERING)
     for number in range(400):
         overlay.draw(a_frame(BACKGROUNDS["black"]), [a_face(600, 300, f"Person {number}")])
     assert overlay._plate.cache_info().currsize == 128
