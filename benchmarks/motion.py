@@ -178,7 +178,7 @@ def main() -> None:
         people = roster(arguments.data, arguments.split, Path(unpacked), arguments.seed)
         clips = make_clips(arguments.out, people, YuNet(load(fetch("yunet"))), arguments.seed)
         gallery = arguments.out / "gallery.joblib"
-        enroll(people.lay_out(arguments.out / "faces"), gallery)
+        enroll(people.lay_out(Path(unpacked) / "enrolled"), gallery)
     print(
         f"data {arguments.split}, {len(people.enrolled)} enrolled, seed {arguments.seed}, {_provenance()}\n\n{HEADER}"
     )
