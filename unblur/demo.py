@@ -13,7 +13,7 @@ from stream.errors import OutputError
 from stream.simulate import record
 from stream.truth import Truth
 from unblur.assemble import Parts
-from unblur.cast import demo_scene, enrol_folder
+from unblur.cast import CREDIT, demo_scene, enrol_folder
 from unblur.enrolment import enroll
 from unblur.evaluate.video import read_events, score
 from unblur.report import Run, tally, write_report
@@ -21,7 +21,6 @@ from unblur.watch import watch
 
 OUT = Path("out/demo")
 START = "2026-01-01T12:00:00Z"
-CREDIT = "Photographs: NASA (Eileen Collins) and the White House (Barack Obama, Joe Biden), public domain."
 
 
 def demo(out: Path = OUT) -> None:
