@@ -102,19 +102,19 @@ def _portrait(person: str, known: bool, path: Path, detector: Detector) -> Portr
     return Portrait(person, known, path, image, max(faces, key=lambda face: face.box.area).box)
 
 
-def make_clip(folder: Path, cast: Sequence[Portrait], speed: SpeedClass, seed: int) -> Clip:
-    """Record everybody of the cast passing at that speed, with the answer sheet, into `folder`."""
+def make_clip(folder: Path, cast: Sequence[Portrait], speed: SpeedClass, seed: int, at_once: int = AT_ONCE) -> Clip:
+    """Record everybody of the cast passing at that speed, about `at_once` at a time, with the answer sheet."""
     clip = Clip(speed, folder / f"{speed}.mp4", folder / f"{speed}.truth.json")
-    scene = _scene(cast, speed, seed)
+    scene = _scene(cast, speed, seed, at_once)
     record(scene, clip.video, crf=CRF)
     Truth.of(scene).save(clip.truth)
     return clip
 
 
-def _scene(cast: Sequence[Portrait], speed: SpeedClass, seed: int) -> Scene:
-    """Everybody of the cast passes once, in an order drawn with the seed, about AT_ONCE at a time."""
+def _scene(cast: Sequence[Portrait], speed: SpeedClass, seed: int, at_once: int) -> Scene:
+    """Everybody of the cast passes once, in an order drawn with the seed."""
     rng = np.random.default_rng(seed)
-    apart = WIDTH / float(np.mean(SPEEDS[speed])) / AT_ONCE
+    apart = WIDTH / float(np.mean(SPEEDS[speed])) / at_once
     order = enumerate(rng.permutation(len(cast)))
     passages = [_passage(cast[place], speed, rank, rank * apart, rng) for rank, place in order]
     end = max(passage.span(WIDTH, HEIGHT)[1] for passage in passages)

@@ -54,4 +54,5 @@ def _rows(found: np.ndarray | None) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    print(json.dumps(plain_loop(Path(sys.argv[1]), Path(sys.argv[2]))))
+    clip, gallery, out = map(Path, sys.argv[1:])
+    out.write_text(json.dumps(plain_loop(clip, gallery)), encoding="utf-8")

@@ -41,6 +41,7 @@ class EventFile:
         self._path = path
         self._lock = FileLock(path.with_name(f".{path.name}.lock"), thread_local=False)
         _require_events(path)
+        self._made = not path.exists()
         try:
             self._lock.acquire(timeout=0)
             self._file = _open(path, fresh)
@@ -64,6 +65,12 @@ class EventFile:
     def close(self) -> None:
         self._file.close()
         self._lock.release()
+
+    def withdraw(self) -> None:
+        """Close it, and leave no file behind if this run made it and wrote nothing: the run never began."""
+        if self._made and not self._size:
+            self._path.unlink(missing_ok=True)
+        self.close()
 
 
 def _require_events(path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import NAMESPACE_URL, uuid5
 
@@ -156,7 +156,7 @@ class Naming:
             type=kind,
             camera=track.camera,
             track=track.id,
-            identity=identity,
+            identity=replace(identity, deblurred_by=restoration.method, blur=restoration.blur),
             pts_s=moment.pts_s,
             frame=moment.frame,
             wall_time=moment.wall_time,

@@ -14,7 +14,7 @@ from typer.exceptions import TyperException
 from configs.schema import ConfigError, load
 from models.errors import ModelError
 from stream.data import EventType
-from stream.errors import UnblurError
+from stream.errors import UnblurError, UsageError
 
 app = typer.Typer(
     name="unblur",
@@ -192,12 +192,15 @@ def export_events(
 
 @app.command()
 def bench(
+    data: Annotated[Path, typer.Option(help="A folder laid out like the project's shared data.")],
     minutes: Annotated[float, typer.Option(help="Also run this many minutes of footage and watch the memory.")] = 0,
 ) -> None:
     """Measure speed and memory beside a plain loop over the same networks. Needs a checkout."""
-    from unblur.bench import bench as measure
-
-    measure(minutes)
+    try:
+        from benchmarks.speed import bench as measure
+    except ModuleNotFoundError as error:
+        raise UsageError("the benchmarks are part of a checkout, not of the installed program") from error
+    typer.echo(measure(data, minutes))
 
 
 @app.command()

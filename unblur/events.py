@@ -17,6 +17,9 @@ from stream.data import EventType
 from stream.errors import OutputError, UsageError
 from stream.history import Filter, Moment, query, write_csv, write_json
 
+_WIDTH = 200
+"""Characters a line where the table goes into a file or another program."""
+
 
 def wanted(
     person: str | None, camera: str | None, since: str | None, until: str | None, kind: EventType | None
@@ -27,13 +30,15 @@ def wanted(
 
 def show(log: str, filter: Filter) -> None:
     """Print a table of events."""
-    table = Table("time", "camera", "track", "event", "who", "score", "raw", "restored", "by", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("time", "camera", "track", "event", "who", "score", "raw", "restored", "by"):
+        table.add_column(heading, overflow="fold")
     for event in query(log, filter):
         moment = event["wall_time"] or f"{event['pts_s']:.2f} s"
         cells = [moment, event["camera"], event["track"], event["type"], event["name"] or "unknown", event["score"]]
         cells += [event["raw_score"], "" if event["restored_score"] is None else event["restored_score"]]
         table.add_row(*(Text(str(cell)) for cell in [*cells, event["deblurred_by"]]))
-    Console(highlight=False).print(table)
+    Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH).print(table)
 
 
 def export(log: str, filter: Filter, format: str, out: Path | None) -> None:

@@ -11,6 +11,7 @@ from configs.schema import Output
 from models.fetch import bar, fetch_typefaces
 from stream.compose import Composer, WindowOutlet
 from stream.data import Event
+from stream.errors import UsageError
 from stream.eventlog import EventFile
 from stream.evidence import EvidenceFolder
 from stream.lettering import Lettering
@@ -22,7 +23,7 @@ from stream.stages import Log, Picture, Source
 from stream.store import EventStore
 from stream.window import Window
 
-Closable = TypeVar("Closable", WindowOutlet, Recorder, EventStore, EventFile)
+Closable = TypeVar("Closable", WindowOutlet, Recorder, EventStore)
 
 
 class Outputs:
@@ -90,10 +91,23 @@ def _logs(settings: Output, fresh: bool, stack: ExitStack) -> list[Log]:
     if settings.store:
         logs.append(_closing(stack, EventStore(settings.store)))
     if settings.events:
-        logs.append(_closing(stack, EventFile(settings.events, fresh)))
+        logs.append(_finishing(stack, EventFile(settings.events, fresh)))
     return logs
 
 
 def _closing(stack: ExitStack, thing: Closable) -> Closable:
     stack.callback(thing.close)
     return thing
+
+
+def _finishing(stack: ExitStack, log: EventFile) -> EventFile:
+    """A run that bad input kept from beginning leaves no empty log behind."""
+
+    def finish(kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, UsageError):
+            log.withdraw()
+        else:
+            log.close()
+
+    stack.push(finish)
+    return log

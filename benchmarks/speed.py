@@ -1,0 +1,170 @@
+"""How much faster than a plain loop over the same networks, and does it find as many people? `unblur bench` runs this.
+
+    unblur bench --data ../shared/data                 frames per second, CPU, memory and names, side by side
+    unblur bench --data ../shared/data --minutes 10    and memory over ten minutes of footage
+
+The clip is simulated: 720p30, people of the val split walking past, five at a time. Both programs run as processes of
+their own on the same clip; times are whole processes, start-up included.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+
+from benchmarks.motion import enroll, make_cast, make_clip
+from benchmarks.people import roster
+from detectors.yunet import YuNet
+from models.fetch import fetch
+from models.runtime import load
+from stream.truth import Truth
+from unblur.evaluate.video import read_events, score
+
+PEOPLE, AT_ONCE, SEED = 6, 5, 0
+MEMORY_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What a finished process took: seconds of wall and CPU time, and its memory (MB) second by second."""
+
+    wall_s: float
+    cpu_s: float
+    memory_mb: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """The clip to be watched, its truth, and the gallery of the people in it."""
+
+    clip: Path
+    truth: Path
+    gallery: Path
+
+    @property
+    def frames(self) -> int:
+        return Truth.load(self.truth).frames
+
+
+def film(data: Path, folder: Path) -> Footage:
+    """Record the clip and enrol its people."""
+    people = roster(data, "val", folder / "photos", SEED)
+    cast = make_cast(people, YuNet(load(fetch("yunet"))), PEOPLE)
+    clip = make_clip(folder, cast, "slow", SEED, AT_ONCE)
+    gallery = folder / "gallery.joblib"
+    enroll(people.lay_out(folder / "enrolled"), gallery)
+    return Footage(clip.video, clip.truth, gallery)
+
+
+def watched(command: Sequence[str | Path]) -> Process:
+    """Run a command to its end, and measure it."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.perf_counter()
+    memory = []
+    with subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            memory.append(_resident_mb(process.pid))
+            try:
+                process.wait(MEMORY_EVERY_S)
+            except subprocess.TimeoutExpired:
+                continue
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, list(map(str, command)))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Process(time.perf_counter() - start, cpu, memory)
+
+
+def _resident_mb(pid: int) -> float:
+    """Resident memory now, without what is mapped from files: Linux only; 0 when the process has just gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0.0
+    return sum(float(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+
+def ours(footage: Footage, events: Path) -> list[str | Path]:
+    return [
+        *(sys.executable, "-m", "unblur", "run", footage.clip, "--gallery", footage.gallery),
+        *("--events", events, "--output", "none", "--quiet"),
+    ]
+
+
+def plain(footage: Footage, found: Path) -> list[str | Path]:
+    return [sys.executable, "-m", "benchmarks.plain_loop", footage.clip, footage.gallery, found]
+
+
+def compare(footage: Footage, folder: Path) -> str:
+    """The table of both programs, as Markdown."""
+    log, found = folder / "events.jsonl", folder / "plain.json"
+    runs = {"plain loop": watched(plain(footage, found)), "unblur": watched(ours(footage, log))}
+    truth = Truth.load(footage.truth)
+    right = score(read_events(log), truth).count("right", known=True)
+    shown = {one.person for one in truth.appearances if one.known}
+    names = {
+        "plain loop": len(shown & set(json.loads(found.read_text(encoding="utf-8"))["names"])),
+        "unblur": len(shown & {event.name for event in read_events(log)}),
+    }
+    lines = ["| program | frames/s | wall s | CPU s | peak MB | people named |", "|---|---|---|---|---|---|"]
+    for name, process in runs.items():
+        rate = footage.frames / process.wall_s
+        lines.append(
+            f"| {name} | {rate:.1f} | {process.wall_s:.1f} | {process.cpu_s:.1f} | {max(process.memory_mb):.0f} "
+            f"| {names[name]} of {len(shown)} |"
+        )
+    ratio = runs["plain loop"].wall_s / runs["unblur"].wall_s
+    return "\n".join(
+        [*lines, "", f"{ratio:.1f} times the plain loop's rate; {right} of {len(shown)} tracks named right at the end."]
+    )
+
+
+def endure(footage: Footage, folder: Path, minutes: float) -> str:
+    """Memory over a long recording: the clip again and again in one file, without encoding it anew."""
+    rate = Truth.load(footage.truth).fps
+    loops = max(1, round(minutes * 60 * rate / footage.frames))
+    long = Footage(_repeated(footage.clip, folder / "long.mp4", loops), footage.truth, footage.gallery)
+    memory = watched(ours(long, folder / "long.jsonl")).memory_mb
+    tenth = max(1, len(memory) // 10)
+    told = [f"{max(memory[i : i + tenth]):.0f}" for i in range(0, len(memory), tenth)]
+    length = loops * footage.frames / rate / 60
+    return f"Peak memory in MB, in each tenth of {length:.1f} minutes of footage: {', '.join(told)}"
+
+
+def _repeated(clip: Path, out: Path, times: int) -> Path:
+    with av.open(str(out), "w") as target:
+        written, offset = None, 0
+        for _ in range(times):
+            with av.open(str(clip)) as source:
+                stream = source.streams.video[0]
+                written = written or target.add_stream_from_template(stream)
+                last = offset
+                for packet in source.demux(stream):
+                    if packet.dts is None or packet.pts is None:
+                        continue
+                    packet.pts, packet.dts, packet.stream = packet.pts + offset, packet.dts + offset, written
+                    last = max(last, packet.pts + (packet.duration or 1))
+                    target.mux(packet)
+                offset = last
+    return out
+
+
+def bench(data: Path, minutes: float) -> str:
+    """Everything that was asked for, as Markdown."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "photos").mkdir()
+        footage = film(data, folder)
+        parts = [compare(footage, folder)]
+        if minutes:
+            parts.append(endure(footage, folder, minutes))
+        return "\n\n".join(parts)
