@@ -103,7 +103,7 @@ def _closing(stack: ExitStack, thing: Closable) -> Closable:
 def _finishing(stack: ExitStack, log: EventFile) -> EventFile:
     """A run that bad input kept from beginning leaves no empty log behind."""
 
-    def finish(kind: object, error: BaseException | None, trace: object) -> None:
+    def finish(_kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, UsageError):
             log.withdraw()
         else:
