@@ -14,6 +14,8 @@ CELLS = 8
 """A face is summed up by 8 x 8 colours, a picture by twice as many each way."""
 SAMPLES = 4
 """Pixels sampled per cell, each way."""
+FLAT = 1.0
+"""Length of a pattern, in grey levels, up to which it is rounding."""
 
 
 def of_face(image: Image, box: Box) -> Array:
@@ -40,8 +42,8 @@ def unlikeness(ones: Sequence[Array], others: Sequence[Array]) -> NDArray[np.flo
 
 def _pattern(image: Image, cells: int) -> Array:
     side = cells * SAMPLES
-    samples = cv2.resize(image, (side, side), interpolation=cv2.INTER_NEAREST).astype(np.float32)
-    means = samples.reshape(cells, SAMPLES, cells, SAMPLES, 3).mean((1, 3))
+    samples = cv2.resize(image, (side, side), interpolation=cv2.INTER_NEAREST)
+    means = cv2.resize(samples, (cells, cells), interpolation=cv2.INTER_AREA).astype(np.float32)
     pattern = (means - means.mean((0, 1))).ravel()
     length = float(np.linalg.norm(pattern))
-    return pattern / length if length > 1e-3 else np.zeros_like(pattern)
+    return pattern / length if length > FLAT else np.zeros_like(pattern)
