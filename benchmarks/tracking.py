@@ -188,13 +188,13 @@ class Norfair:
     name = "norfair"
     restless = False
 
-    def __init__(self) -> None:
+    def __init__(self, interval: int) -> None:
         self._norfair = importlib.import_module("norfair")
         self._looked = 0
         self._tracker = self._norfair.Tracker(
             distance_function=lambda seen, track: float(np.hypot(*(seen.points - track.estimate)[0]) / seen.data.width),
-            distance_threshold=1.2,
-            initialization_delay=1,
+            distance_threshold=2.0,
+            initialization_delay=interval,
             hit_counter_max=RATE,
             filter_factory=self._norfair.OptimizedKalmanFilterFactory(
                 R=2.0, Q=1.0, pos_vel_covariance=0, vel_variance=400
@@ -280,7 +280,7 @@ def follow(follower: Follower, glimpses: Sequence[Sequence[Glimpse]], interval: 
     cadence = Cadence()
     told: list[tuple[Glimpse, Verdict | None]] = []
     for index, present in enumerate(glimpses):
-        looks = index % interval == 0 if interval else cadence.due(follower.restless)
+        looks = index % interval == 0 if interval else cadence.due(follower.restless, index / RATE)
         began = time.perf_counter()
         verdicts = follower.step(index, [each.face for each in present] if looks else None)
         tally.seconds += time.perf_counter() - began
@@ -291,13 +291,13 @@ def follow(follower: Follower, glimpses: Sequence[Sequence[Glimpse]], interval: 
     tally.add(told)
 
 
-def followers() -> list[tuple[Callable[[], Follower], tuple[int | None, ...]]]:
-    """How to make each tracker that is installed, and the intervals to try it with."""
-    found: list[tuple[Callable[[], Follower], tuple[int | None, ...]]] = [(Ours, (1, 2, 3, None))]
+def followers() -> list[Callable[[int], Follower]]:
+    """How to make each tracker that is installed, for a detector that looks every so many frames."""
+    found: list[Callable[[int], Follower]] = [lambda _: Ours()]
     if importlib.util.find_spec("trackers"):
-        found += [(lambda: ByteTrack(0.0), (1, 2, 3)), (lambda: ByteTrack(0.5), (1, 2, 3))]
+        found += [lambda _: ByteTrack(0.0), lambda _: ByteTrack(0.5)]
     if importlib.util.find_spec("norfair"):
-        found.append((Norfair, (1, 2, 3)))
+        found.append(Norfair)
     return found
 
 
@@ -312,12 +312,19 @@ def main() -> None:
     )
     for speed in SPEEDS:
         scenes = [scene(chosen.seed + number, speed) for number in range(chosen.scenes)]
-        for make, intervals in followers():
-            for interval in intervals:
-                tally = Tally()
-                for each in scenes:
-                    follow(make(), each, interval, tally)
-                print(f"| {speed} | {interval or 'cadence'} | {make().name} | {tally.row()} |", flush=True)
+        for make in followers():
+            for interval in (1, 2, 3):
+                show(speed, str(interval), [(make(interval), each) for each in scenes], interval)
+        show(speed, "cadence", [(Ours(), each) for each in scenes], None)
+
+
+def show(
+    speed: float, looks: str, runs: Sequence[tuple[Follower, Sequence[Sequence[Glimpse]]]], interval: int | None
+) -> None:
+    tally = Tally()
+    for follower, glimpses in runs:
+        follow(follower, glimpses, interval, tally)
+    print(f"| {speed} | {looks} | {runs[0][0].name} | {tally.row()} |", flush=True)
 
 
 if __name__ == "__main__":

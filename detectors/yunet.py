@@ -16,6 +16,10 @@ from stream.data import Array, Box, Face, Image
 
 STRIDES = (8, 16, 32)
 """Pixels of the network's input per cell of its three grids."""
+IN_STILLS = 0.7
+"""Confidence to ask for where a single picture decides (docs/tracking.md)."""
+IN_VIDEO = 0.4
+"""Confidence to ask for where a tracker weighs the doubtful: faces blurred by their motion are among them."""
 
 
 class YuNet:
@@ -27,7 +31,7 @@ class YuNet:
     """
 
     def __init__(
-        self, session: Session, *, long_side: int = 640, min_confidence: float = 0.6, max_overlap: float = 0.3
+        self, session: Session, *, long_side: int = 640, min_confidence: float = IN_STILLS, max_overlap: float = 0.3
     ) -> None:
         self.long_side = long_side
         self._session = session

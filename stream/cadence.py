@@ -1,30 +1,82 @@
-"""When the detector looks: on every frame while something is going on, else now and then."""
+"""When the detector looks, and how closely: at every frame while something is going on, else now and then."""
 
 from __future__ import annotations
+
+import math
 
 CALM = 3
 """Frames from one look to the next while all faces are known and slow; their tracks carry them in between."""
 SIZES = (640, 512, 416, 320)
-"""Detection sizes of a live source, in pixels of the longer side."""
+"""Detection sizes, in pixels of the picture's longer side."""
 SHARE = 0.5
-"""Share of the time between two frames that detection may take; the rest is for decoding, crops and the picture."""
-RELIEF = 0.5
-"""A detection size is taken back when it would cost no more than this part of what is allowed."""
-PATIENCE = 30
-"""Looks at one size before the size changes again."""
+"""Share of the time from frame to frame that looking may take; the rest is for decoding, crops and the picture."""
+PATIENCE = 15
+"""Looks before the size is changed again."""
+SMOOTHING = 0.2
+"""Weight of the newest measurement in a running mean."""
 
 
 class Cadence:
-    """Which frames of a recording to look at: decided by what is in them alone, so that a replay is the same."""
+    """Says at which frames the detector is to look, and at what size.
 
-    def __init__(self, calm: int = CALM) -> None:
-        self._calm = calm
-        self._since = calm
+    Over a recording both depend on the pictures alone, so that a replay gives the same. A live source's also depend
+    on the load: where looking takes too long it looks at fewer frames, and if that leaves it behind, at smaller ones.
+    """
 
-    def due(self, restless: bool) -> bool:
-        """Ask once for each frame. `restless` is the last `TrackUpdate`'s."""
+    def __init__(self, live: bool = False) -> None:
+        self._live = live
+        self._since = CALM
+        self._size = 0
+        self._looks = 0
+        self._cost = 0.0
+        self._interval = 0.0
+        self._now: float | None = None
+
+    @property
+    def long_side(self) -> int:
+        """The detection size for the next look, in pixels."""
+        return SIZES[self._size]
+
+    def due(self, restless: bool, pts_s: float) -> bool:
+        """Whether to look at this frame; to be asked once for each. `restless` is the last `TrackUpdate`'s."""
+        if self._now is not None and pts_s > self._now:
+            self._interval = _mean(self._interval, pts_s - self._now)
+        self._now = pts_s
         self._since += 1
-        if not restless and self._since < self._calm:
+        if self._since < max(self._stride, 1 if restless else CALM):
             return False
         self._since = 0
         return True
+
+    def spent(self, seconds: float) -> None:
+        """How long a look took, by the wall clock. Changes nothing for a recording."""
+        if not self._live:
+            return
+        self._cost = _mean(self._cost, seconds)
+        self._looks += 1
+        if self._looks >= PATIENCE:
+            self._resize()
+
+    @property
+    def _stride(self) -> int:
+        """Frames from look to look that the load allows."""
+        allowed = SHARE * self._interval
+        return math.ceil(self._cost / allowed) if self._live and allowed > 0 else 1
+
+    def _resize(self) -> None:
+        """One size down where looks lie more than two frames apart, one up where every frame could still be seen."""
+        smaller = min(self._size + 1, len(SIZES) - 1)
+        larger = max(self._size - 1, 0)
+        growth = (SIZES[larger] / SIZES[self._size]) ** 2
+        if self._stride > 2 and smaller != self._size:
+            self._change(smaller)
+        elif larger != self._size and self._cost * growth < 0.8 * SHARE * self._interval:
+            self._change(larger)
+
+    def _change(self, size: int) -> None:
+        self._cost *= (SIZES[size] / SIZES[self._size]) ** 2
+        self._size, self._looks = size, 0
+
+
+def _mean(so_far: float, newest: float) -> float:
+    return newest if so_far == 0 else so_far + SMOOTHING * (newest - so_far)

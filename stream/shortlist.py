@@ -1,0 +1,88 @@
+"""Which crops go to identification: the best of each track, often at first, then seldom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stream.data import Crop
+
+FIRST_GAP_S = 0.12
+"""Seconds of media time between the first crops of a track."""
+LONGEST_GAP_S = 4.0
+"""Seconds between crops of a track that has been there for long."""
+GROWTH = 1.3
+"""From crop to crop the gap grows by this factor: six in the first second, then ever fewer."""
+BLURRING = 5.0
+"""Speed, in crop pixels per frame, from which the gap does not grow: one blurred crop tells little, many tell more."""
+BETTER = 1.3
+"""A crop so many times better than the best so far does not wait for its turn."""
+RATE = 12.0
+"""Crops per second of media time that a camera may send, over all its tracks; as many may come at once."""
+SEASONED = 6
+"""So many crops of the allowance are held back from a track that has sent as many itself, for those that sent fewer."""
+
+
+@dataclass
+class _Turn:
+    """Where a track stands: its best crop that still waits, what was best so far, and when it was last sent."""
+
+    waiting: Crop | None = None
+    best: float = 0.0
+    sent: int = 0
+    sent_s: float = 0.0
+    gap_s: float = FIRST_GAP_S
+
+    def is_due(self, crop: Crop, now: float) -> bool:
+        if not self.sent:
+            return True
+        passed = now - self.sent_s
+        return passed >= self.gap_s or (passed >= FIRST_GAP_S and crop.quality.overall > BETTER * self.best)
+
+    def send(self, crop: Crop, now: float) -> Crop:
+        if self.sent and crop.speed < BLURRING:
+            self.gap_s = min(LONGEST_GAP_S, GROWTH * self.gap_s)
+        self.sent += 1
+        self.sent_s = now
+        self.best = max(self.best, crop.quality.overall)
+        self.waiting = None
+        return crop
+
+
+class Shortlist:
+    """Chooses crops of one camera's tracks, by media time and quality alone, so that a replay chooses the same.
+
+    Between two turns of a track the best of its crops is kept (one a track) and the others are dropped; `dropped`
+    counts them.
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._turns: dict[int, _Turn] = {}
+        self._allowance = RATE
+        self._now: float | None = None
+
+    def offer(self, crop: Crop) -> Crop | None:
+        """Take a track's newest crop; returns the one to identify now, if it is the track's turn."""
+        turn = self._turns.setdefault(crop.track, _Turn())
+        self._refill(crop.pts_s)
+        turn.waiting = self._better(turn.waiting, crop)
+        if self._allowance < 1 + min(turn.sent, SEASONED) or not turn.is_due(turn.waiting, crop.pts_s):
+            return None
+        self._allowance -= 1
+        return turn.send(turn.waiting, crop.pts_s)
+
+    def close(self, track: int) -> Crop | None:
+        """The track has ended: its best crop that was never sent, if there is one."""
+        turn = self._turns.pop(track, None)
+        return turn.waiting if turn else None
+
+    def _better(self, one: Crop | None, other: Crop) -> Crop:
+        if one is None:
+            return other
+        self.dropped += 1
+        return max(one, other, key=lambda crop: crop.quality.overall)
+
+    def _refill(self, now: float) -> None:
+        passed = 0.0 if self._now is None else max(0.0, now - self._now)
+        self._allowance = min(RATE, self._allowance + RATE * passed)
+        self._now = now

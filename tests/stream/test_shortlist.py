@@ -1,0 +1,93 @@
+"""Which crops go to identification, over a track's life."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.data import Crop, Quality
+from stream.shortlist import BETTER, BLURRING, FIRST_GAP_S, LONGEST_GAP_S, RATE, Shortlist
+
+FACE = np.zeros((128, 128, 3), np.uint8)
+FPS = 25
+
+
+def crop(step: int, quality: float = 0.5, track: int = 1, motion: tuple[float, float] | None = None) -> Crop:
+    return Crop("lobby", track, step, step / FPS, FACE, np.eye(2, 3, dtype=np.float32), motion, Quality(quality, 1, 1))
+
+
+def sent(shortlist: Shortlist, crops: list[Crop]) -> list[Crop]:
+    return [chosen for each in crops if (chosen := shortlist.offer(each))]
+
+
+def test_the_first_crop_goes_at_once() -> None:
+    first = crop(0)
+    assert Shortlist().offer(first) is first
+
+
+def test_many_at_first_then_few() -> None:
+    steps = [each.pts_s for each in sent(Shortlist(), [crop(step) for step in range(60 * FPS)])]
+    in_second = [sum(second <= at < second + 1 for at in steps) for second in range(60)]
+    assert 5 <= in_second[0] <= 8
+    assert max(in_second[2:]) <= 2
+    assert all(sum(in_second[second : second + 10]) in (2, 3) for second in range(20, 50))
+    assert max(np.diff(steps)) == pytest.approx(LONGEST_GAP_S, abs=2 / FPS)
+
+
+def test_between_turns_the_best_is_kept() -> None:
+    shortlist = Shortlist()
+    qualities = [0.5, 0.5, 0.6, 0.4, 0.4, 0.4]
+    first, second = sent(shortlist, [crop(step, quality) for step, quality in enumerate(qualities)])
+    assert (first.frame, second.frame) == (0, 2)
+    assert shortlist.dropped == 3
+
+
+def test_a_clearly_better_crop_does_not_wait() -> None:
+    shortlist = Shortlist()
+    sent(shortlist, [crop(step, 0.3) for step in range(20 * FPS)])
+    start = 20 * FPS + 5
+    better = crop(start, 0.3 * BETTER * 1.01)
+    assert shortlist.offer(better) is better
+    assert shortlist.offer(crop(start + 4, 0.3 * BETTER * 1.02)) is None
+
+
+def test_a_blurred_track_sends_crops_all_along() -> None:
+    fast = [crop(step, motion=(BLURRING + 1, 0)) for step in range(2 * FPS)]
+    gaps = np.diff([each.frame for each in sent(Shortlist(), fast)]) / FPS
+    assert gaps.max() <= FIRST_GAP_S + 1 / FPS
+    assert len(gaps) >= 12
+
+
+def test_a_camera_sends_no_more_than_its_allowance() -> None:
+    crowd = [crop(step, 0.5, track, (20.0, 0)) for step in range(10 * FPS) for track in range(20)]
+    shortlist = Shortlist()
+    chosen = sent(shortlist, crowd)
+    assert len(chosen) <= RATE * 10 + RATE
+    assert len(chosen) >= RATE * 10 - RATE
+    assert {each.track for each in chosen} == set(range(20))
+
+
+def test_an_ended_track_gives_up_what_waits_and_is_forgotten() -> None:
+    shortlist = Shortlist()
+    first, waiting = crop(0), crop(1, 0.45)
+    assert shortlist.offer(first) is first
+    assert shortlist.offer(waiting) is None
+    assert shortlist.close(1) is waiting
+    assert shortlist.close(1) is None
+    assert shortlist.close(99) is None
+    again = crop(2)
+    assert shortlist.offer(again) is again
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4), st.floats(0, 1)), max_size=80))
+def test_every_crop_is_sent_dropped_or_waiting(offers: list[tuple[int, int, float]]) -> None:
+    shortlist = Shortlist()
+    step = 0
+    crops = []
+    for gap, track, quality in offers:
+        step += gap
+        crops.append(crop(step, quality, track))
+    chosen = sent(shortlist, crops)
+    waiting = [each for track in range(5) if (each := shortlist.close(track))]
+    assert len(chosen) + len(waiting) + shortlist.dropped == len(crops)
+    assert len({id(each) for each in chosen + waiting}) == len(chosen) + len(waiting)
