@@ -4,7 +4,8 @@
 
 val/lfw160, moving along a line in a random direction; noise sigma 0.01, every second picture through JPEG 60. The
 kernel that is undone is off as a tracker's is: 6 % in length, one pixel across. PSNR over the inner 112 x 112.
-Answers which side a crop needs, how many steps, how much smoothness; and what is gained where no motion is known.
+Answers what the stage is worth to a track; which side a crop needs, how many steps, how much smoothness; and what is
+gained where no motion is known.
 """
 
 from __future__ import annotations
@@ -18,19 +19,23 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks import photos
 from benchmarks.blurriness import jpeg
 from deblur import kernels
 from deblur.blurriness import Blurriness
+from deblur.restore import RichardsonLucy, Seed
 from deblur.richardson_lucy import deconvolve
 from models import runtime
-from stream.data import Array, Image
+from stream.data import Array, Crop, Image, Quality
+from stream.stages import Deblurrer
 
 VIEW = 112
 _CANVAS = 240
 Draw = Callable[[np.random.Generator], Array]
 LENGTHS = (9, 19, 30, 40)
+SHUTTER = 0.6
 
 
 @dataclass(frozen=True)
@@ -72,11 +77,17 @@ class Likeness:
         return np.asarray(embedding / np.linalg.norm(embedding), np.float32)
 
 
+def vector(kernel: Array) -> NDArray[np.float64]:
+    """The motion that a line kernel stands for."""
+    variances, axes = np.linalg.eigh(kernels.covariance(kernel))
+    return np.asarray(np.sqrt(12 * variances[1]) * axes[:, 1])
+
+
 def mistaken(kernel: Array, rng: np.random.Generator) -> Array:
     """The line as a tracker that errs takes it to be."""
-    variances, axes = np.linalg.eigh(kernels.covariance(kernel))
-    length = np.sqrt(12 * variances[1]) * np.exp(rng.normal(0, 0.06))
-    return kernels.line(*(length * axes[:, 1] + rng.standard_normal() * axes[:, 0]))
+    x, y = vector(kernel) * np.exp(rng.normal(0, 0.06))
+    across = rng.standard_normal() / np.hypot(x, y)
+    return kernels.line(x - across * y, y + across * x)
 
 
 def line(length: float, rng: np.random.Generator) -> Array:
@@ -133,6 +144,23 @@ BLURS: dict[str, Draw] = {
 }
 
 
+def track_table(faces: list[Image], likeness: Likeness) -> None:
+    """The whole stage on crops of one camera, whose shutter it does not know."""
+    print(f"\n| length, shutter {SHUTTER} | by | cosine | PSNR dB |\n|---|---|---|---|")
+    for length in LENGTHS:
+        moved = likeness.cases(faces, partial(line, length))
+        print(f"| {length} | nothing | {likeness.of(moved, lambda case, _: case.blurred)} |")
+        for name, deblurrer in (("seed preset", Seed()), ("unblur", RichardsonLucy())):
+            print(f"| {length} | {name} | {likeness.of(moved, partial(tracked, deblurrer=deblurrer))} |", flush=True)
+
+
+def tracked(case: Case, rng: np.random.Generator, deblurrer: Deblurrer) -> Image:
+    x, y = vector(case.kernel) / SHUTTER + rng.standard_normal(2)
+    image, matrix = photos.centre(case.blurred, 128), np.eye(2, 3, dtype=np.float32)
+    crop = Crop("simulated", 0, 0, 0.0, image, matrix, (float(x), float(y)), Quality(1, 1, 1))
+    return deblurrer.restore([crop])[0].image
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
@@ -143,6 +171,7 @@ def main() -> None:
     photographs = photos.read(arguments.data / "val/lfw160.tar", arguments.every)
     faces = [photos.aligned(photograph, _CANVAS) for photograph in photographs]
     likeness = Likeness(arguments.model)
+    track_table(faces, likeness)
     motion_table(faces, likeness)
     still_table(faces, likeness)
 
