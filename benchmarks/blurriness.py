@@ -64,25 +64,28 @@ def draw(
     light = np.asarray(cv2.resize(kernels.blur(face, kernel), (side, side), interpolation=cv2.INTER_AREA), np.float32)
     frame = kernels.recorded(light, noise, rng)
     if coded:
-        frame = _coded(frame, int(rng.integers(30, 96)))
+        frame = jpeg(frame, int(rng.integers(30, 96)))
     crop = cv2.resize(frame, face.shape[:2], interpolation=cv2.INTER_LINEAR)
     return Sample(photos.centre(np.asarray(crop, np.uint8), spectrum.SIDE), scale, family, kernel)
 
 
-def _coded(frame: Image, quality: int) -> Image:
+def jpeg(frame: Image, quality: int) -> Image:
     """Through JPEG and back: compression eats the same frequencies as blur."""
     _, code = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8)
 
 
 def training(data: Path, rng: np.random.Generator) -> Iterator[Sample]:
-    """Half of the faces as large as in the frame or larger, half enlarged up to four times."""
+    """Half of the faces as large as in the frame or larger, half enlarged up to four times; most of them larger in the
+    crop than the aligner makes them, because a photograph cut otherwise must not look blurred."""
     faces = [(face, photos.LFW_SCALE) for face in photos.read(data / "train/lfw160-0.tar")]
     faces += [(face, photos.FFHQ_SCALE) for face in photos.read(data / "train/ffhq192.tar")]
     for _ in range(_SAMPLES):
         face, size = faces[rng.integers(len(faces))]
-        aligned = photos.centred(face, spectrum.SIDE + 2 * _MARGIN, size * rng.uniform(0.85, 1.4), 5 * rng.normal())
+        aligned = photos.centred(face, spectrum.SIDE + 2 * _MARGIN, size * rng.uniform(0.85, 1.8), 5 * rng.normal())
         aligned = aligned[:, ::-1] if rng.random() < 0.5 else aligned
+        contrast = rng.uniform(0.3, 1)
+        aligned = np.asarray(aligned * contrast + rng.uniform(0, 255 * (1 - contrast)), np.uint8)
         scale = float(np.exp(rng.uniform(0, np.log(4)))) if rng.random() < 0.5 else 1.0
         noise = float(rng.choice((0, 0.005, 0.01, 0.02)))
         yield draw(aligned, str(rng.choice(FAMILIES)), scale, noise, rng, coded=rng.random() < 0.4)

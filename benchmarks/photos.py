@@ -13,6 +13,7 @@ from stream.data import Image
 
 LFW_SCALE = 0.758
 """Aligned crop pixels per pixel of an LFW-deepfunneled photo (its mean five points against SFace's template)."""
+_LFW_TO_TEMPLATE = np.array([[0.758, -0.023, -3.45], [0.023, 0.758, -0.49]])
 FFHQ_SCALE = 2 / 3
 """The same for the 192 px faces."""
 
@@ -39,6 +40,13 @@ def centred(picture: Image, side: int, scale: float, turn: float = 0.0) -> Image
     return np.asarray(
         cv2.warpAffine(picture, matrix, (side, side), flags=smooth, borderMode=cv2.BORDER_REFLECT_101), np.uint8
     )
+
+
+def aligned(photograph: Image, side: int) -> Image:
+    """An LFW-deepfunneled photo so that its five points lie, on average, on SFace's template in the centre."""
+    matrix = _LFW_TO_TEMPLATE + np.array([[0, 0, (side - 112) / 2], [0, 0, (side - 112) / 2]])
+    warped = cv2.warpAffine(photograph, matrix, (side, side), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(warped, np.uint8)
 
 
 def centre(picture: Image, side: int) -> Image:

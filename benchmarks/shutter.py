@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import argparse
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks import photos
 from deblur import kernels
@@ -36,7 +38,7 @@ def crop(face: Image, shutter: float, speed: float, rng: np.random.Generator, ca
     return Crop(camera, 0, 0, 0.0, picture, identity, (float(seen_x), float(seen_y)), Quality(1, 1, 1))
 
 
-def errors(faces: list[Image], speed: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
+def errors(faces: list[Image], speed: tuple[float, float], rng: np.random.Generator) -> NDArray[np.float64]:
     """Absolute error of the fraction for each camera (rows), after each number of `CROPS` (columns)."""
     rows = []
     for _ in range(_CAMERAS):
@@ -58,7 +60,7 @@ def main() -> None:
     rng = np.random.default_rng(3)
     print("| speed, px a frame | " + " | ".join(f"after {number}: median, p90" for number in CROPS) + " |")
     print("|---" * (len(CROPS) + 1) + "|")
-    for slow, fast in zip(SPEEDS, SPEEDS[1:], strict=False):
+    for slow, fast in pairwise(SPEEDS):
         found = errors(faces, (slow, fast), rng)
         cells = [f"{np.median(column):.3f}, {np.percentile(column, 90):.3f}" for column in found.T]
         print(f"| {slow}-{fast} | " + " | ".join(cells) + " |", flush=True)

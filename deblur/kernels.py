@@ -91,8 +91,15 @@ def _shake(rng: np.random.Generator) -> NDArray[np.complex128]:
     return np.array(path)
 
 
-def _exposed(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
-    """The kernel of a point that spends equal times at (`x`, `y`), whose mean is (0, 0).
+def centred(kernel: NDArray[np.floating]) -> Array:
+    """A measured kernel (any rectangle of weights), moved by part of a pixel and framed so that it is one of ours."""
+    y, x = np.indices(kernel.shape)
+    weights = kernel / kernel.sum()
+    return _exposed(x - (x * weights).sum(), y - (y * weights).sum(), weights)
+
+
+def _exposed(x: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.floating] | float = 1.0) -> Array:
+    """The kernel of a point seen at (`x`, `y`), whose weighted mean is (0, 0), for times in proportion to `weights`.
 
     Each position is shared bilinearly among its four pixels, which keeps the centroid exact.
     """
@@ -100,9 +107,9 @@ def _exposed(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
     side = 2 * reach + 3
     kernel = np.zeros((side, side))
     left, top = np.floor(x).astype(int), np.floor(y).astype(int)
-    for right, weight_x in ((0, 1 - (x - left)), (1, x - left)):
-        for below, weight_y in ((0, 1 - (y - top)), (1, y - top)):
-            np.add.at(kernel, (top + below + reach + 1, left + right + reach + 1), weight_x * weight_y)
+    for right, share_x in ((0, 1 - (x - left)), (1, x - left)):
+        for below, share_y in ((0, 1 - (y - top)), (1, y - top)):
+            np.add.at(kernel, (top + below + reach + 1, left + right + reach + 1), weights * share_x * share_y)
     return _normalised(kernel[1:-1, 1:-1])
 
 

@@ -8,15 +8,13 @@ from deblur import kernels
 from deblur.blurriness import Blurriness
 from deblur.richardson_lucy import deconvolve
 from deblur.shutter import Shutter
-from stream.data import Array, Crop, Restoration
+from stream.data import Array, Crop, Image, Restoration
 
 SHARP = 3.0
 """Extent in crop pixels below which a crop is sharp, and is left alone."""
 _GAUSSIAN_STEPS = 6
 _GAUSSIAN_SHARE = 0.8
 """A Gaussian as wide as the blur overshoots: its tails promise detail that the real blur still holds."""
-_SEED_KERNEL = kernels.box(5)
-_SEED_STEPS = 10
 
 
 class Off:
@@ -45,15 +43,15 @@ class RichardsonLucy:
         blur, length = self._blurriness.of(crop), self._shutter.observe(crop)
         if blur.extent < SHARP:
             return _alone(crop, blur.extent)
-        if length and crop.motion:
+        if crop.motion and length >= SHARP:
             share = length / crop.speed
             line = kernels.line(share * crop.motion[0], share * crop.motion[1])
-            return _undone(crop, line, _steps(length), blur.extent)
+            return _undone(crop, line, steps(length), blur.extent)
         return _undone(crop, blur.kernel(_GAUSSIAN_SHARE), _GAUSSIAN_STEPS, blur.extent)
 
 
 class Seed:
-    """The seed's preset: plain Richardson-Lucy with a fixed 5 x 5 mean, on every crop the gate calls blurred."""
+    """The seed's preset: a fixed 5 x 5 mean undone on every crop the gate calls blurred."""
 
     def __init__(self) -> None:
         self._blurriness = Blurriness()
@@ -65,12 +63,16 @@ class Seed:
         extent = self._blurriness.of(crop).extent
         if extent < SHARP:
             return _alone(crop, extent)
-        image = deconvolve(crop.image, _SEED_KERNEL, _SEED_STEPS, smoothness=0, momentum=False)
-        return Restoration(crop, image, "richardson-lucy", extent)
+        return Restoration(crop, seed_preset(crop.image), "richardson-lucy", extent)
 
 
-def _steps(length: float) -> int:
-    """Longer motion needs more steps; the rule follows the optimum on `val` (docs/deblurring.md)."""
+def seed_preset(image: Image) -> Image:
+    """Ten steps of the plain algorithm with a 5 x 5 mean, whatever the blur."""
+    return deconvolve(image, kernels.box(5), iterations=10, smoothness=0, momentum=False)
+
+
+def steps(length: float) -> int:
+    """How many for a motion of `length` pixels: longer ones need more (chosen on `val`, docs/deblurring.md)."""
     return round(12 + length / 2)
 
 
@@ -78,5 +80,5 @@ def _alone(crop: Crop, extent: float) -> Restoration:
     return Restoration(crop, crop.image, "none", extent)
 
 
-def _undone(crop: Crop, kernel: Array, steps: int, extent: float) -> Restoration:
-    return Restoration(crop, deconvolve(crop.image, kernel, steps), "richardson-lucy", extent)
+def _undone(crop: Crop, kernel: Array, iterations: int, extent: float) -> Restoration:
+    return Restoration(crop, deconvolve(crop.image, kernel, iterations), "richardson-lucy", extent)

@@ -29,6 +29,8 @@ _REACH = spectrum.SIDE // 4
 _LOWEST = 2
 _RESOLVED = 0.35
 """Cycles per frame pixel up to which an enlarged crop still holds anything."""
+_FEWEST = 8
+"""Cycles per crop that are looked at even in the smallest face."""
 _NOISE = 3.0
 """Variance of a sensor's noise in squared grey levels."""
 _FAINTEST = 1e-6
@@ -56,7 +58,7 @@ class Shutter:
         self._settings = dict(settings or {})
         if not all(0 <= fraction <= 1 for fraction in self._settings.values()):
             raise ValueError(f"a shutter fraction lies in 0..1: {self._settings}")
-        self._evidence: dict[str, NDArray[np.float32]] = {}
+        self._evidence: dict[str, NDArray[np.float32]] = {}  # a few numbers for each camera of the configuration
         with np.load(COEFFICIENTS, allow_pickle=False) as stored:
             self._face: Array = stored["spectrum"][_ROWS[:, None], np.abs(_COLUMNS)]
 
@@ -85,7 +87,7 @@ class Shutter:
         """The log-likelihood (nats) of each of `FRACTIONS`, the face's contrast being unknown."""
         if crop.motion is None:
             raise ValueError("a crop without motion tells nothing about the shutter")
-        highest: float = min(_REACH, spectrum.SIDE * _RESOLVED / scale(crop))
+        highest = np.clip(spectrum.SIDE * _RESOLVED / scale(crop), _FEWEST, _REACH)
         seen = (_RADIUS >= _LOWEST) & (highest > _RADIUS)
         power = spectrum.power(crop.image)[_ROWS[1:-1, None], _COLUMNS[1:-1]][seen]
         expected = self._blurred(crop.motion)[:, seen]

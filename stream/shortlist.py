@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stream.data import Crop
+from stream.naming import Look
 
 FIRST_GAP_S = 0.12
 """Seconds of media time between the first crops of a track."""
@@ -24,34 +24,34 @@ SEASONED = 6
 
 @dataclass
 class _Turn:
-    """Where a track stands: its best crop that still waits, what was best so far, and when it was last sent."""
+    """Where a track stands: its best look that still waits, what was best so far, and when it was last sent."""
 
-    waiting: Crop | None = None
+    waiting: Look | None = None
     best: float = 0.0
     sent: int = 0
     sent_s: float = 0.0
     gap_s: float = FIRST_GAP_S
 
-    def is_due(self, crop: Crop, now: float) -> bool:
+    def is_due(self, look: Look, now: float) -> bool:
         if not self.sent:
             return True
         passed = now - self.sent_s
-        return passed >= self.gap_s or (passed >= FIRST_GAP_S and crop.quality.overall > BETTER * self.best)
+        return passed >= self.gap_s or (passed >= FIRST_GAP_S and look.crop.quality.overall > BETTER * self.best)
 
-    def send(self, crop: Crop, now: float) -> Crop:
-        if self.sent and crop.speed < BLURRING:
+    def send(self, look: Look, now: float) -> Look:
+        if self.sent and look.crop.speed < BLURRING:
             self.gap_s = min(LONGEST_GAP_S, GROWTH * self.gap_s)
         self.sent += 1
         self.sent_s = now
-        self.best = max(self.best, crop.quality.overall)
+        self.best = max(self.best, look.crop.quality.overall)
         self.waiting = None
-        return crop
+        return look
 
 
 class Shortlist:
-    """Chooses crops of one camera's tracks, by media time and quality alone, so that a replay chooses the same.
+    """Chooses looks at one camera's tracks, by media time and quality alone, so that a replay chooses the same.
 
-    Between two turns of a track the best of its crops is kept (one a track) and the others are dropped; `dropped`
+    Between two turns of a track the look with the best crop is kept (one a track) and the others are dropped; `dropped`
     counts them.
     """
 
@@ -61,26 +61,27 @@ class Shortlist:
         self._allowance = RATE
         self._now: float | None = None
 
-    def offer(self, crop: Crop) -> Crop | None:
-        """Take a track's newest crop; returns the one to identify now, if it is the track's turn."""
-        turn = self._turns.setdefault(crop.track, _Turn())
-        self._refill(crop.pts_s)
-        turn.waiting = self._better(turn.waiting, crop)
-        if self._allowance < 1 + min(turn.sent, SEASONED) or not turn.is_due(turn.waiting, crop.pts_s):
+    def offer(self, look: Look) -> Look | None:
+        """Take the newest look at a track; returns the one to identify now, if it is the track's turn."""
+        now = look.moment.pts_s
+        turn = self._turns.setdefault(look.track.id, _Turn())
+        self._refill(now)
+        turn.waiting = self._better(turn.waiting, look)
+        if self._allowance < 1 + min(turn.sent, SEASONED) or not turn.is_due(turn.waiting, now):
             return None
         self._allowance -= 1
-        return turn.send(turn.waiting, crop.pts_s)
+        return turn.send(turn.waiting, now)
 
-    def close(self, track: int) -> Crop | None:
-        """The track has ended: its best crop that was never sent, if there is one."""
+    def close(self, track: int) -> Look | None:
+        """The track has ended: the best look at it that was never sent, if there is one."""
         turn = self._turns.pop(track, None)
         return turn.waiting if turn else None
 
-    def _better(self, one: Crop | None, other: Crop) -> Crop:
+    def _better(self, one: Look | None, other: Look) -> Look:
         if one is None:
             return other
         self.dropped += 1
-        return max(one, other, key=lambda crop: crop.quality.overall)
+        return max(one, other, key=lambda look: look.crop.quality.overall)
 
     def _refill(self, now: float) -> None:
         passed = 0.0 if self._now is None else max(0.0, now - self._now)

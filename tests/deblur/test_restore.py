@@ -1,0 +1,74 @@
+"""Behind the gate: sharp crops pass bit for bit, blurred ones come back nearer to the sharp face."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from deblur import kernels
+from deblur.restore import Off, RichardsonLucy, Seed, seed_preset, steps
+from stream.data import Array, Image
+from stream.stages import Deblurrer
+from tests.deblur.conftest import MakeCrop
+
+MODES: list[type[Off] | type[RichardsonLucy] | type[Seed]] = [Off, RichardsonLucy, Seed]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("motion", [None, (0.0, 0.0), (30.0, 0.0)])
+def test_a_sharp_crop_passes_bit_for_bit(
+    make_crop: MakeCrop, mode: type[Off], motion: tuple[float, float] | None
+) -> None:
+    deblurrer: Deblurrer = mode()
+    crop = make_crop(None, motion)
+    [restoration] = deblurrer.restore([crop])
+    assert restoration.image is crop.image
+    assert restoration.method == "none"
+    assert restoration.blur < 3
+
+
+@pytest.mark.parametrize("setting", [0.5, None])
+@pytest.mark.parametrize("motion", [(30.0, 0.0), (0.0, -40.0), (25.0, 25.0)])
+def test_motion_is_undone(make_crop: MakeCrop, face: Image, setting: float | None, motion: tuple[float, float]) -> None:
+    crop = make_crop(kernels.line(0.5 * motion[0], 0.5 * motion[1]), motion)
+    [restoration] = RichardsonLucy(setting).restore([crop])
+    sharp = face[40:168, 40:168]
+    assert restoration.method == "richardson-lucy"
+    assert cv2.PSNR(restoration.image, sharp) > cv2.PSNR(crop.image, sharp) + 2
+
+
+@pytest.mark.parametrize("kernel", [kernels.gaussian(3), kernels.disk(3.5), kernels.gaussian(4, 1, 0.6)])
+def test_blur_without_motion_is_undone_by_its_gaussian(make_crop: MakeCrop, face: Image, kernel: Array) -> None:
+    crop = make_crop(kernel)
+    [restoration] = RichardsonLucy().restore([crop])
+    sharp = face[40:168, 40:168]
+    assert cv2.PSNR(restoration.image, sharp) > cv2.PSNR(crop.image, sharp) + 0.5
+
+
+def test_off_leaves_blurred_crops_alone_and_says_so(make_crop: MakeCrop) -> None:
+    crop = make_crop(kernels.line(20, 0), (40, 0))
+    [restoration] = Off().restore([crop])
+    assert restoration.image is crop.image
+    assert restoration.blur > 10
+
+
+def test_the_seed_undoes_its_box(make_crop: MakeCrop, face: Image) -> None:
+    crop = make_crop(kernels.box(5))
+    [restoration] = Seed().restore([crop])
+    sharp = face[40:168, 40:168]
+    assert restoration.method == "richardson-lucy"
+    assert np.array_equal(restoration.image, seed_preset(crop.image))
+    assert cv2.PSNR(restoration.image, sharp) > cv2.PSNR(crop.image, sharp) + 1
+
+
+def test_one_restoration_for_each_crop_in_order_and_the_same_each_time(make_crop: MakeCrop) -> None:
+    crops = [make_crop(kernels.line(length, 0), (2 * length, 0), seed=length) for length in (20, 0, 12)]
+    first, second = RichardsonLucy().restore(crops), RichardsonLucy().restore(crops)
+    assert [restoration.crop for restoration in first] == crops
+    assert all(np.array_equal(one.image, other.image) for one, other in zip(first, second, strict=True))
+    assert RichardsonLucy().restore([]) == []
+
+
+def test_longer_motion_takes_more_steps() -> None:
+    assert steps(5) < steps(20) < steps(40)
