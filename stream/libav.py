@@ -43,17 +43,20 @@ def reason(error: av.FFmpegError) -> str:
     if isinstance(error, av.ExitError):
         return "no answer in time"
     if isinstance(error, av.InvalidDataError):
-        return "not a video that can be read"
+        return "no video that can be read"
     return redact(error.strerror or type(error).__name__)
 
 
 def video_stream(container: InputContainer) -> VideoStream:
-    """The first video stream that is not a cover picture. Raises SourceError if there is none."""
+    """The first video stream that is not a cover picture. Raises SourceError if there is none to decode."""
     if container.format.name in _TEXT:
         raise SourceError("not a video")
     for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return stream
+        if stream.disposition & Disposition.attached_pic:
+            continue
+        if not stream.codec_context:
+            raise SourceError("its video is in a format that FFmpeg does not decode here")
+        return stream
     raise SourceError("there is no video stream in it")
 
 

@@ -14,7 +14,7 @@ from stream.data import Image
 from stream.errors import SourceError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".pgm", ".ppm"})
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 PIXELS_MOST = 128_000_000
 """Larger pictures are refused: as BGR they would take more than 384 MB."""
 

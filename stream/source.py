@@ -16,7 +16,7 @@ from stream.redact import redact
 from stream.replay import WHOLE, Playback, Replay
 from stream.video import Video
 
-_RTSP = (("rtsp_transport", "tcp"), ("allowed_media_types", "video"), ("fflags", "nobuffer"))
+_RTSP = (("rtsp_transport", "tcp"), ("allowed_media_types", "video"), ("fflags", "nobuffer"), ("fpsprobesize", "0"))
 _HTTP = (("fflags", "nobuffer"),)
 _FILES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm"})
 _SEGMENT_S = 20.0

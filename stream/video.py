@@ -66,10 +66,13 @@ class Video:
                 if next(self._decoded(container, _Tally()), None) is None:
                     raise SourceError("not one picture in it can be decoded")
         except SourceError as error:
-            raise SourceError(f"{name}: {error}{self._hint()}") from None
+            raise SourceError(f"{name}: {error}") from None
 
     def _open(self) -> InputContainer:
-        return open_media(self._address, timeout=_PATIENCE_S if "://" in self._address else None)
+        try:
+            return open_media(self._address, timeout=_PATIENCE_S if "://" in self._address else None)
+        except SourceError as error:
+            raise SourceError(f"{error}{self._hint()}") from None
 
     def _hint(self) -> str:
         """An MP4 gets its index (moov) last: without it the file cannot be opened at all."""
@@ -99,7 +102,7 @@ class Video:
         tally = _Tally()
         with closing(self._from(from_s, tally)) as pictures:
             for pts, picture in pictures:
-                if to_s is not None and pts * self.time_base >= to_s:
+                if to_s is not None and float(pts * self.time_base) >= to_s:
                     break
                 tally.decoded += 1
                 yield pts, to_image(picture)
@@ -107,7 +110,7 @@ class Video:
 
     def _from(self, from_s: float, tally: _Tally) -> Generator[tuple[int, VideoFrame]]:
         for pts, picture in self._sought(from_s, tally):
-            if pts * self.time_base >= from_s:
+            if float(pts * self.time_base) >= from_s:
                 yield pts, picture
             else:
                 # What was lost before the wanted part (after a seek: references to pictures not read) is no loss.
@@ -123,7 +126,7 @@ class Video:
                     break
                 pictures = self._decoded(container, tally)
                 first = next(pictures, None)
-                if first is not None and first[1].pts is not None and first[0] * self.time_base <= from_s:
+                if first is not None and first[1].pts is not None and float(first[0] * self.time_base) <= from_s:
                     yield from chain([first], pictures)
                     return
         with self._open() as container:

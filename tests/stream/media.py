@@ -1,0 +1,75 @@
+"""Films whose every picture tells its number, and their numbers read back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from stream.data import Image
+
+RATE = 30
+
+
+def numbered(number: int, size: tuple[int, int] = (96, 64)) -> Image:
+    """A picture with its number (0..255) in eight dark and light bars, under a light left upper corner."""
+    width, height = size
+    bars = np.repeat([60 + 130 * (number >> bit & 1) for bit in range(8)], width // 8)
+    image = np.repeat(np.tile(bars, (height, 1))[:, :, None], 3, axis=2).astype(np.uint8)
+    image[: height // 4, : width // 4] = 240
+    return image
+
+
+def number(image: Image) -> int:
+    """What `numbered` wrote."""
+    height, width = image.shape[:2]
+    bars = image[height // 2 :, :, 1].mean(axis=0).reshape(8, width // 8).mean(axis=1)
+    return sum(int(bar > 125) << bit for bit, bar in enumerate(bars))
+
+
+def write_film(
+    path: Path,
+    count: int = 90,
+    codec: str = "libx264",
+    times: Sequence[Fraction] | None = None,
+    size: tuple[int, int] = (96, 64),
+    sound_s: float = 0.0,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """Pictures 0..count-1 at 30 a second, or at `times`, a key picture every 12; and `sound_s` of silence."""
+    with av.open(str(path), "w", options=options or {}) as container:
+        stream = container.add_stream(codec, rate=RATE)
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.gop_size = 12
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 600)
+        if sound_s:
+            _write_silence(container, sound_s)
+        for index in range(count):
+            frame = av.VideoFrame.from_ndarray(numbered(index, size), format="bgr24")
+            at = Fraction(index, RATE) if times is None else times[index]
+            frame.pts, frame.time_base = int(at * 600), Fraction(1, 600)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def write_sound(path: Path, seconds: float = 1.0) -> Path:
+    with av.open(str(path), "w") as container:
+        _write_silence(container, seconds)
+    return path
+
+
+def _write_silence(container: av.container.OutputContainer, seconds: float) -> None:
+    stream = container.add_stream("aac" if container.format.name != "mp3" else "mp3", rate=44_100)
+    silence = np.zeros((2, int(44_100 * seconds)), np.float32)
+    frame = av.AudioFrame.from_ndarray(silence, format="fltp", layout="stereo")
+    frame.sample_rate = 44_100
+    fifo = av.AudioFifo()
+    fifo.write(frame)
+    for chunk in fifo.read_many(stream.frame_size or 1152):
+        container.mux(stream.encode(chunk))
+    container.mux(stream.encode())
