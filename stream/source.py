@@ -30,9 +30,9 @@ def open_source(
 
     - digits or /dev/videoN: a webcam
     - rtsp(s)://: a live camera, over TCP
-    - http(s)://: live (MJPEG, HLS, MPEG-TS), but a video file with a length, or a finished HLS playlist, is a
-      recording. That is found out by asking the server once, and only for addresses that end like a video file
-      or .m3u8: a file that cannot be had is an error, a playlist that cannot be had is a camera to wait for.
+    - http(s)://: live (MJPEG, HLS, MPEG-TS), but a video file whose size the server states, or a finished HLS
+      playlist, is a recording. Only addresses that end like a video file or .m3u8 are asked which they are: a file
+      that cannot be had is an error, a playlist that cannot be had is a camera to wait for.
     - a folder, a glob or a picture: pictures in natural order
     - any other file: a video
 
@@ -64,7 +64,7 @@ def _address(spec: str, camera: str | None, playback: Playback, patience: Patien
             return _live(Feed(spec, options=_RTSP), name, playback, patience)
         case "http" | "https" if suffix in _FILES:
             video = Video(spec, redact(spec))
-            return Replay(video, name, playback) if video.duration_s else _http(spec, name, playback, patience)
+            return Replay(video, name, playback) if video.has_size else _http(spec, name, playback, patience)
         case "http" | "https" if suffix == ".m3u8":
             return _playlist(spec, name, playback, patience)
         case "http" | "https":

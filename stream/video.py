@@ -88,6 +88,7 @@ class Video:
         assert stream.time_base is not None  # set for every stream that is being read
         self.time_base = stream.time_base
         self._step = 1 / (stream.guessed_rate or stream.average_rate or _RATE)
+        self.has_size = container.size > 0  # a stream without an end has none
         self._start_s = Fraction(container.start_time or 0, av.time_base)
         self.duration_s = None if not container.duration else container.duration / av.time_base
         self._stated = container.format.name.startswith(_STATED)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import OutputContainer
 
 from stream.data import Image
 
@@ -33,40 +34,51 @@ def number(image: Image) -> int:
 def write_film(
     path: Path,
     count: int = 90,
+    *,
     codec: str = "libx264",
     times: Sequence[Fraction] | None = None,
     size: tuple[int, int] = (96, 64),
     sound_s: float = 0.0,
+    sound_last: bool = False,
     options: dict[str, str] | None = None,
 ) -> Path:
-    """Pictures 0..count-1 at 30 a second, or at `times`, a key picture every 12; and `sound_s` of silence."""
+    """Pictures 0..count-1 at 30 a second, or at `times`, a key picture every 12; and silence for `sound_s`, all of it
+    before or, `sound_last`, behind the pictures."""
     with av.open(str(path), "w", options=options or {}) as container:
         stream = container.add_stream(codec, rate=RATE)
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height = size
-        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.pix_fmt = "yuv420p"
         stream.gop_size = 12
         stream.time_base = stream.codec_context.time_base = Fraction(1, 600)
-        if sound_s:
-            _write_silence(container, sound_s)
+        sound = _add_sound(container) if sound_s else None
+        if sound and not sound_last:
+            _write_silence(container, sound, sound_s)
         for index in range(count):
             frame = av.VideoFrame.from_ndarray(numbered(index, size), format="bgr24")
             at = Fraction(index, RATE) if times is None else times[index]
             frame.pts, frame.time_base = int(at * 600), Fraction(1, 600)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+        if sound and sound_last:
+            _write_silence(container, sound, sound_s)
     return path
 
 
 def write_sound(path: Path, seconds: float = 1.0) -> Path:
     with av.open(str(path), "w") as container:
-        _write_silence(container, seconds)
+        _write_silence(container, _add_sound(container), seconds)
     return path
 
 
-def _write_silence(container: av.container.OutputContainer, seconds: float) -> None:
-    stream = container.add_stream("aac" if container.format.name != "mp3" else "mp3", rate=44_100)
-    silence = np.zeros((2, int(44_100 * seconds)), np.float32)
-    frame = av.AudioFrame.from_ndarray(silence, format="fltp", layout="stereo")
+def _add_sound(container: OutputContainer) -> av.AudioStream:
+    stream = container.add_stream("mp3" if container.format.name == "mp3" else "aac", rate=44_100)
+    assert isinstance(stream, av.AudioStream)
+    return stream
+
+
+def _write_silence(container: OutputContainer, stream: av.AudioStream, seconds: float) -> None:
+    frame = av.AudioFrame.from_ndarray(np.zeros((2, int(44_100 * seconds)), np.float32), "fltp", "stereo")
     frame.sample_rate = 44_100
     fifo = av.AudioFifo()
     fifo.write(frame)

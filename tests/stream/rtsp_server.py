@@ -7,6 +7,7 @@ between 320x240 and 480x360.
 """
 
 import sys
+from typing import Any
 
 import gi
 
@@ -14,16 +15,18 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
-ENCODE = "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! rtph264pay name=pay0 pt=96 config-interval=-1"
+ENCODE = (
+    "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! rtph264pay name=pay0 pt=96 config-interval=-1"
+)
 STEADY = "videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=30/1"
 CHANGING = "videotestsrc is-live=true ! capsfilter name=size caps=video/x-raw,width=320,height=240,framerate=30/1"
 
 
-def alternate(_factory, media):
+def alternate(_factory: Any, media: Any) -> None:
     size = media.get_element().get_by_name("size")
     sizes = [(480, 360), (320, 240)]
 
-    def change():
+    def change() -> bool:
         sizes.append(sizes.pop(0))
         width, height = sizes[-1]
         size.set_property("caps", Gst.Caps.from_string(f"video/x-raw,width={width},height={height},framerate=30/1"))
@@ -32,14 +35,14 @@ def alternate(_factory, media):
     GLib.timeout_add(500, change)
 
 
-def mount(server, path, launch):
+def mount(server: Any, path: str, launch: str) -> Any:
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(f"( {launch} )")
     server.get_mount_points().add_factory(path, factory)
     return factory
 
 
-def lock(server, factories, user, password):
+def lock(server: Any, factories: tuple[Any, ...], user: str, password: str) -> None:
     token = GstRtspServer.RTSPToken()
     token.set_string("media.factory.role", "user")
     auth = GstRtspServer.RTSPAuth()
@@ -52,7 +55,7 @@ def lock(server, factories, user, password):
         factory.set_permissions(permissions)
 
 
-def main(port, *login):
+def main(port: str, *login: str) -> None:
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
@@ -63,7 +66,8 @@ def main(port, *login):
     if login:
         lock(server, (steady, changing), *login)
     server.attach(None)
-    print(server.get_bound_port(), flush=True)
+    sys.stdout.write(f"{server.get_bound_port()}\n")
+    sys.stdout.flush()
     GLib.MainLoop().run()
 
 

@@ -1,4 +1,5 @@
 from fractions import Fraction
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ def test_time_only_goes_forward(steps: list[tuple[int | None, float, bool]]) -> 
         if restart:
             timeline.restart()
         placed.append(timeline.place(stamp, elapsed_s))
-    assert all(later > earlier for earlier, later in zip(placed, placed[1:], strict=False))
+    assert all(later > earlier for earlier, later in pairwise(placed))
 
 
 def test_good_stamps_are_kept_from_the_origin_on() -> None:
