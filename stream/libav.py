@@ -36,7 +36,7 @@ def open_media(
     """
     began = monotonic()
     try:
-        return av.open(address, format=form, options=dict(options or {}), timeout=timeout)
+        return av.open(address, format=form, options=dict(options or {}), timeout=timeout, metadata_errors="replace")
     except av.FFmpegError as error:
         # Interrupted in the middle of a greeting, FFmpeg says that the data are invalid.
         late = timeout is not None and monotonic() - began >= timeout[0]

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from stream.album import Album
 from stream.capture import PATIENT, Capture, Feed, Patience
-from stream.errors import SourceError
+from stream.errors import SourceError, UsageError
 from stream.picture import is_picture
 from stream.redact import redact
 from stream.replay import WHOLE, Playback, Replay
@@ -43,7 +43,10 @@ def open_source(
         return _webcam(spec, camera, playback, patience)
     if "://" in spec:
         return _address(spec, camera, playback, patience)
-    return _file(spec, camera, playback)
+    try:
+        return _file(spec, camera, playback)
+    except OSError as error:
+        raise SourceError(f"{spec}: {error.strerror}") from None
 
 
 def _webcam(spec: str, camera: str | None, playback: Playback, patience: Patience) -> Capture:
@@ -102,7 +105,7 @@ def _http(spec: str, name: str, playback: Playback, patience: Patience) -> Captu
 
 def _live(feed: Feed, name: str, playback: Playback, patience: Patience) -> Capture:
     if playback.start_time or playback.from_s or playback.to_s is not None:
-        raise SourceError(f"{name}: a live camera has no start time and no part to choose; those are for recordings")
+        raise UsageError(f"{name}: a live camera has no start time and no part to choose; those are for recordings")
     return Capture(feed, name, patience)
 
 

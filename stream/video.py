@@ -76,11 +76,11 @@ class Video:
 
     def _hint(self) -> str:
         """An MP4 gets its index (moov) last: without it the file cannot be opened at all."""
-        path = Path(self._address)
-        if not path.is_file():
+        try:
+            with Path(self._address).open("rb") as file:
+                cut_off = file.read(8)[4:] == b"ftyp"
+        except OSError:
             return ""
-        with path.open("rb") as file:
-            cut_off = file.read(8)[4:] == b"ftyp"
         return " (its index may be missing: was the recording cut off before it was finished?)" if cut_off else ""
 
     def _describe(self, container: InputContainer) -> None:

@@ -41,12 +41,14 @@ def write_film(
     sound_s: float = 0.0,
     sound_last: bool = False,
     options: dict[str, str] | None = None,
+    title: str = "",
 ) -> Path:
     """Pictures 0..count-1 at 30 a second, or at `times`, a key picture every 12; and silence for `sound_s`, all of it
     before or, `sound_last`, behind the pictures."""
     with av.open(str(path), "w", options=options or {}) as container:
         stream = container.add_stream(codec, rate=RATE)
         assert isinstance(stream, av.VideoStream)
+        container.metadata["title"] = title
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         stream.gop_size = 12
@@ -63,6 +65,13 @@ def write_film(
         if sound and sound_last:
             _write_silence(container, sound, sound_s)
     return path
+
+
+def write_playlist(path: Path, finished: bool) -> None:
+    """Three seconds of HLS in segments beside `path`; unfinished, it looks like a live stream."""
+    write_film(path, 90, options={"hls_time": "1", "hls_list_size": "0"})
+    if not finished:
+        path.write_text(path.read_text().replace("#EXT-X-ENDLIST\n", ""))
 
 
 def write_sound(path: Path, seconds: float = 1.0) -> Path:

@@ -20,7 +20,7 @@ from stream.capture import Capture, Feed, Patience
 from stream.data import Frame
 from stream.errors import SourceError
 from stream.source import open_source
-from tests.stream.media import numbered, write_film
+from tests.stream.media import numbered, write_film, write_playlist
 from tests.stream.rtsp import RtspServer, why_not
 from tests.stream.web import paced, serve
 
@@ -248,15 +248,8 @@ def test_a_picture_that_stops_while_sound_goes_on_is_noticed(tmp_path: Path) -> 
         closed.set()
 
 
-def segments(folder: Path, finished: bool) -> None:
-    write_film(folder / "film.m3u8", 90, options={"hls_time": "1", "hls_list_size": "0"})
-    if not finished:
-        playlist = folder / "film.m3u8"
-        playlist.write_text(playlist.read_text().replace("#EXT-X-ENDLIST\n", ""))
-
-
 def test_a_live_hls_stream_comes_at_its_pace(tmp_path: Path) -> None:
-    segments(tmp_path, finished=False)
+    write_playlist(tmp_path / "film.m3u8", finished=False)
     with serve(tmp_path) as host:
         source = open_source(f"http://{host}/film.m3u8")
         assert isinstance(source, Capture)

@@ -110,7 +110,7 @@ def test_what_is_no_picture_is_refused_in_one_line(tmp_path: Path, content: byte
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no such file"):
+    with pytest.raises(SourceError, match="No such file"):
         read_picture(tmp_path / "a.jpg")
 
 

@@ -4,11 +4,10 @@ from pathlib import Path
 import pytest
 
 from stream.capture import Capture
-from stream.errors import SourceError
+from stream.errors import SourceError, UsageError
 from stream.replay import Playback, Replay
 from stream.source import open_source
-from tests.stream.media import number, write_film
-from tests.stream.test_capture import segments
+from tests.stream.media import number, write_film, write_playlist
 from tests.stream.web import serve
 
 
@@ -68,6 +67,7 @@ def test_what_is_no_video_is_refused_in_one_line(tmp_path: Path, name: str, cont
         ("99", "there is no camera /dev/video99"),
         ("/dev/video98", "there is no camera /dev/video98"),
         ("/dev/null", "neither a file nor a folder"),
+        ("x" * 5000, "File name too long"),
         ("ftp://u:secret@h/film.mp4", "ftp:// is not known"),
         ("rtsp://", "no host"),
         ("rtsp://u:se cret@h/1", "no white space"),
@@ -81,7 +81,7 @@ def test_what_cannot_be_a_source_is_refused_in_one_line(spec: str, words: str) -
 
 @pytest.mark.parametrize("playback", [Playback(from_s=1), Playback(to_s=1), Playback(datetime.now(UTC))])
 def test_a_live_camera_takes_no_part_of_a_recording(playback: Playback) -> None:
-    with pytest.raises(SourceError, match="for recordings"):
+    with pytest.raises(UsageError, match="for recordings"):
         open_source("rtsp://camera.lan/1", playback=playback)
 
 
@@ -106,7 +106,7 @@ def test_a_film_without_a_length_is_live(tmp_path: Path) -> None:
 
 
 def test_a_finished_playlist_is_a_recording(tmp_path: Path) -> None:
-    segments(tmp_path, finished=True)
+    write_playlist(tmp_path / "film.m3u8", finished=True)
     with serve(tmp_path) as host:
         source = open_source(f"http://{host}/film.m3u8")
         assert isinstance(source, Replay)

@@ -42,6 +42,12 @@ def test_a_repeated_stamp_moves_by_a_tick_and_shifts_nothing_after_it() -> None:
     assert [timeline.place(stamp, 0.04) for stamp in (0, 40, 40, 80)] == [0, 40, 41, 80]
 
 
+def test_a_stamp_days_ahead_begins_a_new_count() -> None:
+    timeline = Timeline(Fraction(1, 1000), origin=0)
+    wild = 2**60
+    assert [timeline.place(stamp, 0.04) for stamp in (0, wild, wild + 40)] == [0, 40, 80]
+
+
 def test_a_count_that_begins_again_goes_on_from_where_it_was() -> None:
     timeline = Timeline(Fraction(1, 1000), origin=0)
     assert [timeline.place(stamp, 0.04) for stamp in (5000, 5040, 0, 40)] == [5000, 5040, 5080, 5120]
