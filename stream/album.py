@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Sequence
 from fractions import Fraction
-from math import ceil
 from pathlib import Path
 
 from stream.data import Image
@@ -34,10 +33,10 @@ class Album:
         return len(self._paths)
 
     def play(self, from_s: float, to_s: float | None) -> Generator[tuple[int, Image]]:
-        first = ceil(from_s / self.time_base)
-        stop = len(self._paths) if to_s is None else min(len(self._paths), ceil(to_s / self.time_base))
+        times = [float(index * self.time_base) for index in range(len(self._paths))]
+        wanted = [index for index, at in enumerate(times) if from_s <= at and (to_s is None or at < to_s)]
         unreadable: list[SourceError] = []
-        for index in range(first, stop):
+        for index in wanted:
             try:
                 image = read_picture(self._paths[index])
             except SourceError as error:
@@ -45,7 +44,7 @@ class Album:
             else:
                 yield index, image
         if unreadable:
-            lost = f"{len(unreadable)} of {stop - first} pictures could not be read"
+            lost = f"{len(unreadable)} of {len(wanted)} pictures could not be read"
             raise DamagedSourceError(f"{self.name}: {lost}; the first: {unreadable[0]}")
 
 

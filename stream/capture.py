@@ -29,6 +29,8 @@ from stream.timeline import Timeline
 
 TIME_BASE = Fraction(1, 90_000)
 """Media time of every live source, whatever its connections count in."""
+_UNTIMED = ("mpjpeg", "mjpeg")
+"""MJPEG carries no time; FFmpeg's stamps for it only count pictures."""
 _JUMP_S = 2.0
 """Between two pictures of an HLS stream; more is a jump in its time stamps."""
 
@@ -159,7 +161,7 @@ class Capture:
         stream = video_stream(container)
         stream.thread_type = "SLICE"  # frame threads would hold pictures back
         stream.codec_context.flags |= av.codec.context.Flags.low_delay
-        timed = container.format.name != "mpjpeg"  # its stamps only count pictures
+        timed = container.format.name not in _UNTIMED
         # HLS comes a segment at a time; without a pace all but the last picture of each would be dropped.
         pace = Pace(self._closed, _JUMP_S) if container.format.name == "hls" else None
         self._timeline.restart()

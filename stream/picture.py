@@ -36,11 +36,9 @@ def read_picture(path: Path) -> Image:
     16-bit greys are scaled to 8 bits, transparency is laid over white, CMYK is converted without a colour profile.
     Raises SourceError if the file is missing, empty, damaged, no picture or larger than PIXELS_MOST.
     """
-    if not path.is_file():
-        raise SourceError(f"{path}: no such file")
-    if path.stat().st_size == 0:
-        raise SourceError(f"{path}: the file is empty")
     try:
+        if path.stat().st_size == 0:
+            raise SourceError(f"{path}: the file is empty")
         with Pillow.open(path, formats=FORMATS) as picture:
             return _decode(picture)
     except UnidentifiedImageError:

@@ -11,7 +11,7 @@ from threading import Event
 from typing import Literal, Protocol
 
 from stream.data import Frame, Image
-from stream.errors import SourceError
+from stream.errors import SourceError, UsageError
 from stream.pace import Pace
 
 
@@ -31,11 +31,12 @@ class Playback:
 
     def __post_init__(self) -> None:
         if self.from_s < 0 or (self.to_s is not None and self.to_s <= self.from_s):
-            raise SourceError(f"nothing lies between {self.from_s:g} s and {self.to_s:g} s of a recording")
+            end = "its end" if self.to_s is None else f"{self.to_s:g} s"
+            raise UsageError(f"no part of a recording lies from {self.from_s:g} s to {end}")
         if self.start_time is not None and self.start_time.tzinfo is None:
-            raise SourceError(f"the start time {self.start_time.isoformat()} needs a time zone, such as +00:00")
+            raise UsageError(f"the start time {self.start_time.isoformat()} needs a time zone, such as +00:00")
         if self.fps <= 0:
-            raise SourceError(f"{self.fps} pictures a second is no rate")
+            raise UsageError(f"{self.fps} pictures a second is no rate")
 
 
 WHOLE = Playback()

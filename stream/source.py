@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 
 from stream.album import Album
 from stream.capture import PATIENT, Capture, Feed, Patience
-from stream.errors import SourceError
+from stream.errors import SourceError, UsageError
 from stream.picture import is_picture
 from stream.redact import redact
 from stream.replay import WHOLE, Playback, Replay
 from stream.video import Video
 
-_RTSP = (("rtsp_transport", "tcp"), ("allowed_media_types", "video"), ("fflags", "nobuffer"))
+_RTSP = (("rtsp_transport", "tcp"), ("allowed_media_types", "video"), ("fflags", "nobuffer"), ("fpsprobesize", "0"))
 _HTTP = (("fflags", "nobuffer"),)
 _FILES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm"})
 _SEGMENT_S = 20.0
@@ -30,9 +30,9 @@ def open_source(
 
     - digits or /dev/videoN: a webcam
     - rtsp(s)://: a live camera, over TCP
-    - http(s)://: live (MJPEG, HLS, MPEG-TS), but a video file with a length, or a finished HLS playlist, is a
-      recording. That is found out by asking the server once, and only for addresses that end like a video file
-      or .m3u8: a file that cannot be had is an error, a playlist that cannot be had is a camera to wait for.
+    - http(s)://: live (MJPEG, HLS, MPEG-TS), but a video file whose size the server states, or a finished HLS
+      playlist, is a recording. Only addresses that end like a video file or .m3u8 are asked which they are: a file
+      that cannot be had is an error, a playlist that cannot be had is a camera to wait for.
     - a folder, a glob or a picture: pictures in natural order
     - any other file: a video
 
@@ -43,7 +43,10 @@ def open_source(
         return _webcam(spec, camera, playback, patience)
     if "://" in spec:
         return _address(spec, camera, playback, patience)
-    return _file(spec, camera, playback)
+    try:
+        return _file(spec, camera, playback)
+    except OSError as error:
+        raise SourceError(f"{spec}: {error.strerror}") from None
 
 
 def _webcam(spec: str, camera: str | None, playback: Playback, patience: Patience) -> Capture:
@@ -64,7 +67,7 @@ def _address(spec: str, camera: str | None, playback: Playback, patience: Patien
             return _live(Feed(spec, options=_RTSP), name, playback, patience)
         case "http" | "https" if suffix in _FILES:
             video = Video(spec, redact(spec))
-            return Replay(video, name, playback) if video.duration_s else _http(spec, name, playback, patience)
+            return Replay(video, name, playback) if video.has_size else _http(spec, name, playback, patience)
         case "http" | "https" if suffix == ".m3u8":
             return _playlist(spec, name, playback, patience)
         case "http" | "https":
@@ -102,7 +105,7 @@ def _http(spec: str, name: str, playback: Playback, patience: Patience) -> Captu
 
 def _live(feed: Feed, name: str, playback: Playback, patience: Patience) -> Capture:
     if playback.start_time or playback.from_s or playback.to_s is not None:
-        raise SourceError(f"{name}: a live camera has no start time and no part to choose; those are for recordings")
+        raise UsageError(f"{name}: a live camera has no start time and no part to choose; those are for recordings")
     return Capture(feed, name, patience)
 
 

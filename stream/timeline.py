@@ -1,4 +1,4 @@
-"""Media time that only goes forward, from time stamps that may be missing, repeated or start again."""
+"""Media time that only goes forward, from time stamps that may be missing, repeated, wild or start again."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from fractions import Fraction
 
 _REPEATED_S = 1.0
 """A stamp this little behind is a repeated one; further behind, the count has started again."""
+_WILD_S = 86_400.0
+"""A stamp more than a day ahead is damaged, or the camera has set its clock; the count has started again."""
 
 
 class Timeline:
@@ -35,9 +37,9 @@ class Timeline:
         if self._offset is None:
             self._offset = expected - stamp
         placed = stamp + self._offset
-        if self._last is None or placed > self._last:
-            return placed
-        if (self._last - placed) * self.time_base < _REPEATED_S:
-            return self._last + 1
+        last = -1 if self._last is None else self._last
+        ahead_s = (placed - last) * self.time_base
+        if -_REPEATED_S < ahead_s < _WILD_S:
+            return max(placed, last + 1)
         self._offset = expected - stamp
         return expected

@@ -66,18 +66,21 @@ class Video:
                 if next(self._decoded(container, _Tally()), None) is None:
                     raise SourceError("not one picture in it can be decoded")
         except SourceError as error:
-            raise SourceError(f"{name}: {error}{self._hint()}") from None
+            raise SourceError(f"{name}: {error}") from None
 
     def _open(self) -> InputContainer:
-        return open_media(self._address, timeout=_PATIENCE_S if "://" in self._address else None)
+        try:
+            return open_media(self._address, timeout=_PATIENCE_S if "://" in self._address else None)
+        except SourceError as error:
+            raise SourceError(f"{error}{self._hint()}") from None
 
     def _hint(self) -> str:
         """An MP4 gets its index (moov) last: without it the file cannot be opened at all."""
-        path = Path(self._address)
-        if not path.is_file():
+        try:
+            with Path(self._address).open("rb") as file:
+                cut_off = file.read(8)[4:] == b"ftyp"
+        except OSError:
             return ""
-        with path.open("rb") as file:
-            cut_off = file.read(8)[4:] == b"ftyp"
         return " (its index may be missing: was the recording cut off before it was finished?)" if cut_off else ""
 
     def _describe(self, container: InputContainer) -> None:
@@ -85,6 +88,7 @@ class Video:
         assert stream.time_base is not None  # set for every stream that is being read
         self.time_base = stream.time_base
         self._step = 1 / (stream.guessed_rate or stream.average_rate or _RATE)
+        self.has_size = container.size > 0  # a stream without an end has none
         self._start_s = Fraction(container.start_time or 0, av.time_base)
         self.duration_s = None if not container.duration else container.duration / av.time_base
         self._stated = container.format.name.startswith(_STATED)
@@ -99,7 +103,7 @@ class Video:
         tally = _Tally()
         with closing(self._from(from_s, tally)) as pictures:
             for pts, picture in pictures:
-                if to_s is not None and pts * self.time_base >= to_s:
+                if to_s is not None and float(pts * self.time_base) >= to_s:
                     break
                 tally.decoded += 1
                 yield pts, to_image(picture)
@@ -107,7 +111,7 @@ class Video:
 
     def _from(self, from_s: float, tally: _Tally) -> Generator[tuple[int, VideoFrame]]:
         for pts, picture in self._sought(from_s, tally):
-            if pts * self.time_base >= from_s:
+            if float(pts * self.time_base) >= from_s:
                 yield pts, picture
             else:
                 # What was lost before the wanted part (after a seek: references to pictures not read) is no loss.
@@ -123,7 +127,7 @@ class Video:
                     break
                 pictures = self._decoded(container, tally)
                 first = next(pictures, None)
-                if first is not None and first[1].pts is not None and first[0] * self.time_base <= from_s:
+                if first is not None and first[1].pts is not None and float(first[0] * self.time_base) <= from_s:
                     yield from chain([first], pictures)
                     return
         with self._open() as container:

@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from itertools import pairwise
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic
+
+import pytest
+import structlog
+from PIL import Image as Pillow
+
+from stream.capture import Capture, Feed, Patience
+from stream.data import Frame
+from stream.errors import SourceError
+from stream.source import open_source
+from tests.stream.media import numbered, write_film, write_playlist
+from tests.stream.rtsp import RtspServer, why_not
+from tests.stream.web import paced, serve
+
+rtsp = pytest.mark.skipif(bool(why_not()), reason=why_not() or "")
+
+QUICK = Patience(connect_s=3.0, picture_s=1.0, first_retry_s=0.05, longest_retry_s=0.2)
+
+
+def camera(address: str, patience: Patience = QUICK) -> Capture:
+    source = open_source(address, "yard", patience=patience)
+    assert isinstance(source, Capture)
+    return source
+
+
+def until(true: Callable[[], bool], within_s: float = 20.0) -> None:
+    """Look again and again until it is true."""
+    end, look = monotonic() + within_s, Event()
+    while not true():
+        assert monotonic() < end, "it did not come true in time"
+        look.wait(0.01)
+
+
+class Viewer:
+    """Takes frames on a thread of its own, as the pipeline does, and keeps those it saw."""
+
+    def __init__(self, source: Capture) -> None:
+        self.seen: list[Frame] = []
+        self._source = source
+        self._thread = Thread(target=self._look)
+
+    def _look(self) -> None:
+        for frame in self._source.frames():
+            self.seen.append(frame)
+
+    def __enter__(self) -> Viewer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._source.close()
+        self._thread.join(5.0)
+        assert not self._thread.is_alive()
+
+
+def forward(frames: list[Frame]) -> bool:
+    return all(later.pts > earlier.pts and later.index > earlier.index for earlier, later in pairwise(frames))
+
+
+@rtsp
+def test_a_camera_gives_frames_and_says_how_it_is() -> None:
+    with RtspServer() as server:
+        source = camera(server.address("steady"))
+        assert source.status().state == "connecting"
+        with Viewer(source) as viewer:
+            until(lambda: len(viewer.seen) > 30)
+            status = source.status()
+    frames = viewer.seen
+    assert (status.state, status.reconnects, status.last_error) == ("live", 0, None)
+    assert status.fps == pytest.approx(30, rel=0.3)
+    assert status.frame_age_s is not None
+    assert status.frame_age_s < 1
+    assert source.live
+    assert frames[0].pts == 0
+    assert forward(frames)
+    assert frames[-1].wall_time is not None
+    assert abs(datetime.now(UTC) - frames[-1].wall_time) < timedelta(seconds=20)
+
+
+@rtsp
+def test_a_killed_server_is_called_until_it_is_back() -> None:
+    with RtspServer() as server:
+        source = camera(server.address("steady"))
+        with Viewer(source) as viewer:
+            until(lambda: len(viewer.seen) > 5)
+            server.kill()
+            until(lambda: source.status().state == "reconnecting")
+            before = len(viewer.seen)
+            server.start()
+            until(lambda: len(viewer.seen) > before + 5)
+            status = source.status()
+    assert (status.state, status.reconnects) == ("live", 1)
+    assert status.last_error
+    assert forward(viewer.seen)
+
+
+@rtsp
+def test_media_time_goes_on_through_an_outage() -> None:
+    with RtspServer() as server:
+        source = camera(server.address("steady"))
+        with Viewer(source) as viewer:
+            until(lambda: len(viewer.seen) > 5)
+            server.kill()
+            server.start()
+            until(lambda: source.status().reconnects == 1)
+            until(lambda: source.status().state == "live")
+    for earlier, later in pairwise(viewer.seen):
+        assert earlier.wall_time is not None
+        assert later.wall_time is not None
+        passed_s = (later.wall_time - earlier.wall_time).total_seconds()
+        assert later.pts_s - earlier.pts_s == pytest.approx(passed_s, abs=0.5)
+
+
+@rtsp
+def test_a_frozen_server_is_noticed_and_given_up() -> None:
+    with RtspServer() as server:
+        source = camera(server.address("steady"))
+        with Viewer(source) as viewer:
+            until(lambda: len(viewer.seen) > 5)
+            server.freeze()
+            until(lambda: source.status().state == "stalled")
+            until(lambda: source.status().state == "reconnecting")
+            server.thaw()
+            until(lambda: source.status().state == "live")
+
+
+@rtsp
+def test_a_resolution_may_change_in_mid_stream() -> None:
+    with RtspServer() as server, Viewer(camera(server.address("changing"))) as viewer:
+        until(lambda: {frame.image.shape for frame in viewer.seen} == {(240, 320, 3), (360, 480, 3)})
+    assert forward(viewer.seen)
+
+
+@rtsp
+def test_the_newest_frame_wins_and_drops_are_counted() -> None:
+    with RtspServer() as server:
+        source = camera(server.address("steady"))
+        frames = source.frames()
+        first = next(frames)
+        until(lambda: source.status().dropped >= 10)
+        next(frames)
+        newest = next(frames)
+        source.close()
+    assert newest.index - first.index > 10
+    assert newest.index - first.index <= source.status().dropped + 2
+
+
+@rtsp
+def test_a_login_lets_in_and_never_shows(capfd: pytest.CaptureFixture[str]) -> None:
+    with RtspServer("guard", "s3cr3t-word") as server, structlog.testing.capture_logs() as logs:
+        with Viewer(camera(server.address("steady", "guard:s3cr3t-word@"))) as viewer:
+            until(lambda: len(viewer.seen) > 1)
+            server.kill()
+            until(lambda: bool(logs))
+        server.start()
+        wrong = camera(server.address("steady", "guard:wr0ng-word@"), Patience(connect_s=3.0, endless=False))
+        with pytest.raises(SourceError, match="401 Unauthorized") as refusal:
+            next(wrong.frames())
+    out = "".join([*capfd.readouterr(), str(logs), repr(wrong.status()), *traceback.format_exception(refusal.value)])
+    assert logs
+    assert "s3cr3t" not in out
+    assert "wr0ng" not in out
+    assert "guard" not in out
+
+
+def test_neither_a_feed_nor_its_text_shows_the_login() -> None:
+    feed = Feed("rtsp://guard:s3cr3t@camera.lan/1")
+    assert "s3cr3t" not in f"{feed} {feed!r}"
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+def test_a_camera_that_refuses_is_called_again_and_again() -> None:
+    source = camera(f"rtsp://127.0.0.1:{closed_port()}/1")
+    with structlog.testing.capture_logs() as logs, Viewer(source) as viewer:
+        until(lambda: len(logs) >= 3)
+        status = source.status()
+    assert (status.state, status.last_error, status.reconnects) == ("connecting", "Connection refused", 0)
+    assert viewer.seen == []
+
+
+def test_a_camera_that_must_be_there_and_refuses_is_an_error() -> None:
+    source = camera(f"rtsp://u:p@127.0.0.1:{closed_port()}/1", Patience(endless=False))
+    with pytest.raises(SourceError, match=r"yard: cannot connect to rtsp://\*\*\*@127.*Connection refused"):
+        next(source.frames())
+
+
+def test_a_server_that_accepts_and_hangs_is_given_up_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/1"
+        began = monotonic()
+        with pytest.raises(SourceError, match="no answer in time"):
+            next(camera(address, Patience(connect_s=0.5, endless=False)).frames())
+    assert 0.5 <= monotonic() - began < 5
+
+
+def test_closing_ends_a_source_that_never_connected() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        source = camera(f"rtsp://127.0.0.1:{silent.getsockname()[1]}/1")
+        with Viewer(source):
+            silent.accept()[0].close()
+            source.close()
+
+
+def jpeg(number: int) -> bytes:
+    buffer = BytesIO()
+    Pillow.fromarray(numbered(number)).save(buffer, "JPEG")
+    return b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + buffer.getvalue() + b"\r\n"
+
+
+def test_mjpeg_is_timed_by_the_clock(tmp_path: Path) -> None:
+    """Ten pictures a second, which FFmpeg would stamp as 25 a second."""
+    closed = Event()
+    body = paced([jpeg(number) for number in range(50)], 0.1, closed)
+    live = {"/camera.mjpg": ("multipart/x-mixed-replace; boundary=frame", body)}
+    with serve(tmp_path, live) as host, Viewer(camera(f"http://{host}/camera.mjpg")) as viewer:
+        until(lambda: len(viewer.seen) >= 12)
+        closed.set()
+    first, last = viewer.seen[1], viewer.seen[11]
+    assert (last.pts_s - first.pts_s) / (last.index - first.index) == pytest.approx(0.1, rel=0.3)
+
+
+def test_a_picture_that_stops_while_sound_goes_on_is_noticed(tmp_path: Path) -> None:
+    content = write_film(tmp_path / "film.ts", 10, sound_s=60.0, sound_last=True).read_bytes()
+    closed = Event()
+    parts = [content[:40_000], *(content[at : at + 376] for at in range(40_000, len(content), 376))]
+    live = {"/camera.ts": ("video/mp2t", paced(parts, 0.02, closed))}
+    with serve(tmp_path, live) as host:
+        source = camera(f"http://{host}/camera.ts")
+        with Viewer(source):
+            until(lambda: "no picture for 1 s" in (source.status().last_error or ""))
+        closed.set()
+
+
+def test_a_live_hls_stream_comes_at_its_pace(tmp_path: Path) -> None:
+    write_playlist(tmp_path / "film.m3u8", finished=False)
+    with serve(tmp_path) as host:
+        source = open_source(f"http://{host}/film.m3u8")
+        assert isinstance(source, Capture)
+        with Viewer(source) as viewer:
+            until(lambda: len(viewer.seen) >= 20)
+    first, last = viewer.seen[0], viewer.seen[19]
+    assert first.wall_time is not None
+    assert last.wall_time is not None
+    assert (last.wall_time - first.wall_time).total_seconds() == pytest.approx(last.pts_s - first.pts_s, abs=0.2)
+
+
+def test_the_output_of_a_failing_camera_holds_no_secret() -> None:
+    """FFmpeg writes to standard error by itself; asked of a whole process."""
+    program = (
+        "from stream.source import open_source; from stream.capture import Patience\n"
+        f"source = open_source('http://guard:s3cr3t@127.0.0.1:{closed_port()}/x?token=t0k3n',"
+        " patience=Patience(endless=False))\n"
+        "list(source.frames())"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "SourceError" in ended.stderr
+    assert not any(secret in ended.stdout + ended.stderr for secret in ("guard", "s3cr3t", "t0k3n"))

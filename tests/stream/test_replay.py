@@ -1,0 +1,277 @@
+import struct
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from threading import Timer
+from time import monotonic
+
+import av
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image as Pillow
+
+from stream.data import Frame
+from stream.errors import DamagedSourceError, SourceError, UsageError
+from stream.replay import Playback, Replay
+from stream.source import open_source
+from tests.stream.media import number, numbered, write_film, write_sound
+
+
+def replay(path: Path | str, **playback: object) -> Replay:
+    source = open_source(str(path), playback=Playback(**playback))  # type: ignore[arg-type]
+    assert isinstance(source, Replay)
+    return source
+
+
+def damaged(source: Replay) -> tuple[list[Frame], str]:
+    """The frames before the error, and what it says."""
+    frames: list[Frame] = []
+    with pytest.raises(DamagedSourceError) as error:
+        keep(source, frames)
+    assert "\n" not in str(error.value)
+    return frames, str(error.value)
+
+
+def keep(source: Replay, frames: list[Frame]) -> None:
+    for frame in source.frames():
+        frames.append(frame)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_film(tmp_path_factory.mktemp("film") / "yard.mp4", sound_s=3.5)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.mov"])
+def test_every_picture_once_in_order_at_its_time(tmp_path: Path, name: str) -> None:
+    source = replay(write_film(tmp_path / name))
+    frames = list(source.frames())
+    assert [number(frame.image) for frame in frames] == list(range(90))
+    assert [frame.index for frame in frames] == list(range(90))
+    assert [frame.pts_s for frame in frames] == pytest.approx([index / 30 for index in range(90)], abs=1e-3)
+    assert {frame.camera for frame in frames} == {"a"}
+    assert {frame.wall_time for frame in frames} == {None}
+    assert not source.live
+    assert source.expected_frames == 90
+    assert source.duration_s == pytest.approx(3, abs=0.01)
+
+
+def test_playing_twice_gives_the_same(film: Path) -> None:
+    source = replay(film)
+    one, two = list(source.frames()), list(source.frames())
+    assert [frame.pts for frame in one] == [frame.pts for frame in two]
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(one, two, strict=True))
+
+
+def test_a_variable_frame_rate_keeps_its_times(tmp_path: Path) -> None:
+    gaps = [Fraction(1, 30), Fraction(1, 2), Fraction(1, 60), Fraction(2)]
+    times = [sum((gaps[i % 4] for i in range(index)), Fraction(0)) for index in range(20)]
+    frames = list(replay(write_film(tmp_path / "a.mkv", 20, times=times)).frames())
+    assert [frame.pts_s for frame in frames] == pytest.approx([float(at) for at in times], abs=1e-3)
+
+
+def test_a_stream_without_pts_is_timed_by_its_rate(tmp_path: Path) -> None:
+    source = replay(write_film(tmp_path / "a.h264", 30))
+    frames = list(source.frames())
+    assert [number(frame.image) for frame in frames] == list(range(30))
+    steps = np.diff([frame.pts_s for frame in frames])
+    assert steps == pytest.approx(steps[0])
+    assert steps[0] in (pytest.approx(1 / 25), pytest.approx(1 / 30))
+    assert (source.duration_s, source.expected_frames) == (None, None)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.h264"])
+@pytest.mark.parametrize("start", [0, 1, 17, 50, 89])
+def test_a_part_begins_and_ends_exactly(tmp_path: Path, name: str, start: int) -> None:
+    path = write_film(tmp_path / name)
+    whole = list(replay(path).frames())
+    part = list(replay(path, from_s=whole[start].pts_s, to_s=whole[start].pts_s + 0.5).frames())
+    wanted = [frame for frame in whole[start:] if frame.pts_s < whole[start].pts_s + 0.5]
+    assert [frame.pts for frame in part] == [frame.pts for frame in wanted]
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(part, wanted, strict=True))
+    assert part[0].index == 0
+
+
+def test_the_length_of_a_part_is_known(film: Path) -> None:
+    source = replay(film, from_s=1.0, to_s=2.0)
+    assert source.duration_s == pytest.approx(1.0)
+    assert source.expected_frames == pytest.approx(30, abs=5)
+    assert len(list(source.frames())) == 30
+
+
+def test_wall_time_counts_from_the_start_time(film: Path) -> None:
+    start = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    frame = next(replay(film, start_time=start, from_s=1.0).frames())
+    assert frame.wall_time is not None
+    assert frame.wall_time - start == pytest.approx(timedelta(seconds=1), abs=timedelta(milliseconds=1))
+
+
+@pytest.mark.parametrize(
+    "playback",
+    [{"from_s": -1.0}, {"from_s": 2.0, "to_s": 2.0}, {"start_time": datetime(2026, 1, 1)}, {"fps": Fraction(0)}],
+)
+def test_a_playback_that_makes_no_sense_is_refused(playback: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        Playback(**playback)  # type: ignore[arg-type]
+
+
+def test_a_part_past_the_end_is_refused(film: Path) -> None:
+    with pytest.raises(SourceError, match=r"lasts 3\.\d+ s"):
+        replay(film, from_s=60.0)
+
+
+def test_in_real_time_a_second_takes_a_second(film: Path) -> None:
+    began = monotonic()
+    frames = list(replay(film, pace="realtime", to_s=0.5).frames())
+    assert monotonic() - began >= frames[-1].pts_s - frames[0].pts_s
+
+
+def test_closing_from_another_thread_ends_it(tmp_path: Path) -> None:
+    path = write_film(tmp_path / "a.mkv", 2, times=[Fraction(0), Fraction(1000)])
+    source = replay(path, pace="realtime")
+    closing = Timer(0.1, source.close)
+    closing.start()
+    assert len(list(source.frames())) == 1
+    closing.join()
+
+
+@pytest.mark.parametrize(("degrees", "turns"), [(90, 3), (180, 2), (270, 1)])
+def test_a_film_held_sideways_comes_upright(tmp_path: Path, degrees: int, turns: int) -> None:
+    """A phone writes how the picture is to be turned, clockwise, into the matrix of the track's header (tkhd)."""
+    path = write_film(tmp_path / "a.mp4", 3)
+    content = bytearray(path.read_bytes())
+    cosine, sine = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
+    at = content.index(b"tkhd") + 4 + 40
+    content[at : at + 36] = struct.pack(">9i", cosine << 16, sine << 16, 0, -sine << 16, cosine << 16, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+    image = next(replay(path).frames()).image
+    wanted = np.rot90(numbered(0), turns)
+    assert image.shape == wanted.shape
+    assert np.abs(image.astype(int) - wanted).mean() < 8
+
+
+def test_one_picture_is_a_film(tmp_path: Path) -> None:
+    assert len(list(replay(write_film(tmp_path / "a.mp4", 1)).frames())) == 1
+
+
+def test_a_resolution_may_change_on_the_way(tmp_path: Path) -> None:
+    small, large = write_film(tmp_path / "a.ts", 30), write_film(tmp_path / "b.ts", 30, size=(192, 128))
+    path = tmp_path / "both.ts"
+    path.write_bytes(small.read_bytes() + large.read_bytes())
+    frames = list(replay(path).frames())
+    assert [frame.image.shape for frame in frames] == [(64, 96, 3)] * 30 + [(128, 192, 3)] * 30
+    times = [frame.pts for frame in frames]
+    assert all(later > earlier for earlier, later in pairwise(times))
+
+
+@pytest.mark.parametrize(("name", "options"), [("a.mp4", {"movflags": "faststart"}), ("a.mkv", {})])
+def test_a_film_cut_off_gives_what_is_there_and_says_what_is_lost(
+    tmp_path: Path, name: str, options: dict[str, str]
+) -> None:
+    path = write_film(tmp_path / name, options=options)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    frames, said = damaged(replay(path))
+    assert 5 < len(frames) < 85
+    assert [number(frame.image) for frame in frames] == list(range(len(frames)))
+    assert f"decoded {len(frames)} of about 90 frames" in said
+    assert "breaks off at" in said
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.h264"])
+def test_damage_inside_a_film_is_said_although_the_decoder_hides_it(tmp_path: Path, name: str) -> None:
+    path = write_film(tmp_path / name, size=(320, 240))
+    hurt(path, np.random.default_rng(0))
+    frames, said = damaged(replay(path))
+    assert len(frames) > 40
+    assert "damaged" in said or "could not be decoded" in said
+
+
+def hurt(path: Path, rng: np.random.Generator) -> None:
+    """Overwrite a stretch in the middle of the pictures."""
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 400] = rng.integers(0, 256, 400, np.uint8).tobytes()
+    path.write_bytes(content)
+
+
+def test_a_part_before_the_damage_is_whole(tmp_path: Path) -> None:
+    path = write_film(tmp_path / "a.mkv", size=(320, 240))
+    hurt(path, np.random.default_rng(0))
+    assert len(list(replay(path, to_s=0.5).frames())) == 15
+
+
+def test_sound_longer_than_the_picture_is_no_damage(film: Path) -> None:
+    assert len(list(replay(film).frames())) == 90
+
+
+def test_an_mp4_without_its_index_is_refused_with_the_likely_reason(film: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    with pytest.raises(SourceError, match="cut off before it was finished"):
+        open_source(str(path))
+
+
+@pytest.mark.parametrize("name", ["a.mp3", "a.m4a"])
+def test_sound_alone_is_refused(tmp_path: Path, name: str) -> None:
+    path = write_sound(tmp_path / name)
+    with pytest.raises(SourceError, match=f"{name}: there is no video stream"):
+        open_source(str(path))
+
+
+def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
+    Pillow.new("RGB", (64, 64)).save(tmp_path / "cover.jpg")
+    path = tmp_path / "a.mp3"
+    with av.open(str(write_sound(tmp_path / "b.mp3"))) as sound, av.open(str(path), "w") as out:
+        with av.open(str(tmp_path / "cover.jpg")) as cover:
+            tracks = {0: out.add_stream_from_template(sound.streams.audio[0])}
+            picture = out.add_stream_from_template(cover.streams.video[0])
+            picture.disposition = av.stream.Disposition.attached_pic
+            for packet in cover.demux():
+                if packet.size:
+                    packet.stream = picture
+                    out.mux(packet)
+        for packet in sound.demux():
+            if packet.size:
+                packet.stream = tracks[0]
+                out.mux(packet)
+    with av.open(str(path)) as written:
+        assert written.streams.video  # FFmpeg shows the cover as a video stream
+    with pytest.raises(SourceError, match="no video stream"):
+        open_source(str(path))
+
+
+def test_a_title_in_latin_1_is_no_obstacle(tmp_path: Path) -> None:
+    path = write_film(tmp_path / "a.avi", 3, codec="mpeg4", title="cafe")
+    path.write_bytes(path.read_bytes().replace(b"cafe", b"caf\xe9"))
+    assert len(list(replay(path).frames())) == 3
+
+
+@pytest.fixture(scope="module", params=["a.mp4", "a.mkv", "a.ts", "a.avi"])
+def small(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("small") / request.param
+    return write_film(path, 8, codec="mpeg4" if path.suffix == ".avi" else "libx264").read_bytes()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@given(st.data())
+def test_damage_anywhere_is_one_of_two_errors_or_none(tmp_path: Path, small: bytes, data: st.DataObject) -> None:
+    content = bytearray(small)
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path / "film"
+    path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
+    with suppress(SourceError, DamagedSourceError):
+        frames = list(replay(path, start_time=datetime(2026, 1, 1, tzinfo=UTC)).frames())
+        assert frames
+        assert all(later.pts > earlier.pts for earlier, later in pairwise(frames))
+
+
+def test_real_clips_come_whole(shared: Path) -> None:
+    """Edit lists, late first pictures, MPEG-4 and H.264: none of that is damage."""
+    for path in sorted((shared / "clips").glob("*.mp4")):
+        source = replay(path)
+        assert sum(1 for _ in source.frames()) == pytest.approx(source.expected_frames, rel=0.05)
