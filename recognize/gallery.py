@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 
 import joblib
 import numpy as np
@@ -62,7 +63,7 @@ class Gallery:
     ) -> None:
         """`knn` is the index over everybody's photos in order, where it is at hand already."""
         self.fingerprint = fingerprint
-        self.people = {_named(name): person for name, person in (people or {}).items()}
+        self.people = MappingProxyType({_named(name): person for name, person in (people or {}).items()})
         self.names = tuple(self.people)
         photos = [person.embeddings for person in self.people.values()]
         self._owners = np.repeat(np.arange(len(photos)), [len(part) for part in photos])
@@ -81,8 +82,8 @@ class Gallery:
     def scores(self, embeddings: Array) -> Array:
         """Cosine similarity (-1..1), N x people, of N embeddings (N x 128 of length 1) to everybody's nearest photo.
 
-        The nearest photo, not the mean of all: on `val` both name as many at the same rate of false names
-        (`benchmarks/threshold.py`), and a person may be enrolled at quite different ages.
+        The nearest photo, not the mean of all: people are enrolled at different ages and turns of the head, and their
+        mean resembles none of them.
         """
         scores = np.full((len(embeddings), len(self.names)), -1.0, np.float32)
         if self._knn is None or not len(embeddings):
