@@ -23,8 +23,8 @@ _BATCH = 16
 class SFace:
     """Turns aligned crops into embeddings. What a crop gives does not depend on the crops beside it.
 
-    `fingerprint` is the sha256 (64 hexadecimal digits) of the network's file: embeddings of different networks
-    cannot be compared, so a gallery remembers which one made it.
+    `fingerprint` tells the network's file from all others (its sha256, say): embeddings of different networks cannot
+    be compared, so a gallery remembers which one made it.
     """
 
     def __init__(self, session: Session, fingerprint: str) -> None:

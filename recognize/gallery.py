@@ -4,8 +4,8 @@
 write such a dump can make its reader run anything. The header before it keeps accidents out (another program's file, a
 damaged one, one made for another network) and is checked before a byte is unpickled; it is no signature.
 
-The file is `unblur gallery\\n`, a version byte, the sha256 of the embedding network (32 bytes), the sha256 of all the
-other bytes (32 bytes), and the dump, which holds only arrays, strings and scikit-learn's own objects.
+The file is `unblur gallery\\n`, a version byte, the sha256 of the embedder's fingerprint (32 bytes), the sha256 of all
+the other bytes (32 bytes), and the dump, which holds only arrays, strings and scikit-learn's own objects.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 
 import joblib
 import numpy as np
@@ -54,7 +55,7 @@ class Person:
 class Gallery:
     """The known people by name (Unicode NFC). Immutable: `adding` gives a new gallery and leaves this one as it is.
 
-    `fingerprint` is the sha256, in hexadecimal, of the network that made the embeddings.
+    `fingerprint` tells the network that made the embeddings from all others.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Gallery:
     ) -> None:
         """`knn` is the index over everybody's photos in order, where it is at hand already."""
         self.fingerprint = fingerprint
-        self.people = {_named(name): person for name, person in (people or {}).items()}
+        self.people = MappingProxyType({_named(name): person for name, person in (people or {}).items()})
         self.names = tuple(self.people)
         photos = [person.embeddings for person in self.people.values()]
         self._owners = np.repeat(np.arange(len(photos)), [len(part) for part in photos])
@@ -81,8 +82,8 @@ class Gallery:
     def scores(self, embeddings: Array) -> Array:
         """Cosine similarity (-1..1), N x people, of N embeddings (N x 128 of length 1) to everybody's nearest photo.
 
-        The nearest photo, not the mean of all: on `val` both name as many at the same rate of false names
-        (`benchmarks/threshold.py`), and a person may be enrolled at quite different ages.
+        The nearest photo, not the mean of all: people are enrolled at different ages and turns of the head, and their
+        mean resembles none of them.
         """
         scores = np.full((len(embeddings), len(self.names)), -1.0, np.float32)
         if self._knn is None or not len(embeddings):
@@ -110,7 +111,7 @@ class Gallery:
         dump = io.BytesIO()
         people = {name: asdict(person) for name, person in self.people.items()}
         joblib.dump({"knn": self._knn, "people": people}, dump)
-        head = _MAGIC + _VERSION + bytes.fromhex(self.fingerprint)
+        head = _MAGIC + _VERSION + sha256(self.fingerprint.encode()).digest()
         try:
             _replace(path, head + _checksum(head, dump.getvalue()) + dump.getvalue())
         except OSError as error:
@@ -144,7 +145,7 @@ def _checked(path: Path, fingerprint: str) -> bytes:
         raise GalleryError(f"{path} was made by a later unblur: update unblur, or enroll again")
     if checksum != _checksum(head, dump):
         raise GalleryError(f"{path} is damaged (its checksum does not hold): restore it or enroll again")
-    if head[-_DIGEST:] != bytes.fromhex(fingerprint):
+    if head[-_DIGEST:] != sha256(fingerprint.encode()).digest():
         raise GalleryError(f"{path} was made with another embedding network than the one in use: enroll again")
     return dump
 

@@ -17,7 +17,7 @@ from recognize.embed import SFace, normalised
 from stream.data import Array, Face, Image
 from stream.picture import read_picture
 
-NETWORK = sha256(b"some network").hexdigest()
+NETWORK = "some network"
 
 
 @pytest.fixture(scope="session")

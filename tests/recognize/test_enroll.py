@@ -69,7 +69,7 @@ def test_every_doubt_is_reported_and_strictness_refuses_it(
 ) -> None:
     folder = faces / "Barack Obama"
     obama, astronaut = read_picture(portraits / "obama.jpg"), read_picture(portraits / "astronaut.png")
-    small = cv2.resize(obama, (512, round(512 * obama.shape[0] / obama.shape[1])))
+    small = np.asarray(cv2.resize(obama, (512, round(512 * obama.shape[0] / obama.shape[1]))), np.uint8)
     write(folder / "blurred.png", softened(small, 9))
     write(folder / "crowd.png", np.hstack([cv2.resize(astronaut, small.shape[1::-1]), small]))
     write(folder / "nobody.png", np.full((300, 300, 3), 128, np.uint8))

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from hashlib import sha256
 from pathlib import Path
 
 import joblib
@@ -164,7 +163,7 @@ def test_the_trap_of_the_damage_test_works(saved: Path, monkeypatch: pytest.Monk
 
 def test_another_network_a_later_version_and_a_missing_file_say_so(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(GalleryError, match="another embedding network"):
-        load(saved, sha256(b"another").hexdigest())
+        load(saved, "another network")
     with pytest.raises(GalleryError, match="unblur enroll"):
         load(tmp_path / "none.joblib", NETWORK)
     content = bytearray(saved.read_bytes())

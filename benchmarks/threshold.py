@@ -1,0 +1,244 @@
+"""From which similarity on is a face somebody's? Chosen on `val`: never on `test`, never on the clips.
+
+    python -m benchmarks.threshold --data ../shared/data
+    python -m benchmarks.threshold --data ../shared/data --rule ENOUGH=1    another value for one of the rules
+
+Stills: the last photo of each of the 200 people of val/lfw160, sharp, against galleries of others' and their own
+remaining photos. Tracks: three views of it, moved, blurred by a line of the given length (in pixels of the aligned
+crop), noisy (sigma 0.01) and compressed, judged view by view by `TrackRecognizer`, without and with Richardson-Lucy,
+which is told the velocity with an error of 10 % and 5 degrees. A stranger counts as named if any name was given at
+any time; a known person by the name at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from deblur import kernels
+from deblur.restore import Off, RichardsonLucy
+from detectors.align import SIDE, align, quality, similarity
+from detectors.yunet import YuNet
+from models.fetch import fetch, fingerprint
+from models.runtime import load
+from recognize import decision, fuse
+from recognize.embed import SFace
+from recognize.fuse import TrackRecognizer
+from recognize.gallery import Gallery, Person
+from recognize.threshold import threshold_for
+from stream.data import Array, Crop, Identity, Image, Restoration
+
+SIZES = (10, 20, 40, 80, 100, 150)
+LENGTHS = (0, 9, 15, 21)
+VIEWS = 3
+TRACK_GALLERY = 40
+SHUTTER = 0.5
+JPEG_QUALITY = 75
+
+
+@dataclass(frozen=True)
+class Photo:
+    person: str
+    image: Image
+    landmarks: Array
+
+
+class Outcome(NamedTuple):
+    """Shares of known people named rightly and wrongly, and of strangers given a name."""
+
+    right: float
+    wrong: float
+    strangers: float
+
+    @classmethod
+    def counted(cls, ends: Sequence[tuple[str, str | None]], strangers: Sequence[bool]) -> Outcome:
+        """`ends` are who somebody known was, and who they were said to be."""
+        return cls(
+            float(np.mean([said == name for name, said in ends])),
+            float(np.mean([said not in (name, None) for name, said in ends])),
+            float(np.mean(strangers)),
+        )
+
+
+class Remembering(SFace):
+    """Embeds each picture once, however often it is asked for it."""
+
+    def __init__(self, embedder: SFace) -> None:
+        super().__init__(embedder._session, embedder.fingerprint)
+        self._known: dict[int, tuple[Image, Array]] = {}
+
+    def embed(self, images: Sequence[Image]) -> Array:
+        for image in images:
+            if id(image) not in self._known:
+                self._known[id(image)] = image, super().embed([image])[0]
+        return np.stack([self._known[id(image)][1] for image in images])
+
+
+def photos(archive: Path, detector: YuNet) -> list[Photo]:
+    """The archive's photos by name, with the largest face's points; without those where none is found."""
+    found = []
+    for person, image in _pictures(archive):
+        margin = image.shape[0] // 2
+        framed = np.pad(image, ((margin, margin), (margin, margin), (0, 0)))
+        if faces := detector.detect(framed):
+            face = max(faces, key=lambda face: face.box.area)
+            found.append(Photo(person, image, face.landmarks - np.float32(margin)))
+    return found
+
+
+def _pictures(archive: Path) -> Iterator[tuple[str, Image]]:
+    with tarfile.open(archive) as tar:
+        for member in sorted((member for member in tar if member.isfile()), key=lambda member: member.name):
+            content = tar.extractfile(member)
+            assert content is not None
+            image = cv2.imdecode(np.frombuffer(content.read(), np.uint8), cv2.IMREAD_COLOR)
+            yield Path(member.name).parent.name, np.asarray(image, np.uint8)
+
+
+def view(photo: Photo, length: float, track: int, rng: np.random.Generator) -> Crop:
+    """The face as a camera might see it while it moves by `length` crop pixels during the exposure."""
+    points = photo.landmarks + rng.normal(0, 1, photo.landmarks.shape).astype(np.float32)
+    matrix = similarity(points)
+    angle = rng.uniform(0, 2 * np.pi)
+    motion = np.array([np.cos(angle), np.sin(angle)], np.float32) * length
+    across = np.linalg.inv(matrix[:, :2]) @ motion
+    light = kernels.blur(photo.image, kernels.line(*across))
+    image = _compressed(kernels.recorded(light, 0.01, rng))
+    crop, matrix = align(image, points)
+    return Crop(
+        camera=f"{length} px",
+        track=track,
+        frame=0,
+        pts_s=0.0,
+        image=crop,
+        matrix=matrix,
+        motion=_mistaken(motion, rng) if length else None,
+        quality=quality(crop, points, matrix),
+    )
+
+
+def _compressed(image: Image) -> Image:
+    _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)
+
+
+def _mistaken(motion: Array, rng: np.random.Generator) -> tuple[float, float]:
+    """Crop pixels per frame, as a tracker would measure them."""
+    turn, stretch = rng.normal(0, np.radians(5)), np.exp(rng.normal(0, 0.1)) / SHUTTER
+    x, y = stretch * motion
+    return float(np.cos(turn) * x - np.sin(turn) * y), float(np.sin(turn) * x + np.cos(turn) * y)
+
+
+@dataclass(frozen=True)
+class People:
+    """The split: everybody's gallery photos, and the photo they are shown by."""
+
+    enrolled: dict[str, Person]
+    shown: dict[str, Photo]
+
+    def draws(self, size: int, repeats: int, fingerprint: str) -> Iterator[tuple[Gallery, list[str]]]:
+        """Galleries of random people, and those who are not in them."""
+        rng, names = np.random.default_rng(0), sorted(self.enrolled)
+        for _ in range(repeats):
+            order = [names[place] for place in rng.permutation(len(names))]
+            yield Gallery(fingerprint, {name: self.enrolled[name] for name in order[:size]}), order[size:]
+
+
+def split(found: Sequence[Photo], embedder: SFace) -> People:
+    taken: dict[str, list[Photo]] = {}
+    for photo in found:
+        taken.setdefault(photo.person, []).append(photo)
+    several = {name: photos for name, photos in taken.items() if len(photos) > 1}
+    crops = {name: [align(photo.image, photo.landmarks)[0] for photo in part[:-1]] for name, part in several.items()}
+    return People(
+        {name: Person(embedder.embed(part)) for name, part in crops.items()},
+        {name: part[-1] for name, part in several.items()},
+    )
+
+
+def stills(people: People, embedder: SFace, size: int, repeats: int) -> tuple[float, Outcome]:
+    """The cosine similarity that 1 % of strangers reach, and what comes of `threshold_for` that many people."""
+    sharp = {name: align(photo.image, photo.landmarks)[0] for name, photo in people.shown.items()}
+    shown = dict(zip(sharp, embedder.embed(list(sharp.values())), strict=True))
+    best: list[float] = []
+    ends: list[tuple[str, str | None]] = []
+    for gallery, strangers in people.draws(size, repeats, embedder.fingerprint):
+        best += gallery.scores(np.stack([shown[name] for name in strangers])).max(1).tolist()
+        rankings = gallery.match(np.stack([shown[name] for name in gallery.names]))
+        said = [who.name if who.score >= threshold_for(size) else None for who, *_ in rankings]
+        ends += zip(gallery.names, said, strict=True)
+    outcome = Outcome.counted(ends, [score >= threshold_for(size) for score in best])
+    return float(np.quantile(best, 0.99)), outcome
+
+
+def tracks(people: People, embedder: SFace, views: dict[str, list[Restoration]], repeats: int) -> Outcome:
+    """What becomes of everybody's views when they come one after the other."""
+    ends: list[tuple[str, str | None]] = []
+    named: list[bool] = []
+    for gallery, strangers in people.draws(TRACK_GALLERY, repeats, embedder.fingerprint):
+        ends += [(name, _judged(views[name], embedder, gallery)[-1].name) for name in gallery.names]
+        named += [any(who.name for who in _judged(views[name], embedder, gallery)) for name in strangers]
+    return Outcome.counted(ends, named)
+
+
+def _judged(views: Sequence[Restoration], embedder: SFace, gallery: Gallery) -> list[Identity]:
+    return TrackRecognizer(embedder, gallery).observe(views)
+
+
+def restored(people: People, length: float, deblurrer: Off | RichardsonLucy) -> dict[str, list[Restoration]]:
+    rng = np.random.default_rng(round(length))
+    return {
+        name: deblurrer.restore([view(photo, length, track, rng) for _ in range(VIEWS)])
+        for track, (name, photo) in enumerate(people.shown.items())
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="the shared research data")
+    parser.add_argument("--repeats", type=int, default=20, help="random galleries for each row")
+    parser.add_argument(
+        "--rule", action="append", default=[], metavar="NAME=VALUE", help="of recognize.decision or fuse"
+    )
+    arguments = parser.parse_args()
+    for rule in arguments.rule:
+        name, value = rule.split("=")
+        setattr(decision if hasattr(decision, name) else fuse, name, float(value))
+    detector = YuNet(load(fetch("yunet"), "onnxruntime"))
+    embedder = Remembering(SFace(load(fetch("sface"), "onnxruntime"), fingerprint("sface")))
+    people = split(photos(arguments.data / "val/lfw160.tar", detector), embedder)
+    print(f"val/lfw160: {len(people.shown)} people; {arguments.repeats} random galleries a row; crops of {SIDE} px\n")
+    _print_stills(people, embedder, arguments.repeats)
+    _print_tracks(people, embedder, arguments.repeats)
+
+
+def _print_stills(people: People, embedder: SFace, repeats: int) -> None:
+    print("| gallery | 1 % of strangers reach | threshold | named rightly | named wrongly | strangers named |")
+    print("|---|---|---|---|---|---|")
+    for size in SIZES:
+        reached, outcome = stills(people, embedder, size, repeats)
+        print(f"| {size} | {reached:.3f} | {threshold_for(size):.3f} | {_row(outcome)} |")
+
+
+def _print_tracks(people: People, embedder: SFace, repeats: int) -> None:
+    print(f"\n| {VIEWS} views, {TRACK_GALLERY} people | named rightly | named wrongly | strangers named |")
+    print("|---|---|---|---|")
+    for length in LENGTHS:
+        for title, deblurrer in (("raw", Off()), ("with Richardson-Lucy", RichardsonLucy(SHUTTER))):
+            outcome = tracks(people, embedder, restored(people, length, deblurrer), repeats)
+            print(f"| {length} px, {title} | {_row(outcome)} |", flush=True)
+
+
+def _row(outcome: Outcome) -> str:
+    return f"{outcome.right:.3f} | {outcome.wrong:.3f} | {outcome.strangers:.4f}"
+
+
+if __name__ == "__main__":
+    main()
