@@ -10,10 +10,7 @@ one core. Alike: correlation of a face's look with its own in the frame before (
 from __future__ import annotations
 
 import argparse
-import time
-from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import av
@@ -23,10 +20,9 @@ from detectors.align import FivePointAligner
 from detectors.yunet import IN_VIDEO, YuNet
 from models.runtime import load
 from stream import appearance
-from stream.cadence import Cadence
 from stream.data import Array, Frame
-from stream.shortlist import Shortlist
-from stream.track import Tracker
+from stream.eye import Eye
+from stream.meter import Meter
 
 
 def frames(film: Path) -> Iterator[Frame]:
@@ -41,36 +37,24 @@ class Walk:
     """One film through detector, tracker, aligner and shortlist."""
 
     def __init__(self, network: Path) -> None:
-        self._detector = YuNet(load(network, "onnxruntime"), min_confidence=IN_VIDEO)
-        self._aligner, self._tracker = FivePointAligner(), Tracker()
-        self._cadence, self._shortlist = Cadence(), Shortlist()
-        self.count: Counter[str] = Counter()
+        self._meter = Meter()
+        detector = YuNet(load(network, "onnxruntime"), min_confidence=IN_VIDEO)
+        self._eye = Eye(detector, FivePointAligner(), live=False, meter=self._meter)
+        self.frames = self.sent = 0
         self.tracks: set[int] = set()
-        self.seconds: defaultdict[str, float] = defaultdict(float)
-        self._restless = False
-
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        began = time.perf_counter()
-        yield
-        self.seconds[stage] += time.perf_counter() - began
 
     def step(self, frame: Frame) -> None:
-        faces = None
-        self.count["frames"] += 1
-        if self._cadence.due(self._restless, frame.pts_s):
-            self.count["looks"] += 1
-            with self._timed("detect"):
-                faces = self._detector.detect(frame.image)
-        with self._timed("track"):
-            update = self._tracker.update(frame, faces)
-        self._restless = update.restless
-        self.tracks |= {track.id for track in update.tracks}
-        with self._timed("crop"):
-            crops = [self._aligner.crop(frame, track) for track in update.tracks if track.detected]
-            self.count["sent"] += sum(self._shortlist.offer(crop) is not None for crop in crops if crop)
-        for track in update.ended:
-            self.count["sent"] += self._shortlist.close(track.id) is not None
+        sighting = self._eye.see(frame)
+        self.frames += 1
+        self.sent += len(sighting.looks)
+        self.tracks |= {track.id for track in sighting.tracks}
+
+    def row(self, seconds: float) -> str:
+        """Looks, tracks, crops sent a second, and what each stage costs."""
+        reading = self._meter.read()
+        costs = [f"{1e3 * reading.seconds[stage] / self.frames:.2f}" for stage in ("detect", "track", "crop")]
+        looks = f"{reading.counts['detections'] / self.frames:.0%}"
+        return " | ".join([looks, str(len(self.tracks)), f"{self.sent / seconds:.1f}", *costs])
 
 
 class Looks:
@@ -121,12 +105,9 @@ def main() -> None:
             walk.step(frame)
             looks.step(frame)
             last = frame.pts_s
-        count = walk.count["frames"]
-        costs = " | ".join(f"{1e3 * walk.seconds[stage] / count:.2f}" for stage in ("detect", "track", "crop"))
         least = ", ".join(f"{each:.2f}" for each in sorted(looks.pictures)[:4])
         print(
-            f"| {film.stem} | {walk.count['looks'] / count:.0%} | {len(walk.tracks)} | "
-            f"{walk.count['sent'] / last:.1f} | {costs} | {percentile(looks.same, 5)} | "
+            f"| {film.stem} | {walk.row(last)} | {percentile(looks.same, 5)} | "
             f"{percentile(looks.other, 50)}, {percentile(looks.other, 95)} | {least} |",
             flush=True,
         )

@@ -55,7 +55,7 @@ class Detection(_Section):
 
     detector: Literal["yunet", "mtcnn"] = "yunet"
     size: int = Field(640, ge=64, le=4096, description="Long side of the picture the detector sees, in pixels.")
-    min_confidence: float = Field(0.7, gt=0, lt=1)
+    min_confidence: float | None = Field(None, gt=0, lt=1, description="Faces below it are ignored; null: as measured.")
 
 
 class Deblurring(_Section):

@@ -1,44 +1,59 @@
-"""Watching one camera: faces are found, followed, and cut out when a look at them is due."""
+"""Watching one camera: faces are found, followed, and cut out for a look at them."""
 
 from __future__ import annotations
 
+import time
+
 from stream.cadence import Cadence
-from stream.data import Frame, Track
+from stream.data import Face, Frame, Track
 from stream.meter import Meter
 from stream.naming import Look, Moment, Sighting
-from stream.select import CropSchedule
+from stream.shortlist import Shortlist
 from stream.stages import Aligner, Detector
-from stream.track import Tracker
+from stream.track import Tracker, TrackUpdate
 
 
 class Eye:
-    """The eye of one camera; used by one thread."""
+    """The eye of one camera; used by one thread. A live camera's detector follows the load."""
 
-    def __init__(self, detector: Detector, aligner: Aligner, cadence: Cadence, meter: Meter) -> None:
+    def __init__(self, detector: Detector, aligner: Aligner, live: bool, meter: Meter) -> None:
         self._detector = detector
+        self._largest = detector.long_side
         self._aligner = aligner
-        self._cadence = cadence
+        self._live = live
         self._meter = meter
+        self._cadence = Cadence(live)
         self._tracker = Tracker()
-        self._schedule = CropSchedule()
-        self._restless = True
+        self._shortlist = Shortlist()
+        self._restless = False
 
     def see(self, frame: Frame) -> Sighting:
         """What this frame shows. Frames come in order."""
-        faces = None
-        if self._cadence.due(self._restless):
-            with self._meter.stage("detect"):
-                faces = self._detector.detect(frame.image)
-            self._meter.count("detections")
-            self._meter.count("faces", len(faces))
+        faces = self._detected(frame) if self._cadence.due(self._restless, frame.pts_s) else None
         with self._meter.stage("track"):
             update = self._tracker.update(frame, faces)
-            looks = [look for track in update.tracks if (look := self._look(frame, track))]
+        with self._meter.stage("crop"):
+            looks = self._looks(frame, update)
         self._restless = update.restless
         return Sighting(frame, update.tracks, looks, update.ended)
 
+    def _detected(self, frame: Frame) -> list[Face]:
+        if self._live:
+            self._detector.long_side = min(self._largest, self._cadence.long_side)
+        began = time.perf_counter()
+        with self._meter.stage("detect"):
+            faces = self._detector.detect(frame.image)
+        self._cadence.spent(time.perf_counter() - began)
+        self._meter.count("detections")
+        self._meter.count("faces", len(faces))
+        return faces
+
+    def _looks(self, frame: Frame, update: TrackUpdate) -> list[Look]:
+        seen = [self._look(frame, track) for track in update.tracks if track.detected]
+        due = [self._shortlist.offer(look) for look in seen if look]
+        late = [self._shortlist.close(track.id) for track in update.ended]
+        return [look for look in [*due, *late] if look]
+
     def _look(self, frame: Frame, track: Track) -> Look | None:
-        if not (track.detected and self._schedule.due(track, frame.pts_s)):
-            return None
         crop = self._aligner.crop(frame, track)
         return Look(track, crop, Moment.of(frame)) if crop else None

@@ -24,7 +24,12 @@ class Source(Protocol):
 
 
 class Detector(Protocol):
-    """Finds the faces of a picture (H x W x 3 BGR uint8), best first. Used by one thread at a time."""
+    """Finds the faces of a picture (H x W x 3 BGR uint8), best first. Used by one thread at a time.
+
+    `long_side` is the size in pixels at which it looks, and may be set between pictures.
+    """
+
+    long_side: int
 
     def detect(self, image: Image) -> list[Face]: ...
 

@@ -19,14 +19,13 @@ from configs.schema import Config, Deblurring
 from deblur.restore import Off, RichardsonLucy, Seed
 from detectors.align import FivePointAligner
 from detectors.mtcnn import MTCNN
-from detectors.yunet import YuNet
+from detectors.yunet import IN_VIDEO, YuNet
 from models.fetch import bar, fetch, fingerprint
 from models.runtime import Session, load
 from recognize import gallery as galleries
 from recognize.embed import SFace
 from recognize.fuse import TrackRecognizer
 from recognize.gallery import Gallery
-from stream.cadence import Cadence
 from stream.capture import Capture, Patience
 from stream.errors import DamagedSourceError, UsageError
 from stream.eye import Eye
@@ -39,6 +38,7 @@ from stream.stages import Deblurrer, Detector, Log, Source
 from unblur.outputs import Outputs
 
 _HEAD_BYTES = 1 << 20
+MTCNN_CONFIDENCE = 0.9
 
 
 class Parts:
@@ -48,14 +48,19 @@ class Parts:
         self._config = config
         cv2.setNumThreads(1)  # the stages run beside each other; threads within them would only get in the way
 
-    def detector(self) -> Detector:
-        """A detector for one camera; detectors of one kind share their network."""
+    def detector(self, confidence: float) -> Detector:
+        """A detector for one camera, or for photos; those of one kind share their network.
+
+        `confidence` is what YuNet is to ask for where the configuration does not say.
+        """
         settings = self._config.detection
         match settings.detector:
             case "yunet":
-                return YuNet(self._yunet, long_side=settings.size, min_confidence=settings.min_confidence)
+                least = settings.min_confidence or confidence
+                return YuNet(self._yunet, long_side=settings.size, min_confidence=least)
             case "mtcnn":
-                return MTCNN(min_confidence=settings.min_confidence)
+                least = settings.min_confidence or MTCNN_CONFIDENCE
+                return MTCNN(long_side=settings.size, min_confidence=least)
 
     @cached_property
     def embedder(self) -> SFace:
@@ -127,7 +132,7 @@ def assemble(config: Config, stack: ExitStack, watch: Callable[[Scene], None], *
     parts = Parts(config)
     recognizer = parts.recognizer()
     restorer = deblurrer(config.deblur, _shutters(config, sources))
-    eyes = [Eye(parts.detector(), FivePointAligner(), Cadence(), meter) for _ in sources]
+    eyes = [Eye(parts.detector(IN_VIDEO), FivePointAligner(), source.live, meter) for source in sources]
     outputs = Outputs(config.output, sources, logs, stack)
     naming = Naming(restorer, recognizer, outputs.log, outputs.evidence, session(config, sources), meter)
     cameras = [

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from configs.schema import Config, load
+from detectors.yunet import IN_STILLS
 from models.fetch import bar, fetch_portraits
 from stream.errors import OutputError
 from stream.simulate import record
@@ -61,6 +62,6 @@ def _clear(out: Path) -> None:
 
 def _film(portraits: Path, clip: Path, truth: Path, console: Console) -> None:
     with console.status("filming the simulated camera"):
-        scene = demo_scene(portraits, Parts(Config()).detector())
+        scene = demo_scene(portraits, Parts(Config()).detector(IN_STILLS))
         record(scene, clip)
         Truth.of(scene).save(truth)

@@ -13,6 +13,7 @@ from configs.schema import Config
 from deblur.blurriness import Blurriness
 from deblur.restore import SHARP
 from detectors.align import align
+from detectors.yunet import IN_STILLS
 from recognize import gallery as galleries
 from recognize.enroll import Enroller, Enrolment
 from recognize.folder import folders
@@ -33,7 +34,7 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
     known = galleries.load(target, embedder.fingerprint) if target.exists() else Gallery(embedder.fingerprint)
     blurriness = Blurriness()
     enroller = Enroller(
-        parts.detector(),
+        parts.detector(IN_STILLS),
         lambda image, face: align(image, face.landmarks)[0],
         lambda crop: blurriness.estimate(crop).extent,
         embedder,

@@ -16,6 +16,7 @@ from rich.progress import Progress
 
 from configs.schema import Config
 from detectors.align import FivePointAligner, paste
+from detectors.yunet import IN_STILLS
 from recognize.fuse import TrackRecognizer
 from stream.data import Crop, Face, Frame, Identity, Image, Restoration, Track
 from stream.errors import OutputError, SourceError, UsageError
@@ -146,7 +147,7 @@ def develop_all(config: Config, paths: Sequence[Path], out: Path) -> list[Source
     """
     _require_distinct(paths)
     parts = Parts(config)
-    lab = PhotoLab(parts.detector(), deblurrer(config.deblur, {}), parts.recognizer())
+    lab = PhotoLab(parts.detector(IN_STILLS), deblurrer(config.deblur, {}), parts.recognizer())
     _make(out)
     faults: list[SourceError] = []
     with Progress(console=Console(stderr=True), transient=True) as progress:

@@ -5,28 +5,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.data import Crop, Quality
+from stream.data import Box, Crop, Quality, Track
+from stream.naming import Look, Moment
 from stream.shortlist import BETTER, BLURRING, FIRST_GAP_S, LONGEST_GAP_S, RATE, Shortlist
 
 FACE = np.zeros((128, 128, 3), np.uint8)
 FPS = 25
 
 
-def crop(step: int, quality: float = 0.5, track: int = 1, motion: tuple[float, float] | None = None) -> Crop:
-    return Crop("lobby", track, step, step / FPS, FACE, np.eye(2, 3, dtype=np.float32), motion, Quality(quality, 1, 1))
+def look(step: int, quality: float = 0.5, track: int = 1, motion: tuple[float, float] | None = None) -> Look:
+    worth, unmoved = Quality(quality, 1, 1), np.eye(2, 3, dtype=np.float32)
+    crop = Crop("lobby", track, step, step / FPS, FACE, unmoved, motion, worth)
+    points = np.zeros((5, 2), np.float32)
+    face = Track(
+        "lobby", track, Box(0, 0, 9, 9), points, (0, 0), 0.9, detected=True, hits=1, first_frame=0, first_pts_s=0
+    )
+    return Look(face, crop, Moment(step, step / FPS, None))
 
 
-def sent(shortlist: Shortlist, crops: list[Crop]) -> list[Crop]:
-    return [chosen for each in crops if (chosen := shortlist.offer(each))]
+def sent(shortlist: Shortlist, looks: list[Look]) -> list[Look]:
+    return [chosen for each in looks if (chosen := shortlist.offer(each))]
 
 
 def test_the_first_crop_goes_at_once() -> None:
-    first = crop(0)
+    first = look(0)
     assert Shortlist().offer(first) is first
 
 
 def test_many_at_first_then_few() -> None:
-    steps = [each.pts_s for each in sent(Shortlist(), [crop(step) for step in range(60 * FPS)])]
+    steps = [each.moment.pts_s for each in sent(Shortlist(), [look(step) for step in range(60 * FPS)])]
     in_second = [sum(second <= at < second + 1 for at in steps) for second in range(60)]
     assert 5 <= in_second[0] <= 8
     assert max(in_second[2:]) <= 2
@@ -37,45 +44,45 @@ def test_many_at_first_then_few() -> None:
 def test_between_turns_the_best_is_kept() -> None:
     shortlist = Shortlist()
     qualities = [0.5, 0.5, 0.6, 0.4, 0.4, 0.4]
-    first, second = sent(shortlist, [crop(step, quality) for step, quality in enumerate(qualities)])
-    assert (first.frame, second.frame) == (0, 2)
+    first, second = sent(shortlist, [look(step, quality) for step, quality in enumerate(qualities)])
+    assert (first.moment.frame, second.moment.frame) == (0, 2)
     assert shortlist.dropped == 3
 
 
 def test_a_clearly_better_crop_does_not_wait() -> None:
     shortlist = Shortlist()
-    sent(shortlist, [crop(step, 0.3) for step in range(20 * FPS)])
+    sent(shortlist, [look(step, 0.3) for step in range(20 * FPS)])
     start = 20 * FPS + 5
-    better = crop(start, 0.3 * BETTER * 1.01)
+    better = look(start, 0.3 * BETTER * 1.01)
     assert shortlist.offer(better) is better
-    assert shortlist.offer(crop(start + 4, 0.3 * BETTER * 1.02)) is None
+    assert shortlist.offer(look(start + 4, 0.3 * BETTER * 1.02)) is None
 
 
 def test_a_blurred_track_sends_crops_all_along() -> None:
-    fast = [crop(step, motion=(BLURRING + 1, 0)) for step in range(2 * FPS)]
-    gaps = np.diff([each.frame for each in sent(Shortlist(), fast)]) / FPS
+    fast = [look(step, motion=(BLURRING + 1, 0)) for step in range(2 * FPS)]
+    gaps = np.diff([each.moment.frame for each in sent(Shortlist(), fast)]) / FPS
     assert gaps.max() <= FIRST_GAP_S + 1 / FPS
     assert len(gaps) >= 12
 
 
 def test_a_camera_sends_no_more_than_its_allowance() -> None:
-    crowd = [crop(step, 0.5, track, (20.0, 0)) for step in range(10 * FPS) for track in range(20)]
+    crowd = [look(step, 0.5, track, (20.0, 0)) for step in range(10 * FPS) for track in range(20)]
     shortlist = Shortlist()
     chosen = sent(shortlist, crowd)
     assert len(chosen) <= RATE * 10 + RATE
     assert len(chosen) >= RATE * 10 - RATE
-    assert {each.track for each in chosen} == set(range(20))
+    assert {each.track.id for each in chosen} == set(range(20))
 
 
 def test_an_ended_track_gives_up_what_waits_and_is_forgotten() -> None:
     shortlist = Shortlist()
-    first, waiting = crop(0), crop(1, 0.45)
+    first, waiting = look(0), look(1, 0.45)
     assert shortlist.offer(first) is first
     assert shortlist.offer(waiting) is None
     assert shortlist.close(1) is waiting
     assert shortlist.close(1) is None
     assert shortlist.close(99) is None
-    again = crop(2)
+    again = look(2)
     assert shortlist.offer(again) is again
 
 
@@ -86,7 +93,7 @@ def test_every_crop_is_sent_dropped_or_waiting(offers: list[tuple[int, int, floa
     crops = []
     for gap, track, quality in offers:
         step += gap
-        crops.append(crop(step, quality, track))
+        crops.append(look(step, quality, track))
     chosen = sent(shortlist, crops)
     waiting = [each for track in range(5) if (each := shortlist.close(track))]
     assert len(chosen) + len(waiting) + shortlist.dropped == len(crops)
