@@ -76,16 +76,13 @@ def jpeg(frame: Image, quality: int) -> Image:
 
 
 def training(data: Path, rng: np.random.Generator) -> Iterator[Sample]:
-    """Half of the faces as large as in the frame or larger, half enlarged up to four times; most of them larger in the
-    crop than the aligner makes them, because a photograph cut otherwise must not look blurred."""
+    """Faces about as large as the aligner makes them, half of them enlarged up to four times on the way."""
     faces = [(face, photos.LFW_SCALE) for face in photos.read(data / "train/lfw160-0.tar")]
     faces += [(face, photos.FFHQ_SCALE) for face in photos.read(data / "train/ffhq192.tar")]
     for _ in range(_SAMPLES):
         face, size = faces[rng.integers(len(faces))]
-        aligned = photos.centred(face, spectrum.SIDE + 2 * _MARGIN, size * rng.uniform(0.85, 1.8), 5 * rng.normal())
+        aligned = photos.centred(face, spectrum.SIDE + 2 * _MARGIN, size * rng.uniform(0.85, 1.4), 5 * rng.normal())
         aligned = aligned[:, ::-1] if rng.random() < 0.5 else aligned
-        contrast = rng.uniform(0.3, 1)
-        aligned = np.asarray(aligned * contrast + rng.uniform(0, 255 * (1 - contrast)), np.uint8)
         scale = float(np.exp(rng.uniform(0, np.log(4)))) if rng.random() < 0.5 else 1.0
         noise = float(rng.choice((0, 0.005, 0.01, 0.02)))
         yield draw(aligned, str(rng.choice(FAMILIES)), scale, noise, rng, coded=rng.random() < 0.4)
