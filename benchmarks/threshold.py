@@ -231,7 +231,7 @@ def _print_tracks(people: People, embedder: SFace, repeats: int) -> None:
     print(f"\n| {VIEWS} views, {TRACK_GALLERY} people | named rightly | named wrongly | strangers named |")
     print("|---|---|---|---|")
     for length in LENGTHS:
-        for title, deblurrer in (("raw", Off()), ("with Richardson-Lucy", RichardsonLucy(SHUTTER))):
+        for title, deblurrer in (("raw", Off()), ("with Richardson-Lucy", RichardsonLucy({f"{length} px": SHUTTER}))):
             outcome = tracks(people, embedder, restored(people, length, deblurrer), repeats)
             print(f"| {length} px, {title} | {_row(outcome)} |", flush=True)
 

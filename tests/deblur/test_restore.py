@@ -32,7 +32,7 @@ def test_a_sharp_crop_passes_bit_for_bit(
 @pytest.mark.parametrize("motion", [(30.0, 0.0), (0.0, -40.0), (25.0, 25.0)])
 def test_motion_is_undone(make_crop: MakeCrop, face: Image, setting: float | None, motion: tuple[float, float]) -> None:
     crop = make_crop(kernels.line(0.5 * motion[0], 0.5 * motion[1]), motion)
-    [restoration] = RichardsonLucy(setting).restore([crop])
+    [restoration] = RichardsonLucy({} if setting is None else {"lobby": setting}).restore([crop])
     sharp = face[40:168, 40:168]
     assert restoration.method == "richardson-lucy"
     assert cv2.PSNR(restoration.image, sharp) > cv2.PSNR(crop.image, sharp) + 2

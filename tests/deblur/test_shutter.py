@@ -55,13 +55,13 @@ def test_a_shutter_that_changes_is_followed(make_crop: MakeCrop) -> None:
 
 
 def test_a_setting_is_kept(make_crop: MakeCrop) -> None:
-    fixed = Shutter(0.5)
+    fixed = Shutter({"lobby": 0.5})
     assert fixed.observe(moving(make_crop, 0.5, (30, 0))) == pytest.approx(15)
     assert fixed.fraction("lobby") == 0.5
 
 
 def test_a_sharp_face_that_moves_has_no_blur(make_crop: MakeCrop) -> None:
-    assert Shutter(0.5).observe(make_crop(None, (30, 0))) == 0
+    assert Shutter({"lobby": 0.5}).observe(make_crop(None, (30, 0))) == 0
 
 
 @pytest.mark.parametrize("motion", [None, (2.0, 1.0)])
@@ -95,4 +95,4 @@ def test_a_blank_crop_is_survived(make_crop: MakeCrop, level: int) -> None:
 @pytest.mark.parametrize("setting", [-0.1, 1.5])
 def test_an_impossible_setting_is_refused(setting: float) -> None:
     with pytest.raises(ValueError, match=r"lies in 0\.\.1"):
-        Shutter(setting)
+        Shutter({"lobby": setting})

@@ -173,7 +173,7 @@ def test_another_gallery_renames_the_track_by_its_old_evidence(sface: SFace, kno
 
 def test_a_gallery_may_be_swapped_at_any_moment(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
     """Galleries that list the same people in other places: a mixed decision would give the wrong name."""
-    turned = Gallery(known.fingerprint, dict(reversed(known.people.items())))
+    turned = Gallery(known.fingerprint, dict(reversed(list(known.people.items()))))
     recognizer, done = TrackRecognizer(sface, known), Event()
 
     def swap() -> None:
