@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import tarfile
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -23,7 +24,8 @@ from numpy.typing import NDArray
 
 from detectors.yunet import YuNet
 from models.runtime import load
-from stream.data import Array, Face, Image
+from stream.data import Array, Face, Frame, Image
+from stream.track import Tracker
 
 SPEEDS = (0, 3, 6, 12, 22, 30, 45)
 """Pixels per frame."""
@@ -83,8 +85,9 @@ def middle(face: Face) -> Place:
     return np.asarray((np.array(face.box.centre) + face.landmarks.mean(0)) / 2, np.float64)
 
 
-Look = tuple[float, Face | None, Place, int]
-"""A face's width in one picture, its detection, how far that lies from the truth, and how many detections are false."""
+Look = tuple[float, Face | None, Place, int, complex | None]
+"""A face's width in one picture, its detection, how far that lies from the truth, how many detections are false; and
+the track's velocity over the true one (as complex numbers), from the third detection on."""
 
 
 def passages(detector: YuNet, photos: list[Image], background: Image, speed: float, count: int) -> Iterator[Look]:
@@ -100,25 +103,38 @@ def passages(detector: YuNet, photos: list[Image], background: Image, speed: flo
         angle = rng.uniform(-0.4, 0.4) + np.pi * rng.integers(2)
         velocity = speed * np.array([np.cos(angle), np.sin(angle)])
         frames = int(min(20, 800 / max(speed, 1)))
+        tracker = Tracker()
         for step in range(frames):
             place = np.array([640.0, 360.0]) - inner + velocity * (step - frames / 2)
-            faces = detector.detect(cutout.exposed(background, place, velocity))
+            picture = cutout.exposed(background, place, velocity)
+            faces = detector.detect(picture)
             near = [face for face in faces if np.hypot(*(middle(face) - place - inner)) < 0.6 * width]
             error = middle(near[0]) - place - inner if near else np.full(2, np.nan)
-            yield width, near[0] if near else None, error, len(faces) - len(near)
+            tracks = tracker.update(Frame("passage", step, step, Fraction(1, 30), None, picture), faces).tracks
+            told = [complex(*track.velocity) / complex(*velocity) for track in tracks if track.hits > 2 and speed]
+            yield width, near[0] if near else None, error, len(faces) - len(near), told[0] if told else None
 
 
 def row(speed: float, seen: list[Look]) -> str:
-    confidences = np.array([face.confidence if face else 0 for _, face, _, _ in seen])
+    confidences = np.array([face.confidence if face else 0 for _, face, *_ in seen])
     found = " | ".join(f"{np.mean(confidences >= limit):.2f}" for limit in CONFIDENCES)
-    errors = np.array([error / width for width, face, error, _ in seen if face])
+    errors = np.array([error / width for width, face, error, *_ in seen if face])
     jitter = f"{errors[:, 0].std():.3f} / {errors[:, 1].std():.3f}"
-    return f"| {speed} | {found} | {jitter} | {sum(false for *_, false in seen)} | {len(seen)} |"
+    false = sum(each[3] for each in seen)
+    told = np.array([each[4] for each in seen if each[4] is not None])
+    turned, stretched = np.abs(np.degrees(np.angle(told))), np.abs(np.abs(told) - 1)
+    return f"| {speed} | {found} | {jitter} | {false} | {spread(turned)} | {spread(100 * stretched)} | {len(seen)} |"
+
+
+def spread(errors: Place) -> str:
+    """Median / nine in ten."""
+    return " / ".join(f"{each:.1f}" for each in np.percentile(errors, [50, 90])) if errors.size else "-"
 
 
 def motion(detector: YuNet, faces: Path, background: Path, people: int) -> None:
     photos, picture = photographs(faces), first_picture(background)
-    heads = [f"found at {limit}" for limit in CONFIDENCES] + ["jitter x / y, widths", "false", "pictures"]
+    heads = [f"found at {limit}" for limit in CONFIDENCES] + ["jitter x / y, widths", "false"]
+    heads += ["direction off, degrees", "length off, %", "pictures"]
     print(f"| px/frame | {' | '.join(heads)} |\n" + "|---" * (len(heads) + 1) + "|")
     for speed in SPEEDS:
         print(row(speed, list(passages(detector, photos, picture, speed, people))), flush=True)
