@@ -1,6 +1,7 @@
 """From which similarity on is a face somebody's? Chosen on `val`: never on `test`, never on the clips.
 
     python -m benchmarks.threshold --data ../shared/data
+    python -m benchmarks.threshold --data ../shared/data --rule ENOUGH=1    another value for one of the rules
 
 Stills: the last photo of each of the 200 people of val/lfw160, sharp, against galleries of others' and their own
 remaining photos. Tracks: three views of it, moved, blurred by a line of the given length (in pixels of the aligned
@@ -27,6 +28,7 @@ from detectors.align import SIDE, align, quality, similarity
 from detectors.yunet import YuNet
 from models.fetch import fetch, fingerprint
 from models.runtime import load
+from recognize import decision, fuse
 from recognize.embed import SFace
 from recognize.fuse import TrackRecognizer
 from recognize.gallery import Gallery, Person
@@ -202,7 +204,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the shared research data")
     parser.add_argument("--repeats", type=int, default=20, help="random galleries for each row")
+    parser.add_argument(
+        "--rule", action="append", default=[], metavar="NAME=VALUE", help="of recognize.decision or fuse"
+    )
     arguments = parser.parse_args()
+    for rule in arguments.rule:
+        name, value = rule.split("=")
+        setattr(decision if hasattr(decision, name) else fuse, name, float(value))
     detector = YuNet(load(fetch("yunet"), "onnxruntime"))
     embedder = Remembering(SFace(load(fetch("sface"), "onnxruntime"), fingerprint("sface")))
     people = split(photos(arguments.data / "val/lfw160.tar", detector), embedder)

@@ -10,7 +10,7 @@ from stream.data import Array
 
 CONTRADICTION = 0.15
 """Restored crops cannot name whom the raw ones find this much less similar than somebody else."""
-ENOUGH = 2.0
+ENOUGH = 0.5
 """Weight of evidence, in perfect views, from which the plain threshold holds."""
 SURCHARGE = 0.08
 """What no evidence at all would add to the threshold; falls evenly to nothing at `ENOUGH`."""

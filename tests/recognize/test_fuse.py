@@ -45,7 +45,7 @@ def poor(image: Image, rng: np.random.Generator) -> Image:
 def test_one_good_view_names_a_person_with_all_that_is_known(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
     (identity,) = TrackRecognizer(sface, known).observe([seen(crop_of("obama2.jpg"))])
     assert (identity.name, identity.description) == ("Obama", "44th")
-    assert identity.score == identity.raw_score >= identity.threshold > threshold_for(2)
+    assert identity.score == identity.raw_score >= identity.threshold == threshold_for(2)
     assert identity.restored_score is None
     assert identity.deblurred_by == "none"
     assert identity.runner_up is not None
@@ -70,7 +70,7 @@ def test_names_do_not_flap_under_noisy_evidence(sface: SFace, known: Gallery, cr
 
 def test_a_poor_view_is_held_to_more_than_many(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
     recognizer, view = TrackRecognizer(sface, known, threshold=0.99), crop_of("obama2.jpg")
-    thresholds = [recognizer.observe([seen(view, quality=0.5)])[0].threshold for _ in range(6)]
+    thresholds = [recognizer.observe([seen(view, quality=0.1)])[0].threshold for _ in range(6)]
     assert thresholds == sorted(thresholds, reverse=True)
     assert thresholds[0] > thresholds[-1] == 0.99
 
@@ -173,7 +173,7 @@ def test_another_gallery_renames_the_track_by_its_old_evidence(sface: SFace, kno
 
 def test_a_gallery_may_be_swapped_at_any_moment(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
     """Galleries that list the same people in other places: a mixed decision would give the wrong name."""
-    turned = Gallery(known.fingerprint, dict(reversed(known.people.items())))
+    turned = Gallery(known.fingerprint, dict(reversed(list(known.people.items()))))
     recognizer, done = TrackRecognizer(sface, known), Event()
 
     def swap() -> None:
