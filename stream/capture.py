@@ -161,6 +161,7 @@ class Capture:
         stream = video_stream(container)
         stream.thread_type = "SLICE"  # frame threads would hold pictures back
         stream.codec_context.flags |= av.codec.context.Flags.low_delay
+        self._log.info("connected to the camera", codec=stream.codec_context.name, form=container.format.name)
         timed = container.format.name not in _UNTIMED
         # HLS comes a segment at a time; without a pace all but the last picture of each would be dropped.
         pace = Pace(self._closed, _JUMP_S) if container.format.name == "hls" else None

@@ -26,8 +26,7 @@ _STATED = ("mov", "matroska", "avi", "flv", "asf")
 _MISSING_S = 0.5
 """A recording that ends this much before its stated end has been cut off; less is rounding in the header."""
 _PATIENCE_S = (5.0, 10.0)
-_EARLIER_S = (0.0, 5.0)
-"""Seeking may land after its target (in files whose index is in decoding order): a second try aims earlier."""
+"""For opening and for each read of a file on a web server."""
 
 
 @dataclass(slots=True)
@@ -107,7 +106,7 @@ class Video:
                     break
                 tally.decoded += 1
                 yield pts, to_image(picture)
-        self._complain(tally, whole=to_s is None)
+        self._complain(tally, from_s, to_s)
 
     def _from(self, from_s: float, tally: _Tally) -> Generator[tuple[int, VideoFrame]]:
         for pts, picture in self._sought(from_s, tally):
@@ -118,20 +117,24 @@ class Video:
                 tally.undecodable = tally.damaged = 0
 
     def _sought(self, from_s: float, tally: _Tally) -> Generator[tuple[int, VideoFrame]]:
-        """Pictures from some way before `from_s`: by seeking where that works, else from the beginning."""
-        for earlier_s in _EARLIER_S if from_s > 0 else ():
+        """Pictures from some way before `from_s`: by seeking, or where that does not land before it (a file without
+        an index or without pts), from the beginning."""
+        if from_s > 0:
             with self._open() as container:
-                try:
-                    container.seek(int((from_s - earlier_s + self._start_s) * av.time_base))
-                except av.FFmpegError:
-                    break
-                pictures = self._decoded(container, tally)
+                pictures = self._after_seek(container, from_s, tally)
                 first = next(pictures, None)
                 if first is not None and first[1].pts is not None and float(first[0] * self.time_base) <= from_s:
                     yield from chain([first], pictures)
                     return
         with self._open() as container:
             yield from self._decoded(container, tally)
+
+    def _after_seek(self, container: InputContainer, from_s: float, tally: _Tally) -> Generator[tuple[int, VideoFrame]]:
+        try:
+            container.seek(int((from_s + self._start_s) * av.time_base))
+        except av.FFmpegError:
+            return
+        yield from self._decoded(container, tally)
 
     def _decoded(self, container: InputContainer, tally: _Tally) -> Generator[tuple[int, VideoFrame]]:
         stream = video_stream(container)
@@ -160,10 +163,10 @@ class Video:
         except av.FFmpegError as error:
             tally.broke = reason(error)
 
-    def _complain(self, tally: _Tally, whole: bool) -> None:
+    def _complain(self, tally: _Tally, from_s: float, to_s: float | None) -> None:
         losses = tally.losses()
-        if whole and self._stated and self.duration_s and self.duration_s - tally.reached_s > _MISSING_S:
+        if to_s is None and self._stated and self.duration_s and self.duration_s - tally.reached_s > _MISSING_S:
             losses.append(f"it breaks off at {tally.reached_s:.2f} s of {self.duration_s:.2f} s")
         if losses:
-            about = f" of about {self.frames}" if whole and self.frames else ""
+            about = f" of about {self.frames}" if self.frames and not from_s and to_s is None else ""
             raise DamagedSourceError(f"{self.name}: decoded {tally.decoded}{about} frames; {'; '.join(losses)}")

@@ -204,6 +204,13 @@ def test_a_part_before_the_damage_is_whole(tmp_path: Path) -> None:
     assert len(list(replay(path, to_s=0.5).frames())) == 15
 
 
+def test_a_part_after_the_damage_is_whole(tmp_path: Path) -> None:
+    path = write_film(tmp_path / "a.h264", size=(320, 240))
+    hurt(path, np.random.default_rng(0))
+    whole = [frame.pts_s for frame in damaged(replay(path))[0]]
+    assert len(list(replay(path, from_s=whole[-12]).frames())) == 12
+
+
 def test_sound_longer_than_the_picture_is_no_damage(film: Path) -> None:
     assert len(list(replay(film).frames())) == 90
 
