@@ -34,14 +34,14 @@ def why_not() -> str | None:
 class RtspServer:
     """The server of rtsp_server.py in a process of its own."""
 
-    def __init__(self, *login: str, port: int = 0) -> None:
-        self._login = login
+    def __init__(self, *login: str, port: int = 0, film: Path | None = None) -> None:
+        self._arguments = [*(("--film", str(film)) if film else ()), *login]
         self.port = port
         self.start()
 
     def start(self) -> None:
         """Listen; again at the same port after `kill`."""
-        command = [PYTHON, str(SCRIPT), str(self.port), *self._login]
+        command = [PYTHON, str(SCRIPT), str(self.port), *self._arguments]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert self._process.stdout is not None
         self.port = int(self._process.stdout.readline())

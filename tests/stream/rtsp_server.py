@@ -1,9 +1,9 @@
 """A camera: GStreamer's RTSP server. Run by the system's Python, which has the Debian packages.
 
-    /usr/bin/python3 rtsp_server.py PORT [USER PASSWORD]
+    /usr/bin/python3 rtsp_server.py PORT [--film FILE.mp4] [USER PASSWORD]
 
 Prints its port when it listens (PORT 0: any free one). /steady shows 320x240 at 30 a second, /changing alternates
-between 320x240 and 480x360.
+between 320x240 and 480x360, /film plays an H.264 file once to everybody who asks.
 """
 
 import sys
@@ -42,7 +42,7 @@ def mount(server: Any, path: str, launch: str) -> Any:
     return factory
 
 
-def lock(server: Any, factories: tuple[Any, ...], user: str, password: str) -> None:
+def lock(server: Any, factories: list[Any], user: str, password: str) -> None:
     token = GstRtspServer.RTSPToken()
     token.set_string("media.factory.role", "user")
     auth = GstRtspServer.RTSPAuth()
@@ -55,7 +55,8 @@ def lock(server: Any, factories: tuple[Any, ...], user: str, password: str) -> N
         factory.set_permissions(permissions)
 
 
-def main(port: str, *login: str) -> None:
+def main(port: str, *others: str) -> None:
+    film, login = (others[1], others[2:]) if others[:1] == ("--film",) else (None, others)
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
@@ -63,8 +64,13 @@ def main(port: str, *login: str) -> None:
     steady = mount(server, "/steady", f"{STEADY} ! {ENCODE}")
     changing = mount(server, "/changing", f"{CHANGING} ! {ENCODE}")
     changing.connect("media-configure", alternate)
+    factories = [steady, changing]
+    if film:
+        factories += [
+            mount(server, "/film", f'filesrc location="{film}" ! qtdemux ! h264parse ! rtph264pay name=pay0 pt=96')
+        ]
     if login:
-        lock(server, (steady, changing), *login)
+        lock(server, factories, *login)
     server.attach(None)
     sys.stdout.write(f"{server.get_bound_port()}\n")
     sys.stdout.flush()

@@ -1,0 +1,84 @@
+"""`unblur run` on a live camera: named people in the log, through the camera's death and return, until it is stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stream.rtsp import RtspServer, why_not
+
+WITHIN_S = 60.0
+
+
+@pytest.fixture
+def server(demo: Path) -> Iterator[RtspServer]:
+    if reason := why_not():
+        pytest.skip(reason)
+    with RtspServer("viewer", "s3cret", film=demo / "camera.mp4") as running:
+        yield running
+
+
+class Watching:
+    """A running `unblur run`, and the log that it writes."""
+
+    def __init__(self, address: str, gallery: Path, folder: Path) -> None:
+        self._log = folder / "events.jsonl"
+        self._said = folder / "said.txt"
+        command = [sys.executable, "-m", "unblur", "run", f"lobby={address}", "--gallery", str(gallery)]
+        command += ["--events", str(self._log), "--output", str(folder / "film.mp4")]
+        with self._said.open("wb") as said:
+            self._process = subprocess.Popen(command, stdout=said, stderr=said, env={**os.environ, "COLUMNS": "200"})
+
+    def events(self) -> list[dict[str, object]]:
+        if not self._log.exists():
+            return []
+        whole, _, _ = self._log.read_text(encoding="utf-8").rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def until(self, seen: Callable[[list[dict[str, object]]], bool]) -> list[dict[str, object]]:
+        """The events, as soon as they are as wanted."""
+        deadline = time.monotonic() + WITHIN_S
+        while not seen(events := self.events()):
+            assert self._process.poll() is None, self.said()
+            assert time.monotonic() < deadline, (events, self.said())
+            time.sleep(0.1)  # between looks at a file, not for the program's sake
+        return events
+
+    def stop(self) -> int:
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(WITHIN_S)
+
+    def said(self) -> str:
+        return self._said.read_text(encoding="utf-8", errors="replace")
+
+
+def named(events: list[dict[str, object]]) -> bool:
+    return any(event["name"] == "Barack_Obama" for event in events)
+
+
+def test_a_camera_that_dies_and_returns_is_watched_again(server: RtspServer, demo: Path, tmp_path: Path) -> None:
+    watching = Watching(server.address("film", "viewer:s3cret@"), demo / "people.joblib", tmp_path)
+    before = watching.until(named)
+    assert all(event["camera"] == "lobby" and event["wall_time"] for event in before)
+    server.kill()
+    ended = watching.until(lambda events: len(events) >= len(before))
+    server.start()
+    again = watching.until(lambda events: named(events[len(ended) :]))
+    assert watching.stop() == 130
+    final = watching.events()
+    assert len(final) >= len(again)
+    kinds = {
+        track: [event["type"] for event in final if event["track"] == track] for track in {e["track"] for e in final}
+    }
+    assert all(kind[0] == "new" and kind[-1] == "end" for kind in kinds.values()), kinds
+    assert len({event["id"] for event in final}) == len(final)
+    assert (tmp_path / "film.mp4").stat().st_size > 0
+    assert "s3cret" not in watching.said() + json.dumps(final)
