@@ -277,8 +277,8 @@ def test_damage_anywhere_is_one_of_two_errors_or_none(tmp_path: Path, small: byt
         assert all(later.pts > earlier.pts for earlier, later in pairwise(frames))
 
 
-def test_real_clips_come_whole(shared: Path) -> None:
-    """Edit lists, late first pictures, MPEG-4 and H.264: none of that is damage."""
-    for path in sorted((shared / "clips").glob("*.mp4")):
-        source = replay(path)
-        assert sum(1 for _ in source.frames()) == pytest.approx(source.expected_frames, rel=0.05)
+@pytest.mark.parametrize("name", ["hamilton", "katie_hill_512", "man_door_360p", "no_face"])
+def test_real_clips_come_whole(shared: Path, name: str) -> None:
+    """Edit lists, a late first picture, MPEG-4 and H.264: none of that is damage."""
+    source = replay(shared / "clips" / f"{name}.mp4")
+    assert sum(1 for _ in source.frames()) == pytest.approx(source.expected_frames, rel=0.05)
