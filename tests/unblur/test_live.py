@@ -1,4 +1,4 @@
-"""`unblur run` on a live camera: named people in the log, through the camera's death and return, until it is stopped."""
+"""`unblur run` on a live camera: named people in the log, through its death and return, until it is stopped."""
 
 from __future__ import annotations
 
