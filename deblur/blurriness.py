@@ -68,7 +68,12 @@ class Blurriness:
 
 def scale(crop: Crop) -> float:
     """Crop pixels per pixel of the frame."""
-    return math.sqrt(abs(float(np.linalg.det(crop.matrix[:, :2]))))
+    return enlargement(crop.matrix)
+
+
+def enlargement(matrix: Array) -> float:
+    """By how much a 2 x 3 matrix enlarges."""
+    return math.sqrt(abs(float(np.linalg.det(matrix[:, :2]))))
 
 
 def features(image: Image, scale: float) -> Array:

@@ -21,10 +21,9 @@ from stream.errors import SourceError, UsageError
 from stream.picture import read_picture
 from stream.stages import Detector
 
-Align = Callable[[Image, Face], Image]
-"""Cuts a face out of a picture as the square crop that the embedder takes."""
-Blur = Callable[[Image], float]
-"""The extent of a crop's blur, in pixels of the crop."""
+Look = Callable[[Image, Face], tuple[Image, float]]
+"""Cuts a face out of a picture as the square crop that the embedder takes, and says how blurred it is: the extent in
+pixels of the crop, without what is soft because it was enlarged."""
 Progress = Callable[[Photo], None]
 """Told of each photo as soon as it has been looked at."""
 
@@ -53,16 +52,14 @@ class Enroller:
     def __init__(
         self,
         detector: Detector,
-        align: Align,
-        blur: Blur,
+        look: Look,
         embedder: SFace,
         *,
         blur_limit: float = BLURRED,
         strict: bool = False,
     ) -> None:
         self._detector = detector
-        self._align = align
-        self._blur = blur
+        self._look_at = look
         self._embedder = embedder
         self._blur_limit = blur_limit
         self._strict = strict
@@ -102,10 +99,9 @@ class Enroller:
             return photo.noting(Finding.NO_FACE, "none was found")
         if len(faces) > 1:
             photo = photo.noting(Finding.SEVERAL, f"{len(faces)}, of which the largest was taken")
-        return self._measured(photo, self._align(image, faces[0]))
+        return self._measured(photo, *self._look_at(image, faces[0]))
 
-    def _measured(self, photo: Photo, crop: Image) -> Photo:
-        blur = self._blur(crop)
+    def _measured(self, photo: Photo, crop: Image, blur: float) -> Photo:
         if blur >= self._blur_limit:
             photo = photo.noting(Finding.BLURRED, f"over {blur:.1f} pixels of the face")
         return replace(photo, embedding=self._embedder.embed([crop])[0])

@@ -20,11 +20,11 @@ from av.video.stream import VideoStream
 
 from stream.data import Frame
 from stream.errors import SourceError, UnblurError
+from stream.handover import Latest
 from stream.health import CaptureStatus, Health
 from stream.libav import open_media, reason, to_image, video_stream
 from stream.pace import Pace
 from stream.redact import redact
-from stream.slot import Slot
 from stream.timeline import Timeline
 
 TIME_BASE = Fraction(1, 90_000)
@@ -90,7 +90,7 @@ class Capture:
         self._feed = feed
         self._patience = patience
         self._health = Health(stalled_s=patience.picture_s / 2)
-        self._slot: Slot[_Shot] = Slot()
+        self._newest: Latest[str, _Shot] = Latest()
         self._closed = Event()
         self._timeline = Timeline(TIME_BASE)
         self._count = 0
@@ -105,9 +105,10 @@ class Capture:
         """
         self._thread.start()
         try:
-            while (shot := self._slot.take()) is not None:
-                image = to_image(shot.picture)
-                yield Frame(self.camera, shot.index, shot.pts, TIME_BASE, shot.wall_time, image)
+            while shots := self._newest.take():
+                for shot in shots:
+                    image = to_image(shot.picture)
+                    yield Frame(self.camera, shot.index, shot.pts, TIME_BASE, shot.wall_time, image)
             if self._refused:
                 raise self._refused
             if not self._closed.is_set():
@@ -116,18 +117,18 @@ class Capture:
             self.close()
 
     def status(self) -> CaptureStatus:
-        return self._health.status(self._slot.dropped)
+        return self._health.status(self._newest.dropped)
 
     def close(self) -> None:
         """End `frames` at once. The thread follows when its present read returns, within `patience`."""
         self._closed.set()
-        self._slot.close()
+        self._newest.close()
 
     def _run(self) -> None:
         try:
             self._keep_watching()
         finally:
-            self._slot.close()
+            self._newest.close()
 
     def _keep_watching(self) -> None:
         retry_s = self._patience.first_retry_s
@@ -183,7 +184,7 @@ class Capture:
         elapsed_s = self._health.arrived()
         stamp = _stamp(picture) if timed else None
         pts = self._timeline.place(stamp, elapsed_s)
-        self._slot.put(_Shot(self._count, pts, datetime.now(UTC), picture))
+        self._newest.put(self.camera, _Shot(self._count, pts, datetime.now(UTC), picture))
         self._count += 1
 
 

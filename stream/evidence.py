@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
-
 from stream.data import Image, Restoration
 from stream.errors import OutputError, StorageError
+from stream.picture import write_picture
 
 
 class EvidenceFolder:
@@ -29,11 +28,7 @@ class EvidenceFolder:
         return name
 
     def _write(self, name: str, image: Image) -> None:
-        encoded = cv2.imencode(".png", image)[1].tobytes()
-        target, partial = self._folder / name, self._folder / f"{name}.part"
         try:
-            partial.write_bytes(encoded)
-            partial.replace(target)
+            write_picture(self._folder / name, image)
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise StorageError(f"cannot keep evidence in {self._folder}: {error.strerror}") from error

@@ -47,6 +47,17 @@ def read_picture(path: Path) -> Image:
         raise SourceError(f"{path}: the picture cannot be read: {error}") from error
 
 
+def write_picture(path: Path, image: Image) -> None:
+    """Write a PNG, whole or not at all. Raises OSError."""
+    partial = path.with_name(f"{path.name}.part")
+    try:
+        partial.write_bytes(cv2.imencode(".png", image)[1].tobytes())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+
+
 def _decode(picture: Pillow.Image) -> Image:
     width, height = picture.size
     if width * height > PIXELS_MOST:

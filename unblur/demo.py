@@ -42,10 +42,9 @@ def demo(out: Path = OUT) -> None:
     answers = Truth.load(truth)
     run = Run(out / "annotated.mp4", read_events(out / "events.jsonl"), answers, out / "crops")
     report = write_report(out / "report.html", run, credit=CREDIT)
-    console.print(f"{tally(score(run.events, answers))}")
-    console.print(
-        f"The annotated video, the events and a report with pictures lie in {out}: open {report}", soft_wrap=True
-    )
+    console.print(tally(score(run.events, answers)), soft_wrap=True)
+    said = f"The annotated video, the events and a report with pictures lie in {out}: open {report}"
+    console.print(said, soft_wrap=True, markup=False)
 
 
 def _clear(out: Path) -> None:

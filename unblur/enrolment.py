@@ -10,15 +10,15 @@ from rich.table import Table
 from rich.text import Text
 
 from configs.schema import Config
-from deblur.blurriness import Blurriness
-from deblur.restore import SHARP
+from deblur.blurriness import Blurriness, enlargement
 from detectors.align import align
 from detectors.yunet import IN_STILLS
 from recognize import gallery as galleries
-from recognize.enroll import Enroller, Enrolment
+from recognize.enroll import Enroller, Enrolment, Look
 from recognize.folder import folders
 from recognize.gallery import Gallery
 from recognize.verdict import Photo
+from stream.data import Face, Image
 from stream.errors import UnblurError
 from unblur.assemble import Parts
 
@@ -32,15 +32,7 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
     parts = Parts(config)
     embedder = parts.embedder
     known = galleries.load(target, embedder.fingerprint) if target.exists() else Gallery(embedder.fingerprint)
-    blurriness = Blurriness()
-    enroller = Enroller(
-        parts.detector(IN_STILLS),
-        lambda image, face: align(image, face.landmarks)[0],
-        lambda crop: blurriness.estimate(crop).extent,
-        embedder,
-        blur_limit=SHARP,
-        strict=strict,
-    )
+    enroller = Enroller(parts.detector(IN_STILLS), _looking(), embedder, strict=strict)
     console = Console(stderr=True, highlight=False)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
@@ -54,6 +46,16 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
     _report(enrolment, strict, target, console)
     if enrolment.unusable:
         raise UnblurError(f"not enrolled, for no photo can be used: {', '.join(enrolment.unusable)}")
+
+
+def _looking() -> Look:
+    blurriness = Blurriness()
+
+    def look(image: Image, face: Face) -> tuple[Image, float]:
+        crop, matrix = align(image, face.landmarks)
+        return crop, blurriness.estimate(crop, enlargement(matrix)).extent
+
+    return look
 
 
 def _report(enrolment: Enrolment, strict: bool, target: Path, console: Console) -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress
@@ -19,8 +18,8 @@ from detectors.align import FivePointAligner, paste
 from detectors.yunet import IN_STILLS
 from recognize.fuse import TrackRecognizer
 from stream.data import Crop, Face, Frame, Identity, Image, Restoration, Track
-from stream.errors import OutputError, SourceError, UsageError
-from stream.picture import read_picture
+from stream.errors import OutputError, SourceError, StorageError, UsageError
+from stream.picture import read_picture, write_picture
 from stream.stages import Deblurrer, Detector
 from unblur.assemble import Parts, deblurrer
 
@@ -108,19 +107,12 @@ def sheet(result: Result) -> Image:
 
 
 def save(result: Result, folder: Path) -> None:
-    """Write `<stem>.restored.png` and `<stem>.sheet.png`, each whole or not at all. Raises OutputError."""
-    for kind, image in (("restored", result.restored), ("sheet", sheet(result))):
-        _write(folder / f"{result.path.stem}.{kind}.png", image)
-
-
-def _write(path: Path, image: Image) -> None:
-    partial = path.with_name(f"{path.name}.part")
+    """Write `<stem>.restored.png` and `<stem>.sheet.png`, each whole or not at all. Raises StorageError."""
     try:
-        partial.write_bytes(cv2.imencode(".png", image)[1].tobytes())
-        partial.replace(path)
+        write_picture(folder / f"{result.path.stem}.restored.png", result.restored)
+        write_picture(folder / f"{result.path.stem}.sheet.png", sheet(result))
     except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error.strerror}; choose another --out") from error
+        raise StorageError(f"cannot write to {folder}: {error.strerror}; make room, or choose another --out") from error
 
 
 def _to_json(portrait: Portrait) -> dict[str, object]:

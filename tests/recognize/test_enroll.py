@@ -15,7 +15,7 @@ from recognize.enroll import Enroller, Enrolment
 from recognize.folder import Folder, folders
 from recognize.gallery import Gallery, load
 from recognize.verdict import Finding, Photo
-from stream.data import Image
+from stream.data import Face, Image
 from stream.errors import UsageError
 from stream.picture import read_picture
 from tests.recognize.conftest import cut, softened
@@ -23,8 +23,9 @@ from tests.recognize.conftest import cut, softened
 BLURRINESS = Blurriness()
 
 
-def blur(crop: Image) -> float:
-    return BLURRINESS.estimate(crop).extent
+def look(image: Image, face: Face) -> tuple[Image, float]:
+    crop = cut(image, face)
+    return crop, BLURRINESS.estimate(crop).extent
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def faces(tmp_path: Path, portraits: Path) -> Path:
 def enroll(
     people: Sequence[Folder], yunet: YuNet, sface: SFace, *, strict: bool = False, known: Gallery | None = None
 ) -> tuple[Enrolment, list[Photo]]:
-    enroller = Enroller(yunet, cut, blur, sface, strict=strict)
+    enroller = Enroller(yunet, look, sface, strict=strict)
     looked_at: list[Photo] = []
     return enroller.enroll(people, known or Gallery(sface.fingerprint), looked_at.append), looked_at
 
