@@ -4,6 +4,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -99,23 +100,27 @@ def test_kill_9_loses_nothing_that_was_announced(tmp_path: Path, seed: int) -> N
     assert logged[-1] == "event-1000000"
 
 
-@pytest.fixture
+@contextmanager
 def no_room() -> Iterator[None]:
-    """A process whose files may hold 1000 bytes: what a full disk does, without needing to be root."""
+    """A process whose files may hold 1000 bytes: what a full disk does, without needing to be root. Around the writing
+    alone, for what pytest prints may go into a file, too."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_is_one_clear_error_and_leaves_whole_lines(tmp_path: Path, no_room: None) -> None:
+def test_a_full_disk_is_one_clear_error_and_leaves_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl"
     log = EventFile(path)
-    log.write(an_event(0))
-    log.write(an_event(1))
-    for _ in range(2):
-        with pytest.raises(StorageError, match=r"cannot log to .*e.jsonl"):
-            log.write(an_event(2))
+    with no_room():
+        log.write(an_event(0))
+        log.write(an_event(1))
+        for _ in range(2):
+            with pytest.raises(StorageError, match=r"cannot log to .*e.jsonl"):
+                log.write(an_event(2))
     log.close()
     assert ids(path) == ["event-0", "event-1"]
 
