@@ -70,7 +70,8 @@ def fingerprint(name: str) -> str:
 def bar(console: Console | None = None) -> Progress:
     """A progress bar for `fetch`, on standard error unless told otherwise; it shows only while bytes arrive."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console or Console(stderr=True), transient=True)
+    console = console or Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 @contextmanager

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
+import structlog
 import typer
 from rich.console import Console
 from typer.exceptions import TyperException
@@ -33,6 +35,7 @@ _NAME = re.compile(r"[\w .-]{1,64}")
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit status. An error is one line on standard error, never a traceback."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # standard output is for results
     try:
         status = app(arguments, standalone_mode=False)
     except TyperException as error:

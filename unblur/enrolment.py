@@ -35,7 +35,7 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
     enroller = Enroller(parts.detector(IN_STILLS), _looking(), embedder, strict=strict)
     console = Console(stderr=True, highlight=False)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("photos", total=sum(len(person.photos) for person in people))
 
         def advance(photo: Photo) -> None:

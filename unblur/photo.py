@@ -142,7 +142,8 @@ def develop_all(config: Config, paths: Sequence[Path], out: Path) -> list[Source
     lab = PhotoLab(parts.detector(IN_STILLS), deblurrer(config.deblur, {}), parts.recognizer())
     _make(out)
     faults: list[SourceError] = []
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("photos", total=len(paths))
         for start in range(0, len(paths), _TOGETHER):
             batch = paths[start : start + _TOGETHER]

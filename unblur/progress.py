@@ -16,7 +16,8 @@ _REFRESH_S = 0.2
 
 
 class Display:
-    """One line for each camera, on standard error; silent if `quiet`. Scenes may come from several threads."""
+    """One line for each camera, on standard error; silent if `quiet`, or if nobody looks at a terminal. Scenes may come
+    from several threads."""
 
     def __init__(self, quiet: bool) -> None:
         columns = (
@@ -26,7 +27,8 @@ class Display:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
-        self._progress = Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True)
+        console = Console(stderr=True)
+        self._progress = Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True)
         self._lines: dict[str, _Line] = {}
 
     def expect(self, sources: Sequence[Source]) -> None:
