@@ -30,7 +30,7 @@ def test_media_time_is_pts_in_seconds() -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Frame("lobby", 0, 0, Fraction(1, 30), None, PICTURE.astype(np.float32)),  # type: ignore[arg-type]
+        lambda: Frame("lobby", 0, 0, Fraction(1, 30), None, PICTURE.astype(np.float32)),
         lambda: Frame("lobby", 0, 0, Fraction(1, 30), None, PICTURE[..., 0]),
         lambda: Frame("lobby", -1, 0, Fraction(1, 30), None, PICTURE),
         lambda: Frame("lobby", 0, 0, Fraction(1, 30), datetime(2026, 1, 1), PICTURE),
@@ -43,7 +43,7 @@ def test_media_time_is_pts_in_seconds() -> None:
 )
 def test_what_makes_no_sense_cannot_be_made(make: object) -> None:
     assert callable(make)
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"\w"):
         make()
 
 
