@@ -44,7 +44,8 @@ def read_picture(path: Path) -> Image:
     except UnidentifiedImageError:
         raise SourceError(f"{path}: not a picture (known are {', '.join(FORMATS)})") from None
     except _UNREADABLE as error:
-        raise SourceError(f"{path}: the picture cannot be read: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise SourceError(f"{path}: the picture cannot be read: {reason}") from error
 
 
 def write_picture(path: Path, image: Image) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
 from pathlib import Path
 
+import cv2
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
 from configs.schema import Config
+from deblur.restore import seed_preset
 from detectors.align import FivePointAligner, paste
 from detectors.yunet import IN_STILLS
 from recognize.fuse import TrackRecognizer
@@ -25,8 +28,14 @@ from unblur.assemble import Parts, deblurrer
 
 _TOGETHER = 16
 """Photos whose faces are restored and recognised as one batch."""
+_SEED_REACH = 1.5
+"""Side of the square that the seed's preset restores, in sides of the face's box."""
 _GAP = 8
 """Pixels between the two halves of a sheet."""
+
+
+Retouch = Callable[[Image, "Portrait"], Image]
+"""Restores one face of a picture in place; gives the whole picture."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,34 +49,45 @@ class Portrait:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """A photo with its faces, largest first, and the photo with each of them restored in place."""
+    """A photo with its faces, largest first, and the photo with each of them restored in place (H x W as it came)."""
 
     path: Path
     photo: Image
     portraits: Sequence[Portrait]
-
-    @property
-    def restored(self) -> Image:
-        """The whole photo, H x W as it came; the smallest faces go in first, so that none covers a larger one."""
-        picture = self.photo
-        for portrait in reversed(self.portraits):
-            if portrait.restoration.method != "none":
-                picture = paste(picture, portrait.restoration.image, portrait.restoration.crop.matrix)
-        return picture
+    restored: Image
 
     def to_json(self) -> list[dict[str, object]]:
         """One object for each face."""
         return [{"photo": str(self.path), **_to_json(portrait)} for portrait in self.portraits]
 
 
+def behind_the_gate(picture: Image, portrait: Portrait) -> Image:
+    """What the deblurrer did to the face's crop, put back; a face that it left alone stays as it is, bit for bit."""
+    restoration = portrait.restoration
+    return picture if restoration.method == "none" else paste(picture, restoration.image, restoration.crop.matrix)
+
+
+def as_the_seed(picture: Image, portrait: Portrait) -> Image:
+    """The paper's fixed 5 x 5 mean at the photo's own scale, whatever the blur: who asks for it gets it."""
+    box = portrait.face.box
+    side = round(_SEED_REACH * max(box.width, box.height))
+    left, top = (round(middle - side / 2) for middle in box.centre)
+    to_region = np.array([[1, 0, -left], [0, 1, -top]], np.float32)
+    region = cv2.warpAffine(picture, to_region, (side, side), borderMode=cv2.BORDER_REPLICATE)
+    return paste(picture, seed_preset(np.asarray(region, np.uint8)), to_region)
+
+
 class PhotoLab:
     """Restores and names the faces of photos."""
 
-    def __init__(self, detector: Detector, deblurrer: Deblurrer, recognizer: TrackRecognizer) -> None:
+    def __init__(
+        self, detector: Detector, deblurrer: Deblurrer, recognizer: TrackRecognizer, retouch: Retouch = behind_the_gate
+    ) -> None:
         self._detector = detector
         self._aligner = FivePointAligner()
         self._deblurrer = deblurrer
         self._recognizer = recognizer
+        self._retouch = retouch
 
     def develop(self, photos: Sequence[tuple[Path, Image]]) -> list[Result]:
         """The results of some photos, in order; their faces go through the networks together."""
@@ -75,8 +95,14 @@ class PhotoLab:
         restorations = self._deblurrer.restore([crop for _, _, faces in found for _, crop in faces])
         named = iter(zip(restorations, self._recognizer.identify(restorations), strict=True))
         return [
-            Result(path, photo, [Portrait(face, *next(named)) for face, _ in faces]) for path, photo, faces in found
+            self._result(path, photo, [Portrait(face, *next(named)) for face, _ in faces])
+            for path, photo, faces in found
         ]
+
+    def _result(self, path: Path, photo: Image, portraits: Sequence[Portrait]) -> Result:
+        """The smallest faces are restored first, so that none covers a larger one."""
+        restored = reduce(self._retouch, reversed(portraits), photo)
+        return Result(path, photo, portraits, restored)
 
     def _faces(self, photo: Image) -> list[tuple[Face, Crop]]:
         frame = Frame("photo", 0, 0, Fraction(1), None, photo)
@@ -139,7 +165,8 @@ def develop_all(config: Config, paths: Sequence[Path], out: Path) -> list[Source
     """
     _require_distinct(paths)
     parts = Parts(config)
-    lab = PhotoLab(parts.detector(IN_STILLS), deblurrer(config.deblur, {}), parts.recognizer())
+    retouch = as_the_seed if config.deblur.preset == "seed" and config.deblur.mode != "off" else behind_the_gate
+    lab = PhotoLab(parts.detector(IN_STILLS), deblurrer(config.deblur, {}), parts.recognizer(), retouch)
     _make(out)
     faults: list[SourceError] = []
     console = Console(stderr=True)

@@ -1,0 +1,96 @@
+"""`unblur image`: the seed paper's application on single pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from stream.data import Image
+from stream.picture import read_picture
+from unblur.cli import main
+
+
+@pytest.fixture(scope="module")
+def gallery(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("people")
+    person = folder / "faces" / "Barack Obama"
+    person.mkdir(parents=True)
+    (person / "obama.jpg").write_bytes((portraits / "obama.jpg").read_bytes())
+    (person / "about.txt").write_text("44th President of the United States", encoding="utf-8")
+    assert main(["enroll", str(folder / "faces"), "--gallery", str(folder / "people.joblib")]) == 0
+    return folder / "people.joblib"
+
+
+def small(portraits: Path, name: str) -> Image:
+    """A portrait whose face is about as large as a crop."""
+    picture = read_picture(portraits / name)
+    scale = 480 / max(picture.shape)
+    return np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def develop(photo: Path, out: Path, *options: str) -> Image:
+    assert main(["image", str(photo), "--out", str(out), *options]) == 0
+    return read_picture(out / f"{photo.stem}.restored.png")
+
+
+def test_a_face_is_named_with_its_description(
+    portraits: Path, gallery: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = portraits / "obama2.jpg"
+    restored = develop(photo, tmp_path, "--gallery", str(gallery))
+    (face,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (face["name"], face["description"]) == ("Barack Obama", "44th President of the United States")
+    assert face["score"] > face["threshold"]
+    original = read_picture(photo)
+    assert np.array_equal(restored, original), "a sharp face is left alone"
+    assert read_picture(tmp_path / "obama2.sheet.png").shape[1] > 2 * original.shape[1]
+
+
+def test_a_blurred_face_comes_nearer_to_the_sharp_one(portraits: Path, tmp_path: Path) -> None:
+    sharp = small(portraits, "astronaut.png")
+    blurred = cv2.GaussianBlur(sharp, (0, 0), 4)
+    cv2.imwrite(str(tmp_path / "photo.png"), blurred)
+    restored = develop(tmp_path / "photo.png", tmp_path / "out")
+    assert restored.shape == sharp.shape
+    assert cv2.PSNR(restored, sharp) > cv2.PSNR(blurred, sharp)
+
+
+def test_the_seed_preset_undoes_the_papers_own_blur(portraits: Path, tmp_path: Path) -> None:
+    sharp = read_picture(portraits / "obama2.jpg")
+    blurred = cv2.blur(sharp, (5, 5))
+    cv2.imwrite(str(tmp_path / "photo.png"), blurred)
+    restored = develop(tmp_path / "photo.png", tmp_path / "out", "--preset", "seed")
+    assert cv2.PSNR(restored, sharp) > cv2.PSNR(blurred, sharp) + 0.3
+    changed = (restored != blurred).any(axis=2).mean()
+    assert 0.02 < changed < 0.6, "only the face is touched"
+
+
+@pytest.mark.parametrize("ending", ["gif", "webp", "tiff"])
+def test_other_formats_are_read(ending: str, portraits: Path, tmp_path: Path) -> None:
+    photo = tmp_path / f"photo.{ending}"
+    Pillow.open(portraits / "biden.jpg").resize((300, 240)).save(photo)
+    assert develop(photo, tmp_path / "out").shape == (240, 300, 3)
+
+
+def test_a_broken_photo_does_not_keep_the_others_back(
+    portraits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    assert main(["image", str(broken), str(portraits / "biden.jpg"), "--out", str(tmp_path / "out")]) == 2
+    captured = capsys.readouterr()
+    assert "broken.jpg" in captured.err
+    assert len(captured.out.splitlines()) == 1
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"biden.restored.png", "biden.sheet.png"}
+
+
+def test_two_photos_that_would_write_the_same_files_are_refused(portraits: Path, tmp_path: Path) -> None:
+    for ending in ("jpg", "png"):
+        Pillow.open(portraits / "biden.jpg").save(tmp_path / f"same.{ending}")
+    assert main(["image", str(tmp_path / "same.jpg"), str(tmp_path / "same.png"), "--out", str(tmp_path / "out")]) == 2
+    assert not (tmp_path / "out").exists()
