@@ -96,14 +96,14 @@ class Output(_Section):
 class Config(_Section):
     """A whole run of unblur."""
 
-    cameras: tuple[Camera, ...] = Field((), description="The cameras; sources given on the command line come first.")
+    cameras: tuple[Camera, ...] = Field((), description="Sources on the command line take their place.")
     detection: Detection = Detection()
     deblur: Deblurring = Deblurring()
     recognition: Recognition = Recognition()
     output: Output = Output()
     pace: Literal["realtime", "fast"] = Field("fast", description="Recorded sources: as filmed, or as fast as it goes.")
     patience_s: float | None = Field(
-        10.0, gt=0, description="Live sources: give up if no first picture comes in this time; null waits for ever."
+        10.0, gt=0, description="A lone live camera: give up if it does not answer in this time; null waits for ever."
     )
     backend: Literal["auto", "onnxruntime", "openvino"] = "auto"
 

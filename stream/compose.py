@@ -79,6 +79,7 @@ class WindowOutlet:
     def pump(self) -> bool:
         for frame, image in self._newest.take(timeout_s=_ROUND_S):
             self._window.show(frame, image)
+        self._window.poll()
         return not self._window.closed
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from stream.cadence import Cadence
+from stream.cadence import SIZES, Cadence
 from stream.data import Face, Frame, Track
 from stream.meter import Meter
 from stream.naming import Look, Moment, Sighting
@@ -37,9 +37,15 @@ class Eye:
         self._restless = update.restless
         return Sighting(frame, update.tracks, looks, update.ended)
 
+    def finish(self) -> list[Look]:
+        """The source has ended: the looks that were still waiting for their turn."""
+        ended = self._tracker.finish()
+        self._meter.count("crops passed over", self._shortlist.dropped)
+        return [look for track in ended if (look := self._shortlist.close(track.id))]
+
     def _detected(self, frame: Frame) -> list[Face]:
         if self._live:
-            self._detector.long_side = min(self._largest, self._cadence.long_side)
+            self._detector.long_side = round(self._largest * self._cadence.long_side / SIZES[0])
         began = time.perf_counter()
         with self._meter.stage("detect"):
             faces = self._detector.detect(frame.image)

@@ -87,6 +87,7 @@ class Naming:
         self._meter = meter
         self._lives: dict[tuple[str, int], _Life] = {}
         self._lock = threading.Lock()
+        self._work = threading.Lock()
 
     def see(self, sighting: Sighting) -> None:
         """Note where the tracks are; quick, and called for every frame before its looks are identified."""
@@ -98,9 +99,12 @@ class Naming:
                     life.track, life.seen = track, moment
 
     def identify(self, looks: Sequence[Look]) -> None:
-        """Restore and recognise; called by one thread at a time."""
-        if not looks:
-            return
+        """Restore and recognise. Threads take turns: evidence and log are for one at a time."""
+        if looks:
+            with self._work:
+                self._identify(looks)
+
+    def _identify(self, looks: Sequence[Look]) -> None:
         with self._meter.stage("deblur"):
             restorations = self._deblurrer.restore([look.crop for look in looks])
         with self._meter.stage("recognise"):
@@ -124,13 +128,16 @@ class Naming:
 
     def end(self, tracks: Sequence[Track]) -> None:
         """Close the lives of tracks; one that nobody could be identified on leaves no event."""
-        for track in tracks:
-            key = (track.camera, track.id)
-            with self._lock:
-                life = self._lives.pop(key, None)
-            self._recognizer.forget(*key)
-            if life is not None and life.identity is not None and life.best is not None:
-                self._announce("end", life.track, life.seen, life.identity, life.best)
+        with self._work:
+            for track in tracks:
+                self._end(track)
+
+    def _end(self, track: Track) -> None:
+        with self._lock:
+            life = self._lives.pop((track.camera, track.id), None)
+        self._recognizer.forget(track.camera, track.id)
+        if life is not None and life.identity is not None and life.best is not None:
+            self._announce("end", life.track, life.seen, life.identity, life.best)
 
     def end_all(self, camera: str) -> None:
         """The camera is gone: end what still lives there."""

@@ -10,6 +10,7 @@ for a name: its scene carries the names known by then.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -25,6 +26,8 @@ from stream.stages import Source
 
 _ENDINGS_NOTICED_S = 0.25
 _PUMP_S = 0.01
+_SILENT_S = 1.5
+"""Longer than the tracker remembers: a camera that returns sees new tracks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +43,9 @@ class Eye(Protocol):
     """Finds and follows the faces of one camera."""
 
     def see(self, frame: Frame) -> Sighting: ...
+    def finish(self) -> Sequence[Look]:
+        """The source has ended: what is still worth identifying."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,7 @@ class Pipeline:
         self._belts: list[Belt[Frame] | Belt[Sighting] | Belt[Scene]] = []
         self._looks: Latest[tuple[str, int], Look] = Latest()
         self._endings: deque[Sequence[Track]] = deque()
+        self._heard: dict[str, float] = {}
 
     def stop(self) -> None:
         """End the run soon. May be called from any thread."""
@@ -77,21 +84,27 @@ class Pipeline:
         """Run to the end. `pump`, if given, is called over and over by this thread, the place for a window's loop, and
         ends the run when it returns False."""
         stages = [stage for camera in self._cameras for stage in self._lane(camera)]
+        lanes: list[Future[None]] = []
         with ThreadPoolExecutor(len(stages) + 1, "stage") as threads:
-            namer = threads.submit(self._name_looks)
-            lanes = [threads.submit(stage) for stage in stages]
-            for future in (namer, *lanes):
-                future.add_done_callback(self._stop_on_failure)
             try:
+                namer = threads.submit(self._name_looks)
+                lanes += [threads.submit(stage) for stage in stages]
+                for future in (namer, *lanes):
+                    future.add_done_callback(self._stop_on_failure)
                 while wait(lanes, timeout=_PUMP_S if pump else None).not_done:
                     if pump and not pump():
                         break
             finally:
-                self.stop()
-                wait(lanes)
-                self._looks.close()
-        for future in (namer, *lanes):
-            future.result()
+                self._rest(lanes)
+        _raise_worst([error for future in (namer, *lanes) if (error := future.exception())])
+
+    def _rest(self, lanes: Sequence[Future[None]]) -> None:
+        """Bring all threads to their end, even if somebody is too impatient to wait for it."""
+        self.stop()
+        try:
+            wait(lanes)
+        finally:
+            self._looks.close()
 
     def _stop_on_failure(self, future: Future[None]) -> None:
         error = future.exception()
@@ -105,6 +118,7 @@ class Pipeline:
         name = camera.source.camera
         frames, sightings, scenes = Belt[Frame](), Belt[Sighting](), Belt[Scene]()
         self._belts += [frames, sightings, scenes]
+        last: list[Look] = []
 
         def decode() -> None:
             with frames.closing():
@@ -116,6 +130,7 @@ class Pipeline:
             with sightings.closing():
                 for frame in frames:
                     sightings.put(self._see(camera, frame))
+                last.extend(camera.eye.finish())
 
         def identify() -> None:
             with scenes.closing():
@@ -123,6 +138,7 @@ class Pipeline:
                     self._naming.identify(sighting.looks)
                     scenes.put(Scene(sighting.frame, sighting.tracks, self._naming.names(name)))
                     self._naming.end(sighting.ended)
+                self._naming.identify(last)
                 self._naming.end_all(name)
 
         def show() -> None:
@@ -138,11 +154,12 @@ class Pipeline:
         def see() -> None:
             with scenes.closing():
                 for frame in camera.source.frames():
+                    self._heard[name] = time.monotonic()
                     sighting = self._see(camera, frame)
-                    for look in sighting.looks:
-                        self._looks.put((name, look.track.id), look)
+                    self._queue(name, sighting.looks)
                     self._endings.append(sighting.ended)
                     scenes.put(name, Scene(frame, sighting.tracks, self._naming.names(name)))
+                self._queue(name, camera.eye.finish())
 
         def show() -> None:
             while newest := scenes.take():
@@ -158,12 +175,35 @@ class Pipeline:
         self._meter.count("frames")
         return sighting
 
+    def _queue(self, camera: str, looks: Sequence[Look]) -> None:
+        for look in looks:
+            self._looks.put((camera, look.track.id), look)
+
     def _name_looks(self) -> None:
         """The one identify worker of all live cameras: what waits is taken as one batch."""
         while not self._looks.closed:
+            # Endings are taken before looks: a look that comes with its track's ending must not come too late.
+            ended = [self._endings.popleft() for _ in range(len(self._endings))]
             self._naming.identify(self._looks.take(_ENDINGS_NOTICED_S))
-            while self._endings:
-                self._naming.end(self._endings.popleft())
+            for tracks in ended:
+                self._naming.end(tracks)
+            self._end_the_silent()
         for camera in self._cameras:
             self._naming.end_all(camera.source.camera)
         self._meter.count("looks dropped", self._looks.dropped)
+
+    def _end_the_silent(self) -> None:
+        """Nobody is seen by a camera that is down; its tracks must not stay open until it returns."""
+        now = time.monotonic()
+        for camera, heard in list(self._heard.items()):
+            if now - heard > _SILENT_S:
+                self._naming.end_all(camera)
+
+
+def _raise_worst(errors: Sequence[BaseException]) -> None:
+    """Any error before damaged recordings, which are told together."""
+    for error in errors:
+        if not isinstance(error, DamagedSourceError):
+            raise error
+    if errors:
+        raise DamagedSourceError("; ".join(str(error) for error in errors))

@@ -42,8 +42,13 @@ class Window:
             return
         self._open(frame.camera, image)
         cv2.imshow(frame.camera, image)
-        asked = cv2.waitKey(1) & 0xFF in (ord("q"), _ESCAPE)
-        self._closed = asked or any(cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) < 1 for name in self._cameras)
+        self.poll()
+
+    def poll(self) -> None:
+        """Answer the keyboard and the mouse; to be called now and then where no picture comes."""
+        if self._cameras and not self._closed:
+            asked = cv2.waitKey(1) & 0xFF in (ord("q"), _ESCAPE)
+            self._closed = asked or any(cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) < 1 for name in self._cameras)
 
     def close(self) -> None:
         """Take the windows down."""

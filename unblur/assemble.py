@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from functools import cached_property
@@ -29,13 +29,13 @@ from recognize.gallery import Gallery
 from stream.capture import Capture, Patience
 from stream.errors import DamagedSourceError, UsageError
 from stream.eye import Eye
-from stream.meter import Meter
+from stream.meter import Meter, Reading
 from stream.naming import Naming
 from stream.pipeline import Camera, Pipeline, Scene
 from stream.replay import Playback, Replay
 from stream.source import open_source
 from stream.stages import Deblurrer, Detector, Log, Source
-from unblur.outputs import Outputs
+from unblur.outputs import Outputs, require_apart
 
 _HEAD_BYTES = 1 << 20
 MTCNN_CONFIDENCE = 0.9
@@ -109,15 +109,26 @@ class Run:
     pump: Callable[[], bool] | None
 
     def start(self) -> None:
-        """Run to the end. Raises the first error, after everything has come to rest."""
-        damaged: DamagedSourceError | None = None
+        """Run to the end. Raises the worst error, after everything has come to rest; damage to recordings is told
+        when all have been read."""
+        damage = []
         for pipeline in self.pipelines:
             try:
                 pipeline.run(self.pump)
             except DamagedSourceError as error:
-                damaged = damaged or error
-        if damaged:
-            raise damaged
+                damage.append(str(error))
+        if damage:
+            raise DamagedSourceError("; ".join(damage))
+
+    def reading(self) -> Reading:
+        """What happened so far; what the captures dropped is counted, too."""
+        told = self.meter.read()
+        states = [source.status() for source in self.sources if isinstance(source, Capture)]
+        lost = {
+            "frames dropped": sum(state.dropped for state in states),
+            "reconnections": sum(state.reconnects for state in states),
+        }
+        return replace(told, counts=told.counts | lost)
 
 
 def assemble(config: Config, stack: ExitStack, watch: Callable[[Scene], None], *logs: Log) -> Run:
@@ -133,6 +144,7 @@ def assemble(config: Config, stack: ExitStack, watch: Callable[[Scene], None], *
     recognizer = parts.recognizer()
     restorer = deblurrer(config.deblur, _shutters(config, sources))
     eyes = [Eye(parts.detector(IN_VIDEO), FivePointAligner(), source.live, meter) for source in sources]
+    require_apart(config)
     outputs = Outputs(config.output, sources, logs, stack)
     naming = Naming(restorer, recognizer, outputs.log, outputs.evidence, session(config, sources), meter)
     cameras = [
@@ -142,11 +154,13 @@ def assemble(config: Config, stack: ExitStack, watch: Callable[[Scene], None], *
 
 
 def open_sources(config: Config) -> list[Replay | Capture]:
-    """The cameras' sources, each under a name of its own. Raises SourceError, UsageError."""
-    patience = Patience(endless=True) if config.patience_s is None else Patience(config.patience_s, endless=False)
-    sources = [
-        open_source(camera.source, camera.name, _playback(camera, config), patience) for camera in config.cameras
-    ]
+    """The cameras' sources, each under a name of its own. Raises SourceError, UsageError.
+
+    A lone live camera that does not answer is an error; beside others it is called until it does.
+    """
+    endless = config.patience_s is None or len(config.cameras) > 1
+    patience = Patience(config.patience_s or Patience().connect_s, endless=endless)
+    sources = [open_source(each.source, each.name, _playback(each, config), patience) for each in config.cameras]
     for name, times in Counter(source.camera for source in sources).items():
         if times > 1:
             raise UsageError(f"{times} cameras are called {name!r}: give each a name of its own, as NAME=SOURCE")
@@ -156,16 +170,19 @@ def open_sources(config: Config) -> list[Replay | Capture]:
 def session(config: Config, sources: Sequence[Source]) -> str:
     """What the ids of a run's events are derived from: for recordings their content and all that decides on names, so
     that a replay gives the same ids; for live cameras the moment, so that no two runs do."""
-    digest = hashlib.sha256(config.model_dump_json(include={"detection", "deblur", "recognition"}).encode())
+    digest = hashlib.sha256(config.model_dump_json(include={"detection", "deblur"}).encode())
+    digest.update(config.recognition.model_dump_json(include={"threshold"}).encode())
     if config.recognition.gallery:
         digest.update(_head(config.recognition.gallery))
     for source, camera in zip(sources, config.cameras, strict=True):
+        digest.update(camera.model_dump_json(include={"begin_s", "end_s", "fps", "shutter"}).encode())
         digest.update(datetime.now(UTC).isoformat().encode() if source.live else _head(Path(camera.source)))
     return digest.hexdigest()
 
 
 def _head(path: Path) -> bytes:
     """A file's size and first mebibyte, or a folder's names; the name of what is neither (an address, a pattern)."""
+    path = path.expanduser()
     if path.is_dir():
         return "\n".join(sorted(entry.name for entry in path.iterdir())).encode(errors="surrogateescape")
     if not path.is_file():

@@ -30,7 +30,8 @@ events_app = typer.Typer(help="Look into an event log or store.", no_args_is_hel
 app.add_typer(events_app, name="events")
 
 _INTERRUPTED = 130
-_NAME = re.compile(r"[\w .-]{1,64}")
+"""What typer makes of Ctrl-C."""
+_NAME = re.compile(r"[^/\\=:]{1,64}")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,9 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (UnblurError, ModelError, ConfigError) as error:
         _complain(str(error))
         return error.exit_status
-    except KeyboardInterrupt:
+    if status == _INTERRUPTED:
         _complain("interrupted")
-        return _INTERRUPTED
     return status if isinstance(status, int) else 0
 
 
@@ -96,6 +96,8 @@ def run(
     from unblur.watch import watch
 
     camera = _given(shutter=shutter, start_time=start_time and _utc(start_time), begin_s=begin, end_s=end, fps=fps)
+    if camera and not sources:
+        raise typer.BadParameter(f"{', '.join(camera)}: in a configuration these are keys of each camera")
     overrides = {
         "detection": _given(detector=detector, size=detection_size),
         "deblur": _given(mode=deblur, preset=preset),
@@ -203,6 +205,8 @@ def bench(
         from benchmarks.speed import bench as measure
     except ModuleNotFoundError as error:
         raise UsageError("the benchmarks are part of a checkout, not of the installed program") from error
+    if not (data / "val").is_dir():
+        raise UsageError(f"{data} is not laid out like the project's shared data: there is no folder val in it")
     typer.echo(measure(data, minutes))
 
 

@@ -48,10 +48,12 @@ def demo(out: Path = OUT) -> None:
 
 
 def _clear(out: Path) -> None:
-    """An earlier demo goes; anything else that lies there stays."""
-    for name in ("people", "crops"):
-        shutil.rmtree(out / name, ignore_errors=True)
+    """An earlier demo makes room. Raises OutputError for a folder that holds anything else."""
     try:
+        if out.exists() and any(out.iterdir()) and not (out / "truth.json").is_file():
+            raise OutputError(f"{out} holds something other than a demo: name a new folder with --out")
+        for name in ("people", "crops"):
+            shutil.rmtree(out / name, ignore_errors=True)
         out.mkdir(parents=True, exist_ok=True)
         for name in ("people.joblib", "events.jsonl"):
             (out / name).unlink(missing_ok=True)

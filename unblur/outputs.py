@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
-from configs.schema import Output
+from configs.schema import Config, Output
 from models.fetch import bar, fetch_typefaces
 from stream.compose import Composer, WindowOutlet
 from stream.data import Event
@@ -83,7 +83,25 @@ def _films(settings: Output, sources: Sequence[Source]) -> dict[str, Path]:
     path = Path(settings.picture)
     if len(sources) == 1:
         return {sources[0].camera: path}
-    return {source.camera: path.with_stem(f"{path.stem}-{source.camera.replace('/', '_')}") for source in sources}
+    films = {source.camera: path.with_stem(f"{path.stem}-{_file_name(source.camera)}") for source in sources}
+    if len(set(films.values())) < len(films):
+        raise UsageError("two cameras' names are the same as file names: give them other names, as NAME=SOURCE")
+    return films
+
+
+def _file_name(camera: str) -> str:
+    return "".join("_" if character in '/\\:*?"<>|' else character for character in camera)
+
+
+def require_apart(config: Config) -> None:
+    """What is read must not be written over. Raises UsageError."""
+    output = config.output
+    written = {Path(output.picture), output.events, Path((output.store or "").removeprefix("sqlite:///"))}
+    read = {Path(camera.source).expanduser() for camera in config.cameras} | {config.recognition.gallery}
+    for target in written:
+        for source in read:
+            if target and source and target.is_file() and source.is_file() and target.samefile(source):
+                raise UsageError(f"{target} is what is being read: write to another file")
 
 
 def _logs(settings: Output, fresh: bool, stack: ExitStack) -> list[Log]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from detectors.yunet import IN_STILLS
 from recognize.fuse import TrackRecognizer
 from stream.data import Crop, Face, Frame, Identity, Image, Restoration, Track
 from stream.errors import OutputError, SourceError, StorageError, UsageError
+from stream.eventlog import to_line
 from stream.picture import read_picture, write_picture
 from stream.stages import Deblurrer, Detector
 from unblur.assemble import Parts, deblurrer
@@ -177,7 +177,7 @@ def develop_all(config: Config, paths: Sequence[Path], out: Path) -> list[Source
             for result in lab.develop(list(_readable(batch, faults))):
                 save(result, out)
                 for face in result.to_json():
-                    print(json.dumps(face, ensure_ascii=False), flush=True)  # noqa: T201  the command's output
+                    print(to_line(face), flush=True)  # noqa: T201  the command's output
             progress.update(task, advance=len(batch))
     return faults
 

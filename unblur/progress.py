@@ -6,13 +6,22 @@ import time
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
+from stream.capture import Capture
 from stream.pipeline import Scene
 from stream.replay import Replay
 from stream.stages import Source
-
-_REFRESH_S = 0.2
 
 
 class Display:
@@ -23,7 +32,7 @@ class Display:
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.fields[told]}"),
+            _Told(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
@@ -46,23 +55,35 @@ class Display:
         self._progress.stop()
 
 
+class _Told(ProgressColumn):
+    """What a camera's line says now, also while no picture comes."""
+
+    def render(self, task: Task) -> Text:
+        line: _Line = task.fields["line"]
+        return Text(line.told())
+
+
 class _Line:
     def __init__(self, progress: Progress, source: Source) -> None:
         self._progress = progress
-        self._total = source.duration_s if isinstance(source, Replay) else None
-        self._task: TaskID = progress.add_task(source.camera, total=self._total, start=False, told="waiting")
+        self._source = source
+        total = source.duration_s if isinstance(source, Replay) else None
+        self._task: TaskID = progress.add_task(source.camera, total=total, start=False, line=self)
         self._first_s: float | None = None
-        self._frames = 0
-        self._began = self._told_at = 0.0
+        self._frames = self._faces = 0
+        self._began = 0.0
 
     def note(self, scene: Scene) -> None:
-        now = time.monotonic()
         if self._first_s is None:
-            self._first_s, self._began = scene.frame.pts_s, now
+            self._first_s, self._began = scene.frame.pts_s, time.monotonic()
             self._progress.start_task(self._task)
         self._frames += 1
-        if now - self._told_at >= _REFRESH_S:
-            self._told_at = now
-            rate = self._frames / max(now - self._began, _REFRESH_S)
-            told = f"{rate:.0f} fps, {len(scene.tracks)} faces"
-            self._progress.update(self._task, completed=scene.frame.pts_s - self._first_s, told=told)
+        self._faces = len(scene.tracks)
+        self._progress.update(self._task, completed=scene.frame.pts_s - self._first_s)
+
+    def told(self) -> str:
+        if isinstance(self._source, Capture):
+            state = self._source.status()
+            return f"{state.state}, {state.fps:.0f} fps, {self._faces} faces, {state.dropped} dropped"
+        elapsed = time.monotonic() - self._began
+        return f"{self._frames / elapsed:.0f} fps, {self._faces} faces" if self._frames and elapsed else "waiting"

@@ -15,6 +15,8 @@ from stream.meter import Reading
 from unblur.assemble import assemble
 from unblur.progress import Display
 
+_LOSSES = ("frames dropped", "pictures dropped", "looks dropped", "crops passed over", "reconnections")
+
 
 @dataclass(slots=True)
 class Visit:
@@ -54,7 +56,7 @@ def watch(config: Config) -> None:
             run.start()
         finally:
             if not config.output.quiet:
-                stack.callback(_sum_up, roster, run.meter.read())
+                stack.callback(_sum_up, roster, run.reading())
 
 
 def _sum_up(roster: Roster, reading: Reading) -> None:
@@ -69,7 +71,7 @@ def _sum_up(roster: Roster, reading: Reading) -> None:
         f"{counts.get('frames', 0)} frames",
         f"{counts.get('crops', 0)} crops, {counts.get('restored', 0)} restored",
     ]
-    said += [f"{counts[what]} {what}" for what in sorted(counts) if what.endswith("dropped") and counts[what]]
+    said += [f"{counts[what]} {what}" for what in _LOSSES if counts.get(what)]
     console.print("; ".join(said) if roster.visits else f"nobody was seen; {'; '.join(said)}")
 
 

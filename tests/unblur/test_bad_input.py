@@ -33,6 +33,11 @@ def pickled(folder: Path) -> bytes:
     return (folder / "theirs.joblib").read_bytes()
 
 
+def twice(folder: Path) -> list[str]:
+    Image.new("RGB", (64, 64)).save(folder / "still.png")
+    return [f"door={folder / 'still.png'}"] * 2
+
+
 CASES: dict[str, tuple[Make, str]] = {
     "no such file": (lambda f: ["run", str(f / "missing.mp4")], "no such file"),
     "not a video": (lambda f: ["run", file(f, "letter.mp4", b"Dear all, " * 99)], "letter.mp4"),
@@ -52,6 +57,9 @@ CASES: dict[str, tuple[Make, str]] = {
     "no folder of faces": (lambda f: ["enroll", str(f / "none"), "--gallery", str(f / "g")], "not a folder"),
     "no log": (lambda f: ["events", "list", str(f / "none.jsonl")], "none.jsonl"),
     "not a picture": (lambda f: ["image", file(f, "a.jpg", b"JFIF"), "--out", str(f / "out")], "not a picture"),
+    "a camera's option without a camera": (lambda f: ["run", "--shutter", "0.5"], "--shutter".strip("-")),
+    "two cameras of one name": (lambda f: ["run", *twice(f)], "2 cameras are called 'door'"),
+    "no benchmark data": (lambda f: ["bench", "--data", str(f)], "no folder val"),
     "a time that is none": (lambda f: ["events", "list", "x", "--since", "noon"], "noon"),
 }
 
@@ -80,6 +88,22 @@ def test_an_output_that_cannot_be_written_is_refused(option: str, demo: Path, tm
     assert (
         main(["run", str(demo / "camera.mp4"), option, f"sqlite:///{target}" if option == "--store" else target]) == 2
     )
+
+
+@pytest.mark.parametrize("option", ["--output", "--events"])
+def test_what_is_read_is_not_written_over(option: str, demo: Path, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    shutil.copy(demo / "camera.mp4", clip)
+    assert main(["run", str(clip), option, str(clip)]) == 2
+    assert clip.read_bytes() == (demo / "camera.mp4").read_bytes()
+
+
+def test_the_demo_does_not_clear_a_folder_that_is_not_its_own(tmp_path: Path) -> None:
+    mine = tmp_path / "people" / "letter.txt"
+    mine.parent.mkdir()
+    mine.write_text("Dear Ann", encoding="utf-8")
+    assert main(["demo", "--out", str(tmp_path)]) == 2
+    assert mine.read_text(encoding="utf-8") == "Dear Ann"
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (7680, 4320)])
