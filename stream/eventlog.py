@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import filecmp
+import itertools
 import json
 import os
 from collections.abc import Mapping
@@ -10,7 +12,7 @@ from io import FileIO
 from pathlib import Path
 
 import structlog
-from filelock import FileLock, Timeout
+from filelock import lock_descriptor
 
 from stream.data import Event
 from stream.errors import OutputError, StorageError
@@ -30,8 +32,8 @@ class EventFile:
     """Appends events to a JSONL file, which one process, and in it one thread, at a time may do.
 
     A live run carries on a file that is there. A recorded run (`fresh`) begins anew, so that every replay gives the
-    same bytes, and keeps the file that was there as `NAME.previous`. A last line that a crash tore is cut off with a
-    warning: it had not been announced.
+    same bytes, and keeps the file that was there as `NAME.previous`, `NAME.previous.2` and so on, each content once.
+    A last line that a crash tore is cut off with a warning: it had not been announced.
 
     Raises OutputError where the file cannot be written, holds something else or is in use; StorageError when the disk
     refuses later: the file then ends with the last event that is whole.
@@ -39,16 +41,16 @@ class EventFile:
 
     def __init__(self, path: Path, fresh: bool = False) -> None:
         self._path = path
-        self._lock = FileLock(path.with_name(f".{path.name}.lock"), thread_local=False)
+        self._kept: Path | None = None
         _require_events(path)
         self._made = not path.exists()
         try:
-            self._lock.acquire(timeout=0)
-            self._file = _open(path, fresh)
-        except Timeout as error:
-            raise OutputError(f"cannot log to {path}: another unblur is writing there; name another file") from error
+            self._file = _hold(path)
+            if fresh and path.stat().st_size:
+                self._set_aside()
+            _cut_torn_line(path, self._file)
+            _sync_folder(path.parent)
         except OSError as error:
-            self._lock.release()
             raise OutputError(f"cannot log to {path}: {error.strerror}; choose a folder that can be written") from error
         self._size = self._file.seek(0, os.SEEK_END)
 
@@ -64,13 +66,20 @@ class EventFile:
 
     def close(self) -> None:
         self._file.close()
-        self._lock.release()
 
     def withdraw(self) -> None:
-        """Close it, and leave no file behind if this run made it and wrote nothing: the run never began."""
-        if self._made and not self._size:
+        """Close it, and if this run wrote nothing, put back what it found: the run never began."""
+        if not self._size and self._kept:
+            self._kept.replace(self._path)
+        elif not self._size and self._made:
             self._path.unlink(missing_ok=True)
         self.close()
+
+    def _set_aside(self) -> None:
+        with self._file:  # held until the new file is
+            self._kept = _spare(self._path)
+            self._path.replace(self._kept)
+            self._file = _hold(self._path)
 
 
 def _require_events(path: Path) -> None:
@@ -91,13 +100,21 @@ def _begins_like_events(path: Path) -> bool:
         raise OutputError(f"cannot log to {path}: {error.strerror}; choose a file that can be written") from error
 
 
-def _open(path: Path, fresh: bool) -> FileIO:
-    if fresh and path.exists() and path.stat().st_size:
-        path.replace(path.with_name(f"{path.name}.previous"))
+def _hold(path: Path) -> FileIO:
+    """Open it to append, for this process alone. The lock lies on the log itself, which whoever held it before may
+    have moved or removed after it was opened here."""
     file = path.open("ab", buffering=0)
-    _cut_torn_line(path, file)
-    _sync_folder(path.parent)
-    return file
+    if lock_descriptor(file.fileno(), blocking=False) and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+        return file
+    file.close()
+    raise OutputError(f"cannot log to {path}: another unblur is writing there; name another file")
+
+
+def _spare(path: Path) -> Path:
+    """The first name to keep a log under that is free, or holds the very same bytes."""
+    names = itertools.chain([""], (f".{number}" for number in itertools.count(2)))
+    kept = (path.with_name(f"{path.name}.previous{name}") for name in names)
+    return next(one for one in kept if not one.exists() or filecmp.cmp(one, path, shallow=False))
 
 
 def _cut_torn_line(path: Path, file: FileIO) -> None:

@@ -9,15 +9,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Annotated, TextIO
 
 import sqlalchemy as sql
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from stream.data import EventType
+from stream.data import EventType, Method
 from stream.errors import UsageError
 from stream.eventlog import to_line
-from stream.store import OF_AN_EVENT, connect, events, reason
+from stream.store import OF_AN_EVENT, connect, database_file, events, reason, shown
 
 Record = dict[str, object]
 """An event as `Event.to_json` gives it."""
@@ -26,7 +27,6 @@ Moment = datetime | float
 
 UNKNOWN = "unknown"
 _ROWS_AT_ONCE = 500
-_KEYS = {column.name for column in OF_AN_EVENT}
 _BOX = ("x", "y", "width", "height")
 _COLUMNS = [
     "schema", "id", "type", "camera", "track", "name", "score", "threshold", "runner_up", "runner_up_score",
@@ -34,6 +34,45 @@ _COLUMNS = [
     "evidence",
 ]  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def _require_zone(time: str) -> str:
+    if datetime.fromisoformat(time).tzinfo is None:
+        raise ValueError("a time needs a time zone")
+    return time
+
+
+class _Candidate(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    name: str
+    score: FiniteFloat
+
+
+class _Event(BaseModel):
+    """The keys and types of an event, as `Event.to_json` has them."""
+
+    model_config = ConfigDict(strict=True, serialize_by_alias=True)
+
+    schema_: int = Field(alias="schema")
+    id: str
+    type: EventType
+    camera: str
+    track: int
+    name: str | None
+    score: FiniteFloat
+    threshold: FiniteFloat
+    runner_up: _Candidate | None
+    raw_score: FiniteFloat
+    restored_score: FiniteFloat | None
+    deblurred_by: Method
+    blur: FiniteFloat
+    pts_s: FiniteFloat
+    frame: int
+    wall_time: Annotated[str, AfterValidator(_require_zone)] | None
+    box: Annotated[list[int], Field(min_length=4, max_length=4)]
+    first_pts_s: FiniteFloat
+    evidence: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +109,15 @@ class Filter:
 def query(where: str, wanted: Filter | None = None) -> Iterator[Record]:
     """The events of a JSONL file, or of a database named by URL, in the order of writing.
 
-    A last line still being written is left out. Raises UsageError where there is no such log or a line is no event.
+    A last line still being written is left out. Nothing is made or changed there. Raises UsageError where there is no
+    such log or a line is no event.
     """
     return _from_database(where, wanted or Filter()) if "://" in where else _from_file(Path(where), wanted or Filter())
 
 
-"""+"""
+def file_of(where: str) -> Path | None:
+    """The file that holds such a log; None where a database server does."""
+    return database_file(connect(where)) if "://" in where else Path(where)
 
 
 def write_json(records: Iterable[Record], out: TextIO) -> None:
@@ -99,7 +141,7 @@ def write_csv(records: Iterable[Record], out: TextIO) -> None:
 def _flat(record: Record) -> Record:
     """The record with one value a column: the runner-up in two, the box in four."""
     runner_up, box = record["runner_up"], record["box"]
-    flat = {key: value for key, value in record.items() if key in _COLUMNS}
+    flat = {key: value for key, value in record.items() if key != "box"}
     if isinstance(runner_up, dict):
         flat |= {"runner_up": runner_up["name"], "runner_up_score": runner_up["score"]}
     if isinstance(box, list):
@@ -128,28 +170,43 @@ def _from_file(path: Path, wanted: Filter) -> Iterator[Record]:
 
 def _parse(line: bytes, place: str) -> Record:
     try:
-        record = json.loads(line)
-    except ValueError as error:
+        return _checked(json.loads(line), place)
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{place} is not JSON: {error}") from error
-    if not isinstance(record, dict) or not record.keys() >= _KEYS:
-        raise UsageError(f"{place} is no event of unblur")
-    return record
+
+
+def _checked(record: object, place: str) -> Record:
+    try:
+        return _Event.model_validate(record).model_dump()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        wrong = f": {'.'.join(map(str, first['loc']))}: {first['msg']}" if first["loc"] else ""
+        raise UsageError(f"{place} is no event of unblur{wrong}") from error
 
 
 def _from_database(url: str, wanted: Filter) -> Iterator[Record]:
-    engine = connect(url)
-    file = engine.url.database
-    if engine.dialect.name == "sqlite" and not (file and Path(file).is_file()):
-        raise UsageError(f"cannot read events from {file}: no such file")
+    named = connect(url)
+    engine, place = _reader(named), shown(named)
     chosen = sql.select(*OF_AN_EVENT).where(*_conditions(wanted)).order_by(events.c.position)
     try:
         with engine.connect().execution_options(yield_per=_ROWS_AT_ONCE) as connection:
             for row in connection.execute(chosen):
-                yield dict(row._mapping)
-    except SQLAlchemyError as error:
-        raise UsageError(f"cannot read events from {engine.url.render_as_string()}: {reason(error)}") from error
+                yield _checked(dict(row._mapping), f"a row of {place}")
+    except (SQLAlchemyError, ValueError) as error:
+        raise UsageError(f"cannot read events from {place}: {reason(error)}") from error
     finally:
         engine.dispose()
+
+
+def _reader(engine: sql.Engine) -> sql.Engine:
+    """SQLite must find its file, and may not change it. Its mode=ro would leave a -wal and a -shm behind."""
+    file = database_file(engine)
+    if file is None:
+        return engine
+    if not file.is_file():
+        raise UsageError(f"cannot read events from {file}: no such file")
+    query = {**engine.url.query, "mode": "rw", "uri": "true"}
+    return connect(engine.url.set(database=file.absolute().as_uri(), query=query), ["query_only=ON"])
 
 
 def _conditions(wanted: Filter) -> Iterator[sql.ColumnElement[bool]]:
@@ -179,4 +236,4 @@ def _seconds(record: Record, like: Moment) -> float:
     if not isinstance(like, datetime):
         return float(str(record["pts_s"]))
     wall_time = record["wall_time"]
-    return datetime.fromisoformat(wall_time).timestamp() if isinstance(wall_time, str) else math.nan
+    return datetime.fromisoformat(str(wall_time)).timestamp() if wall_time else math.nan

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sql
@@ -46,6 +50,8 @@ events = sql.Table(
 )
 """An event's keys as columns, under their own names and in their own order."""
 
+_DURABLE = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000")
+_DISK_REFUSED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 OF_AN_EVENT = [column for column in events.columns if column.name not in ("position", "wall_s")]
 
 
@@ -59,15 +65,18 @@ class EventStore:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = connect(url)
+        self._engine = connect(url, _DURABLE)
+        file = database_file(self._engine)
+        made = file is not None and not file.exists()
         try:
             _metadata.create_all(self._engine)
             with self._engine.connect() as connection:
                 connection.execute(sql.select(events).limit(0))
         except SQLAlchemyError as error:
-            raise OutputError(
-                f"cannot log to {_shown(self._engine)}: {reason(error)}; name another database"
-            ) from error
+            self.close()
+            if file and made and _disk_refused(error):
+                _remove(file)
+            raise OutputError(f"cannot log to {shown(self._engine)}: {reason(error)}; name another database") from error
 
     def write(self, event: Event) -> None:
         row = _row(event.to_json())
@@ -78,39 +87,62 @@ class EventStore:
                     connection.execute(sql.insert(events).values(row))
         except SQLAlchemyError as error:
             raise StorageError(
-                f"cannot log to {_shown(self._engine)}: {reason(error)}; make room and start again"
+                f"cannot log to {shown(self._engine)}: {reason(error)}; make room and start again"
             ) from error
 
     def close(self) -> None:
         self._engine.dispose()
 
 
-def connect(url: str) -> sql.Engine:
-    """An engine for the URL. Raises OutputError for a URL that means nothing or a driver that is not installed."""
+def connect(url: str | sql.URL, pragmas: Sequence[str] = ()) -> sql.Engine:
+    """An engine for the URL; SQLite gets the pragmas with every connection.
+
+    Raises OutputError for a URL that means nothing or names no file, or a driver that is not installed.
+    """
     try:
         engine = sql.create_engine(url)
-    except ArgumentError as error:
-        raise OutputError("not a database URL; write it as sqlite:///FILE") from error
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise OutputError(f"no driver for this database: {error}; install it, or use sqlite:///FILE") from error
+    except (ArgumentError, ValueError) as error:
+        raise OutputError("not a database URL; write it as sqlite:///FILE") from error
     if engine.dialect.name == "sqlite":
-        sql.event.listen(engine, "connect", _make_durable)
+        if engine.url.database in (None, "", ":memory:"):
+            raise OutputError(f"{shown(engine)} names no file; write it as sqlite:///FILE")
+        sql.event.listen(engine, "connect", partial(_set, pragmas))
     return engine
 
 
-def reason(error: SQLAlchemyError) -> str:
+def database_file(engine: sql.Engine) -> Path | None:
+    """SQLite's file; None for a database server."""
+    return Path(str(engine.url.database)) if engine.dialect.name == "sqlite" else None
+
+
+def shown(engine: sql.Engine) -> str:
+    """The URL without its password."""
+    return engine.url.render_as_string(hide_password=True)
+
+
+def reason(error: Exception) -> str:
     """What the database said, in one line, without the statement and its values."""
     said = str(getattr(error, "orig", None) or error)
     return said.splitlines()[0]
 
 
-def _make_durable(connection: Any, _record: ConnectionPoolEntry) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+def _set(pragmas: Sequence[str], connection: Any, _record: ConnectionPoolEntry) -> None:
+    for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _shown(engine: sql.Engine) -> str:
-    return engine.url.render_as_string(hide_password=True)
+def _disk_refused(error: SQLAlchemyError) -> bool:
+    """And not, say, another process that made the same database at the same time, which is then theirs."""
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0)
+    return code & 0xFF in _DISK_REFUSED  # the rest of an extended code tells the details (sqlite.org/rescode.html)
+
+
+def _remove(file: Path) -> None:
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        with suppress(OSError):  # most are not there; what the disk does not let go of, the message is about
+            file.with_name(f"{file.name}{suffix}").unlink()
 
 
 def _row(event: Mapping[str, object]) -> dict[str, object]:

@@ -3,8 +3,9 @@ import random
 import resource
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,28 @@ def test_a_live_run_carries_on_and_a_recorded_run_begins_anew(tmp_path: Path) ->
     assert path.read_bytes() == before
 
 
+def test_replays_lose_no_earlier_log_and_keep_each_once(tmp_path: Path) -> None:
+    path = tmp_path / "e.jsonl"
+    write(path, range(2))
+    for numbers in (range(7, 9), range(7, 9), range(7, 9), range(5), range(7, 9), range(7, 9)):
+        write(path, numbers, fresh=True)
+    kept = ["e.jsonl", "e.jsonl.previous", "e.jsonl.previous.2", "e.jsonl.previous.3"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == kept
+    assert [len(ids(tmp_path / name)) for name in kept] == [2, 2, 2, 5]
+    assert ids(tmp_path / "e.jsonl.previous") == ["event-0", "event-1"], "the live camera's"
+
+
+def test_a_run_that_never_began_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "e.jsonl"
+    EventFile(path, fresh=True).withdraw()
+    assert not list(tmp_path.iterdir())
+    write(path, range(2))
+    for fresh in (False, True):
+        EventFile(path, fresh).withdraw()
+        assert [file.name for file in tmp_path.iterdir()] == ["e.jsonl"]
+        assert ids(path) == ["event-0", "event-1"]
+
+
 @pytest.mark.parametrize("torn", [b"{", b'{"schema":1,"id":"event-9","na', b"\x00" * 4096])
 def test_a_torn_last_line_is_cut_off(tmp_path: Path, torn: bytes) -> None:
     path = tmp_path / "e.jsonl"
@@ -98,6 +121,31 @@ def test_kill_9_loses_nothing_that_was_announced(tmp_path: Path, seed: int) -> N
     assert logged[: len(announced)] == announced
     assert len(logged) <= len(announced) + 2  # one written and not yet announced, and our own
     assert logged[-1] == "event-1000000"
+
+
+def test_no_event_goes_into_a_file_that_another_run_takes_away(tmp_path: Path) -> None:
+    """One run keeps giving up, and takes its empty file with it, while another keeps opening the same name."""
+    path = tmp_path / "e.jsonl"
+    done = threading.Event()
+
+    def give_up() -> None:
+        while not done.is_set():
+            with suppress(OutputError):
+                EventFile(path).withdraw()
+
+    other = threading.Thread(target=give_up)
+    other.start()
+    try:
+        written = 0
+        while written < 100:
+            with suppress(OutputError):
+                write(path, range(written, written + 1))
+                assert ids(path) == [f"event-{written}"]
+                path.unlink()
+                written += 1
+    finally:
+        done.set()
+        other.join()
 
 
 @contextmanager
@@ -127,6 +175,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_whole_lines(tmp_path: Path) -
 
 def test_two_writers_are_one_too_many(tmp_path: Path) -> None:
     first = EventFile(tmp_path / "e.jsonl")
+    assert [file.name for file in tmp_path.iterdir()] == ["e.jsonl"], "nothing else beside it"
     with pytest.raises(OutputError, match="another unblur"):
         EventFile(tmp_path / "e.jsonl", fresh=True)
     first.write(an_event(0))

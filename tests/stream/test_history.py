@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import sqlite3
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def test_a_line_still_being_written_is_left_out(tmp_path: Path) -> None:
     log.close()
 
 
-@pytest.mark.parametrize("line", [b"not json", b"[]", b'{"schema":1}', b"\xff\xfe"])
+@pytest.mark.parametrize("line", [b"not json", b"[]", b'{"schema":1}', b"\xff\xfe", b"[" * 100_000])
 def test_a_broken_line_is_named(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "e.jsonl"
     log = EventFile(path)
@@ -76,6 +77,62 @@ def test_a_broken_line_is_named(tmp_path: Path, line: bytes) -> None:
         file.write(line + b"\n")
     with pytest.raises(UsageError, match=r"e.jsonl, line 2 is n"):
         list(query(str(path)))
+
+
+WRONG = [
+    ("schema", "1"), ("type", "seen"), ("camera", 3), ("track", 1.5), ("track", True), ("name", ["Ann"]),
+    ("score", "0.6"), ("score", 10**400), ("runner_up", {}), ("runner_up", {"name": "Ann", "score": None}),
+    ("restored_score", "x"), ("deblurred_by", ""), ("pts_s", "abc"), ("pts_s", None), ("frame", 0.5),
+    ("wall_time", "noon"), ("wall_time", 7), ("wall_time", "2026-11-22T10:00:00"), ("box", [1, 2]),
+    ("box", [1, 2, 3, "4"]), ("box", "1234"), ("evidence", 1), ("blur", float("nan")), ("blur", float("inf")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "value"), WRONG, ids=lambda value: str(value)[:20])
+def test_a_value_of_a_wrong_kind_is_named(tmp_path: Path, key: str, value: object) -> None:
+    path = tmp_path / "e.jsonl"
+    path.write_text(f"{json.dumps(EVENTS[0].to_json())}\n{json.dumps(EVENTS[1].to_json() | {key: value})}\n")
+    with pytest.raises(UsageError, match=rf"e.jsonl, line 2 is no event of unblur: {key}") as refusal:
+        list(query(str(path), Filter(since=TEN)))
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("box", "[1, 2]"), ("box", "[1, "), ("pts_s", "abc"), ("wall_time", "noon")]
+)
+def test_a_row_of_a_wrong_kind_is_one_error(tmp_path: Path, key: str, value: object) -> None:
+    path = tmp_path / "e.sqlite"
+    log = EventStore(f"sqlite:///{path}")
+    log.write(EVENTS[0])
+    log.close()
+    with sqlite3.connect(path) as other:
+        other.execute(f"UPDATE events SET {key} = ?", [value])
+    with pytest.raises(UsageError, match=r"e\.sqlite") as refusal:
+        list(query(f"sqlite:///{path}"))
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_foreign_database_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "any #1?.db"
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE days (day TEXT)")
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match=r"1%3F\.db: no such table: events$"):
+        list(query(f"sqlite:///{tmp_path}/any #1%3F.db"))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_reading_leaves_nothing_beside_the_database(tmp_path: Path) -> None:
+    EventStore(f"sqlite:///{tmp_path}/e.sqlite").close()
+    assert not list(query(f"sqlite:///{tmp_path}/e.sqlite?timeout=3"))
+    assert [file.name for file in tmp_path.iterdir()] == ["e.sqlite"]
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
+def test_a_database_without_a_file_is_refused(url: str) -> None:
+    with pytest.raises(UsageError, match="names no file"):
+        list(query(url))
 
 
 def test_no_such_log_is_an_error_and_is_not_made(tmp_path: Path) -> None:
@@ -110,7 +167,7 @@ def test_csv_has_a_column_for_every_value() -> None:
     assert (row["runner_up"], row["runner_up_score"], row["restored_score"]) == ("Łukasz", "0.31", "")
     assert (row["x"], row["y"], row["width"], row["height"]) == ("10", "20", "64", "64")
     assert row["raw_score"] == "-0.4", "a negative number is no formula"
-    assert row["wall_time"] == "2026-11-22T15:32:00.000+05:30"
+    assert row["wall_time"] == "2026-11-22T10:02:00.000Z"
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1", "＝1"])

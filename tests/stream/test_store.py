@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sql
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from stream.errors import OutputError, StorageError
 from stream.history import query
 from stream.store import EventStore
 from tests.stream.events import an_event
-from tests.stream.test_eventlog import kill_while_writing
+from tests.stream.test_eventlog import kill_while_writing, no_room
 
 
 def url(path: Path) -> str:
@@ -112,6 +113,25 @@ def test_a_full_disk_is_one_clear_error_and_leaves_a_whole_database(tmp_path: Pa
         assert other.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+def test_a_disk_that_is_full_at_the_start_is_left_as_it_was(tmp_path: Path) -> None:
+    with no_room(), pytest.raises(OutputError, match=r"cannot log to sqlite:.*; name another database"):
+        EventStore(url(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_database_that_others_made_meanwhile_is_kept(tmp_path: Path) -> None:
+    """Only what the disk refused is taken away again."""
+
+    def make(*_: object) -> None:
+        with sqlite3.connect(tmp_path / "events.sqlite") as other:
+            other.execute("CREATE TABLE events (day TEXT)")
+
+    sql.event.listen(sql.Engine, "connect", make, once=True)
+    with pytest.raises(OutputError, match="no such column"):
+        EventStore(url(tmp_path))
+    assert (tmp_path / "events.sqlite").exists()
+
+
 def fill(store: EventStore) -> None:
     for number in range(1, 1000):
         store.write(an_event(number))
@@ -123,6 +143,14 @@ def not_a_url(tmp_path: Path) -> str:
 
 def no_driver(tmp_path: Path) -> str:
     return "oracle+nothing://somebody:hunter2@host/db"
+
+
+def in_memory(tmp_path: Path) -> str:
+    return "sqlite://"
+
+
+def no_number(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/events.sqlite?timeout=soon"
 
 
 def no_folder(tmp_path: Path) -> str:
@@ -140,7 +168,9 @@ def another_table(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/other.sqlite"
 
 
-@pytest.mark.parametrize("place", [not_a_url, no_driver, no_folder, not_a_database, another_table])
+@pytest.mark.parametrize(
+    "place", [not_a_url, no_driver, in_memory, no_number, no_folder, not_a_database, another_table]
+)
 def test_a_database_that_cannot_be_used_is_one_clear_error(tmp_path: Path, place: object) -> None:
     assert callable(place)
     where = place(tmp_path)
