@@ -60,7 +60,7 @@ class Camera:
 class Pipeline:
     """Runs cameras side by side until their sources end, somebody calls `stop`, or something fails.
 
-    When `run` returns, everything seen has been named, logged and shown. It raises the first error of any thread after
+    When `run` returns, everything seen has been named, logged and shown. It raises the worst error of any thread after
     all have come to rest; a damaged recording alone stops nothing else.
     """
 
