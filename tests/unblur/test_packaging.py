@@ -22,7 +22,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_takes_one_name_and_carries_its_data(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"unblur"}
-    assert {"unblur/stream/data.py", "unblur/configs/default.yaml", "unblur/models/manifest.toml"} <= set(names)
+    data = {"configs/default.yaml", "deblur/faces.npz", "models/manifest.toml", "report.html.j2", "stream/data.py"}
+    assert {f"unblur/{name}" for name in data} <= set(names)
 
 
 @pytest.mark.slow
