@@ -14,8 +14,7 @@ GROWTH = 1.3
 """From crop to crop the gap grows by this factor: six in the first second, then ever fewer."""
 BLURRING = 8.0
 """Speed, in crop pixels per frame, from which the gap does not grow: with a shutter half open that is 4 pixels of blur,
-and one blurred crop tells little, many tell more. From 5 on, a third of a slow clip's crops would be taken for nothing:
-the same names, at four fifths of the speed (val, `benchmarks.motion`)."""
+and one blurred crop tells little, many tell more. At 5 `val` (`benchmarks.motion`) has the same names for more work."""
 BETTER = 1.3
 """A crop so many times better than the best so far does not wait for its turn."""
 RATE = 12.0
