@@ -87,6 +87,7 @@ class Naming:
         self._meter = meter
         self._lives: dict[tuple[str, int], _Life] = {}
         self._lock = threading.Lock()
+        self._restoring = threading.Lock()
         self._work = threading.Lock()
 
     def see(self, sighting: Sighting) -> None:
@@ -99,20 +100,28 @@ class Naming:
                     life.track, life.seen = track, moment
 
     def identify(self, looks: Sequence[Look]) -> None:
-        """Restore and recognise. Threads take turns: evidence and log are for one at a time."""
-        if looks:
-            with self._work:
-                self._identify(looks)
+        """Restore and recognise."""
+        self.recognise(looks, self.restore(looks))
 
-    def _identify(self, looks: Sequence[Look]) -> None:
-        with self._meter.stage("deblur"):
+    def restore(self, looks: Sequence[Look]) -> list[Restoration]:
+        """What is blurred, restored. Threads take turns."""
+        if not looks:
+            return []
+        with self._restoring, self._meter.stage("deblur"):
             restorations = self._deblurrer.restore([look.crop for look in looks])
-        with self._meter.stage("recognise"):
-            identities = self._recognizer.observe(restorations)
         self._meter.count("crops", len(looks))
         self._meter.count("restored", sum(restoration.method != "none" for restoration in restorations))
-        for look, restoration, identity in zip(looks, restorations, identities, strict=True):
-            self._conclude(look, restoration, identity)
+        return restorations
+
+    def recognise(self, looks: Sequence[Look], restorations: Sequence[Restoration]) -> None:
+        """Whom the looks show; writes the events. Threads take turns: evidence and log are for one at a time."""
+        if not looks:
+            return
+        with self._work:
+            with self._meter.stage("recognise"):
+                identities = self._recognizer.observe(restorations)
+            for look, restoration, identity in zip(looks, restorations, identities, strict=True):
+                self._conclude(look, restoration, identity)
 
     def _conclude(self, look: Look, restoration: Restoration, identity: Identity) -> None:
         with self._lock:

@@ -1,6 +1,6 @@
 """The loop: what runs where, what waits, and what is dropped.
 
-    recorded   decode =| see =| name =| show                  each `=|` waits when full: nothing dropped, all in order
+    recorded   decode =| see =| restore =| name =| show       each `=|` waits when full: nothing dropped, all in order
     live       capture -> see -> newest look of each track -> name
                             \\-> newest scene of the camera -> show
 
@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
 
-from stream.data import Frame, Identity, Track
+from stream.data import Frame, Identity, Restoration, Track
 from stream.errors import DamagedSourceError
 from stream.handover import Belt, Latest
 from stream.meter import Meter
@@ -37,6 +37,10 @@ class Scene:
     frame: Frame
     tracks: Sequence[Track]
     names: Mapping[int, Identity]
+
+
+Restored = tuple[Sighting, list[Restoration]]
+"""A sighting with the restorations of its looks, in order."""
 
 
 class Eye(Protocol):
@@ -68,7 +72,7 @@ class Pipeline:
         self._cameras = cameras
         self._naming = naming
         self._meter = meter
-        self._belts: list[Belt[Frame] | Belt[Sighting] | Belt[Scene]] = []
+        self._belts: list[Belt[Frame] | Belt[Sighting] | Belt[Restored] | Belt[Scene]] = []
         self._looks: Latest[tuple[str, int], Look] = Latest()
         self._endings: deque[Sequence[Track]] = deque()
         self._heard: dict[str, float] = {}
@@ -116,8 +120,8 @@ class Pipeline:
 
     def _recorded_lane(self, camera: Camera) -> tuple[Callable[[], None], ...]:
         name = camera.source.camera
-        frames, sightings, scenes = Belt[Frame](), Belt[Sighting](), Belt[Scene]()
-        self._belts += [frames, sightings, scenes]
+        frames, sightings, restored, scenes = Belt[Frame](), Belt[Sighting](), Belt[Restored](), Belt[Scene]()
+        self._belts += [frames, sightings, restored, scenes]
         last: list[Look] = []
 
         def decode() -> None:
@@ -132,10 +136,15 @@ class Pipeline:
                     sightings.put(self._see(camera, frame))
                 last.extend(camera.eye.finish())
 
+        def restore() -> None:
+            with restored.closing():
+                for sighting in sightings:
+                    restored.put((sighting, self._naming.restore(sighting.looks)))
+
         def identify() -> None:
             with scenes.closing():
-                for sighting in sightings:
-                    self._naming.identify(sighting.looks)
+                for sighting, restorations in restored:
+                    self._naming.recognise(sighting.looks, restorations)
                     scenes.put(Scene(sighting.frame, sighting.tracks, self._naming.names(name)))
                     self._naming.end(sighting.ended)
                 self._naming.identify(last)
@@ -145,7 +154,7 @@ class Pipeline:
             for scene in scenes:
                 camera.show(scene)
 
-        return decode, see, identify, show
+        return decode, see, restore, identify, show
 
     def _live_lane(self, camera: Camera) -> tuple[Callable[[], None], ...]:
         name = camera.source.camera
