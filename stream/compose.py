@@ -50,7 +50,9 @@ class Composer:
 
     def _compose(self, overlay: Overlay, scene: Scene) -> None:
         with self._meter.stage("overlay"):
-            labels = [Label(track.box, scene.names.get(track.id)) for track in scene.tracks]
+            labels = [
+                Label(track.box, scene.names.get(track.id), track.id in scene.restoring) for track in scene.tracks
+            ]
             image = overlay.draw(scene.frame, labels, self._rate())
         with self._meter.stage("output"):
             for picture in self._pictures:
@@ -81,6 +83,11 @@ class WindowOutlet:
             self._window.show(frame, image)
         self._window.poll()
         return not self._window.closed
+
+    @property
+    def dropped(self) -> int:
+        """Pictures that newer ones replaced before they were shown."""
+        return self._newest.dropped
 
     def close(self) -> None:
         self._window.close()

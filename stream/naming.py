@@ -88,6 +88,7 @@ class Naming:
         self._lives: dict[tuple[str, int], _Life] = {}
         self._lock = threading.Lock()
         self._restoring = threading.Lock()
+        self._at_work: frozenset[tuple[str, int]] = frozenset()
         self._work = threading.Lock()
 
     def see(self, sighting: Sighting) -> None:
@@ -108,7 +109,11 @@ class Naming:
         if not looks:
             return []
         with self._restoring, self._meter.stage("deblur"):
-            restorations = self._deblurrer.restore([look.crop for look in looks])
+            self._at_work = frozenset((look.track.camera, look.track.id) for look in looks)
+            try:
+                restorations = self._deblurrer.restore([look.crop for look in looks])
+            finally:
+                self._at_work = frozenset()
         self._meter.count("crops", len(looks))
         self._meter.count("restored", sum(restoration.method != "none" for restoration in restorations))
         return restorations
@@ -162,6 +167,10 @@ class Naming:
                 for (where, number), life in self._lives.items()
                 if where == camera and life.identity is not None
             }
+
+    def restoring(self, camera: str) -> frozenset[int]:
+        """The tracks of a camera whose crops are with the deblurrer at this moment."""
+        return frozenset(number for where, number in self._at_work if where == camera)
 
     def _announce(
         self, kind: EventType, track: Track, moment: Moment, identity: Identity, restoration: Restoration

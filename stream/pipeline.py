@@ -32,11 +32,13 @@ _SILENT_S = 1.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """A frame with what is known about it, ready to be drawn."""
+    """A frame with what is known about it, ready to be drawn. `restoring` are live tracks whose crops are with the
+    deblurrer now; a recording waits for its restorations, so that a replay is drawn alike."""
 
     frame: Frame
     tracks: Sequence[Track]
     names: Mapping[int, Identity]
+    restoring: frozenset[int] = frozenset()
 
 
 Restored = tuple[Sighting, list[Restoration]]
@@ -167,7 +169,8 @@ class Pipeline:
                     sighting = self._see(camera, frame)
                     self._queue(name, sighting.looks)
                     self._endings.append(sighting.ended)
-                    scenes.put(name, Scene(frame, sighting.tracks, self._naming.names(name)))
+                    names, restoring = self._naming.names(name), self._naming.restoring(name)
+                    scenes.put(name, Scene(frame, sighting.tracks, names, restoring))
                 self._queue(name, camera.eye.finish())
 
         def show() -> None:

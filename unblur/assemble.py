@@ -101,12 +101,13 @@ def deblurrer(settings: Deblurring, shutters: Mapping[str, float]) -> Deblurrer:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run ready to start: pipelines one after the other, and the loop that the caller's thread is to keep."""
+    """A run ready to start: pipelines one after the other, and the parts that have something to tell of it."""
 
     sources: Sequence[Replay | Capture]
     pipelines: Sequence[Pipeline]
     meter: Meter
-    pump: Callable[[], bool] | None
+    recognizer: TrackRecognizer
+    outputs: Outputs
 
     def start(self) -> None:
         """Run to the end. Raises the worst error, after everything has come to rest; damage to recordings is told
@@ -114,19 +115,21 @@ class Run:
         damage = []
         for pipeline in self.pipelines:
             try:
-                pipeline.run(self.pump)
+                pipeline.run(self.outputs.pump)
             except DamagedSourceError as error:
                 damage.append(str(error))
         if damage:
             raise DamagedSourceError("; ".join(damage))
 
     def reading(self) -> Reading:
-        """What happened so far; what the captures dropped is counted, too."""
+        """What happened so far; what captures, recogniser and window dropped is counted, too."""
         told = self.meter.read()
         states = [source.status() for source in self.sources if isinstance(source, Capture)]
         lost = {
             "frames dropped": sum(state.dropped for state in states),
             "reconnections": sum(state.reconnects for state in states),
+            "tracks forgotten": self.recognizer.dropped,
+            "pictures not shown": self.outputs.dropped,
         }
         return replace(told, counts=told.counts | lost)
 
@@ -150,7 +153,8 @@ def assemble(config: Config, stack: ExitStack, watch: Callable[[Scene], None], *
     cameras = [
         Camera(source, eye, outputs.composer(source, meter, watch)) for source, eye in zip(sources, eyes, strict=True)
     ]
-    return Run(sources, [Pipeline(group, naming, meter) for group in _groups(config, cameras)], meter, outputs.pump)
+    pipelines = [Pipeline(group, naming, meter) for group in _groups(config, cameras)]
+    return Run(sources, pipelines, meter, recognizer, outputs)
 
 
 def open_sources(config: Config) -> list[Replay | Capture]:

@@ -49,6 +49,11 @@ class Outputs:
         """The loop of the window, if there is one."""
         return self._window.pump if self._window else None
 
+    @property
+    def dropped(self) -> int:
+        """Pictures that came too fast for the window."""
+        return self._window.dropped if self._window else 0
+
 
 class Logs:
     """Several logs as one: an event is announced when it is on disk in all of them."""

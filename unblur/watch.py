@@ -15,7 +15,15 @@ from stream.meter import Reading
 from unblur.assemble import assemble
 from unblur.progress import Display
 
-_LOSSES = ("frames dropped", "pictures dropped", "looks dropped", "crops passed over", "reconnections")
+_LOSSES = (
+    "frames dropped",
+    "pictures dropped",
+    "looks dropped",
+    "crops passed over",
+    "tracks forgotten",
+    "pictures not shown",
+    "reconnections",
+)
 
 
 @dataclass(slots=True)

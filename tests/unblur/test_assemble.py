@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 from configs.schema import load
-from stream.data import Event, Image
+from stream.data import Box, Crop, Event, Image, Quality, Restoration, Track
 from stream.errors import DamagedSourceError, StorageError
+from stream.meter import Meter
+from stream.naming import Look, Moment, Naming
 from stream.picture import read_picture, write_picture
 from stream.pipeline import Scene
-from unblur.assemble import Run, assemble
+from unblur.assemble import Parts, Run, assemble
 
 Ready = Callable[..., Run]
 
@@ -156,3 +158,25 @@ def test_ids_follow_from_what_is_seen_and_how(demo: Path) -> None:
     assert ids() == ids() != ids(begin_s=0.5)
     assert not set(ids()) & set(ids(begin_s=0.5))
     assert json.dumps(ids())
+
+
+def test_a_face_is_marked_while_it_is_with_the_deblurrer() -> None:
+    class Asking:
+        """Leaves crops alone, and asks the naming meanwhile."""
+
+        def __init__(self) -> None:
+            self.seen: list[frozenset[int]] = []
+
+        def restore(self, crops: Sequence[Crop]) -> list[Restoration]:
+            self.seen = [naming.restoring("lobby"), naming.restoring("yard")]
+            return [Restoration(crop, crop.image, "none", 0) for crop in crops]
+
+    deblurrer, embedder = Asking(), Parts(load(None, {})).recognizer()
+    naming = Naming(deblurrer, embedder, Kept(), None, "session", Meter())
+    picture, unmoved = np.zeros((128, 128, 3), np.uint8), np.eye(2, 3, dtype=np.float32)
+    crop = Crop("lobby", 7, 0, 0.0, picture, unmoved, None, Quality(1, 1, 1))
+    points = np.zeros((5, 2), np.float32)
+    track = Track("lobby", 7, Box(0, 0, 9, 9), points, (0, 0), 0.9, detected=True, hits=1, first_frame=0, first_pts_s=0)
+    naming.restore([Look(track, crop, Moment(0, 0.0, None))])
+    assert deblurrer.seen == [{7}, set()]
+    assert naming.restoring("lobby") == set()
