@@ -65,15 +65,19 @@ def trajectory(extent: float, rng: np.random.Generator) -> Array:
     inertia, jolted at random and pulled back to the start, over 2000 steps of equal length. The path is scaled to
     `extent`; how restless it is (from nearly straight to a knot) is drawn as well.
     """
+    return traced(shake(rng), extent)
+
+
+def traced(path: NDArray[np.complex128], extent: float) -> Array:
+    """The kernel of a point that moves along `path` (complex positions, equal times), scaled to span `extent` pixels."""
     if extent < 1:
         raise ValueError(f"a trajectory spans at least one pixel, not {extent}")
-    path = _shake(rng)
     x, y = path.real, path.imag
     scale = (extent - 1) / max(np.ptp(x), np.ptp(y))
     return _exposed((x - x.mean()) * scale, (y - y.mean()) * scale)
 
 
-def _shake(rng: np.random.Generator) -> NDArray[np.complex128]:
+def shake(rng: np.random.Generator) -> NDArray[np.complex128]:
     """The path of a shaken camera as complex positions; its parameters' ranges are the paper's, for this length."""
     pull, jolt_rate, tremor = rng.uniform(0, (0.7, 0.2, 10.0))
     anxiety = 0.1 * rng.uniform()

@@ -1,0 +1,100 @@
+"""The sharp faces that training starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.data import Array, Image
+
+SIDE = 128
+"""Side of a crop in pixels."""
+CANVAS = 180
+"""Side of what is blurred before the crop is cut out of its middle, so that what enters the crop is real; 180 makes a
+fast transform."""
+_ALIGNED = 0.75
+"""Share of the samples that lie as the aligner lays them, but for a little; the others show a photo's centre as it is,
+which is what an unaligned picture looks like."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Photo:
+    """A sharp photo, the 2 x 3 matrix from its pixels to those of its aligned 128 x 128 crop, and whose face it is: the
+    embedding of that crop (D, length 1)."""
+
+    image: Image
+    matrix: Array
+    identity: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A photo as a sample shows it: its canvas, and the matrix from the sample's crop to the aligned one."""
+
+    canvas: Image
+    upright: NDArray[np.float64]
+
+
+def view(photo: Photo, rng: np.random.Generator) -> View:
+    """A random look at a photo: moved, turned, scaled, mirrored, lit otherwise."""
+    aligned = _square(photo.matrix)
+    placed = _jitter(rng) @ aligned if rng.uniform() < _ALIGNED else _centred(photo.image, rng)
+    if rng.uniform() < 0.5:
+        placed = np.array([[-1, 0, SIDE - 1], [0, 1, 0], [0, 0, 1]]) @ placed
+    margin = (CANVAS - SIDE) / 2
+    to_canvas = (np.array([[1, 0, margin], [0, 1, margin], [0, 0, 1]]) @ placed)[:2]
+    warped = _warped(photo.image, to_canvas)
+    return View(_lit(warped, rng), (aligned @ np.linalg.inv(placed))[:2])
+
+
+def _jitter(rng: np.random.Generator) -> NDArray[np.float64]:
+    """About the crop's centre: what landmarks of a blurred face are off by, and a little more."""
+    turn, scale = np.deg2rad(rng.normal(0, 5)), np.exp(rng.normal(0, 0.1))
+    return _about(scale, turn, rng.normal(0, 3, 2))
+
+
+def _about(scale: float, turn: float, shift: NDArray[np.float64]) -> NDArray[np.float64]:
+    centre = (SIDE - 1) / 2
+    cos, sin = scale * np.cos(turn), scale * np.sin(turn)
+    moved = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
+    back = np.array([[1, 0, -centre], [0, 1, -centre], [0, 0, 1]])
+    there = np.array([[1, 0, centre + shift[0]], [0, 1, centre + shift[1]], [0, 0, 1]])
+    return there @ moved @ back
+
+
+def _centred(image: Image, rng: np.random.Generator) -> NDArray[np.float64]:
+    """The photo's centre, at about its own scale."""
+    height, width = image.shape[:2]
+    to_middle = np.array([[1, 0, (SIDE - width) / 2], [0, 1, (SIDE - height) / 2], [0, 0, 1]])
+    return _about(np.exp(rng.uniform(-0.4, 0.2)), np.deg2rad(rng.normal(0, 5)), rng.normal(0, 6, 2)) @ to_middle
+
+
+def _warped(image: Image, matrix: NDArray[np.float64]) -> Image:
+    """Bicubic, since the target has to stay sharp; photos are not shrunk so far that this aliases much."""
+    size = (CANVAS, CANVAS)
+    warped = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(warped, np.uint8)
+
+
+def _lit(image: Image, rng: np.random.Generator) -> Image:
+    """Another exposure and contrast; now and then grey, as infrared cameras see."""
+    if rng.uniform() < 0.05:
+        image = np.repeat(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[..., None], 3, 2)
+    gamma, gain, shift = np.exp(rng.normal(0, 0.2)), np.exp(rng.normal(0, 0.15)), rng.normal(0, 12)
+    curve = 255 * (np.arange(256) / 255) ** gamma
+    table = np.clip(np.rint((curve - 128) * gain + 128 + shift), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(image, table), np.uint8)
+
+
+def _square(matrix: Array) -> NDArray[np.float64]:
+    return np.vstack([matrix, (0, 0, 1)]).astype(np.float64)
+
+
+def require(photos: Sequence[Photo]) -> None:
+    """Raises ValueError if there is nothing to learn from."""
+    if not photos:
+        raise ValueError("there are no photos to train on")

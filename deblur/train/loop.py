@@ -1,0 +1,212 @@
+"""The training loop: from photos and a recipe to a network, with checkpoints to go on from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from deblur.train.faces import Photo, require
+from deblur.train.losses import Critic, Embedder, Identity, charbonnier, regional, spectral
+from deblur.train.nets import TwoScale, UNet
+from deblur.train.recipe import NetRecipe, Phase, Recipe
+from deblur.train.synthesis import Batch, Synthesis
+from stream.data import Array, Image
+
+Figures = Mapping[str, float]
+"""Losses of a step, or the figures of a validation."""
+Check = Callable[[nn.Module, torch.device], Figures]
+"""Validates a network; `score` among its figures is what the best is chosen by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step as it is told: crops seen so far, its losses, and after a validation its figures."""
+
+    crops: int
+    losses: Figures
+    figures: Figures | None
+    best: bool
+
+
+def built(recipe: NetRecipe) -> nn.Module:
+    return TwoScale() if recipe.kind == "two-scale" else UNet(recipe.widths, recipe.blocks, recipe.unshuffle)
+
+
+class Trainer:
+    """Trains one network; what it knows is in the folder's checkpoint after every validation.
+
+    Raises ValueError if the folder's checkpoint is of another recipe's network.
+    """
+
+    def __init__(
+        self, recipe: Recipe, photos: Sequence[Photo], folder: Path, check: Check, embedder: Embedder | None = None
+    ) -> None:
+        require(photos)
+        if recipe.loss.identity and embedder is None:
+            raise ValueError("the identity loss needs an embedder")
+        torch.manual_seed(recipe.seed)
+        self.recipe, self._photos, self._check = recipe, photos, check
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.net = built(recipe.net).to(self.device, memory_format=torch.channels_last)
+        self.average = deepcopy(self.net).requires_grad_(False)
+        self._critic = Critic().to(self.device) if recipe.loss.adversarial else None
+        self._identity = Identity(embedder.to(self.device, memory_format=torch.channels_last)) if embedder is not None and recipe.loss.identity else None
+        self._optimiser = _adam(self.net, recipe.rate, recipe.weight_decay)
+        self._critic_optimiser = _adam(self._critic, 2e-4, 0) if self._critic else None
+        torch.set_num_threads(recipe.threads or torch.get_num_threads())
+        self.crops, self.best = 0, float("-inf")
+        self._file = folder / "checkpoint.pt"
+        self.best_file = folder / "best.pt"
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._file.exists():
+            self._resume()
+
+    def run(self) -> Iterator[Step]:
+        """Train to the recipe's end, a step at a time; stopping early loses at most what came after the last
+        checkpoint."""
+        for phase in self._phases():
+            end = phase.until * self.recipe.crops
+            for batch in self._batches(phase):
+                losses = self._step(batch)
+                before, self.crops = self.crops, self.crops + len(batch.crops)
+                done = self.crops >= end
+                due = self.crops // self.recipe.check_every > before // self.recipe.check_every
+                figures = self._validated() if due or (done and phase.until == 1) else None
+                yield Step(self.crops, losses, figures, figures is not None and figures["score"] == self.best)
+                if done:
+                    break
+
+    def _phases(self) -> list[Phase]:
+        return [phase for phase in self.recipe.phases if self.crops < phase.until * self.recipe.crops]
+
+    def _batches(self, phase: Phase) -> Iterator[Batch]:
+        seed = (self.recipe.seed, self.crops)
+        source = Synthesis(self._photos, self.recipe.batch, phase.side, phase.reach, seed, self.recipe.net.informed)
+        workers = self.recipe.workers
+        loader = DataLoader(source, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
+        yield from loader
+
+    def _step(self, batch: Batch) -> Figures:
+        self._warm()
+        crops, hints, sharp = (pictures(each, self.device) for each in (batch.crops, batch.hints, batch.sharp))
+        motion, upright, identity = self._numbers(batch.motion, batch.upright, batch.identity)
+        with mixed(self.device):
+            restored = self.net(crops, hints, motion).float()
+        losses = self._losses(restored, sharp, upright, identity)
+        loss = torch.stack(list(losses.values())).sum()
+        self._optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip)
+        self._optimiser.step()
+        self._follow()
+        if self._critic:
+            losses["critic"] = self._judge(restored, sharp)
+        return {name: value.item() for name, value in losses.items()}
+
+    def _losses(self, restored: Tensor, sharp: Tensor, upright: Tensor, identity: Tensor) -> dict[str, Tensor]:
+        weights, done = self.recipe.loss, self.crops / self.recipe.crops
+        losses = {"charbonnier": charbonnier(restored, sharp)}
+        if weights.spectrum:
+            losses["spectrum"] = weights.spectrum * spectral(restored, sharp)
+        if weights.regions:
+            losses["regions"] = weights.regions * regional(restored, sharp, upright)
+        if self._identity and done >= weights.identity_from:
+            some = max(1, round(weights.identity_share * len(restored)))
+            with mixed(self.device):
+                unlike = self._identity(restored[:some], identity[:some], upright[:some])
+            losses["identity"] = weights.identity * unlike
+        if self._critic and done >= weights.adversarial_from:
+            losses["adversarial"] = -weights.adversarial * self._critic(restored).mean()
+        return losses
+
+    def _judge(self, restored: Tensor, sharp: Tensor) -> Tensor:
+        assert self._critic and self._critic_optimiser
+        loss = self._critic.loss(restored, sharp)
+        self._critic_optimiser.zero_grad()
+        loss.backward()
+        self._critic_optimiser.step()
+        return loss.detach()
+
+    def _warm(self) -> None:
+        """Linear warm-up, then half a cosine down to a hundredth."""
+        recipe = self.recipe
+        progress = min(1.0, self.crops / recipe.crops)
+        rate = recipe.rate * (0.01 + 0.99 * (0.5 + 0.5 * np.cos(np.pi * progress)))
+        rate *= min(1.0, (self.crops + recipe.batch) / max(1, recipe.warm_up))
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        steps = self.crops / self.recipe.batch
+        decay = min(self.recipe.average, (1 + steps) / (10 + steps))  # a young average forgets faster
+        averages, weights = list(self.average.parameters()), list(self.net.parameters())
+        torch._foreach_lerp_(averages, weights, 1 - decay)
+
+    def _numbers(self, *arrays: Array) -> Iterator[Tensor]:
+        return (torch.as_tensor(array).to(self.device, non_blocking=True) for array in arrays)
+
+    def _validated(self) -> Figures:
+        figures = self._check(self.average, self.device)
+        if figures["score"] > self.best:
+            self.best = figures["score"]
+            _write(self.best_file, {"net": self.average.state_dict(), "crops": self.crops, "figures": dict(figures)})
+        _write(self._file, self._state())
+        return figures
+
+    def _state(self) -> dict[str, Any]:
+        state: dict[str, Any] = {
+            "recipe": self.recipe.model_dump(mode="json"),
+            "crops": self.crops,
+            "best": self.best,
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+        }
+        if self._critic and self._critic_optimiser:
+            state |= {"critic": self._critic.state_dict(), "critic_optimiser": self._critic_optimiser.state_dict()}
+        return state
+
+    def _resume(self) -> None:
+        state = torch.load(self._file, map_location=self.device, weights_only=True)
+        if state["recipe"]["net"] != self.recipe.net.model_dump(mode="json"):
+            raise ValueError(f"{self._file} is of another network: {state['recipe']['net']}")
+        self.crops, self.best = state["crops"], state["best"]
+        self.net.load_state_dict(state["net"])
+        self.average.load_state_dict(state["average"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        if self._critic and self._critic_optimiser and "critic" in state:
+            self._critic.load_state_dict(state["critic"])
+            self._critic_optimiser.load_state_dict(state["critic_optimiser"])
+
+
+def mixed(device: torch.device) -> torch.autocast:
+    """Half the precision where the processor is faster at it: CUDA, and CPUs with matrix tiles."""
+    fast = device.type == "cuda" or torch.cpu._is_amx_tile_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=fast)
+
+
+def pictures(images: Image, device: torch.device) -> Tensor:
+    """N x H x W x 3 bytes as N x 3 x H x W in 0..1."""
+    there = torch.as_tensor(images).to(device, non_blocking=True)
+    return (there.permute(0, 3, 1, 2).float() / 255).contiguous(memory_format=torch.channels_last)
+
+
+def _adam(net: nn.Module, rate: float, decay: float) -> torch.optim.AdamW:
+    return torch.optim.AdamW(net.parameters(), rate, weight_decay=decay, foreach=True)
+
+
+def _write(file: Path, state: object) -> None:
+    """At once or not at all."""
+    beside = file.with_suffix(".part")
+    torch.save(state, beside)
+    os.replace(beside, file)

@@ -1,0 +1,124 @@
+"""The networks: the residual U-net that is ours, and the two-scale network of the seed paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+INPUTS = ("crops", "hints", "motion")
+MOTION_UNIT = 32.0
+"""Crop pixels of motion that the network sees as 1."""
+
+
+class Residual(nn.Module):
+    """Two 3 x 3 convolutions beside the identity. No norm: it costs time and helps deblurring little (Nah et al.,
+    CVPR 2017)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + self.second(functional.relu(self.first(features)))
+
+
+class UNet(nn.Module):
+    """A U-net of residual blocks on the pixel-unshuffled crop; what it gives is added to the crop.
+
+    `widths` and `blocks` are per scale, from the finest to the coarsest; the decoder mirrors the encoder. Inputs and
+    output are N x 3 x H x W in 0..1, H and W multiples of `unshuffle` times 2^(scales - 1); `motion` is N x 2.
+    """
+
+    def __init__(self, widths: Sequence[int], blocks: Sequence[int], unshuffle: int = 2) -> None:
+        super().__init__()
+        if len(widths) != len(blocks):
+            raise ValueError(f"widths and blocks are per scale: {len(widths)} and {len(blocks)} do not agree")
+        packed, steps = 3 * unshuffle**2, list(zip(widths, widths[1:], strict=False))
+        self.unshuffle = unshuffle
+        self.head = nn.Conv2d(2 * packed + 2, widths[0], 3, padding=1)
+        self.encoder = nn.ModuleList(_stack(*scale) for scale in zip(widths, blocks, strict=True))
+        self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in steps)
+        self.up = nn.ModuleList(nn.Conv2d(coarse, 4 * fine, 1) for fine, coarse in steps)
+        self.decoder = nn.ModuleList(_stack(*scale) for scale in zip(widths[:-1], blocks[:-1], strict=True))
+        self.tail = nn.Conv2d(widths[0], packed, 3, padding=1)
+        nn.init.zeros_(self.tail.weight)  # it starts as the identity
+        nn.init.zeros_(self.tail.bias)
+
+    def forward(self, crops: Tensor, hints: Tensor, motion: Tensor) -> Tensor:
+        packed = functional.pixel_unshuffle(torch.cat([crops, hints - crops], 1), self.unshuffle)
+        planes = motion[:, :, None, None].expand(-1, -1, packed.shape[2], packed.shape[3])
+        features, skipped = self.head(torch.cat([packed, planes.to(packed.dtype)], 1)), []
+        for encode, down in zip(self.encoder, self.down, strict=False):
+            skipped.append(encode(features))
+            features = down(skipped[-1])
+        features = self.encoder[-1](features)
+        for up, decode in zip(reversed(self.up), reversed(self.decoder), strict=True):
+            features = decode(functional.pixel_shuffle(up(features), 2) + skipped.pop())
+        return crops + functional.pixel_shuffle(self.tail(features), self.unshuffle)
+
+
+def _stack(width: int, blocks: int) -> nn.Sequential:
+    return nn.Sequential(*(Residual(width) for _ in range(blocks)))
+
+
+class TwoScale(nn.Module):
+    """The seed's network: Shen et al., "Deep Semantic Face Deblurring" (CVPR 2018), without its parsing maps.
+
+    Two scales of 18 convolutions of 5 x 5 x 64; the half-size result is enlarged by a 4 x 4 transposed convolution and
+    joins the full-size crop. Takes and gives what `UNet` does; it has no use for the motion.
+    """
+
+    def __init__(self, width: int = 64, depth: int = 18, side: int = 5) -> None:
+        super().__init__()
+        self.coarse = _convolutions(3, width, depth, side)
+        self.enlarge = nn.ConvTranspose2d(3, 3, 4, stride=2, padding=1)
+        self.fine = _convolutions(6, width, depth, side)
+
+    def forward(self, crops: Tensor, hints: Tensor, motion: Tensor) -> Tensor:
+        small = functional.avg_pool2d(crops, 2)
+        coarse = small + self.coarse(small)
+        return crops + self.fine(torch.cat([crops, self.enlarge(coarse)], 1))
+
+
+def _convolutions(entering: int, width: int, depth: int, side: int) -> nn.Sequential:
+    first = [nn.Conv2d(entering, width, side, padding=side // 2), nn.ReLU()]
+    middle = [layer for _ in range(depth - 2) for layer in (nn.Conv2d(width, width, side, padding=side // 2), nn.ReLU())]
+    return nn.Sequential(*first, *middle, nn.Conv2d(width, 3, side, padding=side // 2))
+
+
+class Portable(nn.Module):
+    """A network as it is exported: uint8 BGR, N x H x W x 3, in and out, and nothing left to do outside."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, crops: Tensor, hints: Tensor, motion: Tensor) -> Tensor:
+        restored = self.net(_unpacked(crops), _unpacked(hints), motion)
+        return torch.clamp(torch.round(restored * 255), 0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def _unpacked(pictures: Tensor) -> Tensor:
+    return pictures.permute(0, 3, 1, 2).float() / 255
+
+
+def multiplications(net: nn.Module, side: int = 128) -> int:
+    """Multiply-accumulate operations of the convolutions for one crop."""
+    counted = 0
+
+    def count(layer: nn.Module, _: object, output: Tensor) -> None:
+        nonlocal counted
+        each = layer.weight[0].numel() if isinstance(layer, nn.Conv2d) else layer.weight[:, 0].numel()
+        counted += output.numel() * each
+
+    hooks = [m.register_forward_hook(count) for m in net.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    blank = torch.zeros(1, 3, side, side)
+    with torch.no_grad():
+        net(blank, blank, torch.zeros(1, 2))
+    for hook in hooks:
+        hook.remove()
+    return counted

@@ -1,0 +1,171 @@
+"""Blurred crops made of sharp ones, by the batch and without end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+from torch.utils.data import IterableDataset, get_worker_info
+
+from deblur import degrade, kernels, wiener
+from deblur.train.faces import CANVAS, SIDE, Photo, view
+from deblur.train.nets import MOTION_UNIT
+from stream.data import Array, Image
+
+_SHAKES = 2048
+"""Camera shakes drawn once for each worker; each is turned, mirrored and scaled anew whenever it is used."""
+_KINDS = ("trajectory", "line", "disk", "gaussian", "box", "none")
+_ODDS = (0.45, 0.27, 0.07, 0.07, 0.04, 0.1)
+_INFORMED = 0.6
+"""Share of the straight blurs of which the network is told the motion."""
+_LENGTH_ERROR = 0.2
+_LEAST_HINT = 3.0
+"""Shorter motion is not told: the gate leaves such crops alone."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """What the network is given, what it should give, each crop's way to its aligned place and whose face it is: one
+    sample, or N of them stacked."""
+
+    crops: Image
+    hints: Image
+    motion: Array
+    sharp: Image
+    upright: Array
+    identity: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Blur:
+    """A kernel, and the straight motion that made it where the network is told of it."""
+
+    kernel: Array
+    motion: tuple[float, float] | None
+
+
+class Synthesis(IterableDataset[Batch]):
+    """Batches of `size` samples of side `side` whose blur spans up to `reach` pixels.
+
+    Every worker draws its own; the seed and the number of workers settle all of them.
+    """
+
+    def __init__(
+        self,
+        photos: Sequence[Photo],
+        size: int,
+        side: int,
+        reach: float,
+        seed: tuple[int, ...],
+        informed: bool = True,
+    ) -> None:
+        self._photos, self._size, self._side, self._reach, self._seed = photos, size, side, reach, seed
+        self._informed = informed
+
+    def __iter__(self) -> Iterator[Batch]:
+        worker = get_worker_info()
+        cv2.setNumThreads(1)
+        rng = np.random.default_rng((*self._seed, worker.id if worker else 0))
+        blurs = Blurs(self._reach, rng)
+        while True:
+            yield stacked([self._sample(blurs, rng) for _ in range(self._size)])
+
+    def _sample(self, blurs: Blurs, rng: np.random.Generator) -> Batch:
+        photo = self._photos[rng.integers(len(self._photos))]
+        seen, blur = view(photo, rng), blurs.draw(rng)
+        crop = _recorded(_middle(_blurred(seen.canvas, blur.kernel, rng)), rng)
+        sharp = _middle(seen.canvas)
+        told = blur.motion if self._informed else None
+        hint = crop if told is None else wiener.undo(crop, told)
+        left, top = rng.integers(SIDE - self._side + 1, size=2) // 4 * 4
+        window = np.s_[top : top + self._side, left : left + self._side]
+        upright = seen.upright.copy()
+        upright[:, 2] += seen.upright[:, :2] @ (left, top)
+        return Batch(crop[window], hint[window], encoded(told), sharp[window], upright.astype(np.float32), photo.identity)
+
+
+def encoded(motion: tuple[float, float] | None) -> Array:
+    """Motion as the network takes it: which way along the line does not matter, so its angle is doubled."""
+    if motion is None:
+        return np.zeros(2, np.float32)
+    along = complex(*motion)
+    doubled = along * along / (abs(along) * MOTION_UNIT)
+    return np.array([doubled.real, doubled.imag], np.float32)
+
+
+class Blurs:
+    """Draws blurs of every kind that cameras and faces make, up to `reach` crop pixels long."""
+
+    def __init__(self, reach: float, rng: np.random.Generator) -> None:
+        self._reach = reach
+        self._shakes = [kernels.shake(rng) for _ in range(_SHAKES)]
+
+    def draw(self, rng: np.random.Generator) -> Blur:
+        kind = _KINDS[rng.choice(len(_KINDS), p=_ODDS)]
+        extent = rng.uniform(3, self._reach)
+        match kind:
+            case "trajectory":
+                shake = self._shakes[rng.integers(_SHAKES)] * np.exp(2j * np.pi * rng.uniform())
+                return Blur(kernels.traced(shake.conj() if rng.uniform() < 0.5 else shake, extent), None)
+            case "line":
+                return self._line(extent, rng)
+            case "disk":
+                return Blur(kernels.disk(rng.uniform(0.8, min(8, self._reach / 2))), None)
+            case "gaussian":
+                along, across = rng.uniform(0.5, 4.5, 2)
+                return Blur(kernels.gaussian(along, across, rng.uniform(0, np.pi)), None)
+            case "box":
+                return Blur(kernels.box(int(rng.choice((3, 5, 7, 9)))), None)
+            case _:
+                return Blur(kernels.box(1), None)
+
+    def _line(self, length: float, rng: np.random.Generator) -> Blur:
+        along = length * np.exp(2j * np.pi * rng.uniform())
+        kernel = kernels.line(along.real, along.imag)
+        if rng.uniform() > _INFORMED:
+            return Blur(kernel, None)
+        told = along * rng.uniform(1 - _LENGTH_ERROR, 1 + _LENGTH_ERROR) * np.exp(1j * rng.normal(0, 0.03))
+        return Blur(kernel, (float(told.real), float(told.imag)) if abs(told) >= _LEAST_HINT else None)
+
+
+def _blurred(canvas: Image, kernel: Array, rng: np.random.Generator) -> Array:
+    """The canvas convolved with the kernel; one time in four as light adds up, before the camera's gamma."""
+    if kernel.shape[0] == 1:
+        return canvas.astype(np.float32)
+    if kernel.shape[0] > CANVAS:
+        raise ValueError(f"a kernel of side {kernel.shape[0]} is wider than the canvas")
+    light = canvas.astype(np.float32)
+    linear = rng.uniform() < 0.25
+    if linear:
+        light = light * light / 255
+    spectrum = fft.rfft2(light, axes=(0, 1)) * wiener.transferred(kernel, light.shape[:2])[..., None]
+    blurred = fft.irfft2(spectrum, s=light.shape[:2], axes=(0, 1)).clip(0, 255)
+    return np.asarray(np.sqrt(255 * blurred) if linear else blurred, np.float32)
+
+
+def _middle(canvas: NDArray[Any]) -> NDArray[Any]:
+    margin = (CANVAS - SIDE) // 2
+    return np.ascontiguousarray(canvas[margin : margin + SIDE, margin : margin + SIDE])
+
+
+def _recorded(light: Array, rng: np.random.Generator) -> Image:
+    """What the camera, its enlargement and its codec leave."""
+    noise = 0.01 if rng.uniform() < 0.3 else float(rng.uniform(0, 0.03))
+    filmed = kernels.recorded(light, noise, rng)
+    if rng.uniform() < 0.2:
+        filmed = degrade.low(filmed, rng.uniform(1.2, 4))
+    chance = rng.uniform()
+    if chance < 0.06:
+        return degrade.h264(filmed, int(rng.integers(18, 36)))
+    if chance < 0.3:
+        return degrade.jpeg(filmed, int(rng.integers(30, 96)))
+    return filmed
+
+
+def stacked(samples: Sequence[Batch]) -> Batch:
+    return Batch(*(np.stack([getattr(sample, field.name) for sample in samples]) for field in fields(Batch)))

@@ -1,0 +1,87 @@
+"""How good a network is, on faces that it is not trained on: the same blurred crops at every validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from deblur import kernels, wiener
+from deblur.train.faces import CANVAS, SIDE, Photo
+from deblur.train.losses import Embedder, Identity
+from deblur.train.loop import mixed, pictures
+from deblur.train.synthesis import Batch, encoded, stacked
+from stream.data import Array
+
+Draw = Callable[[np.random.Generator], tuple[Array, tuple[float, float] | None]]
+_NOISE = 0.01
+_AT_ONCE = 32
+
+
+def _line(length: float, rng: np.random.Generator) -> tuple[Array, tuple[float, float]]:
+    along = length * np.exp(2j * np.pi * rng.uniform())
+    told = along * rng.uniform(0.8, 1.2)
+    return kernels.line(along.real, along.imag), (float(told.real), float(told.imag))
+
+
+CONDITIONS: dict[str, Draw] = {
+    "none": lambda _: (kernels.box(1), None),
+    **{f"traj{size}": lambda rng, size=size: (kernels.trajectory(size, rng), None) for size in (10, 14, 20, 28)},  # type: ignore[misc]
+    **{f"line{size}": lambda rng, size=size: _line(size, rng) for size in (14, 20, 28)},  # type: ignore[misc]
+}
+"""Lengths are in crop pixels; an LFW photo is 1.3 times as large as its crop."""
+
+
+class Validation:
+    """Restores fixed crops and compares. Figures: per condition the gain in dB over the blurred crop and, with an
+    embedder, the likeness (cosine between restored and sharp); `score` is the mean likeness over all that is blurred,
+    or without an embedder the mean gain."""
+
+    def __init__(self, photos: Sequence[Photo], embedder: Embedder | None, seed: int = 5) -> None:
+        rng = np.random.default_rng(seed)
+        self._batches = {name: stacked([_sample(photo, draw, rng) for photo in photos]) for name, draw in CONDITIONS.items()}
+        self._identity = Identity(embedder) if embedder is not None else None
+
+    def __call__(self, net: nn.Module, device: torch.device) -> dict[str, float]:
+        figures: dict[str, float] = {}
+        for name, batch in self._batches.items():
+            figures |= {f"{kind}/{name}": value for kind, value in self._judged(net, batch, device).items()}
+        kind = "likeness" if self._identity else "gain"
+        figures["score"] = float(np.mean([figures[f"{kind}/{name}"] for name in CONDITIONS if name != "none"]))
+        return figures
+
+    @torch.no_grad()
+    def _judged(self, net: nn.Module, batch: Batch, device: torch.device) -> dict[str, float]:
+        gains, likenesses = [], []
+        for start in range(0, len(batch.crops), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            crops, hints, sharp = (pictures(each[part], device) for each in (batch.crops, batch.hints, batch.sharp))
+            numbers = (batch.motion, batch.upright, batch.identity)
+            motion, upright, identity = (torch.as_tensor(each[part]).to(device) for each in numbers)
+            with mixed(device):
+                restored = net(crops, hints, motion).float().clamp(0, 1)
+            gains += (10 * torch.log10(_error(crops, sharp) / _error(restored, sharp))).tolist()
+            if self._identity:
+                with mixed(device):
+                    likenesses += self._identity.likeness(restored, identity, upright).tolist()
+        told = {"gain": float(np.mean(gains))}
+        return told | ({"likeness": float(np.mean(likenesses))} if likenesses else {})
+
+
+def _error(one: Tensor, other: Tensor) -> Tensor:
+    return ((one - other) ** 2).mean((1, 2, 3)).clamp_min(1e-6)
+
+
+def _sample(photo: Photo, draw: Draw, rng: np.random.Generator) -> Batch:
+    margin = (CANVAS - SIDE) // 2
+    matrix = photo.matrix + np.array([[0, 0, margin], [0, 0, margin]], np.float32)
+    canvas = cv2.warpAffine(photo.image, matrix, (CANVAS, CANVAS), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    kernel, motion = draw(rng)
+    middle = np.s_[margin : margin + SIDE, margin : margin + SIDE]
+    crop = np.ascontiguousarray(kernels.recorded(kernels.blur(canvas, kernel)[middle], _NOISE, rng))
+    hint = crop if motion is None else wiener.undo(crop, motion)
+    sharp, upright = np.asarray(canvas[middle], np.uint8), np.eye(2, 3, dtype=np.float32)
+    return Batch(crop, hint, encoded(motion), sharp, upright, photo.identity)
