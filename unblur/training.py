@@ -25,6 +25,7 @@ from stream.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import nn
+    from torch.utils.tensorboard import SummaryWriter
 
     from deblur.train.faces import Photo
     from deblur.train.loop import Step, Trainer
@@ -97,7 +98,7 @@ def _watch(trainer: Trainer, out: Path, console: Console) -> None:
             _record(board, step, progress.console)
 
 
-def _record(board: object, step: Step, console: Console) -> None:
+def _record(board: SummaryWriter, step: Step, console: Console) -> None:
     if step.crops // 32 % 50 == 0:
         for name, value in step.losses.items():
             board.add_scalar(f"loss/{name}", value, step.crops)
@@ -139,7 +140,9 @@ def _looked(archive: Path, size: int) -> tuple[Array, Array]:
     for image in pictures(archive):
         points = _landmarks(detector, image)
         matrices.append(np.full((2, 3), np.nan, np.float32) if points is None else similarity(points))
-        identities.append(np.zeros(DIMENSIONS, np.float32) if points is None else embedder.embed([align(image, points)[0]])[0])
+        identities.append(
+            np.zeros(DIMENSIONS, np.float32) if points is None else embedder.embed([align(image, points)[0]])[0]
+        )
     return np.stack(matrices), np.stack(identities)
 
 

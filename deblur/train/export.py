@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
@@ -29,4 +28,4 @@ def export(net: nn.Module, file: Path) -> None:
         opset_version=OPSET,
         dynamo=False,
     )
-    os.replace(beside, file)
+    beside.replace(file)

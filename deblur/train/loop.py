@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -14,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from deblur.train.critic import Opponent
 from deblur.train.faces import Photo, require
-from deblur.train.losses import Critic, Embedder, Identity, charbonnier, regional, spectral
+from deblur.train.losses import Embedder, Identity, charbonnier, regional, spectral
 from deblur.train.nets import TwoScale, UNet
 from deblur.train.recipe import NetRecipe, Phase, Recipe
 from deblur.train.synthesis import Batch, Synthesis
@@ -56,12 +56,11 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.recipe, self._photos, self._check = recipe, photos, check
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.net = built(recipe.net).to(self.device, memory_format=torch.channels_last)
+        self.net = _placed(built(recipe.net), self.device)
         self.average = deepcopy(self.net).requires_grad_(False)
-        self._critic = Critic().to(self.device) if recipe.loss.adversarial else None
-        self._identity = Identity(embedder.to(self.device, memory_format=torch.channels_last)) if embedder is not None and recipe.loss.identity else None
+        self._opponent = Opponent(self.device) if recipe.loss.adversarial else None
+        self._identity = Identity(_placed(embedder, self.device)) if embedder and recipe.loss.identity else None
         self._optimiser = _adam(self.net, recipe.rate, recipe.weight_decay)
-        self._critic_optimiser = _adam(self._critic, 2e-4, 0) if self._critic else None
         torch.set_num_threads(recipe.threads or torch.get_num_threads())
         self.crops, self.best = 0, float("-inf")
         self._file = folder / "checkpoint.pt"
@@ -108,8 +107,8 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip)
         self._optimiser.step()
         self._follow()
-        if self._critic:
-            losses["critic"] = self._judge(restored, sharp)
+        if self._opponent:
+            losses["critic"] = self._opponent.learn(restored, sharp)
         return {name: value.item() for name, value in losses.items()}
 
     def _losses(self, restored: Tensor, sharp: Tensor, upright: Tensor, identity: Tensor) -> dict[str, Tensor]:
@@ -124,17 +123,9 @@ class Trainer:
             with mixed(self.device):
                 unlike = self._identity(restored[:some], identity[:some], upright[:some])
             losses["identity"] = weights.identity * unlike
-        if self._critic and done >= weights.adversarial_from:
-            losses["adversarial"] = -weights.adversarial * self._critic(restored).mean()
+        if self._opponent and done >= weights.adversarial_from:
+            losses["adversarial"] = weights.adversarial * self._opponent.unconvinced(restored)
         return losses
-
-    def _judge(self, restored: Tensor, sharp: Tensor) -> Tensor:
-        assert self._critic and self._critic_optimiser
-        loss = self._critic.loss(restored, sharp)
-        self._critic_optimiser.zero_grad()
-        loss.backward()
-        self._critic_optimiser.step()
-        return loss.detach()
 
     def _warm(self) -> None:
         """Linear warm-up, then half a cosine down to a hundredth."""
@@ -172,8 +163,8 @@ class Trainer:
             "average": self.average.state_dict(),
             "optimiser": self._optimiser.state_dict(),
         }
-        if self._critic and self._critic_optimiser:
-            state |= {"critic": self._critic.state_dict(), "critic_optimiser": self._critic_optimiser.state_dict()}
+        if self._opponent:
+            state["opponent"] = self._opponent.state_dict()
         return state
 
     def _resume(self) -> None:
@@ -184,9 +175,8 @@ class Trainer:
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])
-        if self._critic and self._critic_optimiser and "critic" in state:
-            self._critic.load_state_dict(state["critic"])
-            self._critic_optimiser.load_state_dict(state["critic_optimiser"])
+        if self._opponent and "opponent" in state:
+            self._opponent.load_state_dict(state["opponent"])
 
 
 def mixed(device: torch.device) -> torch.autocast:
@@ -201,6 +191,11 @@ def pictures(images: Image, device: torch.device) -> Tensor:
     return (there.permute(0, 3, 1, 2).float() / 255).contiguous(memory_format=torch.channels_last)
 
 
+def _placed(net: nn.Module, device: torch.device) -> nn.Module:
+    """On the device, with colours beside each other in memory: what half-precision convolutions are fastest on."""
+    return net.to(device).to(memory_format=torch.channels_last)
+
+
 def _adam(net: nn.Module, rate: float, decay: float) -> torch.optim.AdamW:
     return torch.optim.AdamW(net.parameters(), rate, weight_decay=decay, foreach=True)
 
@@ -209,4 +204,4 @@ def _write(file: Path, state: object) -> None:
     """At once or not at all."""
     beside = file.with_suffix(".part")
     torch.save(state, beside)
-    os.replace(beside, file)
+    beside.replace(file)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Embedder = nn.Module
+Embedder: TypeAlias = nn.Module
 """N x 3 x 112 x 112 RGB in 0..255 to N x D embeddings; its weights are frozen."""
 VIEW = 112
 _MARGIN = 8
 """Pixels from the aligned 128 px crop's edge to the embedder's view."""
 _SOFT = 1e-3
 
-REGIONS = ((46.3, 59.6, 15), (81.5, 59.5, 15), (64.0, 79.7, 13), (49.5, 100.4, 12), (64.0, 102.0, 14), (78.7, 100.2, 12))
+REGIONS = (
+    (46.3, 59.6, 15),
+    (81.5, 59.5, 15),
+    (64.0, 79.7, 13),
+    (49.5, 100.4, 12),
+    (64.0, 102.0, 14),
+    (78.7, 100.2, 12),
+)
 """Centre and radius of eyes, nose and mouth in the aligned 128 px crop: the aligner's template."""
 
 
@@ -48,7 +55,9 @@ def _gradients(pictures: Tensor) -> tuple[Tensor, Tensor]:
 def region_mask(upright: Tensor, side: int) -> Tensor:
     """N x 1 x side x side: 1 inside the regions; `upright` (N x 2 x 3) leads from each crop to the aligned one."""
     axis = torch.arange(side, dtype=upright.dtype, device=upright.device)
-    places = torch.stack([axis.expand(side, side), axis[:, None].expand(side, side), torch.ones_like(axis.expand(side, side))])
+    places = torch.stack(
+        [axis.expand(side, side), axis[:, None].expand(side, side), torch.ones_like(axis.expand(side, side))]
+    )
     aligned = torch.einsum("nij,jyx->niyx", upright, places)
     inside = [(aligned[:, 0] - x) ** 2 + (aligned[:, 1] - y) ** 2 < radius**2 for x, y, radius in REGIONS]
     return torch.stack(inside).any(0)[:, None].to(upright.dtype)
@@ -68,8 +77,7 @@ class Identity:
         views = functional.grid_sample(
             restored, grid(upright, restored.shape[-1]), padding_mode="border", align_corners=True
         )
-        embedded: Tensor = self._embedder(255 * views.flip(1))
-        return functional.cosine_similarity(embedded.float(), identity)
+        return functional.cosine_similarity(self._embedder(255 * views.flip(1)).float(), identity)
 
 
 def grid(upright: Tensor, side: int) -> Tensor:
@@ -80,25 +88,3 @@ def grid(upright: Tensor, side: int) -> Tensor:
     places = torch.stack([axis.expand(VIEW, VIEW), axis[:, None].expand(VIEW, VIEW)])
     there = torch.einsum("nij,jyx->niyx", back, places) - torch.einsum("nij,nj->ni", back, shift)[:, :, None, None]
     return (2 * there / (side - 1) - 1).permute(0, 2, 3, 1)
-
-
-class Critic(nn.Module):
-    """A patch discriminator (Isola et al., CVPR 2017), with the hinge loss (Lim and Ye, 2017)."""
-
-    def __init__(self, width: int = 32) -> None:
-        super().__init__()
-        widths = (3, width, 2 * width, 4 * width)
-        steps = zip(widths, widths[1:], strict=False)
-        layers = [layer for a, b in steps for layer in (nn.utils.spectral_norm(nn.Conv2d(a, b, 4, 2, 1)), nn.LeakyReLU(0.2))]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 3, padding=1))
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        judged: Tensor = self.layers(pictures)
-        return judged
-
-    def loss(self, restored: Tensor, sharp: Tensor) -> Tensor:
-        fooled, true = self(restored.detach()), self(sharp)
-        return functional.relu(1 + fooled).mean() + functional.relu(1 - true).mean()
-
-
-Loss = Callable[[Tensor, Tensor], Tensor]
