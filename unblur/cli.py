@@ -211,6 +211,21 @@ def bench(
 
 
 @app.command()
+def train(
+    data: Annotated[Path, typer.Option(help="A folder laid out like the project's shared data: train/, val/.")],
+    out: Annotated[Path, typer.Option(help="The folder for checkpoints, curves and the network.")],
+    recipe: Annotated[Path | None, typer.Option(help="A YAML file (configs/train/); the default if not given.")] = None,
+    set: Annotated[list[str] | None, typer.Option(help="KEY=VALUE over the recipe, for example crops=50000.")] = None,
+) -> None:
+    """Train the deblurring network; a run that was stopped goes on. Needs the extra `train`."""
+    from unblur.training import train as learn
+
+    file = learn(data, out, recipe, set or [])
+    if file:
+        typer.echo(file)
+
+
+@app.command()
 def doctor(json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> int:
     """Say what is here, what is missing, and what to do about it."""
     from unblur.doctor import doctor as examine

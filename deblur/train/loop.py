@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -64,7 +64,7 @@ class Trainer:
         torch.set_num_threads(recipe.threads or torch.get_num_threads())
         self.crops, self.best = 0, float("-inf")
         self._file = folder / "checkpoint.pt"
-        self.best_file = folder / "best.pt"
+        self._best_file = folder / "best.pt"
         folder.mkdir(parents=True, exist_ok=True)
         if self._file.exists():
             self._resume()
@@ -131,7 +131,7 @@ class Trainer:
         """Linear warm-up, then half a cosine down to a hundredth."""
         recipe = self.recipe
         progress = min(1.0, self.crops / recipe.crops)
-        rate = recipe.rate * (0.01 + 0.99 * (0.5 + 0.5 * np.cos(np.pi * progress)))
+        rate = recipe.rate * (0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * progress)))
         rate *= min(1.0, (self.crops + recipe.batch) / max(1, recipe.warm_up))
         for group in self._optimiser.param_groups:
             group["lr"] = rate
@@ -150,9 +150,19 @@ class Trainer:
         figures = self._check(self.average, self.device)
         if figures["score"] > self.best:
             self.best = figures["score"]
-            _write(self.best_file, {"net": self.average.state_dict(), "crops": self.crops, "figures": dict(figures)})
-        _write(self._file, self._state())
+            _write(self._best_file, {"net": self.average.state_dict(), "crops": self.crops, "figures": dict(figures)})
+        self.save()
         return figures
+
+    def save(self) -> None:
+        """Write the checkpoint that a run goes on from."""
+        _write(self._file, self._state())
+
+    def best_net(self) -> nn.Module:
+        """The network that did best in validation."""
+        net = built(self.recipe.net)
+        net.load_state_dict(torch.load(self._best_file, weights_only=True)["net"])
+        return net
 
     def _state(self) -> dict[str, Any]:
         state: dict[str, Any] = {

@@ -7,54 +7,15 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
-class Recipe(BaseModel):
-    """A training run. Lengths are in crops; shares are of the whole run."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    net: NetRecipe = Field(default_factory=lambda: NetRecipe())
-    loss: LossRecipe = Field(default_factory=lambda: LossRecipe())
-    phases: tuple[Phase, ...] = Field(
-        default_factory=lambda: (
-            Phase(until=0.15, side=96, reach=15),
-            Phase(until=0.4, side=96, reach=28),
-            Phase(until=1, side=128, reach=40),
-        )
-    )
-    crops: int = Field(800_000, gt=0)
-    batch: int = Field(32, gt=0)
-    rate: float = Field(1e-3, gt=0)
-    warm_up: int = Field(10_000, ge=0)
-    weight_decay: float = Field(1e-4, ge=0)
-    clip: float = Field(0.5, gt=0)
-    average: float = Field(0.999, ge=0, lt=1)
-    """Decay of the moving average of the weights; the average is what is validated and exported."""
-    workers: int = Field(1, ge=0)
-    """Processes that make the crops; one makes 350 a second."""
-    threads: int = Field(0, ge=0)
-    """Of the network on a CPU; 0: one for each core. Beside other work, one thread is faster than threads that wait for
-    each other."""
-    check_every: int = Field(40_000, gt=0)
-    """Crops between validations; a checkpoint is written at each."""
-    seed: int = 0
-
-    @model_validator(mode="after")
-    def _phases_fill_the_run(self) -> Self:
-        ends = [phase.until for phase in self.phases]
-        if not ends or ends != sorted(set(ends)) or ends[-1] != 1:
-            raise ValueError(f"phases end at growing shares of the run, the last at 1, not at {ends}")
-        return self
-
-
 class NetRecipe(BaseModel):
     """Which network: the U-net by its widths and blocks per scale, or the seed's two-scale one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["unet", "two-scale"] = "unet"
-    widths: tuple[int, ...] = (32, 64, 128)
-    blocks: tuple[int, ...] = (2, 2, 4)
-    unshuffle: int = Field(2, ge=1)
+    widths: tuple[int, ...] = (48, 96, 192)
+    blocks: tuple[int, ...] = (3, 4, 3)
+    unshuffle: int = Field(4, ge=1)
     informed: bool = True
     """Whether it is told the motion where that is known."""
 
@@ -84,4 +45,38 @@ class Phase(BaseModel):
     reach: float = Field(40, ge=3, le=48)
 
 
-Recipe.model_rebuild()
+class Recipe(BaseModel):
+    """A training run. Lengths are in crops; shares are of the whole run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    net: NetRecipe = NetRecipe()
+    loss: LossRecipe = LossRecipe()
+    phases: tuple[Phase, ...] = (
+        Phase(until=0.15, side=96, reach=15),
+        Phase(until=0.4, side=96, reach=28),
+        Phase(until=1, side=128, reach=40),
+    )
+    crops: int = Field(430_000, gt=0)
+    batch: int = Field(32, gt=0)
+    rate: float = Field(1e-3, gt=0)
+    warm_up: int = Field(10_000, ge=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    clip: float = Field(0.5, gt=0)
+    average: float = Field(0.999, ge=0, lt=1)
+    """Decay of the moving average of the weights; the average is what is validated and exported."""
+    workers: int = Field(1, ge=0)
+    """Processes that make the crops; one makes 350 a second."""
+    threads: int = Field(0, ge=0)
+    """Of the network on a CPU; 0: one for each core. Beside other work, one thread is faster than threads that wait for
+    each other."""
+    check_every: int = Field(40_000, gt=0)
+    """Crops between validations; a checkpoint is written at each."""
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _phases_fill_the_run(self) -> Self:
+        ends = [phase.until for phase in self.phases]
+        if not ends or ends != sorted(set(ends)) or ends[-1] != 1:
+            raise ValueError(f"phases end at growing shares of the run, the last at 1, not at {ends}")
+        return self

@@ -18,7 +18,7 @@ from deblur.train.nets import MOTION_UNIT
 from stream.data import Array, Image
 
 _SHAKES = 2048
-"""Camera shakes drawn once for each worker; each is turned, mirrored and scaled anew whenever it is used."""
+"""Camera shakes that each worker keeps; each is turned, mirrored and scaled anew whenever it is used."""
 _LIGHT = (np.arange(256) ** 2 / 255).astype(np.float32)
 """The light behind a grey level, for a gamma of 2, which is near to what cameras do and easy to undo."""
 _KINDS = ("trajectory", "line", "disk", "gaussian", "box", "none")
@@ -73,7 +73,7 @@ class Synthesis(IterableDataset[Batch]):
         worker = get_worker_info()
         cv2.setNumThreads(1)
         rng = np.random.default_rng((*self._seed, worker.id if worker else 0))
-        blurs = Blurs(self._reach, rng)
+        blurs = Blurs(self._reach)
         while True:
             yield stacked([self._sample(blurs, rng) for _ in range(self._size)])
 
@@ -105,16 +105,16 @@ def encoded(motion: tuple[float, float] | None) -> Array:
 class Blurs:
     """Draws blurs of every kind that cameras and faces make, up to `reach` crop pixels long."""
 
-    def __init__(self, reach: float, rng: np.random.Generator) -> None:
+    def __init__(self, reach: float) -> None:
         self._reach = reach
-        self._shakes = [kernels.shake(rng) for _ in range(_SHAKES)]
+        self._shakes: list[NDArray[np.complex128]] = []
 
     def draw(self, rng: np.random.Generator) -> Blur:
         kind = _KINDS[rng.choice(len(_KINDS), p=_ODDS)]
         extent = rng.uniform(3, self._reach)
         match kind:
             case "trajectory":
-                shake = self._shakes[rng.integers(_SHAKES)] * np.exp(2j * np.pi * rng.uniform())
+                shake = self._shake(rng) * np.exp(2j * np.pi * rng.uniform())
                 return Blur(kernels.traced(shake.conj() if rng.uniform() < 0.5 else shake, extent), None)
             case "line":
                 return self._line(extent, rng)
@@ -127,6 +127,14 @@ class Blurs:
                 return Blur(kernels.box(int(rng.choice((3, 5, 7, 9)))), None)
             case _:
                 return Blur(kernels.box(1), None)
+
+    def _shake(self, rng: np.random.Generator) -> NDArray[np.complex128]:
+        """A new one until there are enough: drawing one takes as long as making the rest of a sample."""
+        number = int(rng.integers(_SHAKES))
+        if number >= len(self._shakes):
+            self._shakes.append(kernels.shake(rng))
+            number = -1
+        return self._shakes[number]
 
     def _line(self, length: float, rng: np.random.Generator) -> Blur:
         along = length * np.exp(2j * np.pi * rng.uniform())

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from deblur import kernels, wiener
 from deblur.train.faces import CANVAS, SIDE, Photo
-from deblur.train.losses import Embedder, Identity
 from deblur.train.loop import mixed, pictures
+from deblur.train.losses import Embedder, Identity
 from deblur.train.synthesis import Batch, encoded, stacked
 from stream.data import Array
 
