@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("torch", reason="training needs the extra `train`")
 
 from deblur.train.faces import Photo
+from stream.picture import read_picture
 
 _NAMES = ("obama", "obama2", "obama3", "biden")
 
@@ -20,7 +21,7 @@ def photos(portraits: Path) -> list[Photo]:
     """160 px photos whose middle 128 px are the aligned crop; the identities are arbitrary directions."""
     made = []
     for number, name in enumerate(_NAMES):
-        portrait = cv2.imread(str(portraits / f"{name}.jpg"))
+        portrait = read_picture(portraits / f"{name}.jpg")
         side = min(portrait.shape[:2])
         small = cv2.resize(portrait[:side, :side], (160, 160), interpolation=cv2.INTER_AREA)
         matrix = np.array([[1, 0, -16], [0, 1, -16]], np.float32)

@@ -30,7 +30,7 @@ class Embedder(nn.Module):
 def _recipe(crops: int, widths: tuple[int, ...] = (8, 16), **losses: float) -> Recipe:
     return Recipe(
         net=NetRecipe(widths=widths, blocks=(1,) * len(widths), unshuffle=4),
-        loss=LossRecipe(**{"identity": 0, **losses}),
+        loss=LossRecipe.model_validate({"identity": 0, **losses}),
         phases=PHASES,
         crops=crops,
         batch=8,
@@ -84,8 +84,11 @@ def test_a_checkpoint_of_another_network_is_refused(photos: list[Photo], tmp_pat
 
 
 def test_every_term_is_told_and_reaches_the_weights(photos: list[Photo], tmp_path: Path) -> None:
-    losses = {"identity": 0.1, "identity_from": 0.5, "regions": 0.2, "adversarial": 0.01, "adversarial_from": 0.5}
-    steps = _run(_recipe(64, **losses), photos, tmp_path)
+    steps = _run(
+        _recipe(64, identity=0.1, regions=0.2, adversarial=0.01, identity_from=0.5, adversarial_from=0.5),
+        photos,
+        tmp_path,
+    )
     assert set(steps[0].losses) == {"charbonnier", "spectrum", "regions", "critic"}
     assert set(steps[-1].losses) == {"charbonnier", "spectrum", "regions", "identity", "adversarial", "critic"}
 
