@@ -23,12 +23,12 @@ class Gpu(NamedTuple):
     driver: str
 
 
-def gpu(library: str = LIBRARY) -> Gpu:
+def gpu() -> Gpu:
     """The first GPU. Raises ModelError if no driver answers or it drives none."""
     try:
-        cuda = ctypes.CDLL(library)
+        cuda = ctypes.CDLL(LIBRARY)
     except OSError as error:
-        raise ModelError(f"no CUDA driver here ({library} does not load)") from error
+        raise ModelError(f"no CUDA driver here ({LIBRARY} does not load)") from error
     _call(cuda, "cuInit", 0)
     device, spoken = ctypes.c_int(), ctypes.c_int()
     _call(cuda, "cuDeviceGet", ctypes.byref(device), 0)

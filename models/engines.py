@@ -11,6 +11,7 @@ import json
 from collections import deque
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, get_args
@@ -34,12 +35,17 @@ _HEAVY = ("CONVOLUTION", "DECONVOLUTION", "MATRIX_MULTIPLY")
 """The layers where the time goes; all of them must be in half precision."""
 
 
+def require_installed(name: Library) -> None:
+    """Raises ModelError if the library is not installed; does not load it."""
+    if find_spec(MODULES[name]) is None:
+        raise ModelError(f"{name} is not installed: {INSTALL[name]}")
+
+
 def library(name: Library) -> ModuleType:
     """The library, imported when it is first asked for. Raises ModelError if it is not installed or does not load."""
+    require_installed(name)
     try:
         return import_module(MODULES[name])
-    except ModuleNotFoundError as error:
-        raise ModelError(f"{name} is not installed: {INSTALL[name]}") from error
     except (ImportError, OSError, RuntimeError) as error:
         raise ModelError(f"{name} does not load: {' '.join(str(error).split())}") from error
 
@@ -56,29 +62,44 @@ def key(trt: ModuleType, network: bytes, gpu: Gpu) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def path(trt: ModuleType, network: bytes, gpu: Gpu) -> Path:
-    """Where the plan of an ONNX graph for this GPU lies, once it has been built."""
-    return cache.folder() / "plans" / f"{key(trt, network, gpu)}.plan"
-
-
 def plan(trt: ModuleType, network: bytes, gpu: Gpu) -> bytes:
-    """The plan of an ONNX graph in half precision, from the cache or built (seconds to minutes).
+    """The plan of an ONNX graph in half precision for a GPU, from the cache or built (seconds to minutes).
 
-    A plan that is not, byte for byte, what was written here is built again. One process builds, the others wait.
-    Raises ModelError.
+    A plan that is not, byte for byte, what was written here for the same purpose is built again. One process builds,
+    the others wait. Raises ModelError.
     """
-    file = path(trt, network, gpu)
+    name = key(trt, network, gpu)
+    file = _folder() / f"{name}.plan"
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.parent / ".lock"):
-        if not cache.sealed(file):
-            cache.write_sealed(file, build(trt, network))
-            _prune(file.parent)
-        return file.read_bytes()
+        kept = _opened(file, name)
+        if kept is not None:
+            return kept
+        built = build(trt, network)
+        cache.write(file, _header(name, built) + built)
+        _prune(file.parent)
+    return built
 
 
 def discard(trt: ModuleType, network: bytes, gpu: Gpu) -> None:
     """Forget a plan that the library does not take, whatever the reason."""
-    path(trt, network, gpu).unlink(missing_ok=True)
+    (_folder() / f"{key(trt, network, gpu)}.plan").unlink(missing_ok=True)
+
+
+def _folder() -> Path:
+    return cache.folder() / "plans"
+
+
+def _header(name: str, content: bytes) -> bytes:
+    """What stands before a plan: whose it is, and what it is."""
+    return f"{name} {hashlib.sha256(content).hexdigest()}\n".encode("ascii")
+
+
+def _opened(file: Path, name: str) -> bytes | None:
+    if not file.is_file():
+        return None
+    header, newline, content = file.read_bytes().partition(b"\n")
+    return content if header + newline == _header(name, content) else None
 
 
 def build(trt: ModuleType, network: bytes) -> bytes:
@@ -147,4 +168,3 @@ def _prune(folder: Path) -> None:
     plans = sorted(folder.glob("*.plan"), key=lambda file: file.stat().st_mtime, reverse=True)
     for old in plans[KEPT:]:
         old.unlink()
-        old.with_suffix(".sha256").unlink(missing_ok=True)

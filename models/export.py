@@ -50,8 +50,8 @@ def write_onnx(network: Path, folder: Path) -> list[Written]:
 def write_plan(library: Library, network: Path, folder: Path) -> Written:
     """Write TensorRT's plan of the network in half precision, and run it where there is a GPU.
 
-    Raises ModelError if the library is not installed, builds no plan (TensorRT needs a GPU for it, TensorRT for RTX does
-    not), or the GPU does not give what the CPU gives.
+    Raises ModelError if the library is not installed, builds no plan (TensorRT needs a GPU for it, TensorRT for RTX
+    does not), or the GPU does not give what the CPU gives.
     """
     if library == "tensorrt":
         driver.gpu()

@@ -1,7 +1,7 @@
 """Does a backend give what the CPU gives? Asked in a process of its own, which may crash without harm.
 
-`python -m models.probe BACKEND FILE.onnx` prints one JSON object: `agrees`, with `difference` (the largest, as a part of
-the outputs' range) or `error`. It ends with 0 if they agree.
+`python -m models.probe BACKEND FILE.onnx` prints one JSON object: `agrees`, with `difference` (the largest, as a part
+of the outputs' range) or `error`. It ends with 0 if they agree.
 """
 
 from __future__ import annotations

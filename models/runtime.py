@@ -30,8 +30,6 @@ NAMES: tuple[Name, ...] = get_args(Name)
 
 CHAIN: tuple[Name, ...] = ("tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino")
 """What `auto` tries, in this order. openvino-bf16 is for those who name it: it rounds more than the others."""
-ON_GPU = frozenset({"tensorrt", "tensorrt-rtx", "cuda"})
-"""Backends whose driver may take the program down: each is proved in another process first."""
 
 _log = structlog.get_logger(__name__)
 
@@ -86,6 +84,14 @@ _OPENERS: dict[str, Callable[[Path, int], Session]] = {
 }
 
 
+_ON_GPU: dict[str, Callable[[], None]] = {
+    "tensorrt": lambda: engines.require_installed("tensorrt"),
+    "tensorrt-rtx": lambda: engines.require_installed("tensorrt-rtx"),
+    "cuda": torch_cuda.require_installed,
+}
+"""What may take the program down, and is therefore proved in another process; each with what to ask before that."""
+
+
 def _first(path: Path, threads: int) -> Session:
     passed_over: dict[str, str] = {}
     for name in CHAIN:
@@ -101,8 +107,9 @@ def _first(path: Path, threads: int) -> Session:
 
 
 def _open(name: Name, path: Path, threads: int) -> Session:
-    if name in ON_GPU:
+    if name in _ON_GPU:
         driver.gpu()
+        _ON_GPU[name]()
         probe.prove(name, path)
     return open_unproved(name, path, threads)
 
@@ -130,7 +137,8 @@ def _version(name: Name) -> str:
         case "openvino-bf16":
             return openvino.version("bf16")
         case "cuda":
-            return torch_cuda.version()
-        case _:
-            gpu = driver.gpu()
-            return f"{engines.library(name).__version__} on {gpu.name}"
+            machine = driver.gpu()
+            return f"PyTorch {torch_cuda.version()} on {machine.name}"
+        case "tensorrt" | "tensorrt-rtx":
+            machine = driver.gpu()
+            return f"{engines.library(name).__version__} on {machine.name}"

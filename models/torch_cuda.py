@@ -9,12 +9,12 @@ from __future__ import annotations
 import threading
 import warnings
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from textwrap import shorten
 from types import ModuleType
 from typing import Any
 
-from models import driver
 from models.errors import ModelError
 from models.session import Tensor
 
@@ -49,18 +49,23 @@ class TorchCuda:
             return [output.cpu().numpy() for output in outputs]
 
 
+def require_installed() -> None:
+    """Raises ModelError if PyTorch or the converter is not installed; loads neither."""
+    for name in ("torch", "onnx2pytorch"):
+        if find_spec(name) is None:
+            raise ModelError(f"{name} is not installed: {INSTALL}")
+
+
 def version() -> str:
-    """PyTorch's version. Raises ModelError if no driver answers, or the libraries are not installed."""
-    gpu = driver.gpu()
+    """PyTorch's version. Raises ModelError if it cannot be used here."""
     torch, _ = _libraries()
-    return f"PyTorch {torch.__version__} on {gpu.name}"
+    return str(torch.__version__)
 
 
 def _libraries() -> tuple[ModuleType, ModuleType]:
+    require_installed()
     try:
         return import_module("torch"), import_module("onnx2pytorch")
-    except ModuleNotFoundError as error:
-        raise ModelError(f"{error.name} is not installed: {INSTALL}") from error
     except (ImportError, OSError, RuntimeError) as error:
         raise ModelError(f"PyTorch does not load: {shorten(str(error), 240)}") from error
 

@@ -213,7 +213,9 @@ def bench(
 @app.command()
 def export(
     out: Annotated[Path, typer.Option(help="The folder for the files.")],
-    network: Annotated[Path | None, typer.Option(help="An ONNX file; without it all that this project trained.")] = None,
+    network: Annotated[
+        Path | None, typer.Option(help="An ONNX file; without it all that this project trained.")
+    ] = None,
 ) -> None:
     """Write a network as ONNX in float32 and float16, and build TensorRT's plans where TensorRT is installed."""
     from unblur.export import export as write

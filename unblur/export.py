@@ -13,7 +13,10 @@ from stream.errors import OutputError
 
 
 def export(network: Path | None, folder: Path) -> None:
-    """Write ONNX in both precisions, and a plan for every TensorRT that is installed. Raises ModelError, OutputError."""
+    """Write ONNX in both precisions and, for every TensorRT that is installed, a plan.
+
+    Raises ModelError, OutputError.
+    """
     try:
         for source in [network] if network else trained():
             _export(source, folder)
