@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 
 import numpy as np
 
@@ -83,7 +84,8 @@ def prove(backend: str, path: Path, patience_s: float = PATIENCE_S) -> None:
     try:
         verdict = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError) as error:
-        raise ModelError(f"{backend} failed on a probe with status {done.returncode}") from error
+        last = shorten(done.stderr.strip().rpartition("\n")[2], 160)
+        raise ModelError(f"{backend} failed on a probe with status {done.returncode}: {last}") from error
     if "error" in verdict:
         raise ModelError(verdict["error"])
     if not verdict["agrees"]:
