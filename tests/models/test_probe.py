@@ -85,7 +85,7 @@ def test_a_library_that_ends_the_process_is_a_failure(
     deblurring_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _library(tmp_path, monkeypatch, "import os, sys\nprint('no context', file=sys.stderr)\nos._exit(3)")
-    with pytest.raises(ModelError, match="^tensorrt failed on a probe with status 3: no context$"):
+    with pytest.raises(ModelError, match=r"^tensorrt failed on a probe with status 3: no context$"):
         probe.prove("tensorrt", deblurring_path)
 
 
