@@ -226,6 +226,21 @@ def train(
 
 
 @app.command()
+def export(
+    out: Annotated[Path, typer.Option(help="The folder for the files.")],
+    network: Annotated[
+        Path | None, typer.Option(help="An ONNX file; without it all that this project trained.")
+    ] = None,
+) -> None:
+    """Write a network as ONNX in float32 and float16, and build TensorRT's plans where TensorRT is installed."""
+    from unblur.export import export as write
+
+    if network is not None and not network.is_file():
+        raise typer.BadParameter(f"there is no file {network}", param_hint="--network")
+    write(network, out)
+
+
+@app.command()
 def doctor(json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> int:
     """Say what is here, what is missing, and what to do about it."""
     from unblur.doctor import doctor as examine

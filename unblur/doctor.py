@@ -152,8 +152,11 @@ def _fault(asset: manifest.Asset) -> str | None:
 def _backends() -> Iterator[Check]:
     from models import runtime  # noqa: PLC0415  it loads ONNX Runtime
 
-    for name, usable, detail in runtime.backends():
+    states = runtime.backends()
+    for name, usable, detail in states:
         yield Check("backends", name, "ok" if usable else "note", detail)
+    chain = ", ".join(runtime.CHAIN)
+    yield Check("backends", "auto", "ok", f"takes {runtime.choice(states)}, the first that can be used of {chain}")
 
 
 def cameras(devices: Path = Path("/dev"), classes: Path = Path("/sys/class/video4linux")) -> Iterator[Check]:

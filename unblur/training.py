@@ -205,9 +205,6 @@ def pictures(archive: Path) -> Iterator[Image]:
 def _embedder() -> nn.Module:
     """SFace as a torch module with frozen weights."""
     import onnx
-    from onnx2torch import convert
+    from onnx2pytorch import ConvertModel
 
-    model = onnx.load(str(fetch("sface")))
-    # The graph's operators mean the same in both versions; onnx2torch knows the older alone.
-    model.opset_import[0].version = 13
-    return convert(model).eval().requires_grad_(False)
+    return ConvertModel(onnx.load(str(fetch("sface")))).eval().requires_grad_(False)
