@@ -134,8 +134,9 @@ def _models() -> Iterator[Check]:
             detail = f"{asset.licence}, {asset.size:,} bytes, sha256 as pinned\n{cache.path(asset)}"
             yield Check("models", asset.name, "ok", detail)
         else:
-            status: Status = "note" if asset.kind == "portraits" else "missing"
-            yield Check("models", asset.name, status, f"{asset.licence}, {fault}", "unblur demo")
+            status: Status = "note" if asset.kind in {"portraits", "judges"} else "missing"
+            remedy = "unblur evaluate identify --judge" if asset.kind == "judges" else "unblur demo"
+            yield Check("models", asset.name, status, f"{asset.licence}, {fault}", remedy)
 
 
 def _fault(asset: manifest.Asset) -> str | None:
