@@ -56,11 +56,11 @@ class FaceNet:
     """Inception-ResNet v1 with 512 numbers a face, as facenet (David Sandberg) trained it after Schroff et al.,
     "FaceNet: a unified embedding for face recognition and clustering", CVPR 2015; run by OpenCV.
 
-    It is fed as facenet feeds it: RGB, 160 x 160, whitened. About 45 ms a face.
+    It is fed as it was trained: RGB, 160 x 160, in -1..1. About 50 ms a face.
     """
 
     VIEW = 112
-    """Pixels of the crop's middle that it sees; chosen on sharp faces of `val`."""
+    """Pixels of the crop's middle that it sees: the best of 104 to 128 on sharp faces of `val`."""
     _INPUT = 160
 
     def __init__(self, graph: Path) -> None:
@@ -73,11 +73,11 @@ class FaceNet:
         return np.concatenate([np.empty((0, 512), np.float32), *(self._embed(image) for image in images)])
 
     def _embed(self, image: Image) -> Array:
+        view = centre(image, self.VIEW)
         size = self._INPUT, self._INPUT
-        view = cv2.resize(centre(image, self.VIEW), size, interpolation=cv2.INTER_LINEAR).astype(np.float32)
-        white = (view - view.mean()) / max(float(view.std()), view.size**-0.5)
+        blob = cv2.dnn.blobFromImage(view, 1 / 128, size, (127.5, 127.5, 127.5), swapRB=True)
         net = self._net()
-        net.setInput(np.ascontiguousarray(white[None, :, :, ::-1].transpose(0, 3, 1, 2)))
+        net.setInput(blob)
         return np.array(net.forward(), np.float32)
 
     def _net(self) -> cv2.dnn.Net:

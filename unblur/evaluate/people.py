@@ -34,7 +34,7 @@ class Photograph:
 @dataclass(frozen=True, slots=True, eq=False)
 class Cast:
     """`gallery` and `probes` are of the same people, `strangers` of others. `faceless` counts the photographs on which
-    no face was found, and which are left out."""
+    no face was found: they are left out, and so are the probes of somebody of whose gallery nothing remains."""
 
     gallery: Sequence[Photograph]
     probes: Sequence[Photograph]
@@ -66,7 +66,7 @@ def cast(data: Path, split: Split, detector: Detector, every: int = 1) -> Cast:
     probes = [photograph for photograph in found["probe"] if photograph.person in known]
     if not probes or not found["strangers"]:
         raise SourceError(f"no faces were found in {archive}")
-    faceless = sum(map(len, taken.values())) - len(found["gallery"]) - len(probes) - len(found["strangers"])
+    faceless = sum(map(len, taken.values())) - sum(map(len, found.values()))
     return Cast(found["gallery"], probes, found["strangers"], faceless)
 
 

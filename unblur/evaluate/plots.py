@@ -20,36 +20,48 @@ _TILE = 1.1
 """Inches a face takes on a contact sheet."""
 
 
-def gains(series: Mapping[str, Series], label: str, path: Path) -> None:
-    """Groups of bars: for every condition one bar a row, with its interval."""
-    figure, axes = _figure(1, 1, (11, 4.5))
+def gains(series: Mapping[str, Series], label: str, lowest: float, path: Path) -> None:
+    """Groups of bars: for every condition one bar a row, with its interval. Bars are cut off at `lowest`."""
+    figure, (axes,) = _figure(1, 1, (11, 4.5))
     names = list(dict.fromkeys(name for row in series.values() for name in row))
-    width = 0.8 / len(series)
+    width = 0.8 / max(1, len(series))
     for place, (row, estimates) in enumerate(series.items()):
-        shown = [(names.index(name) + (place - (len(series) - 1) / 2) * width, one) for name, one in estimates.items()]
-        values = [one.value for _, one in shown]
-        reach = [[one.value - one.low for _, one in shown], [one.high - one.value for _, one in shown]]
-        axes[0].bar([x for x, _ in shown], values, width, label=row, yerr=reach, error_kw={"lw": 0.8})
-    axes[0].axhline(0, color="black", lw=0.8)
-    axes[0].set_xticks(range(len(names)), names, rotation=30)
-    axes[0].set_ylabel(label)
-    axes[0].legend(fontsize=8)
+        left = (place - (len(series) - 1) / 2) * width
+        reach = [
+            [one.value - one.low for one in estimates.values()],
+            [one.high - one.value for one in estimates.values()],
+        ]
+        axes.bar(
+            [names.index(name) + left for name in estimates],
+            [one.value for one in estimates.values()],
+            width,
+            label=row,
+            yerr=reach,
+            error_kw={"lw": 0.8},
+        )
+    axes.axhline(0, color="black", lw=0.8)
+    axes.set_xticks(range(len(names)), names, rotation=30)
+    axes.set(ylabel=label, ylim=(max(axes.get_ylim()[0], lowest), None))
+    figure.legend(loc="outside lower center", ncols=4, fontsize=8)
     _save(figure, path)
 
 
 def curves(panels: Mapping[str, Curves], path: Path) -> None:
     """One panel for each condition: DIR against FPIR, a line a row."""
     columns = min(4, len(panels))
-    figure, axes = _figure(math.ceil(len(panels) / columns), columns, (3.2 * columns, 3 * math.ceil(len(panels) / 4)))
-    for axis, (name, rows) in zip(axes, panels.items(), strict=False):
-        for row, (fpir, dir_) in rows.items():
-            axis.step(fpir, dir_, where="post", label=row, lw=1.2)
-        axis.set(title=name, xscale="symlog", xlim=(0, 1), ylim=(0, 1.01))
+    lines = math.ceil(len(panels) / columns)
+    figure, axes = _figure(lines, columns, (3.4 * columns, 3 * lines + 0.6))
+    names = list(dict.fromkeys(name for rows in panels.values() for name in rows))
+    drawn = {}
+    for axis, (title, rows) in zip(axes, panels.items(), strict=False):
+        for name, (fpir, dir_) in rows.items():
+            colour = f"C{names.index(name)}"
+            (drawn[name],) = axis.step(fpir, dir_, colour, where="post", lw=1.2)
         axis.set_xscale("symlog", linthresh=0.01)
+        axis.set(title=title, xlim=(0, 1), ylim=(0, 1.02), xlabel="FPIR", ylabel="DIR")
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
-    axes[0].set(xlabel="FPIR", ylabel="DIR")
-    axes[0].legend(fontsize=6)
+    figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=3, fontsize=8)
     _save(figure, path)
 
 

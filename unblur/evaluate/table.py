@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from unblur.evaluate.rates import Estimate
 from unblur.evaluate.record import Record
 
-Cell = str | int | Estimate | None
+Cell = str | float | Estimate | None
 
 
 @dataclass(frozen=True, slots=True)
