@@ -42,7 +42,13 @@ NEEDED = {
     "sqlalchemy": "sqlalchemy",
 }
 """Libraries by the name they are installed by, and the module that has to load."""
-EXTRAS = {"openvino": "openvino", "facenet-pytorch": "facenet", "torch": "facenet"}
+EXTRAS = {
+    "openvino": "openvino",
+    "facenet-pytorch": "facenet",
+    "torch": "facenet",
+    "matplotlib": "evaluate",
+    "scikit-image": "evaluate",
+}
 """Libraries that an extra of unblur brings."""
 ROOM_BYTES = 200_000_000
 """The cache takes 60 MB; the rest is for a first recording."""
@@ -134,8 +140,9 @@ def _models() -> Iterator[Check]:
             detail = f"{asset.licence}, {asset.size:,} bytes, sha256 as pinned\n{cache.path(asset)}"
             yield Check("models", asset.name, "ok", detail)
         else:
-            status: Status = "note" if asset.kind == "portraits" else "missing"
-            yield Check("models", asset.name, status, f"{asset.licence}, {fault}", "unblur demo")
+            status: Status = "note" if asset.kind in {"portraits", "judges"} else "missing"
+            remedy = "unblur evaluate identify --judge" if asset.kind == "judges" else "unblur demo"
+            yield Check("models", asset.name, status, f"{asset.licence}, {fault}", remedy)
 
 
 def _fault(asset: manifest.Asset) -> str | None:
