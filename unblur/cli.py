@@ -297,9 +297,7 @@ def train(
     """Train the deblurring network; a run that was stopped goes on. Needs the extra `train`."""
     from unblur.training import train as learn
 
-    file = learn(data, out, recipe, set or [])
-    if file:
-        typer.echo(file)
+    typer.echo(learn(data, out, recipe, set or []))
 
 
 @app.command()

@@ -40,9 +40,9 @@ _BORDER = 0.25
 """Tight crops are continued by this share of their side before the detector looks: it wants to see a head."""
 
 
-def train(data: Path, out: Path, recipe_file: Path | None = None, overrides: Sequence[str] = ()) -> Path | None:
+def train(data: Path, out: Path, recipe_file: Path | None = None, overrides: Sequence[str] = ()) -> Path:
     """Train as the recipe says, from `data`/train/*.tar, choosing by `data`/val/lfw160.tar; the best network's ONNX
-    file. Ctrl-C stops it after the step at hand (then None), and the same command goes on from there.
+    file. Ctrl-C stops it after the step at hand, and the same command goes on from there.
 
     Raises UsageError for data, a recipe or a checkpoint that cannot be used.
     """
@@ -62,8 +62,7 @@ def train(data: Path, out: Path, recipe_file: Path | None = None, overrides: Seq
         trainer = Trainer(recipe, photos, out, check, embedder)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    if not _trained(trainer, out, console):
-        return None
+    _run(trainer, out, console)
     file = out / "network.onnx"
     export(trainer.best_net(), file)
     return file
@@ -98,8 +97,9 @@ def _put(settings: dict[str, Any], override: str) -> None:
     settings[last] = yaml.safe_load(value)
 
 
-def _trained(trainer: Trainer, out: Path, console: Console) -> bool:
-    """Run the trainer to the end, with a bar for people and curves for TensorBoard; False if it was stopped."""
+def _run(trainer: Trainer, out: Path, console: Console) -> None:
+    """Run the trainer to the end, with a bar for people and curves for TensorBoard. Raises KeyboardInterrupt if it was
+    stopped, with all that was learnt on disk."""
     from torch.utils.tensorboard import SummaryWriter
 
     columns = (
@@ -118,8 +118,7 @@ def _trained(trainer: Trainer, out: Path, console: Console) -> bool:
             if stopped.is_set():
                 trainer.save()
                 console.print(f"stopped after {trainer.crops:,} crops; the same command goes on from there")
-                return False
-    return True
+                raise KeyboardInterrupt
 
 
 @contextmanager
