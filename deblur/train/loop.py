@@ -63,6 +63,7 @@ class Trainer:
         self._optimiser = _adam(self.net, recipe.rate, recipe.weight_decay)
         torch.set_num_threads(recipe.threads or torch.get_num_threads())
         self.crops, self.best = 0, float("-inf")
+        self._usual = 0.0
         self._file = folder / "checkpoint.pt"
         self._best_file = folder / "best.pt"
         folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +105,7 @@ class Trainer:
         loss = torch.stack(list(losses.values())).sum()
         self._optimiser.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip)
+        self._clip()
         self._optimiser.step()
         self._follow()
         if self._opponent:
@@ -126,6 +127,15 @@ class Trainer:
         if self._opponent and done >= weights.adversarial_from:
             losses["adversarial"] = weights.adversarial * self._opponent.unconvinced(restored)
         return losses
+
+    def _clip(self) -> None:
+        """To a multiple of what gradients usually measure: one wild batch, at a bound that suits none, can undo an hour
+        of training."""
+        weights = list(self.net.parameters())
+        norm = nn.utils.get_total_norm([each.grad for each in weights if each.grad is not None])
+        bound = self.recipe.clip * self._usual if self._usual else float("inf")
+        nn.utils.clip_grads_with_norm_(weights, min(bound, float(norm)), norm)
+        self._usual += 0.02 * (min(float(norm), bound) - self._usual) if self._usual else float(norm)
 
     def _warm(self) -> None:
         """Linear warm-up, then half a cosine down to a hundredth."""
@@ -169,6 +179,7 @@ class Trainer:
             "recipe": self.recipe.model_dump(mode="json"),
             "crops": self.crops,
             "best": self.best,
+            "usual": self._usual,
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self._optimiser.state_dict(),
@@ -181,7 +192,7 @@ class Trainer:
         state = torch.load(self._file, map_location=self.device, weights_only=True)
         if state["recipe"]["net"] != self.recipe.net.model_dump(mode="json"):
             raise ValueError(f"{self._file} is of another network: {state['recipe']['net']}")
-        self.crops, self.best = state["crops"], state["best"]
+        self.crops, self.best, self._usual = state["crops"], state["best"], state["usual"]
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])

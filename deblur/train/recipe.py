@@ -13,9 +13,9 @@ class NetRecipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["unet", "two-scale"] = "unet"
-    widths: tuple[int, ...] = (48, 96, 192)
-    blocks: tuple[int, ...] = (3, 4, 3)
-    unshuffle: int = Field(4, ge=1)
+    widths: tuple[int, ...] = (32, 64, 128)
+    blocks: tuple[int, ...] = (1, 2, 6)
+    unshuffle: int = Field(2, ge=1)
     informed: bool = True
     """Whether it is told the motion where that is known."""
 
@@ -28,8 +28,8 @@ class LossRecipe(BaseModel):
     spectrum: float = Field(0.05, ge=0)
     regions: float = Field(0, ge=0)
     identity: float = Field(0.1, ge=0)
-    identity_from: float = Field(0.6, ge=0, le=1)
-    identity_share: float = Field(0.25, gt=0, le=1)
+    identity_from: float = Field(0.7, ge=0, le=1)
+    identity_share: float = Field(0.15, gt=0, le=1)
     """Share of each batch that the embedder looks at: it costs several times what the network does."""
     adversarial: float = Field(0, ge=0)
     adversarial_from: float = Field(0.6, ge=0, le=1)
@@ -53,16 +53,17 @@ class Recipe(BaseModel):
     net: NetRecipe = NetRecipe()
     loss: LossRecipe = LossRecipe()
     phases: tuple[Phase, ...] = (
-        Phase(until=0.15, side=96, reach=15),
-        Phase(until=0.4, side=96, reach=28),
+        Phase(until=0.15, side=96, reach=20),
+        Phase(until=0.5, side=96, reach=40),
         Phase(until=1, side=128, reach=40),
     )
-    crops: int = Field(430_000, gt=0)
-    batch: int = Field(32, gt=0)
-    rate: float = Field(1e-3, gt=0)
-    warm_up: int = Field(10_000, ge=0)
+    crops: int = Field(220_000, gt=0)
+    batch: int = Field(16, gt=0)
+    rate: float = Field(8e-4, gt=0)
+    warm_up: int = Field(5_000, ge=0)
     weight_decay: float = Field(1e-4, ge=0)
-    clip: float = Field(0.5, gt=0)
+    clip: float = Field(2, gt=0)
+    """Gradients longer than this many times their usual length are shortened to it."""
     average: float = Field(0.999, ge=0, lt=1)
     """Decay of the moving average of the weights; the average is what is validated and exported."""
     workers: int = Field(1, ge=0)

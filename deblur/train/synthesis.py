@@ -165,14 +165,14 @@ def _middle(canvas: NDArray[Any]) -> NDArray[Any]:
 
 def _recorded(light: Array, rng: np.random.Generator) -> Image:
     """What the camera, its enlargement and its codec leave."""
-    noise = 0.01 if rng.uniform() < 0.3 else float(rng.uniform(0, 0.03))
+    noise = 0.01 if rng.uniform() < 0.5 else float(rng.uniform(0, 0.03))
     filmed = kernels.recorded(light, noise, rng)
-    if rng.uniform() < 0.2:
+    if rng.uniform() < 0.12:
         filmed = degrade.low(filmed, rng.uniform(1.2, 4))
     chance = rng.uniform()
-    if chance < 0.06:
+    if chance < 0.05:
         return degrade.h264(filmed, int(rng.integers(18, 36)))
-    if chance < 0.3:
+    if chance < 0.2:
         return degrade.jpeg(filmed, int(rng.integers(30, 96)))
     return filmed
 
