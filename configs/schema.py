@@ -105,7 +105,9 @@ class Config(_Section):
     patience_s: float | None = Field(
         10.0, gt=0, description="A lone live camera: give up if it does not answer in this time; null waits for ever."
     )
-    backend: Literal["auto", "onnxruntime", "openvino"] = "auto"
+    backend: Literal["auto", "tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino", "openvino-bf16"] = Field(
+        "auto", description="What runs the networks; auto: the first of the chain in docs/runtime.md that can."
+    )
 
 
 def load(path: Path | None, overrides: Mapping[str, object]) -> Config:

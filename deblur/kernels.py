@@ -102,6 +102,17 @@ def centred(kernel: NDArray[np.floating]) -> Array:
     return _exposed(x - (x * weights).sum(), y - (y * weights).sum(), weights)
 
 
+def warped(kernel: Array, turn: NDArray[np.floating]) -> Array:
+    """The kernel as it is in a picture that the 2 x 2 matrix `turn` (scale and rotation) has led to.
+
+    Each weight is moved, and shared bilinearly: for shrinking, and enlarging by less than two.
+    """
+    reach = kernel.shape[0] // 2
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    (xx, xy), (yx, yy) = turn
+    return _exposed(xx * x + xy * y, yx * x + yy * y, kernel)
+
+
 def _exposed(x: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.floating] | float = 1.0) -> Array:
     """The kernel of a point seen at (`x`, `y`), whose weighted mean is (0, 0), for times in proportion to `weights`.
 

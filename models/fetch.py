@@ -52,6 +52,12 @@ def fetch_typefaces(*, progress: Progress | None = None) -> Path:
     return _fetched(manifest.typefaces(), progress)
 
 
+def fetch_judge(name: str, *, progress: Progress | None = None) -> Path:
+    """The file of a judge of the manifest, as it comes. Raises ModelError if it cannot be had."""
+    asset = manifest.judge(name)
+    return _fetched([asset], progress) / asset.file
+
+
 def _fetched(assets: Sequence[Asset], progress: Progress | None) -> Path:
     """The folder of assets of one kind, used as they come."""
     with _cache_errors():

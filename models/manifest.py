@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from models.errors import ModelError
 
-Kind = Literal["networks", "portraits", "typefaces"]
+Kind = Literal["networks", "portraits", "typefaces", "judges"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Asset:
 
 @cache
 def assets() -> tuple[Asset, ...]:
-    """Everything pinned: networks first, then portraits, then typefaces."""
+    """Everything pinned: networks first, then portraits, typefaces and judges."""
     text = Path(__file__).with_name("manifest.toml").read_text(encoding="utf-8")
     pinned = tomllib.loads(text)
     artefacts = {key: Artefact(**entry) for key, entry in pinned["artefacts"].items()}
@@ -74,9 +74,22 @@ def typefaces() -> list[Asset]:
     return [asset for asset in assets() if asset.kind == "typefaces"]
 
 
+def judges() -> list[Asset]:
+    return [asset for asset in assets() if asset.kind == "judges"]
+
+
 def network(name: str) -> Asset:
     """The network of that name. Raises ModelError if the manifest has none."""
-    for asset in networks():
+    return _named(name, networks())
+
+
+def judge(name: str) -> Asset:
+    """The judge of that name. Raises ModelError if the manifest has none."""
+    return _named(name, judges())
+
+
+def _named(name: str, known: Sequence[Asset]) -> Asset:
+    for asset in known:
         if asset.name == name:
             return asset
-    raise ModelError(f"no network is called {name!r}: there are {', '.join(n.name for n in networks())}")
+    raise ModelError(f"no network is called {name!r}: there are {', '.join(asset.name for asset in known)}")

@@ -1,40 +1,37 @@
-"""Running a network: one session, whatever the backend.
+"""Which backend runs a network: the chain from the fastest to the one that is always there.
 
-ONNX is the one format. A session is loaded once, in the front door, and handed to the stage that uses it.
+ONNX is the one format. A session is loaded once, in the front door, and handed to the stage that uses it. If `load`
+raises ModelError for the deblurring network, the front door takes Richardson-Lucy, which needs none.
 """
 
 from __future__ import annotations
 
-import importlib.util
-from collections import deque
-from functools import lru_cache
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
-from textwrap import shorten
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, get_args
 
-import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as native
+import structlog
 
+from models import driver, engines, openvino, probe, torch_cuda
 from models.errors import ModelError
+from models.onnx_runtime import OnnxRuntime
+from models.openvino import OpenVino
+from models.session import Session
+from models.tensorrt import TensorRt
+from models.torch_cuda import TorchCuda
 
-__all__ = ["Backend", "BackendState", "ModelError", "OnnxRuntime", "OpenVino", "Session", "backends", "load"]
+__all__ = ["CHAIN", "Backend", "BackendState", "ModelError", "Session", "backends", "choice", "load"]
 
-Backend = Literal["auto", "onnxruntime", "openvino"]
+Name = Literal["tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino", "openvino-bf16"]
+Backend = Literal["auto", Name]
+NAMES: tuple[Name, ...] = get_args(Name)
 
-SHAPES = 8
-"""How many input shapes OpenVINO keeps compiled: detection sizes or batch sizes in use at one time."""
+CHAIN: tuple[Name, ...] = ("tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino")
+"""What `auto` tries, in this order. openvino-bf16 is for those who name it: it rounds more than the others."""
 
-
-class Session(Protocol):
-    """A loaded network. Safe to call from several threads at once."""
-
-    @property
-    def backend(self) -> str: ...
-    def run(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """One forward pass: the network's only input (N first) to its outputs, in the graph's order."""
-        ...
+_log = structlog.get_logger(__name__)
 
 
 class BackendState(NamedTuple):
@@ -45,130 +42,103 @@ class BackendState(NamedTuple):
     detail: str
 
 
-def load(path: Path, backend: Backend = "auto", threads: int = 1) -> Session:
-    """Load an ONNX file. `auto` takes ONNX Runtime, which `models.fold` prepares the networks for.
+def load(path: Path, backend: Backend = "auto", threads: int = 1, sha256: str | None = None) -> Session:
+    """Load an ONNX file with a backend, or with the first of the chain that runs it and agrees with the CPU.
 
-    `threads` is per call; the stages run beside each other, so that 1 is best on few cores.
-    Raises ModelError if the file does not load, or the backend that was named is not installed.
+    `threads` is per call, on a CPU; the stages run beside each other, so that 1 is best on few cores.
+    `sha256` (64 hexadecimal digits) is what the file must be: anything else is refused.
+    Raises ModelError if the file is missing or is another one, the backend that was named cannot run it, or none can.
     """
     if not path.is_file():
         raise ModelError(f"no model at {path}: run `unblur doctor` to see what is missing")
-    return OpenVino(path, threads) if backend == "openvino" else OnnxRuntime(path, threads)
-
-
-class OnnxRuntime:
-    """ONNX Runtime on the CPU."""
-
-    backend = "onnxruntime"
-
-    def __init__(self, path: Path, threads: int) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        # An idle thread that spins takes its core from the other stages.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except _LOADING as error:
-            raise ModelError(f"{path} does not load in ONNX Runtime: {_line(error)}") from error
-        self._input = self._session.get_inputs()[0].name
-
-    def run(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        outputs: list[NDArray[np.float32]] = self._session.run(None, {self._input: batch})
-        return outputs
-
-
-# What ONNX Runtime raises for a file that it cannot load; the types share no base but Exception.
-_LOADING = (
-    native.Fail,
-    native.InvalidArgument,
-    native.InvalidGraph,
-    native.InvalidProtobuf,
-    native.NoSuchFile,
-    native.NotImplemented,
-    native.RuntimeException,
-)
-
-
-class OpenVino:
-    """OpenVINO on the CPU, in float32 so that every machine gives the same names.
-
-    It runs free axes at half the speed, so that each input shape is compiled for itself when it first comes.
-    """
-
-    backend = "openvino"
-
-    def __init__(self, path: Path, threads: int) -> None:
-        try:
-            import openvino  # optional, and slow to import
-        except ImportError as error:
-            raise ModelError("openvino is not installed: pip install 'unblur[openvino]'") from error
-        self._settings = {
-            "INFERENCE_NUM_THREADS": threads,
-            "INFERENCE_PRECISION_HINT": "f32",
-            "PERFORMANCE_HINT": "LATENCY",
-        }
-        self._core = openvino.Core()
-        try:
-            self._model = self._core.read_model(str(path))
-        except RuntimeError as error:
-            raise ModelError(f"{path} does not load in OpenVINO: {_line(error)}") from error
-        self._program = lru_cache(SHAPES)(self._compile)
-
-    def run(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        return self._program(batch.shape).run(batch)
-
-    def _compile(self, shape: tuple[int, ...]) -> _Program:
-        model = self._model.clone()
-        model.reshape(list(shape))
-        return _Program(self._core.compile_model(model, "CPU", self._settings))
-
-
-class _Program:
-    """A network compiled for one shape. A request serves one call at a time, so each thread borrows one."""
-
-    def __init__(self, compiled: Any) -> None:
-        self._compiled = compiled
-        self._idle: deque[Any] = deque()
-
-    def run(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        try:
-            request = self._idle.pop()
-        except IndexError:
-            request = self._compiled.create_infer_request()
-        results = request.infer({0: batch})
-        self._idle.append(request)
-        return [results[port] for port in self._compiled.outputs]
+    if sha256 is not None:
+        _require(path, sha256)
+    return _first(path, threads) if backend == "auto" else _open(backend, path, threads)
 
 
 def backends() -> list[BackendState]:
-    """Every backend that there is a name for, loaded if it is installed."""
-    return [
-        BackendState("onnxruntime", True, ort.__version__),
-        _openvino_state(),
-        _unused("tensorrt", _installed("tensorrt")),
-        _unused("tensorrt-rtx", _installed("tensorrt_rtx")),
-        _unused("cuda", "CUDAExecutionProvider" in ort.get_available_providers()),
-    ]
+    """Every backend that there is a name for, loaded as far as that is safe."""
+    return [_state(name) for name in NAMES]
 
 
-def _openvino_state() -> BackendState:
-    if not _installed("openvino"):
-        return BackendState("openvino", False, "not installed: pip install 'unblur[openvino]'")
+def choice(states: list[BackendState]) -> str:
+    """The first of the chain that can be used: what `auto` takes, if it also agrees with the CPU on a probe."""
+    usable = {state.name for state in states if state.usable}
+    return next(name for name in CHAIN if name in usable)
+
+
+def open_unproved(name: str, path: Path, threads: int = 1) -> Session:
+    """Load a network with one backend, whatever that does to the process. Raises ModelError."""
+    if name not in _OPENERS:
+        raise ModelError(f"no backend is called {name!r}: there are {', '.join(NAMES)}")
+    return _OPENERS[name](path, threads)
+
+
+_OPENERS: dict[str, Callable[[Path, int], Session]] = {
+    "tensorrt": lambda path, _: TensorRt("tensorrt", path),
+    "tensorrt-rtx": lambda path, _: TensorRt("tensorrt-rtx", path),
+    "cuda": lambda path, _: TorchCuda(path),
+    "onnxruntime": OnnxRuntime,
+    "openvino": OpenVino,
+    "openvino-bf16": lambda path, threads: OpenVino(path, threads, "bf16"),
+}
+
+
+_ON_GPU: dict[str, Callable[[], None]] = {
+    "tensorrt": lambda: engines.require_installed("tensorrt"),
+    "tensorrt-rtx": lambda: engines.require_installed("tensorrt-rtx"),
+    "cuda": torch_cuda.require_installed,
+}
+"""What may take the program down, and is therefore proved in another process; each with what to ask before that."""
+
+
+def _first(path: Path, threads: int) -> Session:
+    passed_over: dict[str, str] = {}
+    for name in CHAIN:
+        try:
+            session = _open(name, path, threads)
+        except ModelError as error:
+            passed_over[name] = str(error)
+        else:
+            _log.info("backend chosen", network=path.name, backend=name, passed_over=passed_over)
+            return session
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in passed_over.items())
+    raise ModelError(f"no backend runs {path}: {reasons}")
+
+
+def _open(name: Name, path: Path, threads: int) -> Session:
+    if name in _ON_GPU:
+        driver.gpu()
+        _ON_GPU[name]()
+        probe.prove(name, path)
+    return open_unproved(name, path, threads)
+
+
+def _require(path: Path, sha256: str) -> None:
+    with path.open("rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
+            raise ModelError(f"{path} is not the network that is expected (sha256 differs): refused")
+
+
+def _state(name: Name) -> BackendState:
     try:
-        import openvino
-    except (ImportError, OSError) as error:
-        return BackendState("openvino", False, f"does not load: {_line(error)}")
-    return BackendState("openvino", True, openvino.__version__)
+        return BackendState(name, True, _version(name))
+    except ModelError as error:
+        return BackendState(name, False, str(error))
 
 
-def _unused(name: str, installed: bool) -> BackendState:
-    return BackendState(name, False, "installed, not used yet by this version" if installed else "not installed")
-
-
-def _installed(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
-
-
-def _line(error: Exception) -> str:
-    return shorten(str(error), 240)
+def _version(name: Name) -> str:
+    """Raises ModelError if it cannot be used here."""
+    match name:
+        case "onnxruntime":
+            return str(ort.__version__)
+        case "openvino":
+            return openvino.version("f32")
+        case "openvino-bf16":
+            return openvino.version("bf16")
+        case "cuda":
+            machine = driver.gpu()
+            return f"PyTorch {torch_cuda.version()} on {machine.name}"
+        case "tensorrt" | "tensorrt-rtx":
+            machine = driver.gpu()
+            return f"{engines.library(name).__version__} on {machine.name}"

@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 events_app = typer.Typer(help="Look into an event log or store.", no_args_is_help=True)
 app.add_typer(events_app, name="events")
+evaluate_app = typer.Typer(help="Measure restoration and identification.", no_args_is_help=True)
+app.add_typer(evaluate_app, name="evaluate")
 
 _INTERRUPTED = 130
 """What typer makes of Ctrl-C."""
@@ -59,6 +61,8 @@ Preset = Literal["motion", "seed"]
 Pace = Literal["realtime", "fast"]
 Detector = Literal["yunet", "mtcnn"]
 Format = Literal["json", "csv"]
+Judge = Literal["sface", "facenet"]
+Backend = Literal["auto", "onnxruntime", "openvino"]
 
 GalleryOption = Annotated[Path | None, typer.Option(help="Who is known: a file made by `unblur enroll`.")]
 DeblurOption = Annotated[Deblur | None, typer.Option(help="How blurred faces are restored.")]
@@ -195,6 +199,61 @@ def export_events(
     export(log, wanted(person, camera, since, until, type), format, out)
 
 
+DataOption = Annotated[Path, typer.Option(help="A folder laid out like the project's shared data.")]
+OutOption = Annotated[Path, typer.Option(help="The folder for table.md, table.json and the plots.")]
+SplitOption = Annotated[Literal["test", "val"], typer.Option(help="val is for choosing, test for reporting.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Of the random blurs and the noise.")]
+EveryOption = Annotated[int, typer.Option(min=1, help="Take every n-th face, or person, to be quick.")]
+ConditionOption = Annotated[list[str] | None, typer.Option("--condition", help="A blur; all if none is given.")]
+MethodOption = Annotated[list[str] | None, typer.Option("--method", help="A method; all if none is given.")]
+
+
+@evaluate_app.command("restore")
+def evaluate_restore(
+    data: DataOption,
+    out: OutOption,
+    split: SplitOption = "test",
+    seed: SeedOption = 0,
+    every: EveryOption = 1,
+    condition: ConditionOption = None,
+    method: MethodOption = None,
+) -> None:
+    """How near does restoration come to the sharp face? PSNR and SSIM."""
+    from unblur.evaluate import results
+
+    results.require("matplotlib", "skimage")
+    from unblur.evaluate.methods import makers
+    from unblur.evaluate.restore import evaluate
+    from unblur.evaluate.settings import Settings
+
+    settings = Settings(data, split, seed, every, condition or (), method or ())
+    typer.echo(evaluate(settings, makers(), out), nl=False)
+
+
+@evaluate_app.command("identify")
+def evaluate_identify(
+    data: DataOption,
+    out: OutOption,
+    split: SplitOption = "test",
+    judge: Annotated[Judge, typer.Option(help="The embedder; facenet took no part in any training here.")] = "sface",
+    seed: SeedOption = 0,
+    every: EveryOption = 1,
+    condition: ConditionOption = None,
+    method: MethodOption = None,
+    backend: Annotated[Backend, typer.Option(help="What runs the networks.")] = "auto",
+) -> None:
+    """Does restoration find more people, and no wrong ones? Rank-1, DIR and FPIR."""
+    from unblur.evaluate import results
+
+    results.require("matplotlib")
+    from unblur.evaluate.identify import evaluate
+    from unblur.evaluate.methods import makers
+    from unblur.evaluate.settings import Settings
+
+    settings = Settings(data, split, seed, every, condition or (), method or (), backend)
+    typer.echo(evaluate(settings, judge, makers(), out), nl=False)
+
+
 @app.command()
 def bench(
     data: Annotated[Path, typer.Option(help="A folder laid out like the project's shared data.")],
@@ -208,6 +267,21 @@ def bench(
     if not (data / "val").is_dir():
         raise UsageError(f"{data} is not laid out like the project's shared data: there is no folder val in it")
     typer.echo(measure(data, minutes))
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option(help="The folder for the files.")],
+    network: Annotated[
+        Path | None, typer.Option(help="An ONNX file; without it all that this project trained.")
+    ] = None,
+) -> None:
+    """Write a network as ONNX in float32 and float16, and build TensorRT's plans where TensorRT is installed."""
+    from unblur.export import export as write
+
+    if network is not None and not network.is_file():
+        raise typer.BadParameter(f"there is no file {network}", param_hint="--network")
+    write(network, out)
 
 
 @app.command()

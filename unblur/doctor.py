@@ -134,8 +134,9 @@ def _models() -> Iterator[Check]:
             detail = f"{asset.licence}, {asset.size:,} bytes, sha256 as pinned\n{cache.path(asset)}"
             yield Check("models", asset.name, "ok", detail)
         else:
-            status: Status = "note" if asset.kind == "portraits" else "missing"
-            yield Check("models", asset.name, status, f"{asset.licence}, {fault}", "unblur demo")
+            status: Status = "note" if asset.kind in {"portraits", "judges"} else "missing"
+            remedy = "unblur evaluate identify --judge" if asset.kind == "judges" else "unblur demo"
+            yield Check("models", asset.name, status, f"{asset.licence}, {fault}", remedy)
 
 
 def _fault(asset: manifest.Asset) -> str | None:
@@ -152,8 +153,11 @@ def _fault(asset: manifest.Asset) -> str | None:
 def _backends() -> Iterator[Check]:
     from models import runtime  # noqa: PLC0415  it loads ONNX Runtime
 
-    for name, usable, detail in runtime.backends():
+    states = runtime.backends()
+    for name, usable, detail in states:
         yield Check("backends", name, "ok" if usable else "note", detail)
+    chain = ", ".join(runtime.CHAIN)
+    yield Check("backends", "auto", "ok", f"takes {runtime.choice(states)}, the first that can be used of {chain}")
 
 
 def cameras(devices: Path = Path("/dev"), classes: Path = Path("/sys/class/video4linux")) -> Iterator[Check]:

@@ -127,3 +127,14 @@ def test_a_recording_has_its_noise_and_stays_in_range() -> None:
     assert grey.dtype == np.uint8
     assert grey.std() == pytest.approx(np.hypot(2.55, np.sqrt(1 / 12)), rel=0.03)
     assert kernels.recorded(np.full((9, 9, 3), 255, np.float32), 0.2, rng).max() == 255
+
+
+@given(st.integers(3, 37), st.floats(0.4, 1.6), angles, st.integers(0, 99))
+@settings(max_examples=20)
+def test_warped_kernel_has_the_warped_covariance(size: int, scale: float, angle: float, seed: int) -> None:
+    kernel = kernels.trajectory(size, np.random.default_rng(seed))
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    warped = kernels.warped(kernel, turn)
+    assert_a_kernel(warped)
+    moved = turn @ kernels.covariance(kernel) @ turn.T
+    assert np.abs(kernels.covariance(warped) - moved).max() < 0.26, "sharing among pixels adds at most a quarter"

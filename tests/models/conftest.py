@@ -5,17 +5,22 @@ from __future__ import annotations
 import base64
 import io
 import os
+import shutil
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from models import manifest
+from models import driver, engines, manifest
 from models.download import downloader
+from models.errors import ModelError
+from tests.models import networks
 
 WHEEL = manifest.network("yunet").artefact
 
@@ -108,3 +113,45 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     cache = tmp_path / "cache"
     monkeypatch.setenv("UNBLUR_CACHE", str(cache))
     return cache
+
+
+@pytest.fixture(scope="session")
+def deblurring_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small network with the deblurring network's contract."""
+    path = tmp_path_factory.mktemp("networks") / "deblurring.onnx"
+    path.write_bytes(networks.deblurring())
+    return path
+
+
+@pytest.fixture(scope="session")
+def stub_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CUDA driver that knows its GPU's name and nothing else; needs a C compiler."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("needs a C compiler for the stub of a driver")
+    library = tmp_path_factory.mktemp("driver") / "libcuda.so.1"
+    source = Path(__file__).with_name("stub.c")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
+    return library
+
+
+@pytest.fixture
+def without_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine without an NVIDIA GPU, wherever the test runs."""
+    monkeypatch.setattr(driver, "LIBRARY", "libcuda-that-is-not-here.so")
+
+
+@pytest.fixture
+def with_stub_driver(stub_driver: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process and its children find the stub where a driver would be."""
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(stub_driver.parent), prepend=os.pathsep)
+    monkeypatch.setattr(driver, "LIBRARY", str(stub_driver))
+
+
+@pytest.fixture(scope="session")
+def rtx() -> ModuleType:
+    """TensorRT for RTX; what needs it runs in the environment that .ci/run makes for it."""
+    try:
+        return engines.library("tensorrt-rtx")
+    except ModelError as error:
+        pytest.skip(f"needs TensorRT for RTX: {error}")

@@ -1,29 +1,43 @@
 from __future__ import annotations
 
+import hashlib
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+import structlog
 from onnx import helper
 
-from models import runtime
-from models.runtime import Backend, ModelError, load
+from models import probe, runtime
+from models.onnx_runtime import OnnxRuntime
+from models.runtime import Backend, ModelError, Name, load
+from models.session import Session
+from tests.models import networks
 
 INSTALLED: list[Backend] = ["onnxruntime"]
 if next(state for state in runtime.backends() if state.name == "openvino").usable:
     INSTALLED.append("openvino")
+ON_GPU: tuple[Name, ...] = ("tensorrt", "tensorrt-rtx", "cuda")
 
 
 def _picture(seed: int, height: int = 96, width: int = 128) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     return np.random.default_rng(seed).uniform(0, 255, (1, 3, height, width)).astype(np.float32)
 
 
-def test_auto_is_onnx_runtime_whatever_is_installed(yunet_path: Path) -> None:
-    assert load(yunet_path).backend == "onnxruntime"
+def test_auto_without_a_gpu_is_onnx_runtime_and_says_why(yunet_path: Path, without_driver: None) -> None:
+    with structlog.testing.capture_logs() as logs:
+        assert load(yunet_path).backend == "onnxruntime"
+
+    (entry,) = logs
+    assert (entry["event"], entry["backend"], entry["network"]) == ("backend chosen", "onnxruntime", yunet_path.name)
+    assert list(entry["passed_over"]) == list(ON_GPU)
+    assert all("no CUDA driver here" in reason for reason in entry["passed_over"].values())
 
 
 @pytest.mark.parametrize("backend", INSTALLED)
@@ -93,7 +107,7 @@ def test_a_truncated_network_and_a_later_opset_are_refused(tmp_path: Path, yunet
     for content in (yunet_path.read_bytes()[:100_000], _model("Relu", opset=9999)):
         path.write_bytes(content)
         with pytest.raises(ModelError, match=r"half\.onnx does not load"):
-            load(path)
+            load(path, "onnxruntime")
 
 
 def test_a_missing_file_names_the_doctor(tmp_path: Path) -> None:
@@ -107,14 +121,124 @@ def test_what_is_not_needed_is_not_imported(yunet_path: Path) -> None:
     code = f"import sys; {loading}; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert done.stdout == "set()\n"
+    assert done.stdout.splitlines()[-1] == "set()"
 
 
-def test_every_backend_is_reported_with_its_version_or_the_reason() -> None:
+def test_every_backend_is_reported_with_its_version_or_the_reason(without_driver: None) -> None:
     states = {state.name: state for state in runtime.backends()}
 
-    assert list(states) == ["onnxruntime", "openvino", "tensorrt", "tensorrt-rtx", "cuda"]
+    assert list(states) == ["tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino", "openvino-bf16"]
     assert states["onnxruntime"].usable
-    for name in ("tensorrt", "tensorrt-rtx", "cuda"):
+    for name in ON_GPU:
         assert not states[name].usable
-        assert states[name].detail in {"not installed", "installed, not used yet by this version"}
+        assert "no CUDA driver here" in states[name].detail
+    assert runtime.choice(list(states.values())) == "onnxruntime"
+
+
+@pytest.mark.parametrize("backend", ON_GPU)
+def test_a_gpu_backend_by_name_fails_loudly_without_a_driver(
+    deblurring_path: Path, without_driver: None, backend: Backend
+) -> None:
+    with pytest.raises(ModelError, match="no CUDA driver here"):
+        load(deblurring_path, backend)
+
+
+@pytest.mark.usefixtures("with_stub_driver")
+def test_a_gpu_backend_that_is_not_installed_names_the_command(
+    deblurring_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.torch_cuda.find_spec", lambda name: None)
+    monkeypatch.setattr("models.engines.find_spec", lambda name: None)
+    for backend, command in zip(ON_GPU, ("tensorrt", "'unblur[tensorrt]'", "'unblur[cuda]'"), strict=True):
+        with pytest.raises(ModelError, match=f"not installed: pip install {re.escape(command)}$"):
+            load(deblurring_path, backend)
+
+
+def test_the_chain_goes_on_to_the_next_link_whichever_is_removed(
+    deblurring_path: Path, with_stub_driver: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every link stands for itself here: a session of ONNX Runtime that bears its name. All are there at first; then
+    one after the other goes, for a reason of its own."""
+    for name in runtime.NAMES:
+        monkeypatch.setitem(runtime._OPENERS, name, _named(name))
+    for name in ON_GPU:
+        monkeypatch.setitem(runtime._ON_GPU, name, lambda: None)
+    monkeypatch.setattr(probe, "prove", lambda name, path: None)
+    gone: dict[str, str] = {}
+    for position, name in enumerate(runtime.CHAIN):
+        with structlog.testing.capture_logs() as logs:
+            assert load(deblurring_path).backend == runtime.CHAIN[position]
+        assert logs[0]["passed_over"] == gone
+        gone[name] = f"{name} is gone"
+        monkeypatch.setitem(runtime._OPENERS, name, _gone(name))
+
+    with pytest.raises(ModelError, match=r"no backend runs .*: tensorrt: tensorrt is gone; .*openvino is gone$"):
+        load(deblurring_path)
+
+
+@pytest.mark.usefixtures("with_stub_driver")
+def test_a_gpu_that_does_not_pass_the_probe_is_passed_over(
+    deblurring_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disagrees(name: str, path: Path) -> None:
+        raise ModelError(f"{name} differs from the CPU by 40.0% of the range on a probe")
+
+    for name in ON_GPU:
+        monkeypatch.setitem(runtime._ON_GPU, name, lambda: None)
+    monkeypatch.setattr(probe, "prove", disagrees)
+    with structlog.testing.capture_logs() as logs:
+        assert load(deblurring_path).backend == "onnxruntime"
+    assert all("differs from the CPU" in reason for reason in logs[0]["passed_over"].values())
+    with pytest.raises(ModelError, match="cuda differs from the CPU"):
+        load(deblurring_path, "cuda")
+
+
+@pytest.mark.usefixtures("with_stub_driver")
+def test_a_driver_that_crashes_leaves_the_cpu(
+    deblurring_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tensorrt.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(runtime, "CHAIN", ("tensorrt", "onnxruntime"))
+
+    with structlog.testing.capture_logs() as logs:
+        assert load(deblurring_path).backend == "onnxruntime"
+    assert logs[0]["passed_over"] == {"tensorrt": "tensorrt crashed on a probe (signal 11)"}
+
+
+def test_a_network_that_no_backend_runs_is_one_error_that_names_each(tmp_path: Path, without_driver: None) -> None:
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(b"no network")
+    with pytest.raises(ModelError) as raised:
+        load(path)
+    assert all(f"{name}: " in str(raised.value) for name in runtime.CHAIN)
+    assert "\n" not in str(raised.value)
+
+
+def test_weights_whose_hash_differs_are_refused(deblurring_path: Path, tmp_path: Path) -> None:
+    expected = hashlib.sha256(deblurring_path.read_bytes()).hexdigest()
+    other = tmp_path / "other.onnx"
+    other.write_bytes(networks.deblurring(seed=1))
+
+    assert load(deblurring_path, sha256=expected).run(*networks.inputs(1))
+    with pytest.raises(
+        ModelError, match=r"other\.onnx is not the network that is expected \(sha256 differs\): refused"
+    ):
+        load(other, sha256=expected)
+
+
+def _named(name: str) -> Callable[[Path, int], Session]:
+    def opened(path: Path, threads: int) -> Session:
+        session = OnnxRuntime(path, threads)
+        session.backend = name
+        return session
+
+    return opened
+
+
+def _gone(name: str) -> Callable[[Path, int], Session]:
+    def opened(path: Path, threads: int) -> Session:
+        raise ModelError(f"{name} is gone")
+
+    return opened

@@ -1,0 +1,56 @@
+"""Is there an NVIDIA driver, and what GPU does it drive? Asked before any library that may crash without one."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from models.errors import ModelError
+
+LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+_MAJOR, _MINOR = 75, 76
+"""CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR."""
+
+
+class Gpu(NamedTuple):
+    """The first GPU. `cuda` is the newest CUDA that the driver speaks, `driver` its own version if it tells."""
+
+    name: str
+    capability: str
+    cuda: str
+    driver: str
+
+
+def gpu() -> Gpu:
+    """The first GPU. Raises ModelError if no driver answers or it drives none."""
+    try:
+        cuda = ctypes.CDLL(LIBRARY)
+    except OSError as error:
+        raise ModelError(f"no CUDA driver here ({LIBRARY} does not load)") from error
+    _call(cuda, "cuInit", 0)
+    device, spoken = ctypes.c_int(), ctypes.c_int()
+    _call(cuda, "cuDeviceGet", ctypes.byref(device), 0)
+    _call(cuda, "cuDriverGetVersion", ctypes.byref(spoken))
+    name = ctypes.create_string_buffer(256)
+    _call(cuda, "cuDeviceGetName", name, len(name), device)
+    capability = ".".join(str(_attribute(cuda, kind, device)) for kind in (_MAJOR, _MINOR))
+    newest = f"{spoken.value // 1000}.{spoken.value % 1000 // 10}"
+    return Gpu(name.value.decode(errors="replace"), capability, newest, _driver_version())
+
+
+def _attribute(cuda: ctypes.CDLL, kind: int, device: ctypes.c_int) -> int:
+    value = ctypes.c_int()
+    _call(cuda, "cuDeviceGetAttribute", ctypes.byref(value), kind, device)
+    return value.value
+
+
+def _call(cuda: ctypes.CDLL, function: str, *arguments: object) -> None:
+    status = getattr(cuda, function)(*arguments)
+    if status:
+        raise ModelError(f"the CUDA driver answers {function} with error {status}")
+
+
+def _driver_version(told: Path = Path("/proc/driver/nvidia/version")) -> str:
+    return told.read_text(encoding="utf-8", errors="replace").partition("\n")[0] if told.is_file() else ""

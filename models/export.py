@@ -1,0 +1,84 @@
+"""A network as files for other machines: ONNX in full and in half precision, and TensorRT's plans."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from models import cache, driver, engines, probe
+from models.engines import Library
+from models.errors import ModelError
+from models.onnx_runtime import OnnxRuntime
+from models.precision import half
+
+
+class Written(NamedTuple):
+    """A file that was written, and what is known of it."""
+
+    file: Path
+    told: str
+
+
+def trained() -> list[Path]:
+    """The networks that come with unblur because this project trained them. Raises ModelError if there is none."""
+    found = sorted(Path(__file__).with_name("weights").glob("*.onnx"))
+    if not found:
+        raise ModelError("no trained network comes with this version: give one with --network FILE")
+    return found
+
+
+def write_onnx(network: Path, folder: Path) -> list[Written]:
+    """Write the network with float32 and with float16 weights, after both have run a probe on the CPU.
+
+    Raises ModelError, before anything is written, if the network does not load, its batch is not free, or the two
+    disagree.
+    """
+    full = OnnxRuntime(network, threads=1)
+    fixed = [port.name for port in full.inputs if port.shape[:1] != (None,)]
+    if fixed:
+        raise ModelError(f"{network}: the first axis of {', '.join(fixed)} is not free: export it with a dynamic batch")
+    smaller = half(network)
+    apart = _apart(full, smaller)
+    told = f"differs from float32 by at most {apart:.2%} of the range on a probe, on the CPU"
+    return [
+        _write(folder / f"{network.stem}-fp32.onnx", network.read_bytes(), "float32, dynamic batch"),
+        _write(folder / f"{network.stem}-fp16.onnx", smaller, f"float16, dynamic batch; {told}"),
+    ]
+
+
+def write_plan(library: Library, network: Path, folder: Path) -> Written:
+    """Write TensorRT's plan of the network in half precision, and run it where there is a GPU.
+
+    Raises ModelError if the library is not installed, builds no plan (TensorRT needs a GPU for it, TensorRT for RTX
+    does not), or the GPU does not give what the CPU gives.
+    """
+    if library == "tensorrt":
+        driver.gpu()
+    content = engines.build(engines.library(library), half(network))
+    told = _told(library, network)
+    return _write(folder / f"{network.stem}-{library}.plan", content, f"all heavy layers in half precision; {told}")
+
+
+def _told(library: Library, network: Path) -> str:
+    try:
+        gpu = driver.gpu()
+    except ModelError as error:
+        return f"never run on a GPU: {error}"
+    probe.prove(library, network)
+    return f"run on {gpu.name}: it agrees with the CPU"
+
+
+def _apart(full: OnnxRuntime, smaller: bytes) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "half.onnx"
+        file.write_bytes(smaller)
+        apart = probe.compare(OnnxRuntime(file, threads=1), full)
+    if apart > probe.TOLERANCE:
+        raise ModelError(f"in half precision the network differs by {apart:.1%} of the range: nothing is written")
+    return apart
+
+
+def _write(file: Path, content: bytes, told: str) -> Written:
+    cache.write(file, content)
+    return Written(file, f"{len(content):,} bytes, {told}")

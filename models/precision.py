@@ -1,0 +1,46 @@
+"""A network in half precision: what TensorRT builds its plans from, and `unblur export` writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+from onnx.checker import ValidationError, check_model
+from onnx.shape_inference import InferenceError
+
+from models.errors import ModelError
+
+_FLOAT = onnx.TensorProto.FLOAT
+
+
+def half(path: Path) -> bytes:
+    """An ONNX file with weights and arithmetic in float16; its inputs and outputs keep their types.
+
+    The same file always gives the same bytes. Raises ModelError if it is no valid network, or has no float32 weights.
+    """
+    from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415  slow, and rarely needed
+
+    try:
+        network = onnx.load(path)
+        check_model(network)
+    except (DecodeError, ValidationError) as error:
+        raise ModelError(f"{path} is no valid ONNX network: {' '.join(str(error).split())[:240]}") from error
+    if not any(weights.data_type == _FLOAT for weights in network.graph.initializer):
+        raise ModelError(f"{path} has no float32 weights to convert")
+    converted = convert_float_to_float16(network, keep_io_types=True)
+    _mend(converted)
+    try:
+        check_model(converted, full_check=True)
+    except (ValidationError, InferenceError) as error:
+        raise ModelError(f"{path} cannot be converted to float16: {' '.join(str(error).split())[:240]}") from error
+    return bytes(converted.SerializeToString(deterministic=True))
+
+
+def _mend(network: onnx.ModelProto) -> None:
+    """The converter puts the inputs' casts last, where the standard wants every node behind what it needs, and leaves
+    the types of inner values as they were before."""
+    nodes = sorted(network.graph.node, key=lambda node: not node.name.startswith("graph_input_cast"))
+    del network.graph.node[:]
+    network.graph.node.extend(nodes)
+    del network.graph.value_info[:]

@@ -1,0 +1,94 @@
+"""The probe must tell a backend that is wrong from one that is right, and outlive one that crashes or hangs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models import probe
+from models.errors import ModelError
+from models.onnx_runtime import OnnxRuntime
+from tests.models import networks
+
+
+def test_a_backend_that_runs_and_agrees_passes(deblurring_path: Path) -> None:
+    probe.prove("onnxruntime", deblurring_path)
+
+
+def test_the_probe_is_the_same_each_time_and_fills_the_types_range(deblurring_path: Path) -> None:
+    ports = OnnxRuntime(deblurring_path, 1).inputs
+    first, second = probe.inputs(ports), probe.inputs(ports)
+
+    assert [each.shape for each in first] == [(3, 128, 128, 3), (3, 128, 128, 3), (3, 2)]
+    assert [each.dtype for each in first] == [np.uint8, np.uint8, np.float32]
+    assert (first[0].min(), first[0].max()) == (0, 255)
+    for ours, theirs in zip(first, second, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_network_with_other_weights_does_not_agree(deblurring_path: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.onnx"
+    other.write_bytes(networks.deblurring(seed=1))
+
+    assert probe.compare(OnnxRuntime(other, 1), OnnxRuntime(deblurring_path, 1)) > probe.TOLERANCE
+    assert probe.compare(OnnxRuntime(deblurring_path, 1), OnnxRuntime(deblurring_path, 1)) == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.full((2, 3), np.nan, np.float32),
+        np.full((2, 3), np.inf, np.float32),
+        np.ones((2, 4), np.float32),
+        np.ones((2, 3), np.float16),
+    ],
+    ids=["not a number", "infinite", "another shape", "another type"],
+)
+def test_outputs_that_are_no_answer_are_infinitely_far(
+    wrong: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
+) -> None:
+    assert probe.difference([wrong], [np.ones((2, 3), np.float32)]) == float("inf")
+
+
+def test_a_backend_that_cannot_is_told_in_its_own_words(tmp_path: Path) -> None:
+    (tmp_path / "broken.onnx").write_bytes(b"no network")
+    with pytest.raises(ModelError, match=r"broken\.onnx does not load in ONNX Runtime"):
+        probe.prove("onnxruntime", tmp_path / "broken.onnx")
+
+
+def _library(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """What `import tensorrt` does in the probe's process."""
+    (folder / "tensorrt.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+
+
+@pytest.mark.usefixtures("with_stub_driver")
+def test_a_crash_takes_down_the_probe_alone(
+    deblurring_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _library(tmp_path, monkeypatch, "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)")
+    with pytest.raises(ModelError, match=r"tensorrt crashed on a probe \(signal 11\)"):
+        probe.prove("tensorrt", deblurring_path)
+
+
+@pytest.mark.usefixtures("with_stub_driver")
+def test_a_probe_that_hangs_is_ended(deblurring_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _library(tmp_path, monkeypatch, "import threading\nthreading.Event().wait()")
+    with pytest.raises(ModelError, match="did not answer a probe in 1 s"):
+        probe.prove("tensorrt", deblurring_path, patience_s=1)
+
+
+@pytest.mark.usefixtures("with_stub_driver")
+def test_a_library_that_ends_the_process_is_a_failure(
+    deblurring_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _library(tmp_path, monkeypatch, "import os\nos._exit(3)")
+    with pytest.raises(ModelError, match="tensorrt failed on a probe with status 3"):
+        probe.prove("tensorrt", deblurring_path)
+
+
+def test_an_unknown_backend_is_refused_with_those_that_there_are(deblurring_path: Path) -> None:
+    with pytest.raises(ModelError, match="no backend is called 'abacus': there are tensorrt, "):
+        probe.prove("abacus", deblurring_path)

@@ -1,0 +1,80 @@
+"""The commands, from the arguments to the folder that they leave behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unblur.cli import main
+
+pytest.importorskip("matplotlib", reason="needs the extra `evaluate`")
+PNG = b"\x89PNG"
+
+
+def rows(out: Path, table: int = 0) -> dict[tuple[str, str], dict[str, Any]]:
+    content = json.loads((out / "table.json").read_text(encoding="utf-8"))
+    return {(row["blur"], row["method"]): row for row in content["tables"][table]["rows"]}
+
+
+def test_restore(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "new" / "out"
+    chosen = ["--condition", "none", "--condition", "line19", "--seed", "3"]
+    assert main(["evaluate", "restore", "--data", str(data), "--out", str(out), *chosen]) == 0
+    found = rows(out)
+    assert found["line19", "oracle"]["psnr_gain"]["low"] > 2
+    assert found["line19", "richardson-lucy, motion known"]["ssim_gain"]["value"] > 0
+    assert found["none", "richardson-lucy 5x5"]["psnr_gain"]["high"] < -5
+    assert ("none", "richardson-lucy, motion known") not in found
+    assert capsys.readouterr().out == (out / "table.md").read_text(encoding="utf-8")
+    plots = {"gain.png", "sheet-none.png", "sheet-line19.png"}
+    assert {path.name for path in out.iterdir()} == {"table.md", "table.json", *plots}
+    assert all((out / name).read_bytes().startswith(PNG) for name in plots)
+
+
+def test_same_seed_gives_the_same_table(data: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        options = ["--condition", "traj13", "--every", "2"]
+        assert main(["evaluate", "restore", "--data", str(data), "--out", str(tmp_path / name), *options]) == 0
+    assert (tmp_path / "one/table.md").read_text() == (tmp_path / "two/table.md").read_text()
+
+
+def test_identify(data: Path, tmp_path: Path) -> None:
+    options = ["--condition", "none", "--condition", "line13"]
+    assert main(["evaluate", "identify", "--data", str(data), "--out", str(tmp_path), *options]) == 0
+    tracked, own = rows(tmp_path), rows(tmp_path, 1)
+    assert tracked["none", "raw"]["rank1"]["value"] == 1
+    assert tracked["none", "raw"]["fpir"]["value"] == 0
+    assert tracked["line13", "oracle"]["dir"]["value"] == 1
+    assert tracked["none", "richardson-lucy, dual"]["lost"] == 0
+    assert tracked.keys() == own.keys()
+    assert {path.name for path in tmp_path.glob("*.png")} == {"dir-fpir.png", "sheet-none.png", "sheet-line13.png"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["restore", "--condition", "blurry"], "no condition is called 'blurry'"),
+        (["identify", "--method", "magic"], "no method is called 'magic'"),
+        (["identify", "--judge", "nobody"], "nobody"),
+        (["restore", "--every", "0"], "every"),
+    ],
+)
+def test_bad_options_are_one_line_and_write_nothing(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], complaint: str
+) -> None:
+    out = tmp_path / "out"
+    assert main(["evaluate", arguments[0], "--data", str(data), "--out", str(out), *arguments[1:]]) == 2
+    told = capsys.readouterr().err
+    assert complaint in told
+    assert told.count("\n") == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("command", ["restore", "identify"])
+def test_folder_without_data_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert main(["evaluate", command, "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert "cannot read the measured kernels" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from deblur import kernels
+from deblur.restore import RichardsonLucy
+from stream.data import Image
+from stream.errors import UsageError
+from unblur.evaluate import methods
+from unblur.evaluate.methods import ORACLE, SEED, Probe, makers, probe
+from unblur.evaluate.photos import centre
+
+UPRIGHT = np.eye(2, 3, dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def sharp(faces: dict[str, Image]) -> Image:
+    return centre(faces["astronaut.png"], 128)
+
+
+@pytest.fixture(scope="module")
+def moved(faces: dict[str, Image]) -> Probe:
+    """A straight blur of 19 pixels, known to be 18."""
+    kernel = kernels.line(17.9, 6.5)
+    image = kernels.recorded(kernels.blur(faces["astronaut.png"], kernel), 0.01, np.random.default_rng(0))
+    return probe(centre(image, 128), UPRIGHT, kernel, (17.0, 6.2))
+
+
+def error(one: Image, other: Image) -> float:
+    return float(np.square(one.astype(float) - other).mean())
+
+
+def test_the_more_a_row_is_told_the_nearer_it_comes(sharp: Image, moved: Probe) -> None:
+    rows = methods.methods(methods.chosen([], makers()), makers(), straight=True)
+    assert list(rows) == [SEED, "richardson-lucy", "richardson-lucy, motion known", ORACLE]
+    errors = {name: error(sharp, restore([moved])[0]) for name, restore in rows.items()}
+    raw = error(sharp, moved.crop.image)
+    assert errors[ORACLE] < errors["richardson-lucy, motion known"] < errors["richardson-lucy"] < raw
+
+
+def test_informed_rows_stand_only_where_the_motion_is_known() -> None:
+    assert list(methods.methods(["richardson-lucy"], makers(), straight=False)) == ["richardson-lucy"]
+
+
+def test_sharp_crops_are_left_alone_by_a_deblurrer(sharp: Image) -> None:
+    probes = [probe(sharp, UPRIGHT, kernels.box(1), None)]
+    (restored,) = methods.blind(RichardsonLucy())(probes)
+    assert restored is sharp
+
+
+def test_unknown_method_is_named() -> None:
+    with pytest.raises(UsageError, match="no method is called 'magic': there are richardson-lucy 5x5, "):
+        methods.chosen(["magic"], makers())

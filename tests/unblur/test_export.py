@@ -1,0 +1,83 @@
+"""`unblur export`: what it writes, and what it says of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from models import engines
+from models.errors import ModelError
+from models.onnx_runtime import OnnxRuntime
+from tests.models import networks
+from unblur.cli import main
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    path = tmp_path / "face.onnx"
+    path.write_bytes(networks.deblurring())
+    return path
+
+
+def test_both_precisions_are_written_and_run(network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert main(["export", "--network", str(network), "--out", str(out)]) == 0
+
+    told = capsys.readouterr().out
+    assert (out / "face-fp32.onnx").read_bytes() == network.read_bytes()
+    assert "float16, dynamic batch; differs from float32 by at most 0." in told
+    crops = networks.inputs(5)
+    whole, half = (OnnxRuntime(out / f"face-{kind}.onnx", 1).run(*crops)[0].astype(int) for kind in ("fp32", "fp16"))
+    assert np.abs(whole - half).max() <= 1
+
+
+def test_a_plan_is_written_where_the_library_is_and_never_said_to_have_run_without_a_gpu(
+    network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "--network", str(network), "--out", str(tmp_path)]) == 0
+
+    told = capsys.readouterr().out
+    try:
+        engines.require_installed("tensorrt-rtx")
+    except ModelError:
+        assert "no plan of tensorrt-rtx: tensorrt-rtx is not installed: pip install 'unblur[tensorrt]'" in told
+        assert not list(tmp_path.glob("*.plan"))
+    else:
+        assert (tmp_path / "face-tensorrt-rtx.plan").stat().st_size > 1000
+        assert "all heavy layers in half precision; never run on a GPU: no CUDA driver here" in told
+
+
+def _fixed(network: Path) -> Path:
+    model = onnx.load(network)
+    for value in model.graph.input:
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(model, network)
+    return network
+
+
+def test_bad_input_is_one_line_and_nothing_is_written(
+    network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    garbage, out = tmp_path / "garbage.onnx", tmp_path / "out"
+    garbage.write_bytes(b"no network")
+    for path, complaint in (
+        (tmp_path / "nothing.onnx", "there is no file"),
+        (garbage, "does not load in ONNX Runtime"),
+        (_fixed(network), "the first axis of crops, hints, motion is not free: export it with a dynamic batch"),
+    ):
+        assert main(["export", "--network", str(path), "--out", str(out)]) == 2
+        error = capsys.readouterr().err
+        assert complaint in error
+        assert error.count("\n") == 1
+    assert not out.exists()
+
+
+def test_a_file_where_the_folder_should_be_is_told(
+    network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").write_text("in the way")
+    assert main(["export", "--network", str(network), "--out", str(tmp_path / "out")]) == 2
+    assert f"cannot write to {tmp_path / 'out'}: " in capsys.readouterr().err

@@ -1,0 +1,113 @@
+"""What happens to a sharp photograph before it is to be restored: EVALUATION's conditions.
+
+Blur of the whole photograph with a kernel of sum 1 and its centroid in the middle, noise (sigma 0.01), 8 bits; then, in
+some, what the camera's chain does to it.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deblur import degrade, kernels
+from stream.data import Array, Image
+from stream.errors import SourceError, UsageError
+
+NOISE = 0.01
+"""Sigma, of full scale."""
+LENGTH_ERROR = 0.2
+"""By how much, at most, the known length of a straight motion is off: uniformly distributed."""
+SIZES = (13, 19, 27, 37)
+CRF = 30
+FAR = 4
+
+Motion = tuple[float, float]
+"""A straight blur, from one end to the other, in pixels; its sign is arbitrary."""
+Chain = Callable[[Image], Image]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shot:
+    """A photograph as it was taken, the kernel that blurred it, and the motion as far as it is known."""
+
+    image: Image
+    kernel: Array
+    motion: Motion | None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One way of being blurred. `straight` is where the motion is known but for its length's error."""
+
+    name: str
+    draw: Callable[[np.random.Generator], tuple[Array, Motion | None]]
+    chain: Chain | None = None
+    straight: bool = False
+
+    def shots(self, photographs: Sequence[Image], seed: int) -> list[Shot]:
+        """Each photograph under this condition. The same seed gives the same, whatever else is evaluated."""
+        rng = np.random.default_rng([seed, zlib.crc32(self.name.encode())])
+        return [self._shot(photograph, rng) for photograph in photographs]
+
+    def _shot(self, photograph: Image, rng: np.random.Generator) -> Shot:
+        kernel, motion = self.draw(rng)
+        image = kernels.recorded(kernels.blur(photograph, kernel), NOISE, rng)
+        return Shot(self.chain(image) if self.chain else image, kernel, motion)
+
+
+def conditions(data: Path) -> dict[str, Condition]:
+    """All conditions by name, from none to worst of each kind; `data` holds the measured kernels.
+
+    Raises SourceError if it does not.
+    """
+    found = [
+        Condition("none", lambda _: (kernels.box(1), None)),
+        Condition("box5", lambda _: (kernels.box(5), None)),
+        Condition("disk3", lambda _: (kernels.disk(3), None)),
+        *(Condition(f"line{length}", _line(length), straight=True) for length in (9, *SIZES)),
+        *(Condition(f"traj{size}", _trajectory(size)) for size in SIZES),
+        Condition("levin", _measured(data / "kernels/levin09.npz")),
+        Condition("h264", _trajectory(19), lambda image: degrade.h264(image, CRF)),
+        Condition("low", _trajectory(13), lambda image: degrade.low(image, FAR)),
+    ]
+    return {condition.name: condition for condition in found}
+
+
+def chosen(every: Mapping[str, Condition], names: Sequence[str]) -> list[Condition]:
+    """Those of these names; all, if none is named. Raises UsageError for a name that there is not."""
+    unknown = [name for name in names if name not in every]
+    if unknown:
+        raise UsageError(f"no condition is called {unknown[0]!r}: there are {', '.join(every)}")
+    return [condition for name, condition in every.items() if name in names or not names]
+
+
+def _line(length: float) -> Callable[[np.random.Generator], tuple[Array, Motion]]:
+    def draw(rng: np.random.Generator) -> tuple[Array, Motion]:
+        angle = rng.uniform(0, np.pi)
+        x, y = length * np.cos(angle), length * np.sin(angle)
+        known = 1 + rng.uniform(-LENGTH_ERROR, LENGTH_ERROR)
+        return kernels.line(x, y), (float(known * x), float(known * y))
+
+    return draw
+
+
+def _trajectory(size: float) -> Callable[[np.random.Generator], tuple[Array, None]]:
+    return lambda rng: (kernels.trajectory(size, rng), None)
+
+
+def _measured(file: Path) -> Callable[[np.random.Generator], tuple[Array, None]]:
+    """One of the camera shakes that Levin et al. measured, "Understanding and evaluating blind deconvolution
+    algorithms", CVPR 2009."""
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            measured = [kernels.centred(stored[name]) for name in stored if name.startswith("levin")]
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise SourceError(f"cannot read the measured kernels {file}: {error}") from error
+    if not measured:
+        raise SourceError(f"there are no measured kernels (levin...) in {file}")
+    return lambda rng: (measured[rng.integers(len(measured))], None)

@@ -1,0 +1,126 @@
+"""`unblur evaluate identify`: the experiment of `identification.py`, told in tables and plots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import cv2
+
+from detectors.align import align
+from detectors.yunet import IN_VIDEO, YuNet
+from models.fetch import bar, fetch
+from models.runtime import load
+from unblur.evaluate import judges, methods, plots, results
+from unblur.evaluate.conditions import chosen, conditions
+from unblur.evaluate.identification import RAW, Enrolled, Identification, Outcome
+from unblur.evaluate.judges import Judge
+from unblur.evaluate.methods import Makers
+from unblur.evaluate.people import ARCHIVE, Cast, cast
+from unblur.evaluate.rates import Trial, threshold_at
+from unblur.evaluate.record import record
+from unblur.evaluate.settings import Settings, side_by_side
+from unblur.evaluate.table import Cell, Column, Table, markdown
+
+TITLE = "Identification"
+_COLUMNS = (
+    Column("blur", "blur"),
+    Column("method", "row"),
+    Column("rank1", "rank-1", ".3f"),
+    Column("dir1", "DIR@FPIR1%", ".3f"),
+    Column("dir5", "DIR@FPIR5%", ".3f"),
+    Column("dir", "DIR, fixed threshold", ".3f"),
+    Column("fpir", "FPIR, fixed threshold", ".3f"),
+    Column("gained", "gained"),
+    Column("lost", "lost"),
+    Column("wrong", "turned wrong"),
+)
+Outcomes = Mapping[str, Outcome]
+"""By condition."""
+
+
+def evaluate(settings: Settings, judge: judges.Name, deblurrers: Makers, out: Path) -> str:
+    """Evaluate, leave tables and plots in `out`, and give the tables as Markdown.
+
+    Raises UsageError, ModelError, StorageError.
+    """
+    cv2.setNumThreads(1)
+    under = chosen(conditions(settings.data), settings.conditions)
+    names = methods.chosen(settings.methods, deblurrers)
+    with bar() as downloads:
+        detector = YuNet(load(fetch("yunet", progress=downloads), settings.backend), min_confidence=IN_VIDEO)
+    who = cast(settings.data, settings.split, detector, settings.every)
+    results.prepared(out)
+    embedder = judges.judge(judge, settings.backend)
+    enrolled = Enrolled.of(who, embedder)
+    experiment = Identification(who, enrolled, embedder, detector, names, deblurrers, settings.seed)
+    tracked, own = {}, {}
+    with results.progress() as progress:
+        task = progress.add_task("identify", total=len(under))
+        for condition, both in zip(under, side_by_side(experiment.outcomes, under), strict=True):
+            tracked[condition.name], own[condition.name] = both
+            progress.advance(task)
+    threshold = fixed_threshold(embedder, enrolled, who)
+    tables = [
+        _table("Aligned by the sharp photograph, as by a tracker", tracked, threshold, settings.seed),
+        _table("Aligned on the blurred photograph itself", own, threshold, settings.seed),
+    ]
+    told = record(
+        [settings.data / settings.split / ARCHIVE],
+        settings.seed,
+        embedder.backend,
+        [*_notes(who, embedder, threshold), *_found(own)],
+    )
+    results.write(out, TITLE, tables, told, _plots(tracked))
+    return markdown(TITLE, tables, told)
+
+
+def fixed_threshold(judge: Judge, enrolled: Enrolled, who: Cast) -> float:
+    """What a user gets; for a judge without a rule, what 1 % of the sharp strangers exceed."""
+    if judge.threshold is not None:
+        return judge.threshold(len(enrolled.people))
+    crops = [align(each.image, each.landmarks)[0] for each in who.strangers]
+    return threshold_at(enrolled.scores(judge.embed(crops)), 0.01)
+
+
+def _notes(who: Cast, judge: Judge, threshold: float) -> list[str]:
+    rule = "threshold_for" if judge.threshold else "what 1 % of the sharp strangers exceed"
+    strangers = len({each.person for each in who.strangers})
+    return [
+        f"judge: {judge.name}; similarity to a person: the best cosine over the person's gallery photographs",
+        f"{len(who.people)} people with {len(who.gallery)} gallery photographs and {len(who.probes)} probes;"
+        f" {strangers} strangers with {len(who.strangers)} photographs; {who.faceless} photographs without a face",
+        f"fixed threshold: {threshold:.3f} ({rule}); gained, lost, turned wrong: probes named rightly at it by this row"
+        " and not raw, raw and not by this row, and, of these, named as somebody else",
+    ]
+
+
+def _found(own: Outcomes) -> list[str]:
+    told = ", ".join(f"{name} {each.found:.3f}" for name, each in own.items())
+    return [f"faces found on the blurred photographs: {told}"]
+
+
+def _table(title: str, outcomes: Outcomes, threshold: float, seed: int) -> Table:
+    table = Table(title, _COLUMNS)
+    for blur, outcome in outcomes.items():
+        for row, trial in outcome.trials.items():
+            harm = {} if row == RAW else _harm(outcome.trials[RAW], trial, threshold)
+            table.rows.append({"blur": blur, "method": row, **trial.rates(threshold, seed), **harm})
+    return table
+
+
+def _harm(raw: Trial, restored: Trial, threshold: float) -> dict[str, Cell]:
+    before, after = raw.named(threshold), restored.named(threshold)
+    was, is_now = before == raw.labels, after == raw.labels
+    return {
+        "gained": int((~was & is_now).sum()),
+        "lost": int((was & ~is_now).sum()),
+        "wrong": int((was & ~is_now & (after >= 0)).sum()),
+    }
+
+
+def _plots(outcomes: Outcomes) -> dict[str, results.Draw]:
+    curves = {blur: {row: trial.curve() for row, trial in each.trials.items()} for blur, each in outcomes.items()}
+    sheets = {f"sheet-{blur}": partial(plots.sheet, each.sheet) for blur, each in outcomes.items()}
+    return {"dir-fpir": partial(plots.curves, curves), **sheets}

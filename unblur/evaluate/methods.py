@@ -1,0 +1,100 @@
+"""The rows of the tables: what restores a blurred crop. A plain mapping from a row's name to what does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from deblur import kernels
+from deblur.restore import RichardsonLucy, seed_preset, steps
+from deblur.richardson_lucy import deconvolve
+from stream.data import Array, Crop, Image, Quality
+from stream.errors import UsageError
+from stream.stages import Deblurrer
+from unblur.evaluate.conditions import Motion
+
+CAMERA = "evaluation"
+OPEN = {CAMERA: 1.0}
+"""The camera of all probes has its shutter open all the time, so that a crop's motion is its blur."""
+SEED = "richardson-lucy 5x5"
+RICHARDSON_LUCY = "richardson-lucy"
+ORACLE = "oracle"
+INFORMED = "motion known"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probe:
+    """A blurred crop; and what is known of its blur, in pixels of the crop: the kernel (told to the oracle alone), and
+    the motion where it is straight (told to informed rows; `crop.motion` is None)."""
+
+    crop: Crop
+    kernel: Array
+    motion: Motion | None
+
+
+Restore = Callable[[Sequence[Probe]], list[Image]]
+"""One image for each probe, in order, of its crop's size."""
+
+
+def probe(image: Image, matrix: Array, kernel: Array, motion: Motion | None) -> Probe:
+    """`matrix` (2 x 3) leads from the photograph to the crop `image`; kernel and motion are the photograph's."""
+    turn = matrix[:, :2]
+    crop = Crop(CAMERA, 0, 0, 0.0, image, matrix, None, Quality(1, 1, 1))
+    if motion is not None:
+        x, y = turn @ np.array(motion)
+        motion = float(x), float(y)
+    return Probe(crop, kernels.warped(kernel, turn), motion)
+
+
+Makers = Mapping[str, Callable[[], Deblurrer]]
+"""Deblurrers by the names of their rows, made anew for each condition: some remember what they have seen."""
+
+
+def makers() -> Makers:
+    """What the product has to offer."""
+    return {RICHARDSON_LUCY: lambda: RichardsonLucy(OPEN)}
+
+
+def methods(names: Sequence[str], deblurrers: Makers, straight: bool) -> dict[str, Restore]:
+    """The rows of these methods, without the blurred crop itself. Each of `deblurrers` gives one row blind and, where
+    the blur is `straight`, one with the motion known."""
+    rows: dict[str, Restore] = {SEED: seed} if SEED in names else {}
+    for name, make in deblurrers.items():
+        if name in names:
+            rows[name] = blind(make())
+            if straight:
+                rows[f"{name}, {INFORMED}"] = informed(make())
+    return rows | ({ORACLE: oracle} if ORACLE in names else {})
+
+
+def chosen(names: Sequence[str], deblurrers: Makers) -> Sequence[str]:
+    """The methods that are asked for; all, if none is named. Raises UsageError for one that there is not."""
+    known = [SEED, *deblurrers, ORACLE]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise UsageError(f"no method is called {unknown[0]!r}: there are {', '.join(known)}")
+    return names or known
+
+
+def blind(deblurrer: Deblurrer) -> Restore:
+    """Nothing is told of the motion."""
+    return lambda probes: [each.image for each in deblurrer.restore([probe.crop for probe in probes])]
+
+
+def informed(deblurrer: Deblurrer) -> Restore:
+    """The motion is told as a tracker would."""
+    return lambda probes: [
+        each.image for each in deblurrer.restore([replace(probe.crop, motion=probe.motion) for probe in probes])
+    ]
+
+
+def seed(probes: Sequence[Probe]) -> list[Image]:
+    """The seed's preset on every crop, without a gate."""
+    return [seed_preset(probe.crop.image) for probe in probes]
+
+
+def oracle(probes: Sequence[Probe]) -> list[Image]:
+    """Richardson-Lucy with total variation and the true kernel, which no blind method has."""
+    return [deconvolve(probe.crop.image, probe.kernel, steps(kernels.extent(probe.kernel))) for probe in probes]

@@ -1,0 +1,44 @@
+"""Photographs out of the archives that networks are trained and judged on."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from stream.data import Image
+from stream.errors import SourceError
+
+
+def read(archive: Path, every: int = 1) -> dict[str, Image]:
+    """Every n-th photograph (JPEG) of a tar archive, by its path in it, in order.
+
+    Raises SourceError if there is no such archive, or it cannot be read or holds no photograph.
+    """
+    try:
+        photographs = dict(_photographs(archive, every))
+    except (OSError, tarfile.TarError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise SourceError(f"cannot read the photographs {archive}: {reason}") from error
+    if not photographs:
+        raise SourceError(f"there are no photographs (.jpg) in {archive}")
+    return photographs
+
+
+def _photographs(archive: Path, every: int) -> Iterator[tuple[str, Image]]:
+    with tarfile.open(archive) as tar:
+        for name in sorted(name for name in tar.getnames() if name.endswith(".jpg"))[::every]:
+            member = tar.extractfile(name)
+            image = member and cv2.imdecode(np.frombuffer(member.read(), np.uint8), cv2.IMREAD_COLOR)
+            if image is None:
+                raise SourceError(f"{archive} holds {name}, which is not a picture")
+            yield name, np.asarray(image, np.uint8)
+
+
+def centre(picture: Image, side: int) -> Image:
+    """The middle `side` x `side` pixels."""
+    top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
+    return picture[top : top + side, left : left + side]

@@ -1,0 +1,66 @@
+"""What a table was made of: without it, its figures are hearsay."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from unblur import __version__
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Where the figures come from; `notes` is what else a reader must know."""
+
+    data: str
+    seed: int
+    commit: str
+    machine: str
+    backend: str
+    notes: tuple[str, ...] = ()
+
+    def markdown(self) -> str:
+        told = [f"{key}: {value}" for key, value in asdict(self).items() if key != "notes"]
+        return "\n".join(f"- {line}" for line in (*told, *self.notes))
+
+
+def record(archives: Iterable[Path], seed: int, backend: str, notes: Iterable[str]) -> Record:
+    """The record of a run that is being made here and now."""
+    return Record(", ".join(map(_named, archives)), seed, commit(), machine(), backend, tuple(notes))
+
+
+def _named(archive: Path) -> str:
+    with archive.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return f"{archive.parent.name}/{archive.name} (sha256 {digest[:12]})"
+
+
+def commit() -> str:
+    """The checkout's commit, with a mark if it was changed since; the version where this is no checkout."""
+    asked = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    if (ROOT / ".git").exists():
+        try:
+            return subprocess.run(asked, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+        except (OSError, subprocess.SubprocessError):
+            pass
+    return f"unblur {__version__}"
+
+
+def machine() -> str:
+    """The processor and how many of its cores may be used."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{_processor()}, {cores} cores"
+
+
+def _processor() -> str:
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()

@@ -1,0 +1,38 @@
+"""`unblur export`: a network for other machines, and what is known of each file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from models.engines import LIBRARIES
+from models.errors import ModelError
+from models.export import Written, trained, write_onnx, write_plan
+from stream.errors import OutputError
+
+
+def export(network: Path | None, folder: Path) -> None:
+    """Write ONNX in both precisions and, for every TensorRT that is installed, a plan.
+
+    Raises ModelError, OutputError.
+    """
+    try:
+        for source in [network] if network else trained():
+            _export(source, folder)
+    except OSError as error:
+        raise OutputError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def _export(network: Path, folder: Path) -> None:
+    for written in write_onnx(network, folder):
+        _tell(written)
+    for library in LIBRARIES:
+        try:
+            _tell(write_plan(library, network, folder))
+        except ModelError as error:
+            typer.echo(f"no plan of {library}: {error}")
+
+
+def _tell(written: Written) -> None:
+    typer.echo(f"{written.file}: {written.told}")
