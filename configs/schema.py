@@ -64,6 +64,12 @@ class Deblurring(_Section):
     mode: Literal["auto", "cnn", "richardson-lucy", "off"] = "auto"
     preset: Literal["motion", "seed"] = Field("motion", description="seed: the fixed 5 x 5 mean kernel of the paper.")
 
+    @model_validator(mode="after")
+    def _the_seed_has_no_network(self) -> Self:
+        if self.mode == "cnn" and self.preset == "seed":
+            raise ValueError("the preset seed is Richardson-Lucy: it goes with the modes auto and richardson-lucy")
+        return self
+
     @field_validator("mode", mode="before")
     @classmethod
     def _yaml_off(cls, mode: object) -> object:

@@ -77,4 +77,3 @@ def steps(length: float) -> int:
 
 def _alone(crop: Crop, extent: float) -> Restoration:
     return Restoration(crop, crop.image, "none", extent)
-

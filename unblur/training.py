@@ -139,7 +139,9 @@ def _looked(archive: Path, size: int) -> tuple[Array, Array]:
     for image in pictures(archive):
         points = _landmarks(detector, image)
         matrices.append(np.full((2, 3), np.nan, np.float32) if points is None else similarity(points))
-        identities.append(np.zeros(DIMENSIONS, np.float32) if points is None else embedder.embed([align(image, points)[0]])[0])
+        identities.append(
+            np.zeros(DIMENSIONS, np.float32) if points is None else embedder.embed([align(image, points)[0]])[0]
+        )
     return np.stack(matrices), np.stack(identities)
 
 

@@ -59,7 +59,11 @@ class Trainer:
         self.net = built(recipe.net).to(self.device, memory_format=torch.channels_last)
         self.average = deepcopy(self.net).requires_grad_(False)
         self._critic = Critic().to(self.device) if recipe.loss.adversarial else None
-        self._identity = Identity(embedder.to(self.device, memory_format=torch.channels_last)) if embedder is not None and recipe.loss.identity else None
+        self._identity = (
+            Identity(embedder.to(self.device, memory_format=torch.channels_last))
+            if embedder is not None and recipe.loss.identity
+            else None
+        )
         self._optimiser = _adam(self.net, recipe.rate, recipe.weight_decay)
         self._critic_optimiser = _adam(self._critic, 2e-4, 0) if self._critic else None
         torch.set_num_threads(recipe.threads or torch.get_num_threads())

@@ -15,7 +15,14 @@ _MARGIN = 8
 """Pixels from the aligned 128 px crop's edge to the embedder's view."""
 _SOFT = 1e-3
 
-REGIONS = ((46.3, 59.6, 15), (81.5, 59.5, 15), (64.0, 79.7, 13), (49.5, 100.4, 12), (64.0, 102.0, 14), (78.7, 100.2, 12))
+REGIONS = (
+    (46.3, 59.6, 15),
+    (81.5, 59.5, 15),
+    (64.0, 79.7, 13),
+    (49.5, 100.4, 12),
+    (64.0, 102.0, 14),
+    (78.7, 100.2, 12),
+)
 """Centre and radius of eyes, nose and mouth in the aligned 128 px crop: the aligner's template."""
 
 
@@ -48,7 +55,9 @@ def _gradients(pictures: Tensor) -> tuple[Tensor, Tensor]:
 def region_mask(upright: Tensor, side: int) -> Tensor:
     """N x 1 x side x side: 1 inside the regions; `upright` (N x 2 x 3) leads from each crop to the aligned one."""
     axis = torch.arange(side, dtype=upright.dtype, device=upright.device)
-    places = torch.stack([axis.expand(side, side), axis[:, None].expand(side, side), torch.ones_like(axis.expand(side, side))])
+    places = torch.stack(
+        [axis.expand(side, side), axis[:, None].expand(side, side), torch.ones_like(axis.expand(side, side))]
+    )
     aligned = torch.einsum("nij,jyx->niyx", upright, places)
     inside = [(aligned[:, 0] - x) ** 2 + (aligned[:, 1] - y) ** 2 < radius**2 for x, y, radius in REGIONS]
     return torch.stack(inside).any(0)[:, None].to(upright.dtype)
@@ -89,7 +98,9 @@ class Critic(nn.Module):
         super().__init__()
         widths = (3, width, 2 * width, 4 * width)
         steps = zip(widths, widths[1:], strict=False)
-        layers = [layer for a, b in steps for layer in (nn.utils.spectral_norm(nn.Conv2d(a, b, 4, 2, 1)), nn.LeakyReLU(0.2))]
+        layers = [
+            layer for a, b in steps for layer in (nn.utils.spectral_norm(nn.Conv2d(a, b, 4, 2, 1)), nn.LeakyReLU(0.2))
+        ]
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 3, padding=1))
 
     def forward(self, pictures: Tensor) -> Tensor:

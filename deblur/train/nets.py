@@ -84,7 +84,9 @@ class TwoScale(nn.Module):
 
 def _convolutions(entering: int, width: int, depth: int, side: int) -> nn.Sequential:
     first = [nn.Conv2d(entering, width, side, padding=side // 2), nn.ReLU()]
-    middle = [layer for _ in range(depth - 2) for layer in (nn.Conv2d(width, width, side, padding=side // 2), nn.ReLU())]
+    middle = [
+        layer for _ in range(depth - 2) for layer in (nn.Conv2d(width, width, side, padding=side // 2), nn.ReLU())
+    ]
     return nn.Sequential(*first, *middle, nn.Conv2d(width, 3, side, padding=side // 2))
 
 

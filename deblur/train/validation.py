@@ -42,7 +42,9 @@ class Validation:
 
     def __init__(self, photos: Sequence[Photo], embedder: Embedder | None, seed: int = 5) -> None:
         rng = np.random.default_rng(seed)
-        self._batches = {name: stacked([_sample(photo, draw, rng) for photo in photos]) for name, draw in CONDITIONS.items()}
+        self._batches = {
+            name: stacked([_sample(photo, draw, rng) for photo in photos]) for name, draw in CONDITIONS.items()
+        }
         self._identity = Identity(embedder) if embedder is not None else None
 
     def __call__(self, net: nn.Module, device: torch.device) -> dict[str, float]:
@@ -78,7 +80,9 @@ def _error(one: Tensor, other: Tensor) -> Tensor:
 def _sample(photo: Photo, draw: Draw, rng: np.random.Generator) -> Batch:
     margin = (CANVAS - SIDE) // 2
     matrix = photo.matrix + np.array([[0, 0, margin], [0, 0, margin]], np.float32)
-    canvas = cv2.warpAffine(photo.image, matrix, (CANVAS, CANVAS), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    canvas = cv2.warpAffine(
+        photo.image, matrix, (CANVAS, CANVAS), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+    )
     kernel, motion = draw(rng)
     middle = np.s_[margin : margin + SIDE, margin : margin + SIDE]
     crop = np.ascontiguousarray(kernels.recorded(kernels.blur(canvas, kernel)[middle], _NOISE, rng))
