@@ -53,20 +53,20 @@ def write_plan(library: Library, network: Path, folder: Path) -> Written:
     Raises ModelError if the library is not installed, builds no plan (TensorRT needs a GPU for it, TensorRT for RTX
     does not), or the GPU does not give what the CPU gives.
     """
-    if library == "tensorrt":
-        driver.gpu()
-    content = engines.build(engines.library(library), half(network))
-    told = _told(library, network)
+    engines.require_installed(library)
+    content, told = _plan(library, network)
     return _write(folder / f"{network.stem}-{library}.plan", content, f"all heavy layers in half precision; {told}")
 
 
-def _told(library: Library, network: Path) -> str:
+def _plan(library: Library, network: Path) -> tuple[bytes, str]:
     try:
         gpu = driver.gpu()
     except ModelError as error:
-        return f"never run on a GPU: {error}"
+        if library == "tensorrt":
+            raise
+        return engines.build(engines.library(library), half(network)), f"never run on a GPU: {error}"
     probe.prove(library, network)
-    return f"run on {gpu.name}: it agrees with the CPU"
+    return engines.plan(engines.library(library), half(network), gpu), f"run on {gpu.name}: it agrees with the CPU"
 
 
 def _apart(full: OnnxRuntime, smaller: bytes) -> float:

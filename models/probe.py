@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 
 import numpy as np
 
@@ -26,12 +27,14 @@ ROWS = 3
 """No bucket: the filling up is probed, too."""
 FREE_AXIS = 64
 """Taken for axes other than the batch that are free."""
+_PICTURE_AXES = 4
 PATIENCE_S = 900.0
 """A plan may have to be built first, and TensorRT tries many kernels for each layer."""
 
 
 def inputs(ports: Sequence[Port], rows: int = ROWS) -> list[Tensor]:
-    """The same noise each time: whole numbers over all of uint8, floats in -1..1."""
+    """The same noise each time, over the range that the networks know: pictures in 0..255, of bytes or floats; other
+    floats in -1..1."""
     random = np.random.default_rng(0)
     return [_noise(random, port, rows) for port in ports]
 
@@ -41,7 +44,8 @@ def _noise(random: np.random.Generator, port: Port, rows: int) -> Tensor:
     shape = (rows if batch is None else batch, *(FREE_AXIS if axis is None else axis for axis in rest))
     if port.dtype == np.uint8:
         return random.integers(0, 256, shape, np.uint8)
-    return random.uniform(-1, 1, shape).astype(port.dtype)
+    least, most = (0, 255) if len(shape) == _PICTURE_AXES else (-1, 1)
+    return random.uniform(least, most, shape).astype(port.dtype)
 
 
 def difference(outputs: Sequence[Tensor], references: Sequence[Tensor]) -> float:
@@ -80,7 +84,8 @@ def prove(backend: str, path: Path, patience_s: float = PATIENCE_S) -> None:
     try:
         verdict = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError) as error:
-        raise ModelError(f"{backend} failed on a probe with status {done.returncode}") from error
+        last = shorten(done.stderr.strip().rpartition("\n")[2], 160)
+        raise ModelError(f"{backend} failed on a probe with status {done.returncode}: {last}") from error
     if "error" in verdict:
         raise ModelError(verdict["error"])
     if not verdict["agrees"]:

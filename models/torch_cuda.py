@@ -15,6 +15,8 @@ from textwrap import shorten
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from models.errors import ModelError
 from models.session import Tensor
 
@@ -42,7 +44,9 @@ class TorchCuda:
         # TF32 keeps ten bits of a float's 23; names must not depend on the backend.
         with self._turn, torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
             try:
-                results = self._module(*(torch.from_numpy(each).to(self._device) for each in inputs))
+                results = self._module(
+                    *(torch.from_numpy(np.ascontiguousarray(each)).to(self._device) for each in inputs)
+                )
             except RuntimeError as error:
                 raise ModelError(f"PyTorch cannot run the network: {shorten(str(error), 240)}") from error
             outputs = [results] if torch.is_tensor(results) else results

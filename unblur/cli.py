@@ -62,6 +62,7 @@ Pace = Literal["realtime", "fast"]
 Detector = Literal["yunet", "mtcnn"]
 Format = Literal["json", "csv"]
 Judge = Literal["sface", "facenet"]
+Alignment = Literal["sharp", "blurred", "both"]
 Backend = Literal["auto", "onnxruntime", "openvino"]
 
 GalleryOption = Annotated[Path | None, typer.Option(help="Who is known: a file made by `unblur enroll`.")]
@@ -236,6 +237,9 @@ def evaluate_identify(
     out: OutOption,
     split: SplitOption = "test",
     judge: Annotated[Judge, typer.Option(help="The embedder; facenet took no part in any training here.")] = "sface",
+    alignment: Annotated[
+        Alignment, typer.Option(help="By the sharp photograph's points or the blurred one's.")
+    ] = "sharp",
     seed: SeedOption = 0,
     every: EveryOption = 1,
     condition: ConditionOption = None,
@@ -251,7 +255,10 @@ def evaluate_identify(
     from unblur.evaluate.settings import Settings
 
     settings = Settings(data, split, seed, every, condition or (), method or (), backend)
-    typer.echo(evaluate(settings, judge, makers(), out), nl=False)
+    typer.echo(
+        evaluate(settings, judge, ("sharp", "blurred") if alignment == "both" else (alignment,), makers(), out),
+        nl=False,
+    )
 
 
 @app.command()

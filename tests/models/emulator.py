@@ -42,11 +42,11 @@ class Gpu:
     def __init__(self, memory: int = 1 << 30) -> None:
         self.free = memory
         self.blocks: dict[int, ctypes.Array[ctypes.c_char]] = {}
-        self.queue: list[Callable[[], None]] = []
-        self.recording: list[Callable[[], None]] | None = None
+        self.queue: list[Callable[[], object]] = []
+        self.recording: list[Callable[[], object]] | None = None
         self.recorded = 0
 
-    def do(self, work: Callable[[], None], stream: int) -> None:
+    def do(self, work: Callable[[], object], stream: int) -> None:
         assert stream == STREAM
         (self.queue if self.recording is None else self.recording).append(work)
 
@@ -89,7 +89,7 @@ def cuda(gpu: Gpu) -> ModuleType:
         gpu.recorded += 1
         return Status.cudaSuccess, recording
 
-    def launch(program: list[Callable[[], None]], stream: int) -> tuple[Status]:
+    def launch(program: list[Callable[[], object]], stream: int) -> tuple[Status]:
         for work in program:
             gpu.do(work, stream)
         return (Status.cudaSuccess,)

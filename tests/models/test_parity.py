@@ -83,6 +83,16 @@ def test_a_crop_gives_the_same_whatever_its_neighbours(path: Path, open_session:
     assert np.abs(alone.astype(int) - first).max() <= 1
 
 
+@pytest.mark.parametrize("open_session", [lambda path: OnnxRuntime(path, 1), _openvino, _torch])
+def test_views_of_arrays_are_taken(path: Path, open_session: Callable[[Path], Session]) -> None:
+    crops, hints, motion = networks.inputs(4)
+    session = open_session(path)
+
+    ours = session.run(crops[::2, ..., ::-1], hints[::2, ::-1], motion[::2])[0]
+    copies = [np.ascontiguousarray(rows) for rows in (crops[::2, ..., ::-1], hints[::2, ::-1], motion[::2])]
+    np.testing.assert_array_equal(ours, session.run(*copies)[0])
+
+
 def test_torch_refuses_what_is_no_network(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     (tmp_path / "broken.onnx").write_bytes(b"no network")

@@ -84,8 +84,8 @@ def test_a_probe_that_hangs_is_ended(deblurring_path: Path, tmp_path: Path, monk
 def test_a_library_that_ends_the_process_is_a_failure(
     deblurring_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _library(tmp_path, monkeypatch, "import os\nos._exit(3)")
-    with pytest.raises(ModelError, match="tensorrt failed on a probe with status 3"):
+    _library(tmp_path, monkeypatch, "import os, sys\nprint('no context', file=sys.stderr)\nos._exit(3)")
+    with pytest.raises(ModelError, match="^tensorrt failed on a probe with status 3: no context$"):
         probe.prove("tensorrt", deblurring_path)
 
 

@@ -2,14 +2,14 @@
 
 People are enrolled with sharp photographs. Their probes, and strangers, are blurred as photographs and cropped; the
 crops are restored, embedded by the judge and compared with everybody enrolled. Every row of a condition sees the very
-same crops. Aligned twice: by the five points of the sharp face, which stand in for a tracker's, and by those found on
-the blurred photograph itself, where a face that is not found is nobody.
+same crops. A face that is not found on the blurred photograph, where its own points are asked for, is nobody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,8 @@ from stream.stages import Detector
 from unblur.evaluate import methods
 from unblur.evaluate.conditions import Condition, Shot
 from unblur.evaluate.judges import Judge
-from unblur.evaluate.methods import Makers, Probe, probe
-from unblur.evaluate.people import Cast, middle_face
+from unblur.evaluate.methods import Makers, Probe, Restore, probe
+from unblur.evaluate.people import Cast, Photograph, middle_face
 from unblur.evaluate.rates import Indices, Trial
 
 RAW = "raw"
@@ -65,18 +65,17 @@ class Enrolled:
         return np.stack(best, 1).astype(np.float32)
 
 
+Alignment = Literal["sharp", "blurred"]
+"""By the five points of the sharp photograph, as a tracker would know them, or by those found on the blurred one."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """One condition: the trial of each row, the faces for the contact sheet, and the share of probes and strangers
-    found on the blurred photographs (None where the sharp ones' points serve)."""
+    """One condition: the trial of each row, faces for the contact sheet, and the share of faces that were found."""
 
     trials: dict[str, Trial]
     sheet: dict[str, list[Image]]
-    found: float | None
-
-
-Aligned = Sequence[Probe | None]
-"""Crops of probes and strangers, in order; None where no face was found."""
+    found: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,32 +90,47 @@ class Identification:
     deblurrers: Makers
     seed: int
 
-    def outcomes(self, condition: Condition) -> tuple[Outcome, Outcome]:
-        """Aligned by the sharp photographs, and by the blurred ones."""
+    def outcomes(self, condition: Condition, alignments: Sequence[Alignment]) -> dict[Alignment, Outcome]:
+        """The same blurred photographs under each alignment."""
         photographs = [*self.cast.probes, *self.cast.strangers]
         shots = condition.shots([each.image for each in photographs], self.seed)
-        tracked = [_crop(shot, each.landmarks) for shot, each in zip(shots, photographs, strict=True)]
-        own = [_crop(shot, middle_face(self.detector, shot.image)) for shot in shots]
-        true = [align(each.image, each.landmarks)[0] for each in photographs[:SHEET]]
-        outcome = self._outcome(condition, tracked, None)
-        outcome.sheet[TRUE] = true
-        return outcome, self._outcome(condition, own, float(np.mean([each is not None for each in own])))
+        return {alignment: self._outcome(condition, shots, photographs, alignment) for alignment in alignments}
 
-    def _outcome(self, condition: Condition, aligned: Aligned, found: float | None) -> Outcome:
-        probes = [each for each in aligned if each is not None]
-        seen = np.array([each is not None for each in aligned])
+    def _outcome(
+        self, condition: Condition, shots: Sequence[Shot], photographs: Sequence[Photograph], alignment: Alignment
+    ) -> Outcome:
+        points = [
+            each.landmarks if alignment == "sharp" else middle_face(self.detector, shot.image)
+            for shot, each in zip(shots, photographs, strict=True)
+        ]
+        seen = np.array([each is not None for each in points])
+        probes = [_crop(shot, each) for shot, each in zip(shots, points, strict=True) if each is not None]
+        rows = methods.methods(self.methods, self.deblurrers, condition.straight)
+        trials, sheet = self._rows(probes, rows, seen)
+        shown = [photographs[place] for place in np.flatnonzero(seen)[:SHEET]]
+        sheet[TRUE] = [align(each.image, each.landmarks)[0] for each in shown]
+        return Outcome(trials, sheet, float(seen.mean()))
+
+    def _rows(
+        self, probes: Sequence[Probe], rows: Mapping[str, Restore], seen: NDArray[np.bool_]
+    ) -> tuple[dict[str, Trial], dict[str, list[Image]]]:
         raw = [each.crop.image for each in probes]
         raw_scores = self._scores(raw)
-        outcome = Outcome({RAW: self._trial(raw_scores, seen)}, {RAW: raw[:SHEET]}, found)
-        for name, restore in methods.methods(self.methods, self.deblurrers, condition.straight).items():
+        trials, sheet = {RAW: self._trial(raw_scores, seen)}, {RAW: raw[:SHEET]}
+        for name, restore in rows.items():
             restored = restore(probes)
-            outcome.sheet[name] = restored[:SHEET]
-            changed = np.array([one is not other for one, other in zip(restored, raw, strict=True)])
-            scores = raw_scores.copy()
-            scores[changed] = self._scores([image for image, new in zip(restored, changed, strict=True) if new])
+            sheet[name] = restored[:SHEET]
+            scores = self._rescored(raw_scores, raw, restored)
             for suffix, rule in _rules(name).items():
-                outcome.trials[name + suffix] = self._trial(rule(raw_scores, scores), seen)
-        return outcome
+                trials[name + suffix] = self._trial(rule(raw_scores, scores), seen)
+        return trials, sheet
+
+    def _rescored(self, raw_scores: Array, raw: Sequence[Image], restored: Sequence[Image]) -> Array:
+        """The scores of the restored crops; those left alone keep theirs."""
+        scores = raw_scores.copy()
+        changed = [place for place, image in enumerate(restored) if image is not raw[place]]
+        scores[changed] = self._scores([restored[place] for place in changed])
+        return scores
 
     def _scores(self, images: Sequence[Image]) -> Array:
         return self.enrolled.scores(self.judge.embed(images))
@@ -129,9 +143,7 @@ class Identification:
         return Trial(every[:known], self.cast.labels(self.cast.probes), every[known:], owners)
 
 
-def _crop(shot: Shot, landmarks: Array | None) -> Probe | None:
-    if landmarks is None:
-        return None
+def _crop(shot: Shot, landmarks: Array) -> Probe:
     image, matrix = align(shot.image, landmarks)
     return probe(image, matrix, shot.kernel, shot.motion)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from detectors.yunet import IN_VIDEO, YuNet
 from models.fetch import bar, fetch
 from models.runtime import load
 from unblur.evaluate import judges, methods, plots, results
-from unblur.evaluate.conditions import chosen, conditions
-from unblur.evaluate.identification import RAW, Enrolled, Identification, Outcome
+from unblur.evaluate.conditions import Condition, chosen, conditions
+from unblur.evaluate.identification import RAW, Alignment, Enrolled, Identification, Outcome
 from unblur.evaluate.judges import Judge
 from unblur.evaluate.methods import Makers
 from unblur.evaluate.people import ARCHIVE, Cast, cast
@@ -38,9 +38,15 @@ _COLUMNS = (
 )
 Outcomes = Mapping[str, Outcome]
 """By condition."""
+_TITLES: Mapping[Alignment, str] = {
+    "sharp": "Aligned by the sharp photograph, as by a tracker",
+    "blurred": "Aligned on the blurred photograph itself",
+}
 
 
-def evaluate(settings: Settings, judge: judges.Name, deblurrers: Makers, out: Path) -> str:
+def evaluate(
+    settings: Settings, judge: judges.Name, alignments: Sequence[Alignment], deblurrers: Makers, out: Path
+) -> str:
     """Evaluate, leave tables and plots in `out`, and give the tables as Markdown.
 
     Raises UsageError, ModelError, StorageError.
@@ -55,25 +61,27 @@ def evaluate(settings: Settings, judge: judges.Name, deblurrers: Makers, out: Pa
     embedder = judges.judge(judge, settings.backend)
     enrolled = Enrolled.of(who, embedder)
     experiment = Identification(who, enrolled, embedder, detector, names, deblurrers, settings.seed)
-    tracked, own = {}, {}
+    by = _run(experiment, under, alignments)
+    threshold = fixed_threshold(embedder, enrolled, who)
+    tables = [_table(_TITLES[alignment], each, threshold, settings.seed) for alignment, each in by.items()]
+    notes = [*_notes(who, embedder, threshold), *_found(by)]
+    told = record([settings.data / settings.split / ARCHIVE], settings.seed, embedder.backend, notes)
+    results.write(out, TITLE, tables, told, _plots(by))
+    return markdown(TITLE, tables, told)
+
+
+def _run(
+    experiment: Identification, under: Sequence[Condition], alignments: Sequence[Alignment]
+) -> dict[Alignment, dict[str, Outcome]]:
+    by: dict[Alignment, dict[str, Outcome]] = {alignment: {} for alignment in alignments}
+    work = partial(experiment.outcomes, alignments=alignments)
     with results.progress() as progress:
         task = progress.add_task("identify", total=len(under))
-        for condition, both in zip(under, side_by_side(experiment.outcomes, under), strict=True):
-            tracked[condition.name], own[condition.name] = both
+        for condition, outcomes in zip(under, side_by_side(work, under), strict=True):
+            for alignment, outcome in outcomes.items():
+                by[alignment][condition.name] = outcome
             progress.advance(task)
-    threshold = fixed_threshold(embedder, enrolled, who)
-    tables = [
-        _table("Aligned by the sharp photograph, as by a tracker", tracked, threshold, settings.seed),
-        _table("Aligned on the blurred photograph itself", own, threshold, settings.seed),
-    ]
-    told = record(
-        [settings.data / settings.split / ARCHIVE],
-        settings.seed,
-        embedder.backend,
-        [*_notes(who, embedder, threshold), *_found(own)],
-    )
-    results.write(out, TITLE, tables, told, _plots(tracked))
-    return markdown(TITLE, tables, told)
+    return by
 
 
 def fixed_threshold(judge: Judge, enrolled: Enrolled, who: Cast) -> float:
@@ -96,9 +104,9 @@ def _notes(who: Cast, judge: Judge, threshold: float) -> list[str]:
     ]
 
 
-def _found(own: Outcomes) -> list[str]:
-    told = ", ".join(f"{name} {each.found:.3f}" for name, each in own.items())
-    return [f"faces found on the blurred photographs: {told}"]
+def _found(by: Mapping[Alignment, Outcomes]) -> list[str]:
+    told = [f"{name} {each.found:.3f}" for name, each in by.get("blurred", {}).items()]
+    return [f"share of faces found on the blurred photographs: {', '.join(told)}"] if told else []
 
 
 def _table(title: str, outcomes: Outcomes, threshold: float, seed: int) -> Table:
@@ -120,7 +128,11 @@ def _harm(raw: Trial, restored: Trial, threshold: float) -> dict[str, Cell]:
     }
 
 
-def _plots(outcomes: Outcomes) -> dict[str, results.Draw]:
-    curves = {blur: {row: trial.curve() for row, trial in each.trials.items()} for blur, each in outcomes.items()}
-    sheets = {f"sheet-{blur}": partial(plots.sheet, each.sheet) for blur, each in outcomes.items()}
-    return {"dir-fpir": partial(plots.curves, curves), **sheets}
+def _plots(by: Mapping[Alignment, Outcomes]) -> dict[str, results.Draw]:
+    drawn: dict[str, results.Draw] = {}
+    for alignment, outcomes in by.items():
+        curves = {blur: {row: trial.curve() for row, trial in each.trials.items()} for blur, each in outcomes.items()}
+        drawn[f"dir-fpir-{alignment}"] = partial(plots.curves, curves)
+        for blur, each in outcomes.items():
+            drawn[f"sheet-{alignment}-{blur}"] = partial(plots.sheet, each.sheet)
+    return drawn

@@ -22,9 +22,14 @@ ENROLLED = 3
 """Of how many photographs on somebody of `val` is enrolled, with the first half of them; the others are strangers."""
 
 
+MARGIN = 32
+"""Pixels by which photographs are continued by reflection. The close ones would give crops with black edges; blur does
+not cross these, and every restoration, the true kernel's most of all, would ring there."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Photograph:
-    """A sharp photograph of one person, and the five points (5 x 2) of the face in it."""
+    """A sharp photograph of one person, continued by `MARGIN` on each side, and the five points (5 x 2) of its face."""
 
     person: str
     image: Image
@@ -114,15 +119,18 @@ def _thinned(images: Sequence[_Image], every: int) -> list[_Image]:
 def _found(detector: Detector) -> Callable[[_Image], Photograph | None]:
     def find(photograph: _Image) -> Photograph | None:
         person, image = photograph
-        landmarks = middle_face(detector, image)
-        return None if landmarks is None else Photograph(person, image, landmarks)
+        continued = np.pad(image, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), "reflect")
+        landmarks = middle_face(detector, continued)
+        return None if landmarks is None else Photograph(person, continued, landmarks)
 
     return find
 
 
-def middle_face(detector: Detector, image: Image) -> Array | None:
-    """The five points (5 x 2) of the face nearest to the picture's centre, whose portrait it is."""
+def middle_face(detector: Detector, continued: Image) -> Array | None:
+    """The five points (5 x 2) of the face nearest to a photograph's centre, whose portrait it is; looked for on the
+    photograph as it was before it was continued."""
+    image = continued[MARGIN:-MARGIN, MARGIN:-MARGIN]
     middle = np.array([image.shape[1], image.shape[0]]) / 2
     faces = detector.detect(image)
     nearest = min(faces, key=lambda face: float(np.hypot(*(np.array(face.box.centre) - middle))), default=None)
-    return None if nearest is None else nearest.landmarks
+    return None if nearest is None else nearest.landmarks + np.float32(MARGIN)

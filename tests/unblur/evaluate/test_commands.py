@@ -42,7 +42,7 @@ def test_same_seed_gives_the_same_table(data: Path, tmp_path: Path) -> None:
 
 
 def test_identify(data: Path, tmp_path: Path) -> None:
-    options = ["--condition", "none", "--condition", "line13"]
+    options = ["--condition", "none", "--condition", "line13", "--alignment", "both"]
     assert main(["evaluate", "identify", "--data", str(data), "--out", str(tmp_path), *options]) == 0
     tracked, own = rows(tmp_path), rows(tmp_path, 1)
     assert tracked["none", "raw"]["rank1"]["value"] == 1
@@ -50,7 +50,11 @@ def test_identify(data: Path, tmp_path: Path) -> None:
     assert tracked["line13", "oracle"]["dir"]["value"] == 1
     assert tracked["none", "richardson-lucy, dual"]["lost"] == 0
     assert tracked.keys() == own.keys()
-    assert {path.name for path in tmp_path.glob("*.png")} == {"dir-fpir.png", "sheet-none.png", "sheet-line13.png"}
+    assert {path.stem for path in tmp_path.glob("*.png")} == {
+        f"{plot}-{alignment}{blur}"
+        for alignment in ("sharp", "blurred")
+        for plot, blur in (("dir-fpir", ""), ("sheet", "-none"), ("sheet", "-line13"))
+    }
 
 
 @pytest.mark.parametrize(

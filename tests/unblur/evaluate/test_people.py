@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from detectors.align import align, share_inside
 from detectors.yunet import YuNet
 from stream.data import Image
 from stream.errors import SourceError
 from tests.unblur.evaluate.conftest import ROLES, pack
-from unblur.evaluate.people import cast
+from unblur.evaluate.people import MARGIN, cast
 from unblur.evaluate.photos import centre, read
 
 
@@ -20,6 +21,23 @@ def test_test_split_is_taken_as_it_is_laid_out(data: Path, detector: YuNet) -> N
     assert who.labels(who.probes).tolist() == [0, 1]
     assert [each.person for each in who.strangers] == ["Eileen_Collins"]
     assert who.faceless == 0
+
+
+def test_photographs_are_continued_so_that_no_crop_has_a_black_edge(data: Path, detector: YuNet) -> None:
+    who = cast(data, "test", detector)
+    photograph = who.probes[0]
+    assert photograph.image.shape == (160 + 2 * MARGIN, 160 + 2 * MARGIN, 3)
+    crop, matrix = align(photograph.image, photograph.landmarks)
+    assert share_inside(photograph.image, matrix) == 1
+    assert crop[[0, -1]].max(2).min() > 0
+
+
+def test_points_lie_on_the_face_of_the_continued_photograph(data: Path, detector: YuNet) -> None:
+    photograph = cast(data, "test", detector).probes[0]
+    found = min(
+        detector.detect(photograph.image), key=lambda face: float(np.abs(face.landmarks - photograph.landmarks).max())
+    )
+    assert np.abs(found.landmarks - photograph.landmarks).max() < 10, "not off by the margin"
 
 
 def test_val_split_is_divided(data: Path, detector: YuNet) -> None:

@@ -1,0 +1,71 @@
+"""Milliseconds a row on every backend that runs here, and how far each is from ONNX Runtime, on one core.
+
+taskset -c 0 python -m benchmarks.backends [--network FILE.onnx]... [--rows 1 8 32]
+
+Without --network: SFace, and every network that this project trained. Rows are noise; the time is the least of 30.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import structlog
+
+from models import probe
+from models.errors import ModelError
+from models.export import trained
+from models.fetch import fetch
+from models.onnx_runtime import OnnxRuntime
+from models.runtime import NAMES, load
+from models.session import Session, Tensor
+
+
+def least_ms(session: Session, inputs: list[Tensor], repeats: int = 30) -> float:
+    """Of one row, in the fastest of so many passes."""
+    session.run(*inputs)
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        session.run(*inputs)
+        times.append(1e3 * (time.perf_counter() - started))
+    return min(times) / len(inputs[0])
+
+
+def rows(network: Path, counts: list[int]) -> None:
+    """Print a line for each backend that runs the network."""
+    reference = OnnxRuntime(network, threads=1)
+    for name in NAMES:
+        try:
+            session = load(network, name)
+        except ModelError as error:
+            print(f"{network.stem} {name}: {error}", file=sys.stderr)
+            continue
+        apart = probe.compare(session, reference)
+        times = " | ".join(f"{least_ms(session, probe.inputs(reference.inputs, count)):.2f}" for count in counts)
+        print(f"| {network.stem} | {name} | {times} | {apart:.2%} |", flush=True)
+
+
+def main() -> None:
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--network", type=Path, action="append")
+    parser.add_argument("--rows", type=int, nargs="+", default=[1, 8])
+    given = parser.parse_args()
+    print("| network | backend | " + " | ".join(f"ms a row of {count}" for count in given.rows) + " | apart |")
+    print("|---" * (3 + len(given.rows)) + "|")
+    for network in given.network or _networks():
+        rows(network, given.rows)
+
+
+def _networks() -> list[Path]:
+    try:
+        return [fetch("sface"), *trained()]
+    except ModelError:
+        return [fetch("sface")]
+
+
+if __name__ == "__main__":
+    main()
