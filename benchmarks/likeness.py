@@ -25,9 +25,11 @@ from benchmarks import photos
 from benchmarks.blurriness import jpeg
 from deblur import kernels
 from deblur.blurriness import Blurriness
+from deblur.cnn import CNN
 from deblur.restore import RichardsonLucy, Seed
 from deblur.richardson_lucy import deconvolve
-from models import runtime
+from models import manifest, runtime
+from models.session import Session
 from stream.data import Array, Crop, Image, Quality
 from stream.stages import Deblurrer
 
@@ -35,6 +37,8 @@ VIEW = 112
 _CANVAS = 240
 Draw = Callable[[np.random.Generator], Array]
 LENGTHS = (9, 19, 30, 40)
+LONGER = (50, 60)
+"""Beyond what the network was trained on."""
 SHUTTER = 0.6
 
 
@@ -144,13 +148,18 @@ BLURS: dict[str, Draw] = {
 }
 
 
-def track_table(faces: list[Image], likeness: Likeness) -> None:
+def track_table(faces: list[Image], likeness: Likeness, network: Session) -> None:
     """The whole stage on crops of one camera, whose shutter it does not know."""
     print(f"\n| length, shutter {SHUTTER} | by | cosine | PSNR dB |\n|---|---|---|---|")
-    for length in LENGTHS:
+    for length in (*LENGTHS, *LONGER):
         moved = likeness.cases(faces, partial(line, length))
         print(f"| {length} | nothing | {likeness.of(moved, lambda case, _: case.blurred)} |")
-        for name, deblurrer in (("seed preset", Seed()), ("unblur", RichardsonLucy())):
+        deblurrers: dict[str, Deblurrer] = {
+            "seed preset": Seed(),
+            "Richardson-Lucy": RichardsonLucy(),
+            "the network": CNN(network),
+        }
+        for name, deblurrer in deblurrers.items():
             print(f"| {length} | {name} | {likeness.of(moved, partial(tracked, deblurrer=deblurrer))} |", flush=True)
 
 
@@ -165,13 +174,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True, help="SFace as ONNX")
+    parser.add_argument("--network", type=Path, help="deblurs; without it the one that comes with unblur")
     parser.add_argument("--every", type=int, default=20, help="take every n-th face")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     photographs = photos.read(arguments.data / "val/lfw160.tar", arguments.every)
     faces = [photos.aligned(photograph, _CANVAS) for photograph in photographs]
     likeness = Likeness(arguments.model)
-    track_table(faces, likeness)
+    track_table(faces, likeness, runtime.load(arguments.network or manifest.own("deblur").path))
     motion_table(faces, likeness)
     still_table(faces, likeness)
 

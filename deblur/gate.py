@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,8 +16,8 @@ SHARP = 3.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Diagnosis:
-    """A crop, its measured blur, and the straight motion (x, y in crop pixels during the exposure) that blurred it: None
-    where the track does not tell, or the crop does not show it."""
+    """A crop, its measured blur, and the straight motion (x, y in crop pixels during the exposure) that blurred it:
+    None where the track does not tell, or the crop does not show it."""
 
     crop: Crop
     blur: Blur
@@ -25,6 +26,11 @@ class Diagnosis:
     @property
     def sharp(self) -> bool:
         return self.blur.extent < SHARP
+
+    @property
+    def length(self) -> float:
+        """Pixels of the motion; 0 where it is not known."""
+        return math.hypot(*self.motion) if self.motion else 0.0
 
     def left_alone(self) -> Restoration:
         return Restoration(self.crop, self.crop.image, "none", self.blur.extent)

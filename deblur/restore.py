@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from deblur import kernels
@@ -42,7 +41,7 @@ class RichardsonLucy:
 def undone(blurred: Diagnosis) -> Restoration:
     """Richardson-Lucy with the line of the motion, or, where that is not known, with the Gaussian."""
     if blurred.motion:
-        kernel, iterations = kernels.line(*blurred.motion), steps(math.hypot(*blurred.motion))
+        kernel, iterations = kernels.line(*blurred.motion), steps(blurred.length)
     else:
         kernel, iterations = blurred.blur.kernel(_GAUSSIAN_SHARE), _GAUSSIAN_STEPS
     image = deconvolve(blurred.crop.image, kernel, iterations)

@@ -1,8 +1,7 @@
 """Who a track is, by all of its crops: evidence is gathered over the track, raw and restored, and only then judged.
 
-Raw and restored views are both given to the matcher, after "Effective Adapter for Face Recognition in the Wild"
-(Liu et al., arXiv 2312.01734): what restoration invents the raw view does not confirm. The weights below were chosen
-on `val` (`benchmarks/threshold.py`).
+How a restored view is weighed against the raw one is `dual`'s; the weights below were chosen on `val`
+(`benchmarks/threshold.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from recognize.decision import decide, required
+from recognize.dual import fused
 from recognize.embed import SFace, normalised
 from recognize.gallery import Gallery
 from recognize.threshold import threshold_for
@@ -22,8 +22,6 @@ from stream.errors import GalleryError
 
 FADING = 10.0
 """Blur, in crop pixels, at which a view is worth half a sharp one; beyond it falls with the square."""
-EVEN = 15.0
-"""Blur, in crop pixels, at which a restored view is worth as much as the raw one: the more blur the more."""
 LEAST = 0.02
 """What the poorest view is worth."""
 VIEWS = 32
@@ -66,10 +64,10 @@ class Evidence:
     def means(self) -> Array:
         """3 x 128, of length 1: the weighted means of the fused, the raw and the restored views; the third is the
         first again where nothing was restored."""
-        fused = _mean([(view.weight, view.fused) for view in self._views])
+        both = _mean([(view.weight, view.fused) for view in self._views])
         raw = _mean([(view.weight, view.raw) for view in self._views])
         restored = [(view.weight, view.restored) for view in self._views if view.restored is not None]
-        return np.stack([fused, raw, _mean(restored) if restored else fused])
+        return np.stack([both, raw, _mean(restored) if restored else both])
 
     @property
     def restored(self) -> bool:
@@ -150,9 +148,7 @@ class TrackRecognizer:
 def _view(restoration: Restoration, raw: Array, restored: Array | None) -> View:
     quality, blur = restoration.crop.quality, restoration.blur
     weight = max(LEAST, quality.size * quality.pose / (1 + (blur / FADING) ** 2))
-    share = 0.0 if restored is None else blur**2 / (blur**2 + EVEN**2)
-    fused = raw if restored is None else normalised((1 - share) * raw + share * restored)
-    return View(weight, raw, restored, fused)
+    return View(weight, raw, restored, raw if restored is None else fused(raw, restored, blur))
 
 
 def _identify(gallery: Gallery, evidence: Evidence, restoration: Restoration, threshold: float) -> Identity:
@@ -160,15 +156,15 @@ def _identify(gallery: Gallery, evidence: Evidence, restoration: Restoration, th
     if not gallery.names:
         restored = 0.0 if evidence.restored else None
         return Identity(None, 0.0, threshold, None, 0.0, restored, deblurred_by, blur)
-    fused, raw, restored_scores = gallery.scores(evidence.means())
+    scores, raw, restored_scores = gallery.scores(evidence.means())
     held = gallery.names.index(evidence.name) if evidence.name in gallery.names else None
-    decision = decide(fused, raw, held, threshold)
+    decision = decide(scores, raw, held, threshold)
     name = gallery.names[decision.person]
     return Identity(
         name=name if decision.named else None,
-        score=float(fused[decision.person]),
+        score=float(scores[decision.person]),
         threshold=decision.threshold,
-        runner_up=None if decision.runner_up is None else gallery.candidate(decision.runner_up, fused),
+        runner_up=None if decision.runner_up is None else gallery.candidate(decision.runner_up, scores),
         raw_score=float(raw[decision.person]),
         restored_score=float(restored_scores[decision.person]) if evidence.restored else None,
         deblurred_by=deblurred_by,
