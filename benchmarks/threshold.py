@@ -6,9 +6,9 @@
 Stills: the last photo of each of the 200 people of val/lfw160, sharp, against galleries of others' and their own
 remaining photos. Tracks: three views of it, moved, blurred by a line or a camera's shake of the given length (in pixels
 of the aligned crop), noisy (sigma 0.01) and compressed, judged view by view by `TrackRecognizer`, without restoration,
-with Richardson-Lucy and with the network. A line's velocity is told them with an error of 10 % and 5 degrees, of a shake
-they are told nothing. A stranger counts as named if any name was given at any time; a known person by the name at the
-end.
+with Richardson-Lucy and with the network: they are told a line's velocity with an error of 10 % and 5 degrees, of a
+shake they are told nothing. A stranger counts as named if any name was given at any time; a known person by the name at
+the end.
 """
 
 from __future__ import annotations

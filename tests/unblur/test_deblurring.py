@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from configs.schema import load
@@ -26,8 +29,23 @@ def deblurrer(mode: str, preset: str = "motion", backend: str = "auto") -> Deblu
 @pytest.fixture
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the trained networks ought to lie; empty."""
-    monkeypatch.setattr(manifest, "WEIGHTS", tmp_path)
-    return tmp_path
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    monkeypatch.setattr(manifest, "WEIGHTS", folder)
+    return folder
+
+
+@pytest.fixture
+def network(weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A network of the contract with random weights, in the place of the trained one."""
+    return _pinned(weights, networks.deblurring(), monkeypatch)
+
+
+def _pinned(weights: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (weights / "deblur.onnx").write_bytes(content)
+    pinned = Trained("deblur", "a test", "none", hashlib.sha256(content).hexdigest(), len(content))
+    monkeypatch.setattr(manifest, "trained", lambda: (pinned,))
+    return pinned.path
 
 
 @pytest.mark.parametrize(
@@ -42,25 +60,27 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("off", "seed", Off),
     ],
 )
-def test_each_mode_has_its_deblurrer(mode: str, preset: str, kind: type) -> None:
+def test_each_mode_has_its_deblurrer(network: Path, mode: str, preset: str, kind: type) -> None:
     assert type(deblurrer(mode, preset)) is kind
 
 
-def test_the_network_that_comes_with_unblur_is_the_pinned_one() -> None:
-    own = manifest.own("deblur")
-    content = own.path.read_bytes()
-    assert len(content) == own.size <= 8_000_000
-    assert hashlib.sha256(content).hexdigest() == own.sha256
+def test_every_trained_network_is_the_pinned_one() -> None:
+    files = {each.path: (each.size, each.sha256) for each in manifest.trained()}
+    assert files.keys() == set(manifest.WEIGHTS.glob("*.onnx"))
+    for path, pinned in files.items():
+        content = path.read_bytes()
+        assert (len(content), hashlib.sha256(content).hexdigest()) == pinned
 
 
-def test_without_its_file_richardson_lucy_takes_the_networks_place(weights: Path) -> None:
+def test_without_its_file_richardson_lucy_takes_the_networks_place(network: Path) -> None:
+    network.unlink()
     assert type(deblurrer("auto")) is RichardsonLucy
     with pytest.raises(ModelError, match=r"no model at .*deblur\.onnx"):
         deblurrer("cnn")
 
 
-def test_another_file_is_refused_though_it_would_run(weights: Path) -> None:
-    (weights / "deblur.onnx").write_bytes(networks.deblurring())
+def test_another_file_is_refused_though_it_would_run(network: Path) -> None:
+    network.write_bytes(networks.deblurring(seed=1))
     assert type(deblurrer("auto")) is RichardsonLucy
     with pytest.raises(ModelError, match=r"deblur\.onnx is not the network that is expected \(sha256 differs\)"):
         deblurrer("cnn")
@@ -70,18 +90,16 @@ def test_another_file_is_refused_though_it_would_run(weights: Path) -> None:
 def test_when_every_backend_fails_richardson_lucy_takes_the_networks_place(
     weights: Path, monkeypatch: pytest.MonkeyPatch, backend: str
 ) -> None:
-    content = b"no network"
-    (weights / "deblur.onnx").write_bytes(content)
-    pinned = Trained("deblur", "none", "none", hashlib.sha256(content).hexdigest(), len(content))
-    monkeypatch.setattr(manifest, "trained", lambda: (pinned,))
+    _pinned(weights, b"no network", monkeypatch)
     assert type(deblurrer("auto", backend=backend)) is RichardsonLucy
     with pytest.raises(ModelError, match="does not load"):
         deblurrer("cnn", backend=backend)
 
 
 def test_a_run_says_what_took_the_networks_place_and_one_that_named_it_ends(
-    weights: Path, portraits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    network: Path, portraits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    network.unlink()
     photo, out = str(portraits / "biden.jpg"), tmp_path / "out"
     assert main(["image", photo, "--out", str(out)]) == 0
     told = capsys.readouterr().err
@@ -90,3 +108,25 @@ def test_a_run_says_what_took_the_networks_place_and_one_that_named_it_ends(
     assert main(["image", photo, "--out", str(tmp_path / "none"), "--deblur", "cnn"]) == 2
     assert "no model at" in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "none").exists()
+
+
+def test_photos_are_restored_by_the_network(
+    network: Path, portraits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blurred = cv2.GaussianBlur(np.asarray(cv2.imread(str(portraits / "biden.jpg"))), (0, 0), 9)
+    cv2.imwrite(str(tmp_path / "photo.png"), blurred)
+    by = {}
+    for mode in ("auto", "cnn", "richardson-lucy", "off"):
+        assert main(["image", str(tmp_path / "photo.png"), "--out", str(tmp_path / mode), "--deblur", mode]) == 0
+        (face,) = capsys.readouterr().out.splitlines()
+        by[mode] = json.loads(face)["deblurred_by"]
+    assert by == {"auto": "cnn", "cnn": "cnn", "richardson-lucy": "richardson-lucy", "off": "none"}
+
+
+def test_replays_by_the_network_give_the_same_bytes(network: Path, demo: Path, tmp_path: Path) -> None:
+    clip = ["run", "--quiet", "--to", "4", str(demo / "camera.mp4"), "--gallery", str(demo / "people.joblib")]
+    for name in ("one", "two"):
+        assert main([*clip, "--deblur", "cnn", "--events", str(tmp_path / name)]) == 0
+    told = (tmp_path / "one").read_text(encoding="utf-8")
+    assert told == (tmp_path / "two").read_text(encoding="utf-8")
+    assert '"deblurred_by":"cnn"' in told
