@@ -207,7 +207,10 @@ SeedOption = Annotated[int, typer.Option(min=0, help="Of the random blurs and th
 EveryOption = Annotated[int, typer.Option(min=1, help="Take every n-th face, or person, to be quick.")]
 ConditionOption = Annotated[list[str] | None, typer.Option("--condition", help="A blur; all if none is given.")]
 NetworkOption = Annotated[
-    Path | None, typer.Option(help="An ONNX file to judge in place of the network that comes with unblur.")
+    Path | None,
+    typer.Option(
+        exists=True, dir_okay=False, help="An ONNX file to judge in place of the network that comes with unblur."
+    ),
 ]
 MethodOption = Annotated[list[str] | None, typer.Option("--method", help="A method; all if none is given.")]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -60,10 +61,14 @@ Makers = Mapping[str, Callable[[], Deblurrer]]
 def makers(backend: Backend = "auto", network: Path | None = None) -> Makers:
     """What the product has to offer; with another network than the one that comes with it, if that is given.
 
-    Raises ModelError if the network cannot be used.
+    The network is loaded when it is first needed: ModelError is raised then if it cannot be used.
     """
-    session = load(network, backend) if network else _own(backend)
-    return {NETWORK: lambda: CNN(session, OPEN), RICHARDSON_LUCY: lambda: RichardsonLucy(OPEN)}
+
+    @cache
+    def session() -> Session:
+        return load(network, backend) if network else _own(backend)
+
+    return {NETWORK: lambda: CNN(session(), OPEN), RICHARDSON_LUCY: lambda: RichardsonLucy(OPEN)}
 
 
 def _own(backend: Backend) -> Session:
