@@ -16,7 +16,9 @@ from stream.data import Array, Crop, Image, Restoration
 SIDE = 128
 """Side in pixels of the crops that the network takes."""
 FARTHEST = 48.0
-"""Crop pixels of motion: more was never told in training (`deblur/train/synthesis.py`)."""
+"""Crop pixels of motion: more was never told in training (`deblur/train/synthesis.py`), so more is not told."""
+REACH = FARTHEST
+"""Known motion of more crop pixels is left to Richardson-Lucy where it may be (chosen on `val`, docs/deblurring.md)."""
 TOGETHER = 16
 """Crops that go through the network at once, so that memory stays bounded."""
 

@@ -17,7 +17,7 @@ import structlog
 
 from configs.schema import Camera as CameraSettings
 from configs.schema import Config
-from deblur.cnn import CNN
+from deblur.cnn import CNN, REACH
 from deblur.restore import Off, RichardsonLucy, Seed
 from detectors.align import FivePointAligner
 from detectors.mtcnn import MTCNN
@@ -92,7 +92,7 @@ class Parts:
             case "off", _:
                 return Off()
             case "cnn", _:
-                return self._network(shutters)
+                return CNN(self._network(), shutters)
             case _, "seed":
                 return Seed()
             case "auto", _:
@@ -101,15 +101,16 @@ class Parts:
                 return RichardsonLucy(shutters)
 
     def _best(self, shutters: Mapping[str, float] | None) -> Deblurrer:
+        """The network, helped by Richardson-Lucy; Richardson-Lucy alone where the network cannot run."""
         try:
-            return self._network(shutters)
+            return CNN(self._network(), shutters, REACH)
         except ModelError as error:
             _log.warning("the deblurring network cannot run: Richardson-Lucy takes its place", reason=str(error))
             return RichardsonLucy(shutters)
 
-    def _network(self, shutters: Mapping[str, float] | None) -> CNN:
+    def _network(self) -> Session:
         pinned = manifest.own("deblur")
-        return CNN(load(pinned.path, self._config.backend, sha256=pinned.sha256), shutters)
+        return load(pinned.path, self._config.backend, sha256=pinned.sha256)
 
     @cached_property
     def _yunet(self) -> Session:

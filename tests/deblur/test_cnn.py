@@ -100,3 +100,23 @@ def test_a_crop_of_another_size_is_refused(session: Session) -> None:
     crop = Crop("lobby", 1, 0, 0.0, blurred, np.eye(2, 3, dtype=np.float32), None, Quality(1, 1, 1))
     with pytest.raises(ValueError, match="128"):
         CNN(session).restore([crop])
+
+
+@pytest.mark.parametrize(("reach", "methods"), [(18.0, ["cnn", "richardson-lucy"]), (30.0, ["cnn", "cnn"])])
+def test_known_motion_beyond_its_reach_is_left_to_richardson_lucy(
+    session: Session, make_crop: MakeCrop, reach: float, methods: list[str]
+) -> None:
+    near, far = (make_crop(kernels.line(length, 0), (2.0 * length, 0.0)) for length in (14, 24))
+    both = CNN(session, SHUTTERS, reach).restore([far, near])
+    assert sorted(each.method for each in both) == methods
+    assert both[1].method == "cnn"
+    blind = make_crop(kernels.line(24, 0))
+    assert CNN(session, SHUTTERS, reach).restore([blind])[0].method == "cnn"
+
+
+def test_motion_longer_than_was_ever_told_in_training_is_not_told(echo: Session, make_crop: MakeCrop) -> None:
+    length = cnn.FARTHEST + 12
+    crop = make_crop(kernels.line(length, 0), (2 * length, 0.0))
+    (restoration,) = CNN(echo, SHUTTERS).restore([crop])
+    assert restoration.method == "cnn"
+    assert np.array_equal(restoration.image, crop.image)
