@@ -39,16 +39,17 @@ GALLERY = 60
 NOBODY = -1
 """The place among the people of who is never enrolled."""
 DRAWS = 40
-SHARP = "none"
+SHARP, RAW = "none", "raw"
 PRODUCT = "the product's"
-MIXED = (5.0, 7.0, 10.0, 15.0)
+EVENS = (5.0, 10.0, 15.0)
+CAUTIONS = (0.02, 0.04, 0.06)
 MARGINS = (0.0, 0.05, 0.1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
     """The people who are shown under one condition: embeddings (N x 128) of their raw and restored crops (a crop left
-    alone has its own twice), and the extents of their blur (N)."""
+    alone has its own twice), and the extents of their blur (N; 0 where a crop was left alone)."""
 
     raw: Array
     restored: Array
@@ -62,23 +63,16 @@ Rule = Callable[[Shown, Compare], Array]
 
 
 def larger(margin: float) -> Rule:
-    """The restored crop has to be better by a margin."""
-
-    def rule(shown: Shown, compare: Compare) -> Array:
-        raw, restored = compare(shown.raw), compare(shown.restored)
-        alone = (shown.raw == shown.restored).all(1)[:, None]
-        return np.where(alone, raw, np.maximum(raw, restored - np.float32(margin)))
-
-    return rule
+    """The restored crop has to be more similar by a margin."""
+    return lambda shown, compare: np.maximum(compare(shown.raw), compare(shown.restored) - np.float32(margin))
 
 
 def mixed(even: float) -> Rule:
     """The mean embedding, in which the restored crop weighs the more the more blurred the raw one is."""
 
     def rule(shown: Shown, compare: Compare) -> Array:
-        squared = np.square(shown.blur)[:, None]
-        share = squared / (squared + np.float32(even) ** 2)
-        return compare(normalised(np.asarray((1 - share) * shown.raw + share * shown.restored, np.float32)))
+        weight = _share(shown, even)
+        return compare(normalised(np.asarray((1 - weight) * shown.raw + weight * shown.restored, np.float32)))
 
     return rule
 
@@ -93,20 +87,39 @@ def vetoed(rule: Rule) -> Rule:
     return with_veto
 
 
+def cautious(rule: Rule, even: float, most: float) -> Rule:
+    """The more the restored crop weighs, the more similar it has to be."""
+    return lambda shown, compare: rule(shown, compare) - np.float32(most) * _share(shown, even)
+
+
+def _share(shown: Shown, even: float) -> Array:
+    squared = np.square(shown.blur)[:, None]
+    return np.asarray(squared / (squared + np.float32(even) ** 2))
+
+
 def product(shown: Shown, compare: Compare) -> Array:
-    return vetoed(lambda each, with_all: with_all(dual.fused(each.raw, each.restored, each.blur)))(shown, compare)
+    """As `recognize` has it."""
+    scores = compare(dual.fused(shown.raw, shown.restored, shown.blur))
+    careful = scores - dual.caution(shown.blur)[:, None]
+    return np.where(dual.confirmed(scores, compare(shown.raw))[:, None], careful, np.float32(-1))
 
 
 RULES: Mapping[str, Rule] = {
-    "raw": lambda shown, compare: compare(shown.raw),
+    RAW: lambda shown, compare: compare(shown.raw),
     "restored": lambda shown, compare: compare(shown.restored),
     "restored, veto": vetoed(lambda shown, compare: compare(shown.restored)),
     "mean of both similarities": lambda shown, compare: (compare(shown.raw) + compare(shown.restored)) / np.float32(2),
     **{f"larger, restored less {margin:g}": larger(margin) for margin in MARGINS},
-    **{f"mean embedding, even at {even:g} px": mixed(even) for even in MIXED},
-    **{f"mean embedding, even at {even:g} px, veto": vetoed(mixed(even)) for even in MIXED},
+    **{f"even at {even:g} px": mixed(even) for even in EVENS},
+    **{f"even at {even:g} px, veto": vetoed(mixed(even)) for even in EVENS},
+    **{
+        f"even at {even:g} px, veto, caution {most:g}": cautious(vetoed(mixed(even)), even, most)
+        for even in EVENS
+        for most in CAUTIONS
+    },
     PRODUCT: product,
 }
+"""`even at`: the mean embedding, in which both crops weigh alike at that blur."""
 
 
 class Shares(NamedTuple):
@@ -142,7 +155,9 @@ class Study:
         restored = raw.copy()
         changed = [place for place, each in enumerate(restorations) if each.method != "none"]
         restored[changed] = self._embedder.embed([restorations[place].image for place in changed])
-        return Shown(raw, restored, np.array([each.blur for each in restorations], np.float32))
+        return Shown(
+            raw, restored, np.array([0 if each.method == "none" else each.blur for each in restorations], np.float32)
+        )
 
     def shares(self, rule: Rule, shown: Shown) -> Shares:
         """At the product's own threshold, over all draws."""
@@ -174,14 +189,14 @@ Found = Mapping[str, Mapping[str, Shares]]
 def best(found: Found) -> str:
     """The rule that names most people rightly, among those that under no blur name more strangers than the raw crops of
     sharp faces do, nor more people wrongly than the raw crops under any blur."""
-    strangers = found["raw"][SHARP].strangers
-    wrong = max(share.wrong for share in found["raw"].values())
+    strangers = found[RAW][SHARP].strangers
+    wrong = max(share.wrong for share in found[RAW].values())
     sound = {
         rule: np.mean([share.right for share in row.values()])
         for rule, row in found.items()
         if all(share.strangers <= strangers and share.wrong <= wrong for share in row.values())
     }
-    return max(sound, key=lambda rule: sound[rule], default="raw")
+    return max(sound, key=lambda rule: sound[rule], default=RAW)
 
 
 def candidates(found: Found) -> str:
@@ -231,7 +246,7 @@ def main() -> None:
             rule: {blur: study.shares(decide, each) for blur, each in shown.items()} for rule, decide in RULES.items()
         }
         print(f"\n## {name}\n\n{candidates(found)}\n\nchosen: {best(found)}")
-        print(f"\n{beside_raw(found['raw'], found[PRODUCT])}", flush=True)
+        print(f"\n{beside_raw(found[RAW], found[PRODUCT])}", flush=True)
 
 
 def _seen(study: Study, under: Sequence[Condition], deblurrers: Makers) -> dict[str, dict[str, Shown]]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from recognize.decision import decide, required
-from recognize.dual import fused
+from recognize.dual import caution, fused
 from recognize.embed import SFace, normalised
 from recognize.gallery import Gallery
 from recognize.threshold import threshold_for
@@ -38,12 +38,14 @@ class Known(NamedTuple):
 
 
 class View(NamedTuple):
-    """What one restoration says: its worth (0..1), and embeddings (128, of length 1)."""
+    """What one restoration says: its worth (0..1), embeddings (128, of length 1), and how much more similar than the
+    threshold it has to be."""
 
     weight: float
     raw: Array
     restored: Array | None
     fused: Array
+    caution: float
 
 
 class Evidence:
@@ -60,6 +62,11 @@ class Evidence:
     def weight(self) -> float:
         """In perfect views."""
         return sum(view.weight for view in self._views)
+
+    @property
+    def caution(self) -> float:
+        """Weighted mean of the views'."""
+        return sum(view.weight * view.caution for view in self._views) / self.weight
 
     def means(self) -> Array:
         """3 x 128, of length 1: the weighted means of the fused, the raw and the restored views; the third is the
@@ -107,19 +114,19 @@ class TrackRecognizer:
         identities = []
         for restoration, view, evidence in zip(restorations, views, tracks, strict=True):
             evidence.add(view)
-            threshold = required(known.threshold, evidence.weight)
+            threshold = required(known.threshold, evidence.weight) + evidence.caution
             identity = _identify(known.gallery, evidence, restoration, threshold)
             evidence.name = identity.name
             identities.append(identity)
         return identities
 
     def identify(self, restorations: Sequence[Restoration]) -> list[Identity]:
-        """Who is on still pictures: each by itself, at the plain threshold, for no second view will come."""
+        """Who is on still pictures: each by itself, with no surcharge for being alone: no second view will come."""
         known, identities = self._known, []
         for restoration, view in zip(restorations, self._views(restorations), strict=True):
             evidence = Evidence()
             evidence.add(view)
-            identities.append(_identify(known.gallery, evidence, restoration, known.threshold))
+            identities.append(_identify(known.gallery, evidence, restoration, known.threshold + evidence.caution))
         return identities
 
     def forget(self, camera: str, track: int) -> None:
@@ -148,7 +155,9 @@ class TrackRecognizer:
 def _view(restoration: Restoration, raw: Array, restored: Array | None) -> View:
     quality, blur = restoration.crop.quality, restoration.blur
     weight = max(LEAST, quality.size * quality.pose / (1 + (blur / FADING) ** 2))
-    return View(weight, raw, restored, raw if restored is None else fused(raw, restored, blur))
+    if restored is None:
+        return View(weight, raw, None, raw, 0.0)
+    return View(weight, raw, restored, fused(raw, restored, blur), float(caution(blur)))
 
 
 def _identify(gallery: Gallery, evidence: Evidence, restoration: Restoration, threshold: float) -> Identity:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recognize.dual import CONTRADICTION, EVEN, confirmed, fused
+from recognize.dual import CAUTION, CONTRADICTION, EVEN, caution, confirmed, fused
 from stream.data import Array
 
 blurs = st.floats(0, 100)
@@ -42,6 +42,14 @@ def test_the_more_blur_the_more_the_restored_crop_counts() -> None:
     assert fused(raw, restored, 0) == pytest.approx(raw, abs=1e-6)
     half = fused(raw, restored, EVEN)
     assert half @ raw == pytest.approx(half @ restored, abs=1e-5)
+
+
+def test_the_more_the_restored_crop_counts_the_more_similar_it_has_to_be() -> None:
+    asked = caution([0, 3, EVEN, 30, 1000]).tolist()
+    assert asked == sorted(asked)
+    assert asked[0] == 0
+    assert asked[2] == pytest.approx(CAUTION / 2)
+    assert asked[-1] == pytest.approx(CAUTION, rel=1e-3)
 
 
 def test_whom_the_raw_crop_clearly_contradicts_is_not_confirmed() -> None:

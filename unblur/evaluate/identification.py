@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.align import align
-from recognize.dual import confirmed, fused
+from recognize.dual import caution, confirmed, fused
 from stream.data import Array, Image, Restoration
 from stream.stages import Detector
 from unblur.evaluate import methods
@@ -53,9 +53,11 @@ class Enrolled:
         return np.stack(best, 1).astype(np.float32)
 
     def ruled(self, raw: Array, restored: Array, blur: Sequence[float]) -> Array:
-        """N x P: what decides if both are heard; -inf throughout where the raw crop contradicts."""
+        """N x P: what decides, at a threshold for sharp crops, if both are heard; `blur` is 0 where a crop was left
+        alone. -inf throughout where the raw crop contradicts."""
         scores = self.scores(fused(raw, restored, blur))
-        return np.where(confirmed(scores, self.scores(raw))[:, None], scores, np.float32(-np.inf))
+        cautious = scores - caution(blur)[:, None]
+        return np.where(confirmed(scores, self.scores(raw))[:, None], cautious, np.float32(-np.inf))
 
 
 Alignment = Literal["sharp", "blurred"]
@@ -116,7 +118,7 @@ class Identification:
             restored = self._embedded(raw, restorations)
             trials[name] = self._trial(self.enrolled.scores(restored), seen)
             if name not in {methods.SEED, methods.ORACLE}:
-                blur = [each.blur for each in restorations]
+                blur = [0.0 if each.method == "none" else each.blur for each in restorations]
                 trials[name + DUAL] = self._trial(self.enrolled.ruled(raw, restored, blur), seen)
         return trials, sheet
 
