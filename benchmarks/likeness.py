@@ -1,6 +1,7 @@
 """What a restoration is worth to a recogniser: SFace's cosine between the sharp face and the restored one.
 
-    python -m benchmarks.likeness --data ../shared/data --model sface.onnx
+    python -m benchmarks.likeness --data ../shared/data                  all three tables
+    python -m benchmarks.likeness --data ../shared/data --table track    one of them
 
 val/lfw160, moving along a line in a random direction; noise sigma 0.01, every second picture through JPEG 60. The
 kernel that is undone is off as a tracker's is: 6 % in length, one pixel across. PSNR over the inner 112 x 112.
@@ -29,6 +30,7 @@ from deblur.cnn import CNN
 from deblur.restore import RichardsonLucy, Seed
 from deblur.richardson_lucy import deconvolve
 from models import manifest, runtime
+from models.fetch import fetch
 from models.session import Session
 from stream.data import Array, Crop, Image, Quality
 from stream.stages import Deblurrer
@@ -40,6 +42,7 @@ LENGTHS = (9, 19, 30, 40)
 LONGER = (50, 60)
 """Beyond what the network was trained on."""
 SHUTTER = 0.6
+TABLES = ("track", "motion", "still")
 
 
 @dataclass(frozen=True)
@@ -173,17 +176,20 @@ def tracked(case: Case, rng: np.random.Generator, deblurrer: Deblurrer) -> Image
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--model", type=Path, required=True, help="SFace as ONNX")
+    parser.add_argument("--table", choices=TABLES, action="append", help="which; all if none is given")
     parser.add_argument("--network", type=Path, help="deblurs; without it the one that comes with unblur")
     parser.add_argument("--every", type=int, default=20, help="take every n-th face")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     photographs = photos.read(arguments.data / "val/lfw160.tar", arguments.every)
     faces = [photos.aligned(photograph, _CANVAS) for photograph in photographs]
-    likeness = Likeness(arguments.model)
-    track_table(faces, likeness, runtime.load(arguments.network or manifest.own("deblur").path))
-    motion_table(faces, likeness)
-    still_table(faces, likeness)
+    likeness, wanted = Likeness(fetch("sface")), arguments.table or TABLES
+    if "track" in wanted:
+        track_table(faces, likeness, runtime.load(arguments.network or manifest.own("deblur").path))
+    if "motion" in wanted:
+        motion_table(faces, likeness)
+    if "still" in wanted:
+        still_table(faces, likeness)
 
 
 if __name__ == "__main__":
