@@ -19,7 +19,7 @@ from sklearn.linear_model import Ridge
 from sklearn.neural_network import MLPRegressor
 
 from benchmarks import photos
-from deblur import blurriness, kernels, spectrum
+from deblur import blurriness, degrade, kernels, spectrum
 from stream.data import Array, Image
 
 FAMILIES = ("none", "line", "trajectory", "gaussian", "disk", "box")
@@ -64,15 +64,9 @@ def draw(
     light = np.asarray(cv2.resize(kernels.blur(face, kernel), (side, side), interpolation=cv2.INTER_AREA), np.float32)
     frame = kernels.recorded(light, noise, rng)
     if coded:
-        frame = jpeg(frame, int(rng.integers(30, 96)))
+        frame = degrade.jpeg(frame, int(rng.integers(30, 96)))
     crop = cv2.resize(frame, face.shape[:2], interpolation=cv2.INTER_LINEAR)
     return Sample(photos.centre(np.asarray(crop, np.uint8), spectrum.SIDE), scale, family, kernel)
-
-
-def jpeg(frame: Image, quality: int) -> Image:
-    """Through JPEG and back: compression eats the same frequencies as blur."""
-    _, code = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8)
 
 
 def training(data: Path, rng: np.random.Generator) -> Iterator[Sample]:

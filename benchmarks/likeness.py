@@ -23,8 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import photos
-from benchmarks.blurriness import jpeg
-from deblur import kernels
+from deblur import degrade, kernels
 from deblur.blurriness import Blurriness
 from deblur.cnn import CNN
 from deblur.restore import RichardsonLucy, Seed
@@ -68,7 +67,7 @@ class Likeness:
         for number, face in enumerate(faces):
             kernel = draw(rng)
             picture = kernels.recorded(kernels.blur(face, kernel), 0.01, rng)
-            made.append(Case(face, self._embed(face), jpeg(picture, 60) if number % 2 else picture, kernel))
+            made.append(Case(face, self._embed(face), degrade.jpeg(picture, 60) if number % 2 else picture, kernel))
         return made
 
     def of(self, cases: list[Case], restore: Restore) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from stream.data import Image
+from unblur.evaluate import photos
+from unblur.evaluate.photos import centre
+
+__all__ = ["FFHQ_SCALE", "LFW_SCALE", "aligned", "centre", "centred", "read"]
 
 LFW_SCALE = 0.758
 """Aligned crop pixels per pixel of an LFW-deepfunneled photo (its mean five points against SFace's template)."""
@@ -20,15 +22,7 @@ FFHQ_SCALE = 2 / 3
 
 def read(archive: Path, every: int = 1) -> list[Image]:
     """Every n-th picture of a tar archive, by name."""
-    return list(_pictures(archive, every))
-
-
-def _pictures(archive: Path, every: int) -> Iterator[Image]:
-    with tarfile.open(archive) as tar:
-        for name in sorted(name for name in tar.getnames() if name.endswith(".jpg"))[::every]:
-            member = tar.extractfile(name)
-            assert member is not None
-            yield np.asarray(cv2.imdecode(np.frombuffer(member.read(), np.uint8), cv2.IMREAD_COLOR), np.uint8)
+    return list(photos.read(archive, every).values())
 
 
 def centred(picture: Image, side: int, scale: float, turn: float = 0.0) -> Image:
@@ -47,8 +41,3 @@ def aligned(photograph: Image, side: int) -> Image:
     matrix = _LFW_TO_TEMPLATE + np.array([[0, 0, (side - 112) / 2], [0, 0, (side - 112) / 2]])
     warped = cv2.warpAffine(photograph, matrix, (side, side), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT_101)
     return np.asarray(warped, np.uint8)
-
-
-def centre(picture: Image, side: int) -> Image:
-    top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
-    return picture[top : top + side, left : left + side]

@@ -28,7 +28,7 @@ app = typer.Typer(
 )
 events_app = typer.Typer(help="Look into an event log or store.", no_args_is_help=True)
 app.add_typer(events_app, name="events")
-evaluate_app = typer.Typer(help="Measure restoration and identification.", no_args_is_help=True)
+evaluate_app = typer.Typer(help="Measure restoration, identification, and a run over a clip.", no_args_is_help=True)
 app.add_typer(evaluate_app, name="evaluate")
 
 _INTERRUPTED = 130
@@ -273,6 +273,17 @@ def evaluate_identify(
         ),
         nl=False,
     )
+
+
+@evaluate_app.command("video")
+def evaluate_video(
+    events: Annotated[Path, typer.Argument(help="An event log of a run over a simulated clip.")],
+    truth: Annotated[Path, typer.Argument(help="The clip's truth, as the simulated camera wrote it.")],
+) -> None:
+    """Are the right people in the log, at the right time?"""
+    from unblur.evaluate.appearances import evaluate
+
+    typer.echo(evaluate(events, truth), nl=False)
 
 
 @app.command()

@@ -42,7 +42,13 @@ NEEDED = {
     "sqlalchemy": "sqlalchemy",
 }
 """Libraries by the name they are installed by, and the module that has to load."""
-EXTRAS = {"openvino": "openvino", "facenet-pytorch": "facenet", "torch": "facenet"}
+EXTRAS = {
+    "openvino": "openvino",
+    "facenet-pytorch": "facenet",
+    "torch": "facenet",
+    "matplotlib": "evaluate",
+    "scikit-image": "evaluate",
+}
 """Libraries that an extra of unblur brings."""
 ROOM_BYTES = 200_000_000
 """The cache takes 60 MB; the rest is for a first recording."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -59,13 +60,13 @@ def evaluate(
     who = cast(settings.data, settings.split, detector, settings.every)
     results.prepared(out)
     embedder = judges.judge(judge, settings.backend)
+    told = record([settings.data / settings.split / ARCHIVE], settings.seed, embedder.backend)
     enrolled = Enrolled.of(who, embedder)
     experiment = Identification(who, enrolled, embedder, detector, names, deblurrers, settings.seed)
     by = _run(experiment, under, alignments)
     threshold = fixed_threshold(embedder, enrolled, who)
     tables = [_table(_TITLES[alignment], each, threshold, settings.seed) for alignment, each in by.items()]
-    notes = [*_notes(who, embedder, threshold), *_found(by)]
-    told = record([settings.data / settings.split / ARCHIVE], settings.seed, embedder.backend, notes)
+    told = replace(told, notes=(*_notes(who, embedder, threshold), *_found(by)))
     results.write(out, TITLE, tables, told, _plots(by))
     return markdown(TITLE, tables, told)
 

@@ -31,9 +31,9 @@ class Record:
         return "\n".join(f"- {line}" for line in (*told, *self.notes))
 
 
-def record(archives: Iterable[Path], seed: int, backend: str, notes: Iterable[str]) -> Record:
-    """The record of a run that is being made here and now."""
-    return Record(", ".join(map(_named, archives)), seed, commit(), machine(), backend, tuple(notes))
+def record(archives: Iterable[Path], seed: int, backend: str, *notes: str) -> Record:
+    """The record of a run that begins here and now: while it goes on, the checkout may change."""
+    return Record(", ".join(map(_named, archives)), seed, commit(), machine(), backend, notes)
 
 
 def _named(archive: Path) -> str:

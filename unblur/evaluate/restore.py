@@ -34,6 +34,8 @@ LOWEST = -4.0
 """dB at which the plot is cut off: the seed's preset does far worse to a sharp face."""
 BLURRED = "blurred"
 TITLE = "Restoration"
+BACKEND = "NumPy and SciPy"
+"""What runs today's methods: none of them is a network."""
 _UPRIGHT = np.eye(2, 3, dtype=np.float32)
 _COLUMNS = (
     Column("blur", "blur"),
@@ -61,6 +63,7 @@ def evaluate(settings: Settings, deblurrers: Makers, out: Path) -> str:
     archive = settings.data / ARCHIVES[settings.split]
     faces = list(photos.read(archive, settings.every).values())
     results.prepared(out)
+    told = record([archive], settings.seed, BACKEND, f"{len(faces)} faces, their middle {SIDE} x {SIDE} pixels")
     with results.progress() as progress:
         task = progress.add_task("restore", total=len(under))
         work = partial(_outcome, faces=faces, names=names, deblurrers=deblurrers, seed=settings.seed)
@@ -69,9 +72,6 @@ def evaluate(settings: Settings, deblurrers: Makers, out: Path) -> str:
             outcomes[condition.name] = outcome
             progress.advance(task)
     table = Table("Against the sharp faces", _COLUMNS, [row for each in outcomes.values() for row in each.rows])
-    told = record(
-        [archive], settings.seed, settings.backend, [f"{len(faces)} faces, their middle {SIDE} x {SIDE} pixels"]
-    )
     drawn = {f"sheet-{name}": partial(plots.sheet, each.sheet) for name, each in outcomes.items()}
     results.write(
         out, TITLE, [table], told, drawn | {"gain": partial(plots.gains, _gains(table), "PSNR gain, dB", LOWEST)}

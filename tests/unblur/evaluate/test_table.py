@@ -40,7 +40,7 @@ def test_json_holds_the_same() -> None:
 
 
 def test_record_is_made_here_and_now(data: Path) -> None:
-    made = record([data / "test/lfw160.tar"], 0, "onnxruntime", [])
+    made = record([data / "test/lfw160.tar"], 0, "onnxruntime")
     assert made.data.startswith("test/lfw160.tar (sha256 ")
     assert made.commit
     assert made.machine.endswith("cores")
