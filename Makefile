@@ -2,13 +2,22 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint lock clean
+.PHONY: demo test calibrate lint lock clean
 
 demo: .venv/installed
 	$(BIN)/unblur demo
 
 test: .venv/installed-dev
 	$(BIN)/pytest
+
+# What is chosen on val by a trained network: run it again whenever models/weights/deblur.onnx changes
+# (docs/deblurring.md, "Choosing again").
+DATA ?= ../shared/data
+calibrate: .venv/installed-dev
+	$(BIN)/python -m benchmarks.dual --data $(DATA)
+	$(BIN)/python -m benchmarks.threshold --data $(DATA)
+	$(BIN)/python -m benchmarks.likeness --data $(DATA) --table track --every 10
+	$(BIN)/unblur evaluate restore --data $(DATA) --split val --condition none --out out/gate
 
 lint: .venv/installed-dev
 	$(BIN)/ruff format --check .

@@ -1,6 +1,7 @@
 """What a restoration is worth to a recogniser: SFace's cosine between the sharp face and the restored one.
 
-    python -m benchmarks.likeness --data ../shared/data --model sface.onnx
+    python -m benchmarks.likeness --data ../shared/data                  all three tables
+    python -m benchmarks.likeness --data ../shared/data --table track    one of them
 
 val/lfw160, moving along a line in a random direction; noise sigma 0.01, every second picture through JPEG 60. The
 kernel that is undone is off as a tracker's is: 6 % in length, one pixel across. PSNR over the inner 112 x 112.
@@ -24,9 +25,12 @@ from numpy.typing import NDArray
 from benchmarks import photos
 from deblur import degrade, kernels
 from deblur.blurriness import Blurriness
+from deblur.cnn import CNN
 from deblur.restore import RichardsonLucy, Seed
 from deblur.richardson_lucy import deconvolve
-from models import runtime
+from models import manifest, runtime
+from models.fetch import fetch
+from models.session import Session
 from stream.data import Array, Crop, Image, Quality
 from stream.stages import Deblurrer
 
@@ -34,7 +38,10 @@ VIEW = 112
 _CANVAS = 240
 Draw = Callable[[np.random.Generator], Array]
 LENGTHS = (9, 19, 30, 40)
+LONGER = (50, 60)
+"""Beyond what the network was trained on."""
 SHUTTER = 0.6
+TABLES = ("track", "motion", "still")
 
 
 @dataclass(frozen=True)
@@ -143,13 +150,18 @@ BLURS: dict[str, Draw] = {
 }
 
 
-def track_table(faces: list[Image], likeness: Likeness) -> None:
+def track_table(faces: list[Image], likeness: Likeness, network: Session) -> None:
     """The whole stage on crops of one camera, whose shutter it does not know."""
     print(f"\n| length, shutter {SHUTTER} | by | cosine | PSNR dB |\n|---|---|---|---|")
-    for length in LENGTHS:
+    for length in (*LENGTHS, *LONGER):
         moved = likeness.cases(faces, partial(line, length))
         print(f"| {length} | nothing | {likeness.of(moved, lambda case, _: case.blurred)} |")
-        for name, deblurrer in (("seed preset", Seed()), ("unblur", RichardsonLucy())):
+        deblurrers: dict[str, Deblurrer] = {
+            "seed preset": Seed(),
+            "Richardson-Lucy": RichardsonLucy(),
+            "the network": CNN(network),
+        }
+        for name, deblurrer in deblurrers.items():
             print(f"| {length} | {name} | {likeness.of(moved, partial(tracked, deblurrer=deblurrer))} |", flush=True)
 
 
@@ -163,16 +175,20 @@ def tracked(case: Case, rng: np.random.Generator, deblurrer: Deblurrer) -> Image
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--model", type=Path, required=True, help="SFace as ONNX")
+    parser.add_argument("--table", choices=TABLES, action="append", help="which; all if none is given")
+    parser.add_argument("--network", type=Path, help="deblurs; without it the one that comes with unblur")
     parser.add_argument("--every", type=int, default=20, help="take every n-th face")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     photographs = photos.read(arguments.data / "val/lfw160.tar", arguments.every)
     faces = [photos.aligned(photograph, _CANVAS) for photograph in photographs]
-    likeness = Likeness(arguments.model)
-    track_table(faces, likeness)
-    motion_table(faces, likeness)
-    still_table(faces, likeness)
+    likeness, wanted = Likeness(fetch("sface")), arguments.table or TABLES
+    if "track" in wanted:
+        track_table(faces, likeness, runtime.load(arguments.network or manifest.own("deblur").path))
+    if "motion" in wanted:
+        motion_table(faces, likeness)
+    if "still" in wanted:
+        still_table(faces, likeness)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ LANES = 150, 360, 570
 AT_ONCE = 4
 SHUTTER, CRF = 0.6, 26
 SLOPE = math.radians(8)
-MODES = "off", "richardson-lucy"
+MODES = "off", "richardson-lucy", "cnn"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,10 +4,11 @@
     python -m benchmarks.threshold --data ../shared/data --rule ENOUGH=1    another value for one of the rules
 
 Stills: the last photo of each of the 200 people of val/lfw160, sharp, against galleries of others' and their own
-remaining photos. Tracks: three views of it, moved, blurred by a line of the given length (in pixels of the aligned
-crop), noisy (sigma 0.01) and compressed, judged view by view by `TrackRecognizer`, without and with Richardson-Lucy,
-which is told the velocity with an error of 10 % and 5 degrees. A stranger counts as named if any name was given at
-any time; a known person by the name at the end.
+remaining photos. Tracks: three views of it, moved, blurred by a line or a camera's shake of the given length (in pixels
+of the aligned crop), noisy (sigma 0.01) and compressed, judged view by view by `TrackRecognizer`, without restoration,
+with Richardson-Lucy and with the network: they are told a line's velocity with an error of 10 % and 5 degrees, of a
+shake they are told nothing. A stranger counts as named if any name was given at any time; a known person by the name at
+the end.
 """
 
 from __future__ import annotations
@@ -23,20 +24,24 @@ import cv2
 import numpy as np
 
 from deblur import kernels
+from deblur.cnn import CNN
 from deblur.restore import Off, RichardsonLucy
 from detectors.align import SIDE, align, quality, similarity
 from detectors.yunet import YuNet
+from models import manifest
 from models.fetch import fetch, fingerprint
-from models.runtime import load
-from recognize import decision, fuse
+from models.runtime import Session, load
+from recognize import decision, dual, fuse
 from recognize.embed import SFace
 from recognize.fuse import TrackRecognizer
 from recognize.gallery import Gallery, Person
 from recognize.threshold import threshold_for
 from stream.data import Array, Crop, Identity, Image, Restoration
+from stream.stages import Deblurrer
 
 SIZES = (10, 20, 40, 80, 100, 150)
 LENGTHS = (0, 9, 15, 21)
+SHAKES = (14, 20, 28)
 VIEWS = 3
 TRACK_GALLERY = 40
 SHUTTER = 0.5
@@ -102,24 +107,44 @@ def _pictures(archive: Path) -> Iterator[tuple[str, Image]]:
             yield Path(member.name).parent.name, np.asarray(image, np.uint8)
 
 
-def view(photo: Photo, length: float, track: int, rng: np.random.Generator) -> Crop:
-    """The face as a camera might see it while it moves by `length` crop pixels during the exposure."""
+class Blur(NamedTuple):
+    """A line or a shake, in pixels of the crop."""
+
+    length: float
+    shaken: bool
+
+    @property
+    def name(self) -> str:
+        return f"{'shake of ' if self.shaken else ''}{self.length} px"
+
+    def draw(self, matrix: Array, rng: np.random.Generator) -> tuple[Array, tuple[float, float] | None]:
+        """The kernel in the photo, from which `matrix` leads to the crop, and the motion as a tracker tells it."""
+        if self.shaken:
+            return kernels.trajectory(self.length / np.hypot(*matrix[:, 0]), rng), None
+        angle = rng.uniform(0, 2 * np.pi)
+        motion = np.array([np.cos(angle), np.sin(angle)], np.float32) * self.length
+        kernel = kernels.line(*np.linalg.inv(matrix[:, :2]) @ motion)
+        return kernel, _mistaken(motion, rng) if self.length else None
+
+
+BLURS = [Blur(length, False) for length in LENGTHS] + [Blur(length, True) for length in SHAKES]
+
+
+def view(photo: Photo, blur: Blur, track: int, rng: np.random.Generator) -> Crop:
+    """The face as a camera might see it."""
     points = photo.landmarks + rng.normal(0, 1, photo.landmarks.shape).astype(np.float32)
-    matrix = similarity(points)
-    angle = rng.uniform(0, 2 * np.pi)
-    motion = np.array([np.cos(angle), np.sin(angle)], np.float32) * length
-    across = np.linalg.inv(matrix[:, :2]) @ motion
-    light = kernels.blur(photo.image, kernels.line(*across))
+    kernel, motion = blur.draw(similarity(points), rng)
+    light = kernels.blur(photo.image, kernel)
     image = _compressed(kernels.recorded(light, 0.01, rng))
     crop, matrix = align(image, points)
     return Crop(
-        camera=f"{length} px",
+        camera=blur.name,
         track=track,
         frame=0,
         pts_s=0.0,
         image=crop,
         matrix=matrix,
-        motion=_mistaken(motion, rng) if length else None,
+        motion=motion,
         quality=quality(crop, points, matrix),
     )
 
@@ -192,10 +217,10 @@ def _judged(views: Sequence[Restoration], embedder: SFace, gallery: Gallery) -> 
     return TrackRecognizer(embedder, gallery).observe(views)
 
 
-def restored(people: People, length: float, deblurrer: Off | RichardsonLucy) -> dict[str, list[Restoration]]:
-    rng = np.random.default_rng(round(length))
+def restored(people: People, blur: Blur, deblurrer: Deblurrer) -> dict[str, list[Restoration]]:
+    rng = np.random.default_rng(round(blur.length))
     return {
-        name: deblurrer.restore([view(photo, length, track, rng) for _ in range(VIEWS)])
+        name: deblurrer.restore([view(photo, blur, track, rng) for _ in range(VIEWS)])
         for track, (name, photo) in enumerate(people.shown.items())
     }
 
@@ -205,18 +230,20 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the shared research data")
     parser.add_argument("--repeats", type=int, default=20, help="random galleries for each row")
     parser.add_argument(
-        "--rule", action="append", default=[], metavar="NAME=VALUE", help="of recognize.decision or fuse"
+        "--rule", action="append", default=[], metavar="NAME=VALUE", help="of recognize.decision, dual or fuse"
     )
+    parser.add_argument("--network", type=Path, help="an ONNX file; without it the one that comes with unblur")
     arguments = parser.parse_args()
     for rule in arguments.rule:
         name, value = rule.split("=")
-        setattr(decision if hasattr(decision, name) else fuse, name, float(value))
+        setattr(next(each for each in (decision, dual, fuse) if hasattr(each, name)), name, float(value))
     detector = YuNet(load(fetch("yunet"), "onnxruntime"))
     embedder = Remembering(SFace(load(fetch("sface"), "onnxruntime"), fingerprint("sface")))
+    network = load(arguments.network or manifest.own("deblur").path)
     people = split(photos(arguments.data / "val/lfw160.tar", detector), embedder)
     print(f"val/lfw160: {len(people.shown)} people; {arguments.repeats} random galleries a row; crops of {SIDE} px\n")
     _print_stills(people, embedder, arguments.repeats)
-    _print_tracks(people, embedder, arguments.repeats)
+    _print_tracks(people, embedder, network, arguments.repeats)
 
 
 def _print_stills(people: People, embedder: SFace, repeats: int) -> None:
@@ -227,13 +254,19 @@ def _print_stills(people: People, embedder: SFace, repeats: int) -> None:
         print(f"| {size} | {reached:.3f} | {threshold_for(size):.3f} | {_row(outcome)} |")
 
 
-def _print_tracks(people: People, embedder: SFace, repeats: int) -> None:
+def _print_tracks(people: People, embedder: SFace, network: Session, repeats: int) -> None:
     print(f"\n| {VIEWS} views, {TRACK_GALLERY} people | named rightly | named wrongly | strangers named |")
     print("|---|---|---|---|")
-    for length in LENGTHS:
-        for title, deblurrer in (("raw", Off()), ("with Richardson-Lucy", RichardsonLucy({f"{length} px": SHUTTER}))):
-            outcome = tracks(people, embedder, restored(people, length, deblurrer), repeats)
-            print(f"| {length} px, {title} | {_row(outcome)} |", flush=True)
+    for blur in BLURS:
+        shutters = {blur.name: SHUTTER}
+        deblurrers: dict[str, Deblurrer] = {
+            "raw": Off(),
+            "with Richardson-Lucy": RichardsonLucy(shutters),
+            "with the network": CNN(network, shutters),
+        }
+        for title, deblurrer in deblurrers.items():
+            outcome = tracks(people, embedder, restored(people, blur, deblurrer), repeats)
+            print(f"| {blur.name}, {title} | {_row(outcome)} |", flush=True)
 
 
 def _row(outcome: Outcome) -> str:

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -63,6 +63,12 @@ class Deblurring(_Section):
 
     mode: Literal["auto", "cnn", "richardson-lucy", "off"] = "auto"
     preset: Literal["motion", "seed"] = Field("motion", description="seed: the fixed 5 x 5 mean kernel of the paper.")
+
+    @model_validator(mode="after")
+    def _the_seed_has_no_network(self) -> Self:
+        if self.mode == "cnn" and self.preset == "seed":
+            raise ValueError("the preset seed is Richardson-Lucy: it goes with the modes auto and richardson-lucy")
+        return self
 
     @field_validator("mode", mode="before")
     @classmethod

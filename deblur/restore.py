@@ -1,4 +1,4 @@
-"""The gate and what stands behind it: which crops are restored, and with which blur undone."""
+"""Behind the gate without a network: which blur is undone."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from deblur import kernels
 from deblur.blurriness import Blurriness
+from deblur.gate import SHARP, Diagnosis, Gate
 from deblur.richardson_lucy import deconvolve
-from deblur.shutter import Shutter
-from stream.data import Array, Crop, Image, Restoration
+from stream.data import Crop, Image, Restoration
 
-SHARP = 3.0
-"""Extent in crop pixels below which a crop is sharp, and is left alone."""
 _GAUSSIAN_STEPS = 6
 _GAUSSIAN_SHARE = 0.8
 """A Gaussian as wide as the blur overshoots: its tails promise detail that the real blur still holds."""
@@ -33,21 +31,21 @@ class RichardsonLucy:
 
     def __init__(self, shutters: Mapping[str, float] | None = None) -> None:
         """`shutters` are the fractions of the frame's time that cameras are open; others are learnt."""
-        self._blurriness = Blurriness()
-        self._shutter = Shutter(shutters)
+        self._gate = Gate(shutters)
 
     def restore(self, crops: Sequence[Crop]) -> list[Restoration]:
-        return [self._restored(crop) for crop in crops]
+        examined = [self._gate.examine(crop) for crop in crops]
+        return [each.left_alone() if each.sharp else undone(each) for each in examined]
 
-    def _restored(self, crop: Crop) -> Restoration:
-        blur, length = self._blurriness.of(crop), self._shutter.observe(crop)
-        if blur.extent < SHARP:
-            return _alone(crop, blur.extent)
-        if crop.motion and length >= SHARP:
-            share = length / crop.speed
-            line = kernels.line(share * crop.motion[0], share * crop.motion[1])
-            return _undone(crop, line, steps(length), blur.extent)
-        return _undone(crop, blur.kernel(_GAUSSIAN_SHARE), _GAUSSIAN_STEPS, blur.extent)
+
+def undone(blurred: Diagnosis) -> Restoration:
+    """Richardson-Lucy with the line of the motion, or, where that is not known, with the Gaussian."""
+    if blurred.motion:
+        kernel, iterations = kernels.line(*blurred.motion), steps(blurred.length)
+    else:
+        kernel, iterations = blurred.blur.kernel(_GAUSSIAN_SHARE), _GAUSSIAN_STEPS
+    image = deconvolve(blurred.crop.image, kernel, iterations)
+    return Restoration(blurred.crop, image, "richardson-lucy", blurred.blur.extent)
 
 
 class Seed:
@@ -78,7 +76,3 @@ def steps(length: float) -> int:
 
 def _alone(crop: Crop, extent: float) -> Restoration:
     return Restoration(crop, crop.image, "none", extent)
-
-
-def _undone(crop: Crop, kernel: Array, iterations: int, extent: float) -> Restoration:
-    return Restoration(crop, deconvolve(crop.image, kernel, iterations), "richardson-lucy", extent)

@@ -25,13 +25,13 @@ def path(asset: Asset) -> Path:
 def intact(asset: Asset) -> bool:
     """Whether the cache holds exactly the pinned bytes."""
     file = path(asset)
-    return file.is_file() and file.stat().st_size == asset.size and _sha256(file) == asset.sha256
+    return file.is_file() and file.stat().st_size == asset.size and digest(file) == asset.sha256
 
 
 def sealed(file: Path) -> bool:
     """Whether a file that was made here is as it was written: its sha256 lies beside it."""
     seal = _seal(file)
-    return file.is_file() and seal.is_file() and seal.read_text(encoding="ascii") == _sha256(file)
+    return file.is_file() and seal.is_file() and seal.read_text(encoding="ascii") == digest(file)
 
 
 def write_sealed(file: Path, content: bytes) -> None:
@@ -54,6 +54,6 @@ def _seal(file: Path) -> Path:
     return file.with_suffix(".sha256")
 
 
-def _sha256(file: Path) -> str:
+def digest(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

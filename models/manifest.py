@@ -1,4 +1,4 @@
-"""What unblur fetches and trusts: `manifest.toml` as values."""
+"""What unblur trusts, fetched or carried: `manifest.toml` as values."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from models.errors import ModelError
 
 Kind = Literal["networks", "portraits", "typefaces", "judges"]
+WEIGHTS = Path(__file__).with_name("weights")
+"""The folder of what this project trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,38 @@ class Asset:
         return PurePosixPath(self.member).name
 
 
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A network that this project trained: it comes with unblur, and is what it was when it was measured."""
+
+    name: str
+    about: str
+    licence: str
+    sha256: str
+    size: int
+
+    @property
+    def path(self) -> Path:
+        return WEIGHTS / f"{self.name}.onnx"
+
+
 @cache
 def assets() -> tuple[Asset, ...]:
     """Everything pinned: networks first, then portraits, typefaces and judges."""
-    text = Path(__file__).with_name("manifest.toml").read_text(encoding="utf-8")
-    pinned = tomllib.loads(text)
+    pinned = _pinned()
     artefacts = {key: Artefact(**entry) for key, entry in pinned["artefacts"].items()}
     return tuple(asset for kind in get_args(Kind) for asset in _read(kind, pinned, artefacts))
+
+
+@cache
+def trained() -> tuple[Trained, ...]:
+    """Everything that this project trained."""
+    return tuple(Trained(name=name, **entry) for name, entry in _pinned()["trained"].items())
+
+
+@cache
+def _pinned() -> dict[str, Any]:
+    return tomllib.loads(Path(__file__).with_name("manifest.toml").read_text(encoding="utf-8"))
 
 
 def _read(kind: Kind, pinned: dict[str, Any], artefacts: dict[str, Artefact]) -> Iterable[Asset]:
@@ -88,8 +115,16 @@ def judge(name: str) -> Asset:
     return _named(name, judges())
 
 
-def _named(name: str, known: Sequence[Asset]) -> Asset:
+def own(name: str) -> Trained:
+    """The trained network of that name. Raises ModelError if the manifest has none."""
+    return _named(name, trained())
+
+
+Pinned = TypeVar("Pinned", Asset, Trained)
+
+
+def _named(name: str, known: Sequence[Pinned]) -> Pinned:
     for asset in known:
         if asset.name == name:
             return asset
-    raise ModelError(f"no network is called {name!r}: there are {', '.join(asset.name for asset in known)}")
+    raise ModelError(f"no network is called {name!r}: there are {', '.join(asset.name for asset in known) or 'none'}")

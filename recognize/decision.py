@@ -6,10 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from recognize.dual import confirmed
 from stream.data import Array
 
-CONTRADICTION = 0.15
-"""Restored crops cannot name whom the raw ones find this much less similar than somebody else."""
 ENOUGH = 0.5
 """Weight of evidence, in perfect views, from which the plain threshold holds."""
 SURCHARGE = 0.08
@@ -49,8 +48,8 @@ def decide(scores: Array, raw: Array, held: int | None, threshold: float) -> Dec
         return Decision(held, True, threshold - SLACK, _runner_up(scores, held))
     runner_up = _runner_up(scores, best)
     ahead = runner_up is None or scores[best] - scores[runner_up] >= MARGIN
-    confirmed = raw[best] >= raw.max() - CONTRADICTION
-    return Decision(best, bool(scores[best] >= threshold and ahead and confirmed), threshold, runner_up)
+    named = scores[best] >= threshold and ahead and confirmed(scores, raw)
+    return Decision(best, bool(named), threshold, runner_up)
 
 
 def _stays(scores: Array, held: int, best: int, threshold: float) -> bool:

@@ -1,8 +1,7 @@
 """Who a track is, by all of its crops: evidence is gathered over the track, raw and restored, and only then judged.
 
-Raw and restored views are both given to the matcher, after "Effective Adapter for Face Recognition in the Wild"
-(Liu et al., arXiv 2312.01734): what restoration invents the raw view does not confirm. The weights below were chosen
-on `val` (`benchmarks/threshold.py`).
+How a restored view is weighed against the raw one is `dual`'s; the weights below were chosen on `val`
+(`benchmarks/threshold.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from recognize.decision import decide, required
+from recognize.dual import caution, fused
 from recognize.embed import SFace, normalised
 from recognize.gallery import Gallery
 from recognize.threshold import threshold_for
@@ -22,8 +22,6 @@ from stream.errors import GalleryError
 
 FADING = 10.0
 """Blur, in crop pixels, at which a view is worth half a sharp one; beyond it falls with the square."""
-EVEN = 15.0
-"""Blur, in crop pixels, at which a restored view is worth as much as the raw one: the more blur the more."""
 LEAST = 0.02
 """What the poorest view is worth."""
 VIEWS = 32
@@ -40,12 +38,14 @@ class Known(NamedTuple):
 
 
 class View(NamedTuple):
-    """What one restoration says: its worth (0..1), and embeddings (128, of length 1)."""
+    """What one restoration says: its worth (0..1), embeddings (128, of length 1), and how much more similar than the
+    threshold it has to be."""
 
     weight: float
     raw: Array
     restored: Array | None
     fused: Array
+    caution: float
 
 
 class Evidence:
@@ -63,13 +63,18 @@ class Evidence:
         """In perfect views."""
         return sum(view.weight for view in self._views)
 
+    @property
+    def caution(self) -> float:
+        """Weighted mean of the views'."""
+        return sum(view.weight * view.caution for view in self._views) / self.weight
+
     def means(self) -> Array:
         """3 x 128, of length 1: the weighted means of the fused, the raw and the restored views; the third is the
         first again where nothing was restored."""
-        fused = _mean([(view.weight, view.fused) for view in self._views])
+        both = _mean([(view.weight, view.fused) for view in self._views])
         raw = _mean([(view.weight, view.raw) for view in self._views])
         restored = [(view.weight, view.restored) for view in self._views if view.restored is not None]
-        return np.stack([fused, raw, _mean(restored) if restored else fused])
+        return np.stack([both, raw, _mean(restored) if restored else both])
 
     @property
     def restored(self) -> bool:
@@ -109,19 +114,19 @@ class TrackRecognizer:
         identities = []
         for restoration, view, evidence in zip(restorations, views, tracks, strict=True):
             evidence.add(view)
-            threshold = required(known.threshold, evidence.weight)
+            threshold = required(known.threshold, evidence.weight) + evidence.caution
             identity = _identify(known.gallery, evidence, restoration, threshold)
             evidence.name = identity.name
             identities.append(identity)
         return identities
 
     def identify(self, restorations: Sequence[Restoration]) -> list[Identity]:
-        """Who is on still pictures: each by itself, at the plain threshold, for no second view will come."""
+        """Who is on still pictures: each by itself, with no surcharge for being alone: no second view will come."""
         known, identities = self._known, []
         for restoration, view in zip(restorations, self._views(restorations), strict=True):
             evidence = Evidence()
             evidence.add(view)
-            identities.append(_identify(known.gallery, evidence, restoration, known.threshold))
+            identities.append(_identify(known.gallery, evidence, restoration, known.threshold + evidence.caution))
         return identities
 
     def forget(self, camera: str, track: int) -> None:
@@ -150,9 +155,9 @@ class TrackRecognizer:
 def _view(restoration: Restoration, raw: Array, restored: Array | None) -> View:
     quality, blur = restoration.crop.quality, restoration.blur
     weight = max(LEAST, quality.size * quality.pose / (1 + (blur / FADING) ** 2))
-    share = 0.0 if restored is None else blur**2 / (blur**2 + EVEN**2)
-    fused = raw if restored is None else normalised((1 - share) * raw + share * restored)
-    return View(weight, raw, restored, fused)
+    if restored is None:
+        return View(weight, raw, None, raw, 0.0)
+    return View(weight, raw, restored, fused(raw, restored, blur), float(caution(blur)))
 
 
 def _identify(gallery: Gallery, evidence: Evidence, restoration: Restoration, threshold: float) -> Identity:
@@ -160,15 +165,15 @@ def _identify(gallery: Gallery, evidence: Evidence, restoration: Restoration, th
     if not gallery.names:
         restored = 0.0 if evidence.restored else None
         return Identity(None, 0.0, threshold, None, 0.0, restored, deblurred_by, blur)
-    fused, raw, restored_scores = gallery.scores(evidence.means())
+    scores, raw, restored_scores = gallery.scores(evidence.means())
     held = gallery.names.index(evidence.name) if evidence.name in gallery.names else None
-    decision = decide(fused, raw, held, threshold)
+    decision = decide(scores, raw, held, threshold)
     name = gallery.names[decision.person]
     return Identity(
         name=name if decision.named else None,
-        score=float(fused[decision.person]),
+        score=float(scores[decision.person]),
         threshold=decision.threshold,
-        runner_up=None if decision.runner_up is None else gallery.candidate(decision.runner_up, fused),
+        runner_up=None if decision.runner_up is None else gallery.candidate(decision.runner_up, scores),
         raw_score=float(raw[decision.person]),
         restored_score=float(restored_scores[decision.person]) if evidence.restored else None,
         deblurred_by=deblurred_by,

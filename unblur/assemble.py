@@ -13,13 +13,17 @@ from functools import cached_property
 from pathlib import Path
 
 import cv2
+import structlog
 
 from configs.schema import Camera as CameraSettings
-from configs.schema import Config, Deblurring
+from configs.schema import Config
+from deblur.cnn import CNN, REACH
 from deblur.restore import Off, RichardsonLucy, Seed
 from detectors.align import FivePointAligner
 from detectors.mtcnn import MTCNN
 from detectors.yunet import IN_VIDEO, YuNet
+from models import manifest
+from models.errors import ModelError
 from models.fetch import bar, fetch, fingerprint
 from models.runtime import Session, load
 from recognize import gallery as galleries
@@ -39,6 +43,8 @@ from unblur.outputs import Outputs, require_apart
 
 _HEAD_BYTES = 1 << 20
 MTCNN_CONFIDENCE = 0.9
+
+_log = structlog.get_logger(__name__)
 
 
 class Parts:
@@ -76,6 +82,36 @@ class Parts:
             return Gallery(self.embedder.fingerprint)
         return galleries.load(path, self.embedder.fingerprint)
 
+    def deblurrer(self, shutters: Mapping[str, float] | None = None) -> Deblurrer:
+        """What restores crops; `shutters` are the cameras' settings, where they are given.
+
+        Raises ModelError if the network that is asked for is not the pinned one, or nothing runs it.
+        """
+        settings = self._config.deblur
+        match settings.mode, settings.preset:
+            case "off", _:
+                return Off()
+            case "cnn", _:
+                return CNN(self._network(), shutters)
+            case _, "seed":
+                return Seed()
+            case "auto", _:
+                return self._best(shutters)
+            case _:
+                return RichardsonLucy(shutters)
+
+    def _best(self, shutters: Mapping[str, float] | None) -> Deblurrer:
+        """The network, helped by Richardson-Lucy; Richardson-Lucy alone where the network cannot run."""
+        try:
+            return CNN(self._network(), shutters, REACH)
+        except ModelError as error:
+            _log.warning("the deblurring network cannot run: Richardson-Lucy takes its place", reason=str(error))
+            return RichardsonLucy(shutters)
+
+    def _network(self) -> Session:
+        pinned = manifest.own("deblur")
+        return load(pinned.path, self._config.backend, sha256=pinned.sha256)
+
     @cached_property
     def _yunet(self) -> Session:
         return self._load("yunet")
@@ -84,19 +120,6 @@ class Parts:
         with bar() as progress:
             path = fetch(name, progress=progress)
         return load(path, self._config.backend)
-
-
-def deblurrer(settings: Deblurring, shutters: Mapping[str, float]) -> Deblurrer:
-    """What restores crops; `shutters` are the cameras' settings, where they are given."""
-    match settings.mode, settings.preset:
-        case "off", _:
-            return Off()
-        case "cnn", _:
-            raise UsageError("this version has no deblurring network yet: use --deblur auto or richardson-lucy")
-        case _, "seed":
-            return Seed()
-        case _:
-            return RichardsonLucy(shutters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +168,7 @@ def assemble(config: Config, stack: ExitStack, watch: Callable[[Scene], None], *
     sources = open_sources(config)
     parts = Parts(config)
     recognizer = parts.recognizer()
-    restorer = deblurrer(config.deblur, _shutters(config, sources))
+    restorer = parts.deblurrer(_shutters(config, sources))
     eyes = [Eye(parts.detector(IN_VIDEO), FivePointAligner(), source.live, meter) for source in sources]
     require_apart(config)
     outputs = Outputs(config.output, sources, logs, stack)

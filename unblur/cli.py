@@ -206,6 +206,12 @@ SplitOption = Annotated[Literal["test", "val"], typer.Option(help="val is for ch
 SeedOption = Annotated[int, typer.Option(min=0, help="Of the random blurs and the noise.")]
 EveryOption = Annotated[int, typer.Option(min=1, help="Take every n-th face, or person, to be quick.")]
 ConditionOption = Annotated[list[str] | None, typer.Option("--condition", help="A blur; all if none is given.")]
+NetworkOption = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True, dir_okay=False, help="An ONNX file to judge in place of the network that comes with unblur."
+    ),
+]
 MethodOption = Annotated[list[str] | None, typer.Option("--method", help="A method; all if none is given.")]
 
 
@@ -218,6 +224,7 @@ def evaluate_restore(
     every: EveryOption = 1,
     condition: ConditionOption = None,
     method: MethodOption = None,
+    network: NetworkOption = None,
 ) -> None:
     """How near does restoration come to the sharp face? PSNR and SSIM."""
     from unblur.evaluate import results
@@ -228,7 +235,7 @@ def evaluate_restore(
     from unblur.evaluate.settings import Settings
 
     settings = Settings(data, split, seed, every, condition or (), method or ())
-    typer.echo(evaluate(settings, makers(), out), nl=False)
+    typer.echo(evaluate(settings, makers(network=network), out), nl=False)
 
 
 @evaluate_app.command("identify")
@@ -244,6 +251,7 @@ def evaluate_identify(
     every: EveryOption = 1,
     condition: ConditionOption = None,
     method: MethodOption = None,
+    network: NetworkOption = None,
     backend: Annotated[Backend, typer.Option(help="What runs the networks.")] = "auto",
 ) -> None:
     """Does restoration find more people, and no wrong ones? Rank-1, DIR and FPIR."""
@@ -256,7 +264,13 @@ def evaluate_identify(
 
     settings = Settings(data, split, seed, every, condition or (), method or (), backend)
     typer.echo(
-        evaluate(settings, judge, ("sharp", "blurred") if alignment == "both" else (alignment,), makers(), out),
+        evaluate(
+            settings,
+            judge,
+            ("sharp", "blurred") if alignment == "both" else (alignment,),
+            makers(backend, network),
+            out,
+        ),
         nl=False,
     )
 

@@ -71,7 +71,7 @@ def examine() -> list[Check]:
     libraries = list(_libraries())
     if not _healthy(libraries):
         return [*libraries, *machine]  # the rest cannot be asked without them
-    return [*libraries, *_models(), *_backends(), _encoder(), *machine]
+    return [*libraries, *_models(), *_trained(), *_backends(), _encoder(), *machine]
 
 
 def doctor(as_json: bool, console: Console | None = None) -> int:
@@ -143,6 +143,17 @@ def _models() -> Iterator[Check]:
             status: Status = "note" if asset.kind in {"portraits", "judges"} else "missing"
             remedy = "unblur evaluate identify --judge" if asset.kind == "judges" else "unblur demo"
             yield Check("models", asset.name, status, f"{asset.licence}, {fault}", remedy)
+
+
+def _trained() -> Iterator[Check]:
+    """What comes with unblur; without the deblurring network Richardson-Lucy does its work."""
+    for network in manifest.trained():
+        if network.path.is_file() and cache.digest(network.path) == network.sha256:
+            detail = f"{network.licence}, {network.size:,} bytes, sha256 as pinned\n{network.path}"
+            yield Check("models", network.name, "ok", detail)
+        else:
+            detail = f"{network.path} is missing, or not the file that was pinned"
+            yield Check("models", network.name, "note", detail, "pip install --force-reinstall unblur")
 
 
 def _fault(asset: manifest.Asset) -> str | None:

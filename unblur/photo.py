@@ -24,7 +24,7 @@ from stream.errors import OutputError, SourceError, StorageError, UsageError
 from stream.eventlog import to_line
 from stream.picture import read_picture, write_picture
 from stream.stages import Deblurrer, Detector
-from unblur.assemble import Parts, deblurrer
+from unblur.assemble import Parts
 
 _TOGETHER = 16
 """Photos whose faces are restored and recognised as one batch."""
@@ -166,7 +166,7 @@ def develop_all(config: Config, paths: Sequence[Path], out: Path) -> list[Source
     _require_distinct(paths)
     parts = Parts(config)
     retouch = as_the_seed if config.deblur.preset == "seed" and config.deblur.mode != "off" else behind_the_gate
-    lab = PhotoLab(parts.detector(IN_STILLS), deblurrer(config.deblur, {}), parts.recognizer(), retouch)
+    lab = PhotoLab(parts.detector(IN_STILLS), parts.deblurrer(), parts.recognizer(), retouch)
     _make(out)
     faults: list[SourceError] = []
     console = Console(stderr=True)

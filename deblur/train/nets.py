@@ -10,8 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 INPUTS = ("crops", "hints", "motion")
-MOTION_UNIT = 32.0
-"""Crop pixels of motion that the network sees as 1."""
 
 
 class Residual(nn.Module):

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from scipy import fft
 from torch.utils.data import IterableDataset, get_worker_info
 
-from deblur import degrade, kernels, wiener
+from deblur import degrade, hint, kernels, wiener
 from deblur.train.faces import CANVAS, SIDE, Photo, view
-from deblur.train.nets import MOTION_UNIT
 from stream.data import Array, Image
 
 _SHAKES = 2048
@@ -83,23 +82,12 @@ class Synthesis(IterableDataset[Batch]):
         crop = _recorded(_middle(_blurred(seen.canvas, blur.kernel, rng)), rng)
         sharp = _middle(seen.canvas)
         told = blur.motion if self._informed else None
-        hint = crop if told is None else wiener.undo(crop, told)
         left, top = rng.integers(SIDE - self._side + 1, size=2) // 4 * 4
         window = np.s_[top : top + self._side, left : left + self._side]
         upright = seen.upright.copy()
         upright[:, 2] += seen.upright[:, :2] @ (left, top)
-        return Batch(
-            crop[window], hint[window], encoded(told), sharp[window], upright.astype(np.float32), photo.identity
-        )
-
-
-def encoded(motion: tuple[float, float] | None) -> Array:
-    """Motion as the network takes it: which way along the line does not matter, so its angle is doubled."""
-    if motion is None:
-        return np.zeros(2, np.float32)
-    along = complex(*motion)
-    doubled = along * along / (abs(along) * MOTION_UNIT)
-    return np.array([doubled.real, doubled.imag], np.float32)
+        hinted, motion = hint.picture(crop, told)[window], hint.encoded(told)
+        return Batch(crop[window], hinted, motion, sharp[window], upright.astype(np.float32), photo.identity)
 
 
 class Blurs:

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deblur import kernels, wiener
+from deblur import hint, kernels
 from deblur.train.faces import CANVAS, SIDE, Photo
 from deblur.train.loop import mixed, pictures
 from deblur.train.losses import Embedder, Identity
-from deblur.train.synthesis import Batch, encoded, stacked
+from deblur.train.synthesis import Batch, stacked
 from stream.data import Array
 
 Draw = Callable[[np.random.Generator], tuple[Array, tuple[float, float] | None]]
@@ -88,6 +88,5 @@ def _sample(photo: Photo, draw: Draw, rng: np.random.Generator) -> Batch:
     crop = np.ascontiguousarray(
         kernels.recorded(kernels.blur(np.asarray(canvas, np.uint8), kernel)[middle], _NOISE, rng)
     )
-    hint = crop if motion is None else wiener.undo(crop, motion)
     sharp, upright = np.asarray(canvas[middle], np.uint8), np.eye(2, 3, dtype=np.float32)
-    return Batch(crop, hint, encoded(motion), sharp, upright, photo.identity)
+    return Batch(crop, hint.picture(crop, motion), hint.encoded(motion), sharp, upright, photo.identity)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recognize.decision import CONTRADICTION, ENOUGH, LEAD, MARGIN, SLACK, SURCHARGE, decide, required
+from recognize.decision import ENOUGH, LEAD, MARGIN, SLACK, SURCHARGE, decide, required
+from recognize.dual import CONTRADICTION
 from stream.data import Array
 
 THRESHOLD = 0.4

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from recognize import fuse
+from recognize.dual import caution
 from recognize.embed import SFace
 from recognize.fuse import TrackRecognizer
 from recognize.gallery import Gallery, Person
@@ -94,6 +95,18 @@ def test_raw_and_restored_evidence_are_told_apart(sface: SFace, known: Gallery, 
     assert identity.restored_score is not None
     assert identity.restored_score > identity.score > identity.raw_score
     assert identity.raw_score == pytest.approx(alone.score)
+
+
+def test_what_was_restored_is_held_to_more(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
+    sharp = crop_of("obama2.jpg")
+    blurred = softened(sharp, 3.5)
+    recognizer = TrackRecognizer(sface, known)
+    restored, left = recognizer.identify([seen(blurred, sharp, blur=12), seen(blurred, blur=12)])
+    assert left.threshold == threshold_for(2)
+    assert restored.threshold == pytest.approx(threshold_for(2) + float(caution(12)))
+    views = [seen(blurred, sharp, blur=12, quality=0.5), *[seen(sharp) for _ in range(8)]]
+    thresholds = [recognizer.observe([view])[0].threshold for view in views]
+    assert thresholds == sorted(thresholds, reverse=True), "sharp views take the care away"
 
 
 def test_restoration_alone_names_nobody_whom_the_raw_view_contradicts(

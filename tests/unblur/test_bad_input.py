@@ -51,7 +51,10 @@ CASES: dict[str, tuple[Make, str]] = {
     "a pickle that is no gallery": (lambda f: with_gallery(f, pickled(f)), "not a gallery"),
     "an output of unknown kind": (lambda f: ["run", str(f), "--output", "film.avi"], "ending in .mp4"),
     "an unknown option": (lambda _: ["run", "--sharpen"], "--sharpen"),
-    "no network yet": (lambda f: [*with_gallery(f, b"")[:2], "--deblur", "cnn"], "no deblurring network"),
+    "the seed's preset with a network": (
+        lambda _: ["run", "--deblur", "cnn", "--preset", "seed"],
+        "seed is Richardson-Lucy",
+    ),
     "no such configuration": (lambda f: ["run", "--config", str(f / "none.yaml")], "none.yaml"),
     "an unknown key": (lambda f: ["run", "--config", file(f, "c.yaml", b"camras: []")], "camras: unknown key"),
     "no folder of faces": (lambda f: ["enroll", str(f / "none"), "--gallery", str(f / "g")], "not a folder"),

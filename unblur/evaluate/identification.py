@@ -7,7 +7,7 @@ same crops. A face that is not found on the blurred photograph, where its own po
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.align import align
-from stream.data import Array, Image
+from recognize.dual import caution, confirmed, fused
+from stream.data import Array, Image, Restoration
 from stream.stages import Detector
 from unblur.evaluate import methods
 from unblur.evaluate.conditions import Condition, Shot
@@ -28,21 +29,8 @@ RAW = "raw"
 TRUE = "true"
 SHEET = 8
 """Faces on a contact sheet."""
-Rule = Callable[[Array, Array], Array]
-"""From the similarities of raw and of restored crops (N x P each) to those that decide."""
-
-
-def restored_alone(_: Array, restored: Array) -> Array:
-    return restored
-
-
-def sum_rule(raw: Array, restored: Array) -> Array:
-    """Both count alike; Kittler et al., "On combining classifiers", PAMI 1998."""
-    return np.asarray((raw + restored) / 2, np.float32)
-
-
-RULES: Mapping[str, Rule] = {"": restored_alone, ", dual": sum_rule}
-"""What the row of a deblurrer, and the further rows beside it, decide by; the key is added to the row's name."""
+DUAL = ", dual"
+"""Added to the name of a row: raw and restored crops decide together, by the product's rule."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +51,13 @@ class Enrolled:
         similarities = embeddings @ self.embeddings.T
         best = [similarities[:, self.owners == person].max(1) for person in range(len(self.people))]
         return np.stack(best, 1).astype(np.float32)
+
+    def ruled(self, raw: Array, restored: Array, blur: Sequence[float]) -> Array:
+        """N x P: what decides, at a threshold for sharp crops, if both are heard; `blur` is 0 where a crop was left
+        alone. -inf throughout where the raw crop contradicts."""
+        scores = self.scores(fused(raw, restored, blur))
+        cautious = scores - caution(blur)[:, None]
+        return np.where(confirmed(scores, self.scores(raw))[:, None], cautious, np.float32(-np.inf))
 
 
 Alignment = Literal["sharp", "blurred"]
@@ -114,26 +109,25 @@ class Identification:
     def _rows(
         self, probes: Sequence[Probe], rows: Mapping[str, Restore], seen: NDArray[np.bool_]
     ) -> tuple[dict[str, Trial], dict[str, list[Image]]]:
-        raw = [each.crop.image for each in probes]
-        raw_scores = self._scores(raw)
-        trials, sheet = {RAW: self._trial(raw_scores, seen)}, {RAW: raw[:SHEET]}
+        images = [each.crop.image for each in probes]
+        raw = self.judge.embed(images)
+        trials, sheet = {RAW: self._trial(self.enrolled.scores(raw), seen)}, {RAW: images[:SHEET]}
         for name, restore in rows.items():
-            restored = restore(probes)
-            sheet[name] = restored[:SHEET]
-            scores = self._rescored(raw_scores, raw, restored)
-            for suffix, rule in _rules(name).items():
-                trials[name + suffix] = self._trial(rule(raw_scores, scores), seen)
+            restorations = restore(probes)
+            sheet[name] = [each.image for each in restorations[:SHEET]]
+            restored = self._embedded(raw, restorations)
+            trials[name] = self._trial(self.enrolled.scores(restored), seen)
+            if name not in {methods.SEED, methods.ORACLE}:
+                blur = [0.0 if each.method == "none" else each.blur for each in restorations]
+                trials[name + DUAL] = self._trial(self.enrolled.ruled(raw, restored, blur), seen)
         return trials, sheet
 
-    def _rescored(self, raw_scores: Array, raw: Sequence[Image], restored: Sequence[Image]) -> Array:
-        """The scores of the restored crops; those left alone keep theirs."""
-        scores = raw_scores.copy()
-        changed = [place for place, image in enumerate(restored) if image is not raw[place]]
-        scores[changed] = self._scores([restored[place] for place in changed])
-        return scores
-
-    def _scores(self, images: Sequence[Image]) -> Array:
-        return self.enrolled.scores(self.judge.embed(images))
+    def _embedded(self, raw: Array, restorations: Sequence[Restoration]) -> Array:
+        """The embeddings of the restored crops; those left alone keep theirs."""
+        embeddings = raw.copy()
+        changed = [place for place, each in enumerate(restorations) if each.method != "none"]
+        embeddings[changed] = self.judge.embed([restorations[place].image for place in changed])
+        return embeddings
 
     def _trial(self, scores: Array, seen: NDArray[np.bool_]) -> Trial:
         every = np.full((len(seen), len(self.enrolled.people)), -np.inf, np.float32)
@@ -146,7 +140,3 @@ class Identification:
 def _crop(shot: Shot, landmarks: Array) -> Probe:
     image, matrix = align(shot.image, landmarks)
     return probe(image, matrix, shot.kernel, shot.motion)
-
-
-def _rules(name: str) -> Mapping[str, Rule]:
-    return {"": restored_alone} if name in {methods.SEED, methods.ORACLE} else RULES

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from deblur import kernels
+from deblur.cnn import CNN
 from deblur.restore import RichardsonLucy, seed_preset, steps
 from deblur.richardson_lucy import deconvolve
-from stream.data import Array, Crop, Image, Quality
+from models import manifest
+from models.runtime import Backend, Session, load
+from stream.data import Array, Crop, Image, Quality, Restoration
 from stream.errors import UsageError
 from stream.stages import Deblurrer
 from unblur.evaluate.conditions import Motion
@@ -19,6 +24,7 @@ CAMERA = "evaluation"
 OPEN = {CAMERA: 1.0}
 """The camera of all probes has its shutter open all the time, so that a crop's motion is its blur."""
 SEED = "richardson-lucy 5x5"
+NETWORK = "cnn"
 RICHARDSON_LUCY = "richardson-lucy"
 ORACLE = "oracle"
 INFORMED = "motion known"
@@ -34,8 +40,8 @@ class Probe:
     motion: Motion | None
 
 
-Restore = Callable[[Sequence[Probe]], list[Image]]
-"""One image for each probe, in order, of its crop's size."""
+Restore = Callable[[Sequence[Probe]], list[Restoration]]
+"""One restoration for each probe, in order."""
 
 
 def probe(image: Image, matrix: Array, kernel: Array, motion: Motion | None) -> Probe:
@@ -52,9 +58,22 @@ Makers = Mapping[str, Callable[[], Deblurrer]]
 """Deblurrers by the names of their rows, made anew for each condition: some remember what they have seen."""
 
 
-def makers() -> Makers:
-    """What the product has to offer."""
-    return {RICHARDSON_LUCY: lambda: RichardsonLucy(OPEN)}
+def makers(backend: Backend = "auto", network: Path | None = None) -> Makers:
+    """What the product has to offer; with another network than the one that comes with it, if that is given.
+
+    The network is loaded when it is first needed: ModelError is raised then if it cannot be used.
+    """
+
+    @cache
+    def session() -> Session:
+        return load(network, backend) if network else _own(backend)
+
+    return {NETWORK: lambda: CNN(session(), OPEN), RICHARDSON_LUCY: lambda: RichardsonLucy(OPEN)}
+
+
+def _own(backend: Backend) -> Session:
+    own = manifest.own("deblur")
+    return load(own.path, backend, sha256=own.sha256)
 
 
 def methods(names: Sequence[str], deblurrers: Makers, straight: bool) -> dict[str, Restore]:
@@ -80,21 +99,31 @@ def chosen(names: Sequence[str], deblurrers: Makers) -> Sequence[str]:
 
 def blind(deblurrer: Deblurrer) -> Restore:
     """Nothing is told of the motion."""
-    return lambda probes: [each.image for each in deblurrer.restore([probe.crop for probe in probes])]
+    return lambda probes: deblurrer.restore([probe.crop for probe in probes])
 
 
 def informed(deblurrer: Deblurrer) -> Restore:
     """The motion is told as a tracker would."""
-    return lambda probes: [
-        each.image for each in deblurrer.restore([replace(probe.crop, motion=probe.motion) for probe in probes])
+    return lambda probes: deblurrer.restore([replace(probe.crop, motion=probe.motion) for probe in probes])
+
+
+def left(probes: Sequence[Probe]) -> list[Restoration]:
+    """Nothing is done."""
+    return [Restoration(probe.crop, probe.crop.image, "none", 0.0) for probe in probes]
+
+
+def seed(probes: Sequence[Probe]) -> list[Restoration]:
+    """The seed's preset on every crop, without a gate."""
+    return [_restored(probe, seed_preset(probe.crop.image)) for probe in probes]
+
+
+def oracle(probes: Sequence[Probe]) -> list[Restoration]:
+    """Richardson-Lucy with total variation and the true kernel, which no blind method has."""
+    return [
+        _restored(probe, deconvolve(probe.crop.image, probe.kernel, steps(kernels.extent(probe.kernel))))
+        for probe in probes
     ]
 
 
-def seed(probes: Sequence[Probe]) -> list[Image]:
-    """The seed's preset on every crop, without a gate."""
-    return [seed_preset(probe.crop.image) for probe in probes]
-
-
-def oracle(probes: Sequence[Probe]) -> list[Image]:
-    """Richardson-Lucy with total variation and the true kernel, which no blind method has."""
-    return [deconvolve(probe.crop.image, probe.kernel, steps(kernels.extent(probe.kernel))) for probe in probes]
+def _restored(probe: Probe, image: Image) -> Restoration:
+    return Restoration(probe.crop, image, "richardson-lucy", kernels.extent(probe.kernel))

@@ -86,8 +86,8 @@ def _outcome(
     blurred = [_probe(shot) for shot in condition.shots(faces, seed)]
     before = _scores(sharp, [each.crop.image for each in blurred])
     outcome = Outcome([], {})
-    for name, restore in {BLURRED: _left, **methods.methods(names, deblurrers, condition.straight)}.items():
-        restored = restore(blurred)
+    for name, restore in {BLURRED: methods.left, **methods.methods(names, deblurrers, condition.straight)}.items():
+        restored = [each.image for each in restore(blurred)]
         outcome.rows.append({"blur": condition.name, "method": name, **_cells(before, _scores(sharp, restored))})
         outcome.sheet[name] = restored[:SHEET]
     outcome.sheet["true"] = sharp[:SHEET]
@@ -96,10 +96,6 @@ def _outcome(
 
 def _probe(shot: Shot) -> Probe:
     return probe(photos.centre(shot.image, SIDE), _UPRIGHT, shot.kernel, shot.motion)
-
-
-def _left(probes: Sequence[Probe]) -> list[Image]:
-    return [each.crop.image for each in probes]
 
 
 def _scores(sharp: Sequence[Image], restored: Sequence[Image]) -> Numbers:

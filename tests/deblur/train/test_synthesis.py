@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from deblur import kernels
 from deblur.train.faces import Photo
-from deblur.train.synthesis import Blurs, Synthesis, encoded
+from deblur.hint import encoded
+from deblur.train.synthesis import Blurs, Synthesis
 
 _LENGTHS = st.floats(1, 60)
 _ANGLES = st.floats(0, 2 * math.pi)

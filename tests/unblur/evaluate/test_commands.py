@@ -19,36 +19,40 @@ def rows(out: Path, table: int = 0) -> dict[tuple[str, str], dict[str, Any]]:
     return {(row["blur"], row["method"]): row for row in content["tables"][table]["rows"]}
 
 
-def test_restore(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_restore(data: Path, network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "new" / "out"
-    chosen = ["--condition", "none", "--condition", "line19", "--seed", "3"]
+    chosen = ["--condition", "none", "--condition", "line19", "--seed", "3", "--network", str(network)]
     assert main(["evaluate", "restore", "--data", str(data), "--out", str(out), *chosen]) == 0
     found = rows(out)
     assert found["line19", "oracle"]["psnr_gain"]["low"] > 2
     assert found["line19", "richardson-lucy, motion known"]["ssim_gain"]["value"] > 0
     assert found["none", "richardson-lucy 5x5"]["psnr_gain"]["high"] < -5
     assert ("none", "richardson-lucy, motion known") not in found
+    assert ("line19", "cnn") in found
+    assert ("line19", "cnn, motion known") in found
     assert capsys.readouterr().out == (out / "table.md").read_text(encoding="utf-8")
     plots = {"gain.png", "sheet-none.png", "sheet-line19.png"}
     assert {path.name for path in out.iterdir()} == {"table.md", "table.json", *plots}
     assert all((out / name).read_bytes().startswith(PNG) for name in plots)
 
 
-def test_same_seed_gives_the_same_table(data: Path, tmp_path: Path) -> None:
+def test_same_seed_gives_the_same_table(data: Path, network: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        options = ["--condition", "traj13", "--every", "2"]
+        options = ["--condition", "traj13", "--every", "2", "--network", str(network)]
         assert main(["evaluate", "restore", "--data", str(data), "--out", str(tmp_path / name), *options]) == 0
     assert (tmp_path / "one/table.md").read_text() == (tmp_path / "two/table.md").read_text()
 
 
-def test_identify(data: Path, tmp_path: Path) -> None:
-    options = ["--condition", "none", "--condition", "line13", "--alignment", "both"]
+def test_identify(data: Path, network: Path, tmp_path: Path) -> None:
+    options = ["--condition", "none", "--condition", "line13", "--alignment", "both", "--network", str(network)]
     assert main(["evaluate", "identify", "--data", str(data), "--out", str(tmp_path), *options]) == 0
     tracked, own = rows(tmp_path), rows(tmp_path, 1)
     assert tracked["none", "raw"]["rank1"]["value"] == 1
     assert tracked["none", "raw"]["fpir"]["value"] == 0
     assert tracked["line13", "oracle"]["dir"]["value"] == 1
     assert tracked["none", "richardson-lucy, dual"]["lost"] == 0
+    assert tracked["none", "cnn, dual"]["lost"] == 0
+    assert ("line13", "cnn, motion known, dual") in tracked
     assert tracked.keys() == own.keys()
     assert {path.stem for path in tmp_path.glob("*.png")} == {
         f"{plot}-{alignment}{blur}"
@@ -64,6 +68,7 @@ def test_identify(data: Path, tmp_path: Path) -> None:
         (["identify", "--method", "magic"], "no method is called 'magic'"),
         (["identify", "--judge", "nobody"], "nobody"),
         (["restore", "--every", "0"], "every"),
+        (["identify", "--network", "none.onnx"], "none.onnx"),
     ],
 )
 def test_bad_options_are_one_line_and_write_nothing(

@@ -8,7 +8,6 @@ import pytest
 from detectors.align import align
 from detectors.yunet import YuNet
 from stream.data import Image
-from unblur.evaluate.identification import sum_rule
 from unblur.evaluate.judges import Judge, judge
 from unblur.evaluate.people import middle_face
 
@@ -39,11 +38,3 @@ def test_same_person_is_more_alike_than_others(one: Judge, faces: dict[str, Imag
 
 def test_no_crops_give_no_embeddings(one: Judge) -> None:
     assert one.embed([]).shape[0] == 0
-
-
-def test_sum_rule_stays_between_both_and_names_nobody_where_no_face_was_found() -> None:
-    raw, restored = np.array([[0.2, 0.4], [-np.inf, -np.inf]]), np.array([[0.6, 0.2], [-np.inf, -np.inf]])
-    assert sum_rule(raw.astype(np.float32), restored.astype(np.float32)).tolist() == [
-        [pytest.approx(0.4), pytest.approx(0.3)],
-        [-np.inf, -np.inf],
-    ]

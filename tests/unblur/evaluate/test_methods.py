@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from deblur.restore import RichardsonLucy
 from stream.data import Image
 from stream.errors import UsageError
 from unblur.evaluate import methods
-from unblur.evaluate.methods import ORACLE, SEED, Probe, makers, probe
+from unblur.evaluate.methods import ORACLE, SEED, Makers, Probe, makers, probe
 from unblur.evaluate.photos import centre
 
 UPRIGHT = np.eye(2, 3, dtype=np.float32)
@@ -31,24 +33,38 @@ def error(one: Image, other: Image) -> float:
     return float(np.square(one.astype(float) - other).mean())
 
 
-def test_the_more_a_row_is_told_the_nearer_it_comes(sharp: Image, moved: Probe) -> None:
-    rows = methods.methods(methods.chosen([], makers()), makers(), straight=True)
-    assert list(rows) == [SEED, "richardson-lucy", "richardson-lucy, motion known", ORACLE]
-    errors = {name: error(sharp, restore([moved])[0]) for name, restore in rows.items()}
+@pytest.fixture(scope="module")
+def deblurrers(network: Path) -> Makers:
+    return makers("onnxruntime", network)
+
+
+def test_the_more_a_row_is_told_the_nearer_it_comes(sharp: Image, moved: Probe, deblurrers: Makers) -> None:
+    rows = methods.methods(methods.chosen([], deblurrers), deblurrers, straight=True)
+    by_network, lucy = ("cnn", "cnn, motion known"), ("richardson-lucy", "richardson-lucy, motion known")
+    assert list(rows) == [SEED, *by_network, *lucy, ORACLE]
+    errors = {name: error(sharp, restore([moved])[0].image) for name, restore in rows.items()}
     raw = error(sharp, moved.crop.image)
     assert errors[ORACLE] < errors["richardson-lucy, motion known"] < errors["richardson-lucy"] < raw
 
 
-def test_informed_rows_stand_only_where_the_motion_is_known() -> None:
-    assert list(methods.methods(["richardson-lucy"], makers(), straight=False)) == ["richardson-lucy"]
+def test_a_row_by_the_network_is_the_networks_work(moved: Probe, deblurrers: Makers) -> None:
+    rows = methods.methods(["cnn"], deblurrers, straight=True)
+    blind, told = (restore([moved])[0] for restore in rows.values())
+    assert blind.method == told.method == "cnn"
+    assert not np.array_equal(blind.image, told.image)
+    assert blind.blur > 3
+
+
+def test_informed_rows_stand_only_where_the_motion_is_known(deblurrers: Makers) -> None:
+    assert list(methods.methods(["richardson-lucy"], deblurrers, straight=False)) == ["richardson-lucy"]
 
 
 def test_sharp_crops_are_left_alone_by_a_deblurrer(sharp: Image) -> None:
     probes = [probe(sharp, UPRIGHT, kernels.box(1), None)]
     (restored,) = methods.blind(RichardsonLucy())(probes)
-    assert restored is sharp
+    assert restored.image is sharp
 
 
-def test_unknown_method_is_named() -> None:
-    with pytest.raises(UsageError, match="no method is called 'magic': there are richardson-lucy 5x5, "):
-        methods.chosen(["magic"], makers())
+def test_unknown_method_is_named(deblurrers: Makers) -> None:
+    with pytest.raises(UsageError, match="no method is called 'magic': there are richardson-lucy 5x5, cnn, "):
+        methods.chosen(["magic"], deblurrers)

@@ -1,0 +1,70 @@
+"""Behind the gate: the network that this project trained (`deblur/train`), blind or told the motion."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from deblur import hint
+from deblur.gate import Diagnosis, Gate
+from deblur.restore import undone
+from models.session import Session
+from stream.data import Array, Crop, Image, Restoration
+
+SIDE = 128
+"""Side in pixels of the crops that the network takes."""
+FARTHEST = 48.0
+"""Crop pixels of motion: more was never told in training (`deblur/train/synthesis.py`), so more is not told."""
+REACH = FARTHEST
+"""Known motion of more crop pixels is left to Richardson-Lucy where it may be (chosen on `val`, docs/deblurring.md)."""
+TOGETHER = 16
+"""Crops that go through the network at once, so that memory stays bounded."""
+
+
+class CNN:
+    """Restores blurred crops by the network, which is told the motion where it is known; sharp crops are left alone.
+    Used by one thread at a time.
+
+    What a crop gives does not depend on the crops beside it, but for the shutter, which is learnt from those before.
+    """
+
+    def __init__(self, session: Session, shutters: Mapping[str, float] | None = None, reach: float = math.inf) -> None:
+        """`session` runs the network: crops and hints (N x 128 x 128 x 3, BGR uint8) and motion (N x 2, float32) to
+        restored crops. `shutters` are as for `Gate`. Motion that is known to be longer than `reach` crop pixels is
+        undone by Richardson-Lucy."""
+        self._session = session
+        self._gate = Gate(shutters)
+        self._reach = reach
+
+    def restore(self, crops: Sequence[Crop]) -> list[Restoration]:
+        """Raises ValueError for a blurred crop of another size than the network takes; ModelError if the backend
+        fails."""
+        examined = [self._gate.examine(crop) for crop in crops]
+        images = self._images([each for each in examined if self._is_ours(each)])
+        return [self._restored(each, images) for each in examined]
+
+    def _is_ours(self, examined: Diagnosis) -> bool:
+        return not examined.sharp and examined.length <= self._reach
+
+    def _restored(self, examined: Diagnosis, images: Iterator[Image]) -> Restoration:
+        if examined.sharp:
+            return examined.left_alone()
+        if not self._is_ours(examined):
+            return undone(examined)
+        return Restoration(examined.crop, next(images), "cnn", examined.blur.extent)
+
+    def _images(self, blurred: Sequence[Diagnosis]) -> Iterator[Image]:
+        for start in range(0, len(blurred), TOGETHER):
+            yield from self._session.run(*_inputs(blurred[start : start + TOGETHER]))[0]
+
+
+def _inputs(blurred: Sequence[Diagnosis]) -> tuple[Image, Image, Array]:
+    crops = [each.crop.image for each in blurred]
+    for crop in crops:
+        if crop.shape[0] != SIDE:
+            raise ValueError(f"the network takes crops of {SIDE} x {SIDE} pixels, not of {crop.shape[0]}")
+    motions = [each.motion if each.length <= FARTHEST else None for each in blurred]
+    hints = [hint.picture(*pair) for pair in zip(crops, motions, strict=True)]
+    return np.stack(crops), np.stack(hints), np.stack([hint.encoded(motion) for motion in motions])

@@ -1,0 +1,52 @@
+"""The gate: which crops are blurred, and what is known of their blur."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deblur.blurriness import Blur, Blurriness
+from deblur.shutter import Shutter
+from stream.data import Crop, Restoration
+
+SHARP = 3.0
+"""Extent in crop pixels below which a crop is sharp, and is left alone."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Diagnosis:
+    """A crop, its measured blur, and the straight motion (x, y in crop pixels during the exposure) that blurred it:
+    None where the track does not tell, or the crop does not show it."""
+
+    crop: Crop
+    blur: Blur
+    motion: tuple[float, float] | None
+
+    @property
+    def sharp(self) -> bool:
+        return self.blur.extent < SHARP
+
+    @property
+    def length(self) -> float:
+        """Pixels of the motion; 0 where it is not known."""
+        return math.hypot(*self.motion) if self.motion else 0.0
+
+    def left_alone(self) -> Restoration:
+        return Restoration(self.crop, self.crop.image, "none", self.blur.extent)
+
+
+class Gate:
+    """Examines crops in the order in which they come; learns the cameras' shutters. Used by one thread at a time."""
+
+    def __init__(self, shutters: Mapping[str, float] | None = None) -> None:
+        """`shutters` are the fractions of the frame's time that cameras are open; others are learnt."""
+        self._blurriness = Blurriness()
+        self._shutter = Shutter(shutters)
+
+    def examine(self, crop: Crop) -> Diagnosis:
+        blur, length = self._blurriness.of(crop), self._shutter.observe(crop)
+        if crop.motion is None or length < SHARP:
+            return Diagnosis(crop, blur, None)
+        share = length / crop.speed
+        return Diagnosis(crop, blur, (share * crop.motion[0], share * crop.motion[1]))

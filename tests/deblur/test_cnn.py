@@ -1,0 +1,122 @@
+"""The network behind the gate: what it is given, and what becomes of its answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from deblur import cnn, hint, kernels
+from deblur.cnn import CNN
+from models.runtime import load
+from models.session import Session
+from stream.data import Crop, Quality
+from tests.deblur.conftest import MakeCrop
+from tests.models import networks
+
+SHUTTERS = {"lobby": 0.5}
+LENGTHS = (20, 0, 12, 24, 16)
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """A network of the contract, with random weights."""
+    file = tmp_path_factory.mktemp("network") / "random.onnx"
+    file.write_bytes(networks.deblurring())
+    return load(file, "onnxruntime")
+
+
+@pytest.fixture(scope="module")
+def echo(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """A network of the contract that gives back the hint."""
+    crops, hints, restored = (
+        helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", 128, 128, 3])
+        for name in ("crops", "hints", "restored")
+    )
+    motion = helper.make_tensor_value_info("motion", TensorProto.FLOAT, ["N", 2])
+    node = helper.make_node("Identity", ["hints"], ["restored"])
+    graph = helper.make_graph([node], "echo", [crops, hints, motion], [restored])
+    file: Path = tmp_path_factory.mktemp("network") / "echo.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), file)
+    return load(file, "onnxruntime")
+
+
+@pytest.fixture(scope="module")
+def crops(make_crop: MakeCrop) -> list[Crop]:
+    """Blurred ones, among them a sharp one, whose tracks move."""
+    return [
+        make_crop(kernels.line(length, 0) if length else None, (2.0 * length, 0.0), seed=length) for length in LENGTHS
+    ]
+
+
+def test_sharp_crops_are_left_alone_and_all_stay_in_order(session: Session, crops: list[Crop]) -> None:
+    restorations = CNN(session, SHUTTERS).restore(crops)
+    assert [each.crop for each in restorations] == crops
+    assert [each.method for each in restorations] == ["cnn", "none", "cnn", "cnn", "cnn"]
+    assert restorations[1].image is crops[1].image
+    assert all(each.blur >= 3 for each in restorations if each.method == "cnn")
+    assert CNN(session).restore([]) == []
+    assert CNN(session).restore([crops[1]])[0].image is crops[1].image
+
+
+def test_the_network_sees_crops_hints_and_motion(session: Session, crops: list[Crop]) -> None:
+    motions = [(float(length), 0.0) for length in LENGTHS if length]
+    blurred = [crop.image for crop, length in zip(crops, LENGTHS, strict=True) if length]
+    hints = [hint.picture(*pair) for pair in zip(blurred, motions, strict=True)]
+    (expected,) = session.run(np.stack(blurred), np.stack(hints), np.stack([hint.encoded(each) for each in motions]))
+    restored = [each.image for each in CNN(session, SHUTTERS).restore(crops) if each.method == "cnn"]
+    assert np.array_equal(np.stack(restored), expected)
+
+
+def test_the_motion_is_undone_in_the_hint_only_where_it_is_known(echo: Session, make_crop: MakeCrop) -> None:
+    kernel = kernels.line(16, 0)
+    known, blind = make_crop(kernel, (32.0, 0.0)), make_crop(kernel)
+    informed, left = CNN(echo, SHUTTERS).restore([known, blind])
+    assert np.array_equal(informed.image, hint.picture(known.image, (16.0, 0.0)))
+    assert np.array_equal(left.image, blind.image)
+    assert informed.method == left.method == "cnn"
+
+
+@pytest.mark.parametrize("together", [1, 2, 3])
+def test_what_a_crop_gives_does_not_depend_on_the_crops_beside_it(
+    session: Session, crops: list[Crop], together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = CNN(session, SHUTTERS).restore(crops)
+    monkeypatch.setattr(cnn, "TOGETHER", together)
+    parted = CNN(session, SHUTTERS).restore(crops)
+    singly = [CNN(session, SHUTTERS).restore([crop])[0] for crop in crops]
+    for one, other, alone in zip(at_once, parted, singly, strict=True):
+        assert np.array_equal(one.image, other.image)
+        assert np.array_equal(one.image, alone.image)
+
+
+def test_a_crop_of_another_size_is_refused(session: Session) -> None:
+    image = np.zeros((160, 160, 3), np.uint8)
+    image[::16] = 255
+    blurred = kernels.recorded(kernels.blur(image, kernels.gaussian(4)), 0.01, np.random.default_rng(0))
+    crop = Crop("lobby", 1, 0, 0.0, blurred, np.eye(2, 3, dtype=np.float32), None, Quality(1, 1, 1))
+    with pytest.raises(ValueError, match="128"):
+        CNN(session).restore([crop])
+
+
+@pytest.mark.parametrize(("reach", "methods"), [(18.0, ["cnn", "richardson-lucy"]), (30.0, ["cnn", "cnn"])])
+def test_known_motion_beyond_its_reach_is_left_to_richardson_lucy(
+    session: Session, make_crop: MakeCrop, reach: float, methods: list[str]
+) -> None:
+    near, far = (make_crop(kernels.line(length, 0), (2.0 * length, 0.0)) for length in (14, 24))
+    both = CNN(session, SHUTTERS, reach).restore([far, near])
+    assert sorted(each.method for each in both) == methods
+    assert both[1].method == "cnn"
+    blind = make_crop(kernels.line(24, 0))
+    assert CNN(session, SHUTTERS, reach).restore([blind])[0].method == "cnn"
+
+
+def test_motion_longer_than_was_ever_told_in_training_is_not_told(echo: Session, make_crop: MakeCrop) -> None:
+    length = cnn.FARTHEST + 12
+    crop = make_crop(kernels.line(length, 0), (2 * length, 0.0))
+    (restoration,) = CNN(echo, SHUTTERS).restore([crop])
+    assert restoration.method == "cnn"
+    assert np.array_equal(restoration.image, crop.image)

@@ -1,0 +1,41 @@
+"""What the network is told of a motion."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deblur import hint, kernels
+from stream.data import Image
+from tests.deblur.conftest import MakeCrop
+
+lengths, angles = st.floats(3, 48), st.floats(-np.pi, np.pi)
+
+
+@given(lengths, angles)
+def test_both_ways_along_a_line_are_one_motion_and_its_length_is_kept(length: float, angle: float) -> None:
+    x, y = length * np.cos(angle), length * np.sin(angle)
+    assert hint.encoded((x, y)) == pytest.approx(hint.encoded((-x, -y)), abs=1e-5)
+    assert np.hypot(*hint.encoded((x, y))) == pytest.approx(length / hint.UNIT, rel=1e-5)
+
+
+@given(lengths, angles)
+def test_lines_at_right_angles_are_opposite(length: float, angle: float) -> None:
+    x, y = length * np.cos(angle), length * np.sin(angle)
+    assert hint.encoded((x, y)) == pytest.approx(-hint.encoded((-y, x)), abs=1e-5)
+
+
+def test_what_is_not_known_is_not_told(face: Image) -> None:
+    assert not hint.encoded(None).any()
+    assert hint.encoded(None).dtype == hint.encoded((3.0, 4.0)).dtype == np.float32
+    assert hint.picture(face, None) is face
+
+
+def test_a_known_motion_is_undone_in_the_picture(make_crop: MakeCrop, face: Image) -> None:
+    motion = 12.0, 5.0
+    blurred = make_crop(kernels.line(*motion)).image
+    sharp = face[40:168, 40:168].astype(float)
+    errors = [np.square(picture - sharp).mean() for picture in (blurred, hint.picture(blurred, motion))]
+    assert errors[1] < 0.8 * errors[0]

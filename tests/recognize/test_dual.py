@@ -1,0 +1,59 @@
+"""The rule for restored faces, by itself; what it costs and gains is measured by benchmarks/dual.py."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recognize.dual import CAUTION, CONTRADICTION, EVEN, caution, confirmed, fused
+from stream.data import Array
+
+blurs = st.floats(0, 100)
+
+
+def embeddings(seed: int, count: int = 4) -> Array:
+    drawn = np.random.default_rng(seed).standard_normal((count, 128)).astype(np.float32)
+    return np.asarray(drawn / np.linalg.norm(drawn, axis=1, keepdims=True))
+
+
+@settings(deadline=None)
+@given(st.integers(0, 99), blurs)
+def test_a_crop_that_was_left_alone_keeps_its_embedding(seed: int, blur: float) -> None:
+    (raw,) = embeddings(seed, 1)
+    assert fused(raw, raw, blur) == pytest.approx(raw, abs=1e-6)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 99), st.lists(blurs, min_size=4, max_size=4))
+def test_many_are_fused_as_each_by_itself_and_stay_of_length_one(seed: int, blur: list[float]) -> None:
+    raw, restored = embeddings(seed), embeddings(seed + 100)
+    together = fused(raw, restored, blur)
+    assert np.linalg.norm(together, axis=1) == pytest.approx(1, abs=1e-5)
+    for one, *alone in zip(together, raw, restored, blur, strict=True):
+        assert one == pytest.approx(fused(*alone), abs=1e-6)
+
+
+def test_the_more_blur_the_more_the_restored_crop_counts() -> None:
+    raw, restored = embeddings(0, 2)
+    alike = [float(fused(raw, restored, blur) @ restored) for blur in (0, 3, EVEN, 30, 60)]
+    assert alike == sorted(alike)
+    assert fused(raw, restored, 0) == pytest.approx(raw, abs=1e-6)
+    half = fused(raw, restored, EVEN)
+    assert half @ raw == pytest.approx(half @ restored, abs=1e-5)
+
+
+def test_the_more_the_restored_crop_counts_the_more_similar_it_has_to_be() -> None:
+    asked = caution([0, 3, EVEN, 30, 1000]).tolist()
+    assert asked == sorted(asked)
+    assert asked[0] == 0
+    assert asked[2] == pytest.approx(CAUTION / 2)
+    assert asked[-1] == pytest.approx(CAUTION, rel=1e-3)
+
+
+def test_whom_the_raw_crop_clearly_contradicts_is_not_confirmed() -> None:
+    scores = np.array([[0.6, 0.1], [0.6, 0.1], [0.1, 0.6]], np.float32)
+    raw = np.array([[0.2, 0.2 + CONTRADICTION + 0.01], [0.2, 0.2 + CONTRADICTION - 0.01], [0.3, 0.1]], np.float32)
+    assert confirmed(scores, raw).tolist() == [False, True, False]
+    assert [bool(confirmed(*row)) for row in zip(scores, raw, strict=True)] == [False, True, False]
