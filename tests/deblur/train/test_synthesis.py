@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deblur import kernels
-from deblur.train.faces import Photo
 from deblur.hint import encoded
+from deblur.train.faces import Photo
 from deblur.train.synthesis import Blurs, Synthesis
 
 _LENGTHS = st.floats(1, 60)
