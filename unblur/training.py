@@ -112,13 +112,26 @@ def _run(trainer: Trainer, out: Path, console: Console) -> None:
     )
     with SummaryWriter(str(out)) as board, Progress(*columns, console=console) as progress, _stop() as stopped:
         task = progress.add_task("", total=trainer.recipe.crops, completed=trainer.crops, told="")
-        for step in trainer.run():
+        for step in _until(stopped, trainer.run()):
             progress.update(task, completed=step.crops, told=" ".join(f"{k} {v:.4f}" for k, v in step.losses.items()))
             _record(board, step, progress.console)
+    if trainer.crops < trainer.recipe.crops:
+        trainer.save()
+        console.print(f"stopped after {trainer.crops:,} crops; the same command goes on from there")
+        raise KeyboardInterrupt
+
+
+def _until(stopped: Event, steps: Iterator[Step]) -> Iterator[Step]:
+    """The steps until they are stopped. A signal to the whole group ends the process that makes the crops as well, which
+    the loader tells by an error."""
+    try:
+        for step in steps:
+            yield step
             if stopped.is_set():
-                trainer.save()
-                console.print(f"stopped after {trainer.crops:,} crops; the same command goes on from there")
-                raise KeyboardInterrupt
+                return
+    except RuntimeError:
+        if not stopped.is_set():
+            raise
 
 
 @contextmanager
