@@ -122,8 +122,8 @@ def _run(trainer: Trainer, out: Path, console: Console) -> None:
 
 
 def _until(stopped: Event, steps: Iterator[Step]) -> Iterator[Step]:
-    """The steps until they are stopped. A signal to the whole group also ends the process that makes the crops, which the
-    loader tells by an error."""
+    """The steps until they are stopped. A signal to the whole group also ends the process that makes the crops, and the
+    loader raises an error."""
     try:
         for step in steps:
             yield step
