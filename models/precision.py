@@ -37,6 +37,12 @@ def half(path: Path) -> bytes:
     return bytes(converted.SerializeToString(deterministic=True))
 
 
+def ports(network: bytes) -> tuple[list[str], list[str]]:
+    """The names of an ONNX graph's inputs and outputs, in its order, which TensorRT does not keep."""
+    graph = onnx.load_from_string(network).graph
+    return [value.name for value in graph.input], [value.name for value in graph.output]
+
+
 def _mend(network: onnx.ModelProto) -> None:
     """The converter puts the inputs' casts last, where the standard wants every node behind what it needs, and leaves
     the types of inner values as they were before."""

@@ -74,7 +74,7 @@ def prove(backend: str, path: Path, patience_s: float = PATIENCE_S) -> None:
     gives."""
     rooms = str(Path(__file__).parents[1])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [rooms, os.environ.get("PYTHONPATH")]))}
-    command = [sys.executable, "-m", "models.probe", backend, str(path)]
+    command = [sys.executable, "-P", "-m", "models.probe", backend, str(path)]
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=patience_s, check=False)
     except subprocess.TimeoutExpired as error:

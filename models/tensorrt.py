@@ -35,12 +35,14 @@ class TensorRt:
 
     def __init__(self, name: Library, path: Path) -> None:
         self.backend = name
-        from models.precision import half  # noqa: PLC0415  it loads onnx, which no other backend needs
+        from models.precision import half, ports  # noqa: PLC0415  it loads onnx, which no other backend needs
 
         machine = gpu()
+        network = half(path)
+        self._ports = ports(network)
         self._trt = engines.library(name)
         self._runtime = self._trt.Runtime(self._trt.Logger(self._trt.Logger.ERROR))  # must outlive its engines
-        self._engine = self._load(half(path), machine)
+        self._engine = self._load(network, machine)
         self._device = Device()
         self._lane = lru_cache(len(buckets.BUCKETS))(self._new_lane)
         self._turn = threading.Lock()
@@ -60,22 +62,23 @@ class TensorRt:
         raise ModelError(f"{self.backend} does not load the plan that it built")
 
     def _new_lane(self, count: int) -> _Lane:
-        return _Lane(self._trt, self._engine, self._device, count)
+        return _Lane(self._trt, self._engine, self._device, self._ports, count)
 
 
 class _Lane:
     """One batch size: an execution context and its buffers, whose addresses stay, so that its work can be replayed."""
 
-    def __init__(self, trt: ModuleType, engine: Any, device: Device, count: int) -> None:
+    def __init__(
+        self, trt: ModuleType, engine: Any, device: Device, ports: tuple[list[str], list[str]], count: int
+    ) -> None:
         self._device = device
         self._graphs = os.environ.get(GRAPHS) == "1"
         self._context = _context(trt, engine, self._graphs)
-        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-        self._inputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
+        self._inputs, self._outputs = ports
         for name in self._inputs:
             shape = (count, *tuple(engine.get_tensor_shape(name))[1:])
             _must(self._context.set_input_shape(name, shape), f"takes no {name} of {shape}")
-        self._arrays = {name: self._buffer(trt, engine, name) for name in names}
+        self._arrays = {name: self._buffer(trt, engine, name) for name in (*self._inputs, *self._outputs)}
         self._addresses = {name: device.allocate(array.nbytes) for name, array in self._arrays.items()}
         for name, address in self._addresses.items():
             _must(self._context.set_tensor_address(name, address), f"takes no address for {name}")
@@ -86,11 +89,10 @@ class _Lane:
             np.copyto(self._arrays[name], rows, casting="no")
             self._device.upload(self._arrays[name], self._addresses[name])
         self._start()
-        outputs = [name for name in self._arrays if name not in self._inputs]
-        for name in outputs:
+        for name in self._outputs:
             self._device.download(self._addresses[name], self._arrays[name])
         self._device.wait()
-        return [self._arrays[name].copy() for name in outputs]
+        return [self._arrays[name].copy() for name in self._outputs]
 
     def _buffer(self, trt: ModuleType, engine: Any, name: str) -> Tensor:
         """Zeros in the tensor's shape; TensorRT knows an output's once all inputs have theirs."""

@@ -41,12 +41,11 @@ class TorchCuda:
 
     def run(self, *inputs: Tensor) -> list[Tensor]:
         torch = self._torch
+        tensors = [torch.from_numpy(np.ascontiguousarray(each)) for each in inputs]
         # TF32 keeps ten bits of a float's 23; names must not depend on the backend.
-        with self._turn, torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        with self._turn, torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             try:
-                results = self._module(
-                    *(torch.from_numpy(np.ascontiguousarray(each)).to(self._device) for each in inputs)
-                )
+                results = self._module(*(tensor.to(self._device) for tensor in tensors))
             except RuntimeError as error:
                 raise ModelError(f"PyTorch cannot run the network: {shorten(str(error), 240)}") from error
             outputs = [results] if torch.is_tensor(results) else results

@@ -159,16 +159,8 @@ class Engine:
     def __init__(self, plan: bytes, gpu: Gpu) -> None:
         self.gpu = gpu
         self.session = ort.InferenceSession(plan)
-        self._inputs = {node.name: node for node in self.session.get_inputs()}
-        self._ports = self._inputs | {node.name: node for node in self.session.get_outputs()}
+        self._ports = {node.name: node for node in (*self.session.get_inputs(), *self.session.get_outputs())}
         self.names = list(self._ports)
-        self.num_io_tensors = len(self.names)
-
-    def get_tensor_name(self, index: int) -> str:
-        return str(self.names[index])
-
-    def get_tensor_mode(self, name: str) -> str:
-        return "input" if name in self._inputs else "output"
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
         return tuple(axis if isinstance(axis, int) else -1 for axis in self._ports[name].shape)
@@ -196,14 +188,9 @@ def tensorrt(gpu: Gpu, refuses: int = 0) -> ModuleType:
 
         def __init__(self, severity: int) -> None: ...
 
-    class TensorIOMode:
-        INPUT = "input"
-
     module = ModuleType("tensorrt")
     module.__spec__ = ModuleSpec("tensorrt", None)
-    vars(module).update(
-        __version__="11.0", Runtime=Runtime, Logger=Logger, TensorIOMode=TensorIOMode, nptype=lambda kind: kind
-    )
+    vars(module).update(__version__="11.0", Runtime=Runtime, Logger=Logger, nptype=lambda kind: kind)
     return module
 
 

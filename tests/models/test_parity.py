@@ -47,7 +47,7 @@ def _torch(path: Path) -> Session:
     return _opened(lambda: TorchCuda(path, device="cpu"))
 
 
-@pytest.mark.parametrize(("open_session", "levels"), [(_openvino, 1), (_torch, 1), (_bf16, 3)])
+@pytest.mark.parametrize(("open_session", "levels"), [(_openvino, 1), (_torch, 1), (_bf16, 5)])
 def test_restored_crops_are_the_same_to_a_level(
     path: Path, open_session: Callable[[Path], Session], levels: int
 ) -> None:

@@ -17,6 +17,14 @@ def test_a_backend_that_runs_and_agrees_passes(deblurring_path: Path) -> None:
     probe.prove("onnxruntime", deblurring_path)
 
 
+def test_a_folder_of_the_same_name_where_the_user_stands_is_not_in_the_way(
+    deblurring_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models.py").write_text("raise RuntimeError('not this one')")
+    monkeypatch.chdir(tmp_path)
+    probe.prove("onnxruntime", deblurring_path)
+
+
 def test_the_probe_is_the_same_each_time_and_fills_the_types_range(deblurring_path: Path) -> None:
     ports = OnnxRuntime(deblurring_path, 1).inputs
     first, second = probe.inputs(ports), probe.inputs(ports)
@@ -85,7 +93,7 @@ def test_a_library_that_ends_the_process_is_a_failure(
     deblurring_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _library(tmp_path, monkeypatch, "import os, sys\nprint('no context', file=sys.stderr)\nos._exit(3)")
-    with pytest.raises(ModelError, match="^tensorrt failed on a probe with status 3: no context$"):
+    with pytest.raises(ModelError, match=r"^tensorrt failed on a probe with status 3: no context$"):
         probe.prove("tensorrt", deblurring_path)
 
 

@@ -30,6 +30,21 @@ def test_a_machine_with_everything_needed_is_healthy(yunet_path: Path, portraits
         assert word in text
 
 
+def test_the_chain_of_backends_and_its_choice_are_shown(yunet_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.driver.LIBRARY", "libcuda-that-is-not-here.so")
+    checks = _by_name(examine())
+
+    assert checks["backends/auto"].detail == (
+        "takes onnxruntime, the first that can be used of tensorrt, tensorrt-rtx, cuda, onnxruntime, openvino"
+    )
+    for name in ("tensorrt", "tensorrt-rtx", "cuda"):
+        check = checks[f"backends/{name}"]
+        assert (check.status, check.detail) == (
+            "note",
+            "no CUDA driver here (libcuda-that-is-not-here.so does not load)",
+        )
+
+
 def test_json_holds_every_check(yunet_path: Path) -> None:
     status, text = _report(as_json=True)
     report = json.loads(text)

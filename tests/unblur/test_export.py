@@ -35,8 +35,9 @@ def test_both_precisions_are_written_and_run(network: Path, tmp_path: Path, caps
 
 
 def test_a_plan_is_written_where_the_library_is_and_never_said_to_have_run_without_a_gpu(
-    network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("models.driver.LIBRARY", "libcuda-that-is-not-here.so")
     assert main(["export", "--network", str(network), "--out", str(tmp_path)]) == 0
 
     told = capsys.readouterr().out
