@@ -43,7 +43,7 @@ lint: .venv/installed-dev
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml -o requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml --extra dev --extra facenet --extra cuda -c requirements-dev.lock -o requirements-facenet.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml --extra dev --extra facenet --extra cuda --extra train -c requirements-dev.lock -o requirements-torch.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml --extra dev --extra openvino --extra tensorrt -c requirements-dev.lock -o requirements-tensorrt.lock
 
 clean:

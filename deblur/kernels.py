@@ -69,7 +69,7 @@ def trajectory(extent: float, rng: np.random.Generator) -> Array:
 
 
 def traced(path: NDArray[np.complex128], extent: float) -> Array:
-    """The kernel of a point that moves along `path` (complex positions, equal times), scaled to span `extent` pixels."""
+    """The kernel of a point on `path` (complex positions at equal times), scaled to span `extent` pixels."""
     if extent < 1:
         raise ValueError(f"a trajectory spans at least one pixel, not {extent}")
     x, y = path.real, path.imag

@@ -18,7 +18,7 @@ from stream.data import Array, Image
 NOISE = 0.05
 """What is lost to noise against the power of the gradients: small restores more and rings more."""
 _MARGIN = 26
-"""Pixels by which a crop is continued, tapering towards its far side, so that the transform's wrap-around is seamless."""
+"""Pixels by which a crop is continued, fading into its own blur, so that the transform sees no seam."""
 
 
 def undo(image: Image, motion: tuple[float, float]) -> Image:

@@ -10,6 +10,7 @@ from onnx.checker import ValidationError, check_model
 from onnx.shape_inference import InferenceError
 
 from models.errors import ModelError
+from models.packing import unpacked
 
 _FLOAT = onnx.TensorProto.FLOAT
 
@@ -22,7 +23,7 @@ def half(path: Path) -> bytes:
     from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415  slow, and rarely needed
 
     try:
-        network = onnx.load(path)
+        network = unpacked(onnx.load(path))
         check_model(network)
     except (DecodeError, ValidationError) as error:
         raise ModelError(f"{path} is no valid ONNX network: {' '.join(str(error).split())[:240]}") from error

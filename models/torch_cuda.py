@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from models.errors import ModelError
+from models.packing import unpacked
 from models.session import Tensor
 
 INSTALL = "pip install 'unblur[cuda]'"
@@ -81,6 +82,6 @@ def _converted(path: Path, converter: ModuleType) -> Any:
         # It tells of attributes that torch lacks, whether or not they matter; parity is tested instead.
         warnings.simplefilter("ignore")
         try:
-            return converter.ConvertModel(onnx.load(path))
+            return converter.ConvertModel(unpacked(onnx.load(path)))
         except (DecodeError, NotImplementedError, AttributeError, KeyError, ValueError) as error:
             raise ModelError(f"{path} does not load in PyTorch: {shorten(str(error), 240)}") from error

@@ -302,6 +302,19 @@ def bench(
 
 
 @app.command()
+def train(
+    data: Annotated[Path, typer.Option(help="A folder laid out like the project's shared data: train/, val/.")],
+    out: Annotated[Path, typer.Option(help="The folder for checkpoints, curves and the network.")],
+    recipe: Annotated[Path | None, typer.Option(help="A YAML file (configs/train/); the default if not given.")] = None,
+    set: Annotated[list[str] | None, typer.Option(help="KEY=VALUE over the recipe, for example crops=50000.")] = None,
+) -> None:
+    """Train the deblurring network; a run that was stopped goes on. Needs the extra `train`."""
+    from unblur.training import train as learn
+
+    typer.echo(learn(data, out, recipe, set or []))
+
+
+@app.command()
 def export(
     out: Annotated[Path, typer.Option(help="The folder for the files.")],
     network: Annotated[

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Event
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -25,6 +28,7 @@ from stream.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import nn
+    from torch.utils.tensorboard import SummaryWriter
 
     from deblur.train.faces import Photo
     from deblur.train.loop import Step, Trainer
@@ -36,50 +40,66 @@ _BORDER = 0.25
 """Tight crops are continued by this share of their side before the detector looks: it wants to see a head."""
 
 
-def train(data: Path, out: Path, recipe_file: Path | None, overrides: Sequence[str] = ()) -> Path:
+def train(data: Path, out: Path, recipe_file: Path | None = None, overrides: Sequence[str] = ()) -> Path:
     """Train as the recipe says, from `data`/train/*.tar, choosing by `data`/val/lfw160.tar; the best network's ONNX
-    file. A run that was stopped goes on from the checkpoint in `out`. Raises UsageError for what cannot be used."""
-    import torch
+    file. Ctrl-C stops it after the step at hand, and the same command goes on from there.
 
-    from deblur.train.export import export
-    from deblur.train.loop import Trainer, built
-    from deblur.train.validation import Validation
-
-    recipe = read_recipe(recipe_file, overrides)
-    console = Console(stderr=True)
-    photos = _aligned(_archives(data / "train"), out, console)
-    validated = _aligned([data / "val/lfw160.tar"], out, console)
+    Raises UsageError for data, a recipe or a checkpoint that cannot be used.
+    """
+    try:
+        from deblur.train.export import export
+        from deblur.train.loop import Trainer
+        from deblur.train.validation import Validation
+    except ImportError as error:
+        raise UsageError(f"training needs the extra `train` ({error}): pip install 'unblur[train]'") from error
+    recipe, console = read_recipe(recipe_file, overrides), Console(stderr=True)
+    archives = _archives(data)
+    out.mkdir(parents=True, exist_ok=True)
+    photos, chosen_by = (_aligned(each, out, console) for each in (archives[:-1], archives[-1:]))
     embedder = _embedder()
-    check = Validation(validated[:: max(1, len(validated) // VALIDATED)], embedder)
-    trainer = Trainer(recipe, photos, out, check, embedder)
-    _watch(trainer, out, console)
-    net = built(recipe.net)
-    net.load_state_dict(torch.load(trainer.best_file, weights_only=True)["net"])
+    check = Validation(chosen_by[:: max(1, len(chosen_by) // VALIDATED)], embedder)
+    try:
+        trainer = Trainer(recipe, photos, out, check, embedder)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    _run(trainer, out, console)
     file = out / "network.onnx"
-    export(net, file)
+    export(trainer.best_net(), file)
     return file
 
 
-def read_recipe(file: Path | None, overrides: Sequence[str]) -> Recipe:
-    """The recipe in a YAML file, or the default; `overrides` are KEY=VALUE with dots. Raises UsageError."""
+def read_recipe(file: Path | None, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe in a YAML file, or the default; `overrides` are KEY=VALUE, with dots for what is nested. Raises
+    UsageError."""
     from deblur.train.recipe import Recipe
 
     try:
-        settings = yaml.safe_load(file.read_text()) if file else {}
+        settings = (yaml.safe_load(file.read_text(encoding="utf-8")) if file else None) or {}
         for override in overrides:
-            key, _, value = override.partition("=")
-            *path, last = key.split(".")
-            place = settings
-            for name in path:
-                place = place.setdefault(name, {})
-            place[last] = yaml.safe_load(value)
-        return Recipe.model_validate(settings or {})
-    except (OSError, yaml.YAMLError, ValidationError) as error:
-        raise UsageError(f"the recipe {file or ''} cannot be used: {error}") from error
+            _put(settings, override)
+        return Recipe.model_validate(settings)
+    except OSError as error:
+        raise UsageError(f"the recipe {file} cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"the recipe {file} is not YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise UsageError(f"the recipe {file or ''} cannot be used: {faults}") from error
 
 
-def _watch(trainer: Trainer, out: Path, console: Console) -> None:
-    """Run the trainer; the bar for people, TensorBoard for curves."""
+def _put(settings: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals:
+        raise UsageError(f"--set takes KEY=VALUE, not {override!r}")
+    *path, last = key.split(".")
+    for name in path:
+        settings = settings.setdefault(name, {})
+    settings[last] = yaml.safe_load(value)
+
+
+def _run(trainer: Trainer, out: Path, console: Console) -> None:
+    """Run the trainer to the end, with a bar for people and curves for TensorBoard. Raises KeyboardInterrupt if it was
+    stopped, with all that was learnt on disk."""
     from torch.utils.tensorboard import SummaryWriter
 
     columns = (
@@ -90,14 +110,31 @@ def _watch(trainer: Trainer, out: Path, console: Console) -> None:
         TimeRemainingColumn(),
         TextColumn("{task.fields[told]}"),
     )
-    with SummaryWriter(str(out)) as board, Progress(*columns, console=console) as progress:
+    with SummaryWriter(str(out)) as board, Progress(*columns, console=console) as progress, _stop() as stopped:
         task = progress.add_task("", total=trainer.recipe.crops, completed=trainer.crops, told="")
         for step in trainer.run():
             progress.update(task, completed=step.crops, told=" ".join(f"{k} {v:.4f}" for k, v in step.losses.items()))
             _record(board, step, progress.console)
+            if stopped.is_set():
+                trainer.save()
+                console.print(f"stopped after {trainer.crops:,} crops; the same command goes on from there")
+                raise KeyboardInterrupt
 
 
-def _record(board: object, step: Step, console: Console) -> None:
+@contextmanager
+def _stop() -> Iterator[Event]:
+    """Ctrl-C and SIGTERM set an event, so that a step is finished before anything is saved."""
+    stopped = Event()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: stopped.set()) for number in numbers]
+    try:
+        yield stopped
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _record(board: SummaryWriter, step: Step, console: Console) -> None:
     if step.crops // 32 % 50 == 0:
         for name, value in step.losses.items():
             board.add_scalar(f"loss/{name}", value, step.crops)
@@ -108,11 +145,14 @@ def _record(board: object, step: Step, console: Console) -> None:
         console.print(f"{step.crops:,} crops  {told}{'  best so far' if step.best else ''}")
 
 
-def _archives(folder: Path) -> list[Path]:
-    archives = sorted(folder.glob("*.tar"))
+def _archives(data: Path) -> list[Path]:
+    """The archives to learn from, and last the one to choose by."""
+    archives, chosen_by = sorted((data / "train").glob("*.tar")), data / "val/lfw160.tar"
     if not archives:
-        raise UsageError(f"no archives of photos (*.tar) in {folder}")
-    return archives
+        raise UsageError(f"there is nothing to train on: no archive of photos (*.tar) in {data / 'train'}")
+    if not chosen_by.is_file():
+        raise UsageError(f"there is nothing to choose by: no {chosen_by}")
+    return [*archives, chosen_by]
 
 
 def _aligned(archives: Iterable[Path], out: Path, console: Console) -> list[Photo]:
@@ -120,19 +160,19 @@ def _aligned(archives: Iterable[Path], out: Path, console: Console) -> list[Phot
     from deblur.train.faces import Photo
 
     look = Memory(out / "cache", verbose=0).cache(_looked)
-    photos, faceless = [], 0
+    seen: list[Photo] = []
     for archive in archives:
-        matrices, identities = look(archive, archive.stat().st_size)
-        seen = [Photo(*of) for of in zip(pictures(archive), matrices, identities, strict=True)]
-        photos += [photo for photo in seen if np.isfinite(photo.matrix).all()]
-        faceless += len(seen)
-    console.print(f"{len(photos):,} faces on {faceless:,} photos", highlight=False)
+        with console.status(f"finding the faces of {archive.name}"):
+            matrices, identities = look(archive, archive.stat().st_mtime_ns)
+        seen += [Photo(*of) for of in zip(pictures(archive), matrices, identities, strict=True)]
+    photos = [photo for photo in seen if np.isfinite(photo.matrix).all()]
+    console.print(f"{len(photos):,} faces on {len(seen):,} photos", highlight=False)
     return photos
 
 
-def _looked(archive: Path, size: int) -> tuple[Array, Array]:
-    """For each photo of an archive of `size` bytes the matrix to its aligned crop (not a number where no face is found)
-    and that crop's embedding: N x 2 x 3 and N x 128."""
+def _looked(archive: Path, changed: int) -> tuple[Array, Array]:  # noqa: ARG001  a changed archive is looked at again
+    """For each photo of an archive the matrix to its aligned crop (not a number where no face is found) and that crop's
+    embedding: N x 2 x 3 and N x 128."""
     detector = YuNet(load(fetch("yunet")), min_confidence=0.5)
     embedder = SFace(load(fetch("sface")), fingerprint("sface"))
     matrices, identities = [], []
@@ -164,9 +204,6 @@ def pictures(archive: Path) -> Iterator[Image]:
 def _embedder() -> nn.Module:
     """SFace as a torch module with frozen weights."""
     import onnx
-    from onnx2torch import convert
+    from onnx2pytorch import ConvertModel
 
-    model = onnx.load(str(fetch("sface")))
-    # The graph's operators mean the same in both versions; onnx2torch knows the older alone.
-    model.opset_import[0].version = 13
-    return convert(model).eval().requires_grad_(False)
+    return ConvertModel(onnx.load(str(fetch("sface")))).eval().requires_grad_(False)

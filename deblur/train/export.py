@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+import onnx
 import torch
 from torch import nn
 
 from deblur.train.faces import SIDE
 from deblur.train.nets import INPUTS, Portable
+from models.packing import packed
 
 OPSET = 18
 OUTPUT = "restored"
 
 
 def export(net: nn.Module, file: Path) -> None:
-    """Write `net` as ONNX with a free batch: uint8 BGR crops (and hints, and motion) in, uint8 BGR crops out."""
+    """Write `net` as ONNX with a free batch and float16 weights: uint8 BGR crops (and hints, and motion) in, uint8 BGR
+    crops out."""
     crops = torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8)
     beside = file.with_suffix(".part")
     torch.onnx.export(
@@ -29,4 +31,5 @@ def export(net: nn.Module, file: Path) -> None:
         opset_version=OPSET,
         dynamo=False,
     )
-    os.replace(beside, file)
+    onnx.save(packed(onnx.load(beside)), beside)
+    beside.replace(file)

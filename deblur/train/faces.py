@@ -63,14 +63,15 @@ def _about(scale: float, turn: float, shift: NDArray[np.float64]) -> NDArray[np.
     moved = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
     back = np.array([[1, 0, -centre], [0, 1, -centre], [0, 0, 1]])
     there = np.array([[1, 0, centre + shift[0]], [0, 1, centre + shift[1]], [0, 0, 1]])
-    return there @ moved @ back
+    return np.asarray(there @ moved @ back)
 
 
 def _centred(image: Image, rng: np.random.Generator) -> NDArray[np.float64]:
     """The photo's centre, at about its own scale."""
     height, width = image.shape[:2]
     to_middle = np.array([[1, 0, (SIDE - width) / 2], [0, 1, (SIDE - height) / 2], [0, 0, 1]])
-    return _about(np.exp(rng.uniform(-0.4, 0.2)), np.deg2rad(rng.normal(0, 5)), rng.normal(0, 6, 2)) @ to_middle
+    placed = _about(np.exp(rng.uniform(-0.4, 0.2)), np.deg2rad(rng.normal(0, 5)), rng.normal(0, 6, 2))
+    return np.asarray(placed @ to_middle)
 
 
 def _warped(image: Image, matrix: NDArray[np.float64]) -> Image:

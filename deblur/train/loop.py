@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from deblur.train.critic import Opponent
 from deblur.train.faces import Photo, require
-from deblur.train.losses import Critic, Embedder, Identity, charbonnier, regional, spectral
+from deblur.train.losses import Embedder, Identity, charbonnier, regional, spectral
 from deblur.train.nets import TwoScale, UNet
 from deblur.train.recipe import NetRecipe, Phase, Recipe
 from deblur.train.synthesis import Batch, Synthesis
@@ -56,20 +56,16 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.recipe, self._photos, self._check = recipe, photos, check
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.net = built(recipe.net).to(self.device, memory_format=torch.channels_last)
+        self.net = _placed(built(recipe.net), self.device)
         self.average = deepcopy(self.net).requires_grad_(False)
-        self._critic = Critic().to(self.device) if recipe.loss.adversarial else None
-        self._identity = (
-            Identity(embedder.to(self.device, memory_format=torch.channels_last))
-            if embedder is not None and recipe.loss.identity
-            else None
-        )
+        self._opponent = Opponent(self.device) if recipe.loss.adversarial else None
+        self._identity = Identity(_placed(embedder, self.device)) if embedder and recipe.loss.identity else None
         self._optimiser = _adam(self.net, recipe.rate, recipe.weight_decay)
-        self._critic_optimiser = _adam(self._critic, 2e-4, 0) if self._critic else None
         torch.set_num_threads(recipe.threads or torch.get_num_threads())
         self.crops, self.best = 0, float("-inf")
+        self._usual = 0.0
         self._file = folder / "checkpoint.pt"
-        self.best_file = folder / "best.pt"
+        self._best_file = folder / "best.pt"
         folder.mkdir(parents=True, exist_ok=True)
         if self._file.exists():
             self._resume()
@@ -109,11 +105,11 @@ class Trainer:
         loss = torch.stack(list(losses.values())).sum()
         self._optimiser.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip)
+        self._clip()
         self._optimiser.step()
         self._follow()
-        if self._critic:
-            losses["critic"] = self._judge(restored, sharp)
+        if self._opponent:
+            losses["critic"] = self._opponent.learn(restored, sharp)
         return {name: value.item() for name, value in losses.items()}
 
     def _losses(self, restored: Tensor, sharp: Tensor, upright: Tensor, identity: Tensor) -> dict[str, Tensor]:
@@ -128,23 +124,24 @@ class Trainer:
             with mixed(self.device):
                 unlike = self._identity(restored[:some], identity[:some], upright[:some])
             losses["identity"] = weights.identity * unlike
-        if self._critic and done >= weights.adversarial_from:
-            losses["adversarial"] = -weights.adversarial * self._critic(restored).mean()
+        if self._opponent and done >= weights.adversarial_from:
+            losses["adversarial"] = weights.adversarial * self._opponent.unconvinced(restored)
         return losses
 
-    def _judge(self, restored: Tensor, sharp: Tensor) -> Tensor:
-        assert self._critic and self._critic_optimiser
-        loss = self._critic.loss(restored, sharp)
-        self._critic_optimiser.zero_grad()
-        loss.backward()
-        self._critic_optimiser.step()
-        return loss.detach()
+    def _clip(self) -> None:
+        """To a multiple of what gradients usually measure: one wild batch, at a bound that suits none, can undo an hour
+        of training."""
+        weights = list(self.net.parameters())
+        norm = nn.utils.get_total_norm([each.grad for each in weights if each.grad is not None])
+        bound = self.recipe.clip * self._usual if self._usual else float("inf")
+        nn.utils.clip_grads_with_norm_(weights, min(bound, float(norm)), norm)
+        self._usual += 0.02 * (min(float(norm), bound) - self._usual) if self._usual else float(norm)
 
     def _warm(self) -> None:
         """Linear warm-up, then half a cosine down to a hundredth."""
         recipe = self.recipe
         progress = min(1.0, self.crops / recipe.crops)
-        rate = recipe.rate * (0.01 + 0.99 * (0.5 + 0.5 * np.cos(np.pi * progress)))
+        rate = recipe.rate * (0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * progress)))
         rate *= min(1.0, (self.crops + recipe.batch) / max(1, recipe.warm_up))
         for group in self._optimiser.param_groups:
             group["lr"] = rate
@@ -163,34 +160,44 @@ class Trainer:
         figures = self._check(self.average, self.device)
         if figures["score"] > self.best:
             self.best = figures["score"]
-            _write(self.best_file, {"net": self.average.state_dict(), "crops": self.crops, "figures": dict(figures)})
-        _write(self._file, self._state())
+            _write(self._best_file, {"net": self.average.state_dict(), "crops": self.crops, "figures": dict(figures)})
+        self.save()
         return figures
+
+    def save(self) -> None:
+        """Write the checkpoint that a run goes on from."""
+        _write(self._file, self._state())
+
+    def best_net(self) -> nn.Module:
+        """The network that did best in validation."""
+        net = built(self.recipe.net)
+        net.load_state_dict(torch.load(self._best_file, weights_only=True)["net"])
+        return net
 
     def _state(self) -> dict[str, Any]:
         state: dict[str, Any] = {
             "recipe": self.recipe.model_dump(mode="json"),
             "crops": self.crops,
             "best": self.best,
+            "usual": self._usual,
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self._optimiser.state_dict(),
         }
-        if self._critic and self._critic_optimiser:
-            state |= {"critic": self._critic.state_dict(), "critic_optimiser": self._critic_optimiser.state_dict()}
+        if self._opponent:
+            state["opponent"] = self._opponent.state_dict()
         return state
 
     def _resume(self) -> None:
         state = torch.load(self._file, map_location=self.device, weights_only=True)
         if state["recipe"]["net"] != self.recipe.net.model_dump(mode="json"):
             raise ValueError(f"{self._file} is of another network: {state['recipe']['net']}")
-        self.crops, self.best = state["crops"], state["best"]
+        self.crops, self.best, self._usual = state["crops"], state["best"], state["usual"]
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])
-        if self._critic and self._critic_optimiser and "critic" in state:
-            self._critic.load_state_dict(state["critic"])
-            self._critic_optimiser.load_state_dict(state["critic_optimiser"])
+        if self._opponent and "opponent" in state:
+            self._opponent.load_state_dict(state["opponent"])
 
 
 def mixed(device: torch.device) -> torch.autocast:
@@ -205,6 +212,11 @@ def pictures(images: Image, device: torch.device) -> Tensor:
     return (there.permute(0, 3, 1, 2).float() / 255).contiguous(memory_format=torch.channels_last)
 
 
+def _placed(net: nn.Module, device: torch.device) -> nn.Module:
+    """On the device, with colours beside each other in memory: what half-precision convolutions are fastest on."""
+    return net.to(device).to(memory_format=torch.channels_last)
+
+
 def _adam(net: nn.Module, rate: float, decay: float) -> torch.optim.AdamW:
     return torch.optim.AdamW(net.parameters(), rate, weight_decay=decay, foreach=True)
 
@@ -213,4 +225,4 @@ def _write(file: Path, state: object) -> None:
     """At once or not at all."""
     beside = file.with_suffix(".part")
     torch.save(state, beside)
-    os.replace(beside, file)
+    beside.replace(file)

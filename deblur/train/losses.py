@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Embedder = nn.Module
+Embedder: TypeAlias = nn.Module
 """N x 3 x 112 x 112 RGB in 0..255 to N x D embeddings; its weights are frozen."""
 VIEW = 112
 _MARGIN = 8
@@ -77,8 +77,7 @@ class Identity:
         views = functional.grid_sample(
             restored, grid(upright, restored.shape[-1]), padding_mode="border", align_corners=True
         )
-        embedded: Tensor = self._embedder(255 * views.flip(1))
-        return functional.cosine_similarity(embedded.float(), identity)
+        return functional.cosine_similarity(self._embedder(255 * views.flip(1)).float(), identity)
 
 
 def grid(upright: Tensor, side: int) -> Tensor:
@@ -89,27 +88,3 @@ def grid(upright: Tensor, side: int) -> Tensor:
     places = torch.stack([axis.expand(VIEW, VIEW), axis[:, None].expand(VIEW, VIEW)])
     there = torch.einsum("nij,jyx->niyx", back, places) - torch.einsum("nij,nj->ni", back, shift)[:, :, None, None]
     return (2 * there / (side - 1) - 1).permute(0, 2, 3, 1)
-
-
-class Critic(nn.Module):
-    """A patch discriminator (Isola et al., CVPR 2017), with the hinge loss (Lim and Ye, 2017)."""
-
-    def __init__(self, width: int = 32) -> None:
-        super().__init__()
-        widths = (3, width, 2 * width, 4 * width)
-        steps = zip(widths, widths[1:], strict=False)
-        layers = [
-            layer for a, b in steps for layer in (nn.utils.spectral_norm(nn.Conv2d(a, b, 4, 2, 1)), nn.LeakyReLU(0.2))
-        ]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 3, padding=1))
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        judged: Tensor = self.layers(pictures)
-        return judged
-
-    def loss(self, restored: Tensor, sharp: Tensor) -> Tensor:
-        fooled, true = self(restored.detach()), self(sharp)
-        return functional.relu(1 + fooled).mean() + functional.relu(1 - true).mean()
-
-
-Loss = Callable[[Tensor, Tensor], Tensor]

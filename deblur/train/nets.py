@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ class UNet(nn.Module):
         super().__init__()
         if len(widths) != len(blocks):
             raise ValueError(f"widths and blocks are per scale: {len(widths)} and {len(blocks)} do not agree")
-        packed, steps = 3 * unshuffle**2, list(zip(widths, widths[1:], strict=False))
+        packed, steps = 3 * unshuffle**2, list(pairwise(widths))
         self.unshuffle = unshuffle
         self.head = nn.Conv2d(2 * packed + 2, widths[0], 3, padding=1)
         self.encoder = nn.ModuleList(_stack(*scale) for scale in zip(widths, blocks, strict=True))
@@ -43,8 +44,8 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(nn.Conv2d(coarse, 4 * fine, 1) for fine, coarse in steps)
         self.decoder = nn.ModuleList(_stack(*scale) for scale in zip(widths[:-1], blocks[:-1], strict=True))
         self.tail = nn.Conv2d(widths[0], packed, 3, padding=1)
-        nn.init.zeros_(self.tail.weight)  # it starts as the identity
-        nn.init.zeros_(self.tail.bias)
+        for parameter in self.tail.parameters():  # it starts as the identity
+            nn.init.zeros_(parameter)
 
     def forward(self, crops: Tensor, hints: Tensor, motion: Tensor) -> Tensor:
         packed = functional.pixel_unshuffle(torch.cat([crops, hints - crops], 1), self.unshuffle)
@@ -76,7 +77,7 @@ class TwoScale(nn.Module):
         self.enlarge = nn.ConvTranspose2d(3, 3, 4, stride=2, padding=1)
         self.fine = _convolutions(6, width, depth, side)
 
-    def forward(self, crops: Tensor, hints: Tensor, motion: Tensor) -> Tensor:
+    def forward(self, crops: Tensor, hints: Tensor, motion: Tensor) -> Tensor:  # noqa: ARG002
         small = functional.avg_pool2d(crops, 2)
         coarse = small + self.coarse(small)
         return crops + self.fine(torch.cat([crops, self.enlarge(coarse)], 1))
@@ -108,17 +109,17 @@ def _unpacked(pictures: Tensor) -> Tensor:
 
 def multiplications(net: nn.Module, side: int = 128) -> int:
     """Multiply-accumulate operations of the convolutions for one crop."""
-    counted = 0
+    counts: list[int] = []
 
-    def count(layer: nn.Module, _: object, output: Tensor) -> None:
-        nonlocal counted
-        each = layer.weight[0].numel() if isinstance(layer, nn.Conv2d) else layer.weight[:, 0].numel()
-        counted += output.numel() * each
+    def count(layer: nn.Conv2d | nn.ConvTranspose2d, entered: tuple[Tensor], output: Tensor) -> None:
+        places = entered[0] if isinstance(layer, nn.ConvTranspose2d) else output
+        counts.append(layer.weight.numel() * places[0, 0].numel())
 
-    hooks = [m.register_forward_hook(count) for m in net.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    layers = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
     blank = torch.zeros(1, 3, side, side)
     with torch.no_grad():
         net(blank, blank, torch.zeros(1, 2))
     for hook in hooks:
         hook.remove()
-    return counted
+    return sum(counts)

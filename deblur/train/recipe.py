@@ -7,26 +7,63 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
+class NetRecipe(BaseModel):
+    """Which network: the U-net by its widths and blocks per scale, or the seed's two-scale one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["unet", "two-scale"] = "unet"
+    widths: tuple[int, ...] = (32, 64, 128)
+    blocks: tuple[int, ...] = (1, 2, 6)
+    unshuffle: int = Field(2, ge=1)
+    informed: bool = True
+    """Whether it is told the motion where that is known."""
+
+
+class LossRecipe(BaseModel):
+    """Weights beside the Charbonnier loss, whose weight is 1."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    spectrum: float = Field(0.05, ge=0)
+    regions: float = Field(0, ge=0)
+    identity: float = Field(0.1, ge=0)
+    identity_from: float = Field(0.7, ge=0, le=1)
+    identity_share: float = Field(0.15, gt=0, le=1)
+    """Share of each batch that the embedder looks at: it costs several times what the network does."""
+    adversarial: float = Field(0, ge=0)
+    adversarial_from: float = Field(0.6, ge=0, le=1)
+
+
+class Phase(BaseModel):
+    """Part of a run: crops of `side` pixels with blur of up to `reach` pixels, until a share of the run is done."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    until: float = Field(gt=0, le=1)
+    side: int = Field(128, ge=32, le=128, multiple_of=16)
+    reach: float = Field(40, ge=3, le=48)
+
+
 class Recipe(BaseModel):
     """A training run. Lengths are in crops; shares are of the whole run."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    net: NetRecipe = Field(default_factory=lambda: NetRecipe())
-    loss: LossRecipe = Field(default_factory=lambda: LossRecipe())
-    phases: tuple[Phase, ...] = Field(
-        default_factory=lambda: (
-            Phase(until=0.15, side=96, reach=15),
-            Phase(until=0.4, side=96, reach=28),
-            Phase(until=1, side=128, reach=40),
-        )
+    net: NetRecipe = NetRecipe()
+    loss: LossRecipe = LossRecipe()
+    phases: tuple[Phase, ...] = (
+        Phase(until=0.15, side=96, reach=20),
+        Phase(until=0.5, side=96, reach=40),
+        Phase(until=1, side=128, reach=40),
     )
-    crops: int = Field(800_000, gt=0)
-    batch: int = Field(32, gt=0)
-    rate: float = Field(1e-3, gt=0)
-    warm_up: int = Field(10_000, ge=0)
+    crops: int = Field(220_000, gt=0)
+    batch: int = Field(16, gt=0)
+    rate: float = Field(8e-4, gt=0)
+    warm_up: int = Field(5_000, ge=0)
     weight_decay: float = Field(1e-4, ge=0)
-    clip: float = Field(0.5, gt=0)
+    clip: float = Field(2, gt=0)
+    """Gradients longer than this many times their usual length are shortened to it."""
     average: float = Field(0.999, ge=0, lt=1)
     """Decay of the moving average of the weights; the average is what is validated and exported."""
     workers: int = Field(1, ge=0)
@@ -44,44 +81,3 @@ class Recipe(BaseModel):
         if not ends or ends != sorted(set(ends)) or ends[-1] != 1:
             raise ValueError(f"phases end at growing shares of the run, the last at 1, not at {ends}")
         return self
-
-
-class NetRecipe(BaseModel):
-    """Which network: the U-net by its widths and blocks per scale, or the seed's two-scale one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: Literal["unet", "two-scale"] = "unet"
-    widths: tuple[int, ...] = (32, 64, 128)
-    blocks: tuple[int, ...] = (2, 2, 4)
-    unshuffle: int = Field(2, ge=1)
-    informed: bool = True
-    """Whether it is told the motion where that is known."""
-
-
-class LossRecipe(BaseModel):
-    """Weights beside the Charbonnier loss, whose weight is 1."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    spectrum: float = Field(0.05, ge=0)
-    regions: float = Field(0, ge=0)
-    identity: float = Field(0.1, ge=0)
-    identity_from: float = Field(0.6, ge=0, le=1)
-    identity_share: float = Field(0.25, gt=0, le=1)
-    """Share of each batch that the embedder looks at: it costs several times what the network does."""
-    adversarial: float = Field(0, ge=0)
-    adversarial_from: float = Field(0.6, ge=0, le=1)
-
-
-class Phase(BaseModel):
-    """Part of a run: crops of `side` pixels with blur of up to `reach` pixels, until a share of the run is done."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    until: float = Field(gt=0, le=1)
-    side: int = Field(128, ge=32, le=128, multiple_of=16)
-    reach: float = Field(40, ge=3, le=48)
-
-
-Recipe.model_rebuild()

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from deblur import hint, kernels
 from deblur.train.faces import CANVAS, SIDE, Photo
-from deblur.train.losses import Embedder, Identity
 from deblur.train.loop import mixed, pictures
+from deblur.train.losses import Embedder, Identity
 from deblur.train.synthesis import Batch, stacked
 from stream.data import Array
 
@@ -85,6 +85,8 @@ def _sample(photo: Photo, draw: Draw, rng: np.random.Generator) -> Batch:
     )
     kernel, motion = draw(rng)
     middle = np.s_[margin : margin + SIDE, margin : margin + SIDE]
-    crop = np.ascontiguousarray(kernels.recorded(kernels.blur(canvas, kernel)[middle], _NOISE, rng))
+    crop = np.ascontiguousarray(
+        kernels.recorded(kernels.blur(np.asarray(canvas, np.uint8), kernel)[middle], _NOISE, rng)
+    )
     sharp, upright = np.asarray(canvas[middle], np.uint8), np.eye(2, 3, dtype=np.float32)
     return Batch(crop, hint.picture(crop, motion), hint.encoded(motion), sharp, upright, photo.identity)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+import torch
+from torch import nn
+
+from deblur.train.export import export
+from deblur.train.nets import Portable, TwoScale, UNet, multiplications
+
+
+def _restless(net: nn.Module) -> nn.Module:
+    """As after some training: the tail is no longer zero."""
+    torch.manual_seed(0)
+    for parameter in net.parameters():
+        parameter.data += 0.02 * torch.randn_like(parameter)
+    return net.eval()
+
+
+@pytest.fixture(scope="module")
+def unet() -> nn.Module:
+    return _restless(UNet((16, 32), (1, 1), 4))
+
+
+def _inputs(count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    torch.manual_seed(1)
+    return torch.rand(count, 3, 128, 128), torch.rand(count, 3, 128, 128), torch.rand(count, 2) - 0.5
+
+
+def test_a_fresh_unet_changes_nothing() -> None:
+    crops, hints, motion = _inputs(2)
+    torch.testing.assert_close(UNet((16, 32), (1, 1), 4)(crops, hints, motion), crops)
+
+
+@torch.no_grad()
+def test_it_heeds_hint_and_motion(unet: nn.Module) -> None:
+    crops, hints, motion = _inputs(1)
+    restored = unet(crops, hints, motion)
+    assert (restored - unet(crops, crops, motion)).abs().max() > 1e-3
+    assert (restored - unet(crops, hints, torch.zeros_like(motion))).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_crops_do_not_see_each_other(unet: nn.Module) -> None:
+    inputs = _inputs(3)
+    together = unet(*inputs)
+    torch.testing.assert_close(together[1:2], unet(*(each[1:2] for each in inputs)), atol=1e-5, rtol=1e-4)
+
+
+def test_scales_must_agree() -> None:
+    with pytest.raises(ValueError, match="do not agree"):
+        UNet((16, 32), (1,))
+
+
+def test_the_seeds_network_is_as_large_as_the_papers() -> None:
+    """Shen et al.: 18 convolutions of 5 x 5 x 64 for each of two scales."""
+    net = TwoScale()
+    assert multiplications(net) / 1e9 == pytest.approx(33.8, abs=0.1)
+    assert sum(isinstance(layer, nn.Conv2d) for layer in net.modules()) == 36
+
+
+@pytest.mark.parametrize("net", [UNet((16, 32), (1, 1), 4), TwoScale(8, 4)], ids=["unet", "two-scale"])
+def test_the_exported_network_gives_what_torch_gives(net: nn.Module, tmp_path: Path) -> None:
+    net, file, rng = _restless(net), tmp_path / "network.onnx", np.random.default_rng(0)
+    export(net, file)
+    session = ort.InferenceSession(str(file))
+    crops, hints = rng.integers(0, 256, (2, 3, 128, 128, 3), np.uint8)
+    motion = rng.uniform(-1, 1, (3, 2)).astype(np.float32)
+    given = {each.name: value for each, value in zip(session.get_inputs(), (crops, hints, motion), strict=False)}
+    (restored,) = session.run(None, given)
+    with torch.no_grad():
+        expected = Portable(net)(*(torch.as_tensor(each) for each in (crops, hints, motion))).numpy()
+    assert restored.dtype == np.uint8
+    assert restored.shape == crops.shape
+    assert (restored != crops).any()
+    assert np.abs(restored.astype(int) - expected).max() <= 1
