@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from detectors.align import align
 from detectors.yunet import IN_VIDEO, YuNet
+from models import manifest
 from models.fetch import fetch, fingerprint
 from models.runtime import load
 from recognize import dual
@@ -42,7 +43,7 @@ DRAWS = 40
 SHARP, RAW = "none", "raw"
 PRODUCT = "the product's"
 EVENS = (5.0, 10.0, 15.0)
-CAUTIONS = (0.02, 0.04, 0.06)
+CAUTIONS = (0.0, 0.02, 0.04, 0.06)
 MARGINS = (0.0, 0.05, 0.1)
 
 
@@ -58,66 +59,66 @@ class Shown:
 
 Compare = Callable[[Array], Array]
 """From embeddings (N x 128) to their similarities to everybody enrolled (N x P)."""
-Rule = Callable[[Shown, Compare], Array]
-"""The similarities (N x P) that decide."""
+Score = Callable[[Shown, Compare], Array]
+"""The similarities (N x P) that decide, at a threshold for sharp crops."""
 
 
-def larger(margin: float) -> Rule:
+class Rule(NamedTuple):
+    """With `veto` nobody is named whom the raw crop contradicts."""
+
+    score: Score
+    veto: bool = False
+
+
+def raw(shown: Shown, compare: Compare) -> Array:
+    return compare(shown.raw)
+
+
+def restored(shown: Shown, compare: Compare) -> Array:
+    return compare(shown.restored)
+
+
+def both(shown: Shown, compare: Compare) -> Array:
+    """Kittler et al., "On combining classifiers", PAMI 1998: the sum rule."""
+    return (compare(shown.raw) + compare(shown.restored)) / np.float32(2)
+
+
+def larger(margin: float) -> Score:
     """The restored crop has to be more similar by a margin."""
     return lambda shown, compare: np.maximum(compare(shown.raw), compare(shown.restored) - np.float32(margin))
 
 
-def mixed(even: float) -> Rule:
-    """The mean embedding, in which the restored crop weighs the more the more blurred the raw one is."""
+def mixed(even: float, caution: float = 0.0) -> Score:
+    """The mean embedding, in which the restored crop weighs the more the more blurred the raw one is; the more it
+    weighs, the more similar it has to be."""
 
-    def rule(shown: Shown, compare: Compare) -> Array:
-        weight = _share(shown, even)
-        return compare(normalised(np.asarray((1 - weight) * shown.raw + weight * shown.restored, np.float32)))
+    def score(shown: Shown, compare: Compare) -> Array:
+        squared = np.square(shown.blur)[:, None]
+        weight = squared / (squared + np.float32(even) ** 2)
+        mean = normalised(np.asarray((1 - weight) * shown.raw + weight * shown.restored, np.float32))
+        return np.asarray(compare(mean) - np.float32(caution) * weight, np.float32)
 
-    return rule
-
-
-def vetoed(rule: Rule) -> Rule:
-    """Nobody is named whom the raw crop contradicts."""
-
-    def with_veto(shown: Shown, compare: Compare) -> Array:
-        scores = rule(shown, compare)
-        return np.where(dual.confirmed(scores, compare(shown.raw))[:, None], scores, np.float32(-1))
-
-    return with_veto
-
-
-def cautious(rule: Rule, even: float, most: float) -> Rule:
-    """The more the restored crop weighs, the more similar it has to be."""
-    return lambda shown, compare: rule(shown, compare) - np.float32(most) * _share(shown, even)
-
-
-def _share(shown: Shown, even: float) -> Array:
-    squared = np.square(shown.blur)[:, None]
-    return np.asarray(squared / (squared + np.float32(even) ** 2))
+    return score
 
 
 def product(shown: Shown, compare: Compare) -> Array:
     """As `recognize` has it."""
-    scores = compare(dual.fused(shown.raw, shown.restored, shown.blur))
-    careful = scores - dual.caution(shown.blur)[:, None]
-    return np.where(dual.confirmed(scores, compare(shown.raw))[:, None], careful, np.float32(-1))
+    return compare(dual.fused(shown.raw, shown.restored, shown.blur)) - dual.caution(shown.blur)[:, None]
 
 
 RULES: Mapping[str, Rule] = {
-    RAW: lambda shown, compare: compare(shown.raw),
-    "restored": lambda shown, compare: compare(shown.restored),
-    "restored, veto": vetoed(lambda shown, compare: compare(shown.restored)),
-    "mean of both similarities": lambda shown, compare: (compare(shown.raw) + compare(shown.restored)) / np.float32(2),
-    **{f"larger, restored less {margin:g}": larger(margin) for margin in MARGINS},
-    **{f"even at {even:g} px": mixed(even) for even in EVENS},
-    **{f"even at {even:g} px, veto": vetoed(mixed(even)) for even in EVENS},
+    RAW: Rule(raw),
+    "restored": Rule(restored),
+    "restored, veto": Rule(restored, veto=True),
+    "mean of both similarities": Rule(both),
+    **{f"larger, restored less {margin:g}": Rule(larger(margin)) for margin in MARGINS},
+    **{f"even at {even:g} px": Rule(mixed(even)) for even in EVENS},
     **{
-        f"even at {even:g} px, veto, caution {most:g}": cautious(vetoed(mixed(even)), even, most)
+        f"even at {even:g} px, veto, caution {most:g}": Rule(mixed(even, most), veto=True)
         for even in EVENS
         for most in CAUTIONS
     },
-    PRODUCT: product,
+    PRODUCT: Rule(product, veto=True),
 }
 """`even at`: the mean embedding, in which both crops weigh alike at that blur."""
 
@@ -161,13 +162,18 @@ class Study:
 
     def shares(self, rule: Rule, shown: Shown) -> Shares:
         """At the product's own threshold, over all draws."""
-        right, wrong, strangers = np.sum([self._counts(rule, shown, drawn) for drawn in self._draws], 0)
+        scores, seen = rule.score(shown, self._similarities), self._similarities(shown.raw)
+        counted = [
+            self._counts(scores[:, drawn], seen[:, drawn] if rule.veto else None, drawn) for drawn in self._draws
+        ]
+        right, wrong, strangers = np.sum(counted, 0)
         known = sum(np.isin(self._labels, drawn).sum() for drawn in self._draws)
         return Shares(right / known, wrong / known, strangers / (DRAWS * len(self._labels) - known))
 
-    def _counts(self, rule: Rule, shown: Shown, drawn: NDArray[np.intp]) -> tuple[int, int, int]:
-        scores = rule(shown, lambda embeddings: self._similarities(embeddings)[:, drawn])
+    def _counts(self, scores: Array, seen: Array | None, drawn: NDArray[np.intp]) -> tuple[int, int, int]:
         named = scores.max(1) >= threshold_for(len(drawn))
+        if seen is not None:
+            named &= dual.confirmed(scores, seen)
         right, known = drawn[scores.argmax(1)] == self._labels, np.isin(self._labels, drawn)
         return int((named & right).sum()), int((named & known & ~right).sum()), int((named & ~known).sum())
 
@@ -237,9 +243,10 @@ def main() -> None:
     detector = YuNet(load(fetch("yunet")), min_confidence=IN_VIDEO)
     session = load(fetch("sface"))
     study = Study(cast(arguments.data, "val", detector, arguments.every), SFace(session, fingerprint("sface")))
-    deblurrers = {name: make for name, make in makers(network=arguments.network).items() if name in arguments.method}
+    network = arguments.network or manifest.own("deblur").path
+    told = record([arguments.data / "val" / ARCHIVE, network], 0, session.backend)
+    deblurrers = {name: make for name, make in makers(network=network).items() if name in arguments.method}
     seen = _seen(study, list(conditions(arguments.data).values()), deblurrers)
-    told = record([arguments.data / "val" / ARCHIVE], 0, session.backend)
     print(f"{told.markdown()}\n- {DRAWS} galleries of {study.size} people, threshold {threshold_for(study.size):.3f}")
     for name, shown in seen.items():
         found = {

@@ -15,7 +15,7 @@ from stream.data import Array
 
 EVEN = 10.0
 """Blur, in crop pixels, at which a restored crop counts as much as the raw one; the share grows with its square."""
-CAUTION = 0.03
+CAUTION = 0.02
 """What a restored crop that alone counted would add to the threshold."""
 CONTRADICTION = 0.15
 """Restored crops cannot name whom the raw ones find this much less similar than somebody else."""
