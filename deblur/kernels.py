@@ -11,6 +11,7 @@ import math
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 from stream.data import Array, Image
 
@@ -146,6 +147,17 @@ def extent(kernel: Array) -> float:
     standard deviation (root-mean-square width times the square root of 12). Defined for every shape, and little
     moved by the faint ends of a trajectory, which the side of its support overrates."""
     return math.sqrt(12 * max(0.0, float(np.linalg.eigvalsh(covariance(kernel))[1])))
+
+
+def transfer(kernel: Array, shape: tuple[int, int]) -> NDArray[np.complex64]:
+    """What `kernel` does to each frequency of a picture of `shape` (H, W) that repeats without end: H x (W / 2 + 1), as
+    scipy's rfft2 orders it. Raises ValueError if it does not fit."""
+    height, width = kernel.shape
+    if height > shape[0] or width > shape[1]:
+        raise ValueError(f"a kernel of {width} x {height} does not fit a picture of {shape[1]} x {shape[0]}")
+    centred = np.zeros(shape, np.float32)
+    centred[:height, :width] = kernel
+    return np.asarray(fft.rfft2(np.roll(centred, (-(height // 2), -(width // 2)), (0, 1))), np.complex64)
 
 
 def blur(picture: Image | Array, kernel: Array) -> Array:

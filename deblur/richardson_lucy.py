@@ -19,6 +19,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from deblur import kernels
 from stream.data import Array, Image
 
 Picture = TypeVar("Picture", Image, Array)
@@ -104,9 +105,7 @@ class _Fourier:
             scipy.fft.next_fast_len(seen[1] + height - 1, real=True),
             scipy.fft.next_fast_len(seen[2] + width - 1, real=True),
         )
-        centred = np.zeros(self.shape, np.float32)
-        centred[:height, :width] = kernel
-        self._transfer = scipy.fft.rfft2(np.roll(centred, (-self.reach[0], -self.reach[1]), (0, 1)))
+        self._transfer = kernels.transfer(kernel, self.shape)
         self._conjugate = self._transfer.conj()
 
     def forward(self, planes: Array) -> Array:

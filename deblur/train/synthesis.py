@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import fft
 from torch.utils.data import IterableDataset, get_worker_info
 
-from deblur import degrade, hint, kernels, wiener
+from deblur import degrade, hint, kernels
 from deblur.train.faces import CANVAS, SIDE, Photo, view
 from stream.data import Array, Image
 
@@ -137,11 +137,9 @@ def _blurred(canvas: Image, kernel: Array, rng: np.random.Generator) -> Array:
     """The canvas convolved with the kernel; one time in four as light adds up, before the camera's gamma."""
     if kernel.shape[0] == 1:
         return canvas.astype(np.float32)
-    if kernel.shape[0] > CANVAS:
-        raise ValueError(f"a kernel of side {kernel.shape[0]} is wider than the canvas")
     linear = rng.uniform() < 0.25
     light = np.asarray(_LIGHT[canvas] if linear else canvas, np.float32)
-    spectrum = fft.rfft2(light, axes=(0, 1)) * wiener.transferred(kernel, light.shape[:2])[..., None]
+    spectrum = fft.rfft2(light, axes=(0, 1)) * kernels.transfer(kernel, light.shape[:2])[..., None]
     blurred = fft.irfft2(spectrum, s=light.shape[:2], axes=(0, 1)).clip(0, 255)
     return np.asarray(np.sqrt(255 * blurred) if linear else blurred, np.float32)
 

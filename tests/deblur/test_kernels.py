@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import fft
 
 from deblur import kernels
-from stream.data import Array
+from stream.data import Array, Image
 
 reaches = st.floats(0.5, 40)
 angles = st.floats(0, 2 * np.pi)
@@ -138,3 +139,16 @@ def test_warped_kernel_has_the_warped_covariance(size: int, scale: float, angle:
     assert_a_kernel(warped)
     moved = turn @ kernels.covariance(kernel) @ turn.T
     assert np.abs(kernels.covariance(warped) - moved).max() < 0.26, "sharing among pixels adds at most a quarter"
+
+
+def test_the_transfer_blurs_as_the_kernel_does(face: Image) -> None:
+    kernel = kernels.trajectory(17, np.random.default_rng(0))
+    spectrum = fft.rfft2(face.astype(np.float32), axes=(0, 1)) * kernels.transfer(kernel, face.shape[:2])[..., None]
+    blurred = fft.irfft2(spectrum, s=face.shape[:2], axes=(0, 1))
+    inner = np.s_[20:-20, 20:-20]
+    np.testing.assert_allclose(blurred[inner], kernels.blur(face, kernel)[inner], atol=0.05)
+
+
+def test_a_kernel_wider_than_the_picture_has_no_transfer() -> None:
+    with pytest.raises(ValueError, match="does not fit"):
+        kernels.transfer(kernels.line(200, 0), (128, 128))
