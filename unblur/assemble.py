@@ -199,6 +199,7 @@ def session(config: Config, sources: Sequence[Source]) -> str:
     that a replay gives the same ids; for live cameras the moment, so that no two runs do."""
     digest = hashlib.sha256(config.model_dump_json(include={"detection", "deblur"}).encode())
     digest.update(config.recognition.model_dump_json(include={"threshold"}).encode())
+    digest.update("".join(network.sha256 for network in manifest.trained()).encode())
     if config.recognition.gallery:
         digest.update(_head(config.recognition.gallery))
     for source, camera in zip(sources, config.cameras, strict=True):
