@@ -43,7 +43,7 @@ def test_the_known_person_is_named_and_the_stranger_is_not(demo: Path) -> None:
 
 
 def test_the_fast_passages_were_restored_from_their_own_motion(demo: Path) -> None:
-    restored = [event for event in lines(demo) if event["deblurred_by"] == "richardson-lucy"]
+    restored = [event for event in lines(demo) if event["deblurred_by"] == "cnn"]
     assert restored
     for event in restored:
         assert (demo / "crops" / f"{event['id']}.restored.png").is_file()
