@@ -318,14 +318,13 @@ def train(
 def export(
     out: Annotated[Path, typer.Option(help="The folder for the files.")],
     network: Annotated[
-        Path | None, typer.Option(help="An ONNX file; without it all that this project trained.")
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="An ONNX file; without it all that this project trained."),
     ] = None,
 ) -> None:
     """Write a network as ONNX in float32 and float16, and build TensorRT's plans where TensorRT is installed."""
     from unblur.export import export as write
 
-    if network is not None and not network.is_file():
-        raise typer.BadParameter(f"there is no file {network}", param_hint="--network")
     write(network, out)
 
 

@@ -148,7 +148,7 @@ def _models() -> Iterator[Check]:
 def _trained() -> Iterator[Check]:
     """What comes with unblur; without the deblurring network Richardson-Lucy does its work."""
     for network in manifest.trained():
-        if network.path.is_file() and cache.digest(network.path) == network.sha256:
+        if cache.as_pinned(network):
             detail = f"{network.licence}, {network.size:,} bytes, sha256 as pinned\n{network.path}"
             yield Check("models", network.name, "ok", detail)
         else:
