@@ -19,6 +19,7 @@ from stream.data import Array, Crop, Image, Quality, Restoration
 from stream.errors import UsageError
 from stream.stages import Deblurrer
 from unblur.evaluate.conditions import Motion
+from unblur.evaluate.record import named
 
 CAMERA = "evaluation"
 OPEN = {CAMERA: 1.0}
@@ -63,15 +64,24 @@ def makers(backend: Backend = "auto", network: Path | None = None) -> Makers:
 
     The network is loaded when it is first needed: ModelError is raised then if it cannot be used.
     """
-
-    @cache
-    def session() -> Session:
-        return load(network, backend) if network else _own(backend)
-
-    return {NETWORK: lambda: CNN(session(), OPEN), RICHARDSON_LUCY: lambda: RichardsonLucy(OPEN)}
+    return {NETWORK: lambda: CNN(_session(backend, network), OPEN), RICHARDSON_LUCY: lambda: RichardsonLucy(OPEN)}
 
 
-def _own(backend: Backend) -> Session:
+def told(names: Sequence[str], backend: Backend, network: Path | None) -> list[str]:
+    """For the record: which network is judged and what runs it, if it is among the methods.
+
+    Loads it, so that one that cannot be used is told before any work is done. Raises ModelError.
+    """
+    if NETWORK not in names:
+        return []
+    session = _session(backend, network)
+    return [f"network: {named(network or manifest.own('deblur').path)}, run by {session.backend}"]
+
+
+@cache
+def _session(backend: Backend, network: Path | None) -> Session:
+    if network:
+        return load(network, backend)
     own = manifest.own("deblur")
     return load(own.path, backend, sha256=own.sha256)
 

@@ -17,6 +17,7 @@ import numpy as np
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from stream.data import Image
+from stream.errors import SourceError
 from unblur.evaluate import methods, photos, plots, results
 from unblur.evaluate.conditions import Condition, Shot, chosen, conditions
 from unblur.evaluate.methods import Makers, Probe, probe
@@ -35,7 +36,7 @@ LOWEST = -4.0
 BLURRED = "blurred"
 TITLE = "Restoration"
 BACKEND = "NumPy and SciPy"
-"""What runs today's methods: none of them is a network."""
+"""What runs every method but the network, of which a note tells."""
 _UPRIGHT = np.eye(2, 3, dtype=np.float32)
 _COLUMNS = (
     Column("blur", "blur"),
@@ -55,15 +56,21 @@ class Outcome:
     sheet: dict[str, list[Image]]
 
 
-def evaluate(settings: Settings, deblurrers: Makers, out: Path) -> str:
-    """Evaluate, leave table and plots in `out`, and give the table as Markdown. Raises UsageError, StorageError."""
+def evaluate(settings: Settings, out: Path) -> str:
+    """Evaluate, leave table and plots in `out`, and give the table as Markdown.
+
+    Raises UsageError, ModelError, StorageError.
+    """
     cv2.setNumThreads(1)
     under = chosen(conditions(settings.data), settings.conditions)
+    deblurrers = methods.makers(settings.backend, settings.network)
     names = methods.chosen(settings.methods, deblurrers)
     archive = settings.data / ARCHIVES[settings.split]
-    faces = list(photos.read(archive, settings.every).values())
+    faces = _faces(archive, settings.every)
+    notes = [f"{len(faces)} faces, their middle {SIDE} x {SIDE} pixels"]
+    notes += methods.told(names, settings.backend, settings.network)
     results.prepared(out)
-    told = record([archive], settings.seed, BACKEND, f"{len(faces)} faces, their middle {SIDE} x {SIDE} pixels")
+    told = record([archive], settings.seed, BACKEND, *notes)
     with results.progress() as progress:
         task = progress.add_task("restore", total=len(under))
         work = partial(_outcome, faces=faces, names=names, deblurrers=deblurrers, seed=settings.seed)
@@ -77,6 +84,15 @@ def evaluate(settings: Settings, deblurrers: Makers, out: Path) -> str:
         out, TITLE, [table], told, drawn | {"gain": partial(plots.gains, _gains(table), "PSNR gain, dB", LOWEST)}
     )
     return markdown(TITLE, [table], told)
+
+
+def _faces(archive: Path, every: int) -> list[Image]:
+    """Raises SourceError if there are none, or one is too small."""
+    faces = photos.read(archive, every)
+    for name, face in faces.items():
+        if min(face.shape[:2]) < SIDE:
+            raise SourceError(f"{name} in {archive} is {face.shape[1]} x {face.shape[0]}: sides of {SIDE} are needed")
+    return list(faces.values())
 
 
 def _outcome(
