@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from models.errors import ModelError
-from models.packing import unpacked
 from models.session import Tensor
 
 INSTALL = "pip install 'unblur[cuda]'"
@@ -77,6 +76,8 @@ def _libraries() -> tuple[ModuleType, ModuleType]:
 def _converted(path: Path, converter: ModuleType) -> Any:
     import onnx  # noqa: PLC0415  slow, and needed by this backend alone
     from google.protobuf.message import DecodeError  # noqa: PLC0415  as above
+
+    from models.packing import unpacked  # noqa: PLC0415  as above
 
     with warnings.catch_warnings():
         # It tells of attributes that torch lacks, whether or not they matter; parity is tested instead.
