@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from deblur import kernels
-from deblur.cnn import CNN
+from deblur.cnn import CNN, SIDE
 from deblur.restore import RichardsonLucy, seed_preset, steps
 from deblur.richardson_lucy import deconvolve
 from models import manifest
+from models.errors import ModelError
 from models.runtime import Backend, Session, load
 from stream.data import Array, Crop, Image, Quality, Restoration
 from stream.errors import UsageError
@@ -81,9 +82,21 @@ def told(names: Sequence[str], backend: Backend, network: Path | None) -> list[s
 @cache
 def _session(backend: Backend, network: Path | None) -> Session:
     if network:
-        return load(network, backend)
+        return _deblurring(load(network, backend), network)
     own = manifest.own("deblur")
     return load(own.path, backend, sha256=own.sha256)
+
+
+def _deblurring(session: Session, network: Path) -> Session:
+    """Raises ModelError unless the network takes and gives what the deblurring network does."""
+    crops = np.zeros((1, SIDE, SIDE, 3), np.uint8)
+    try:
+        (restored,) = session.run(crops, crops, np.zeros((1, 2), np.float32))
+    except (ModelError, ValueError) as error:
+        raise ModelError(f"{network} is no deblurring network: it does not take crops, hints and motion") from error
+    if (restored.shape, restored.dtype) != (crops.shape, crops.dtype):
+        raise ModelError(f"{network} is no deblurring network: it gives {restored.dtype} {restored.shape}")
+    return session
 
 
 def methods(names: Sequence[str], deblurrers: Makers, straight: bool) -> dict[str, Restore]:

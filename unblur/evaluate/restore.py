@@ -7,7 +7,7 @@ similarity", IEEE TIP 2004) on RGB, and the gain over the blurred picture with a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -71,19 +71,23 @@ def evaluate(settings: Settings, out: Path) -> str:
     notes += methods.told(names, settings.backend, settings.network)
     results.prepared(out)
     told = record([archive], settings.seed, BACKEND, *notes)
+    outcomes = _run(under, partial(_outcome, faces=faces, names=names, deblurrers=deblurrers, seed=settings.seed))
+    table = Table("Against the sharp faces", _COLUMNS, [row for each in outcomes.values() for row in each.rows])
+    drawn: dict[str, results.Draw] = {"gain": partial(plots.gains, _gains(table), "PSNR gain, dB", LOWEST)}
+    drawn |= {f"sheet-{name}": partial(plots.sheet, each.sheet) for name, each in outcomes.items()}
+    results.write(out, TITLE, [table], told, drawn)
+    return markdown(TITLE, [table], told)
+
+
+def _run(under: Sequence[Condition], work: Callable[[Condition], Outcome]) -> dict[str, Outcome]:
+    """By condition."""
+    outcomes = {}
     with results.progress() as progress:
         task = progress.add_task("restore", total=len(under))
-        work = partial(_outcome, faces=faces, names=names, deblurrers=deblurrers, seed=settings.seed)
-        outcomes = {}
         for condition, outcome in zip(under, side_by_side(work, under), strict=True):
             outcomes[condition.name] = outcome
             progress.advance(task)
-    table = Table("Against the sharp faces", _COLUMNS, [row for each in outcomes.values() for row in each.rows])
-    drawn = {f"sheet-{name}": partial(plots.sheet, each.sheet) for name, each in outcomes.items()}
-    results.write(
-        out, TITLE, [table], told, drawn | {"gain": partial(plots.gains, _gains(table), "PSNR gain, dB", LOWEST)}
-    )
-    return markdown(TITLE, [table], told)
+    return outcomes
 
 
 def _faces(archive: Path, every: int) -> list[Image]:

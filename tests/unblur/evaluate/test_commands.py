@@ -101,6 +101,16 @@ def test_a_network_that_does_not_load_is_told_before_anything_is_written(
     assert not out.exists()
 
 
+@pytest.mark.parametrize("command", ["restore", "identify"])
+def test_a_network_that_deblurs_nothing_is_told_before_anything_is_written(
+    data: Path, sface_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    options = ["--out", str(tmp_path / "out"), "--network", str(sface_path)]
+    assert main(["evaluate", command, "--data", str(data), *options]) == 2
+    assert "is no deblurring network: it does not take crops, hints and motion" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_photographs_that_are_too_small_are_named(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
