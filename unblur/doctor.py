@@ -141,7 +141,7 @@ def _models() -> Iterator[Check]:
             yield Check("models", asset.name, "ok", detail)
         else:
             status: Status = "note" if asset.kind in {"portraits", "judges"} else "missing"
-            remedy = "unblur evaluate identify --judge" if asset.kind == "judges" else "unblur demo"
+            remedy = f"unblur evaluate identify --judge {asset.name}" if asset.kind == "judges" else "unblur demo"
             yield Check("models", asset.name, status, f"{asset.licence}, {fault}", remedy)
 
 

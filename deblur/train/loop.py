@@ -234,5 +234,8 @@ def _read(file: Path, device: torch.device) -> dict[str, Any]:
 def _write(file: Path, state: object) -> None:
     """At once or not at all."""
     beside = file.with_suffix(".part")
-    torch.save(state, beside)
-    beside.replace(file)
+    try:
+        torch.save(state, beside)
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)
