@@ -47,4 +47,4 @@ lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml --extra dev --extra openvino --extra tensorrt -c requirements-dev.lock -o requirements-tensorrt.lock
 
 clean:
-	rm -rf .venv out build dist
+	rm -rf .venv .venv-torch .venv-tensorrt out build dist

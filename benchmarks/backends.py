@@ -14,9 +14,8 @@ from pathlib import Path
 
 import structlog
 
-from models import probe
+from models import manifest, probe
 from models.errors import ModelError
-from models.export import trained
 from models.fetch import fetch
 from models.onnx_runtime import OnnxRuntime
 from models.runtime import NAMES, load
@@ -56,15 +55,8 @@ def main() -> None:
     given = parser.parse_args()
     print("| network | backend | " + " | ".join(f"ms a row of {count}" for count in given.rows) + " | apart |")
     print("|---" * (3 + len(given.rows)) + "|")
-    for network in given.network or _networks():
+    for network in given.network or [fetch("sface"), *(each.path for each in manifest.trained())]:
         rows(network, given.rows)
-
-
-def _networks() -> list[Path]:
-    try:
-        return [fetch("sface"), *trained()]
-    except ModelError:
-        return [fetch("sface")]
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from models.manifest import Asset
+from models.manifest import Asset, Trained
 
 
 def folder() -> Path:
@@ -26,6 +26,11 @@ def intact(asset: Asset) -> bool:
     """Whether the cache holds exactly the pinned bytes."""
     file = path(asset)
     return file.is_file() and file.stat().st_size == asset.size and digest(file) == asset.sha256
+
+
+def as_pinned(network: Trained) -> bool:
+    """Whether the file that came with unblur is the network that was measured."""
+    return network.path.is_file() and digest(network.path) == network.sha256
 
 
 def sealed(file: Path) -> bool:

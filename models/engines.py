@@ -70,15 +70,19 @@ def plan(trt: ModuleType, network: bytes, gpu: Gpu) -> bytes:
     """
     name = key(trt, network, gpu)
     file = _folder() / f"{name}.plan"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(file.parent / ".lock"):
-        kept = _opened(file, name)
-        if kept is not None:
-            return kept
-        built = build(trt, network)
-        cache.write(file, _header(name, built) + built)
-        _prune(file.parent)
-    return built
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(file.parent / ".lock"):
+            return _opened(file, name) or _built(trt, network, file)
+    except OSError as error:
+        raise ModelError(f"plans cannot be kept in {file.parent}: {error.strerror or error}") from error
+
+
+def _built(trt: ModuleType, network: bytes, file: Path) -> bytes:
+    content = build(trt, network)
+    cache.write(file, _header(file.stem, content) + content)
+    _prune(file.parent)
+    return content
 
 
 def discard(trt: ModuleType, network: bytes, gpu: Gpu) -> None:

@@ -10,7 +10,7 @@ from models import cache, driver, engines, probe
 from models.engines import Library
 from models.errors import ModelError
 from models.onnx_runtime import OnnxRuntime
-from models.precision import half
+from models.precision import half, whole
 
 
 class Written(NamedTuple):
@@ -18,14 +18,6 @@ class Written(NamedTuple):
 
     file: Path
     told: str
-
-
-def trained() -> list[Path]:
-    """The networks that come with unblur because this project trained them. Raises ModelError if there is none."""
-    found = sorted(Path(__file__).with_name("weights").glob("*.onnx"))
-    if not found:
-        raise ModelError("no trained network comes with this version: give one with --network FILE")
-    return found
 
 
 def write_onnx(network: Path, folder: Path) -> list[Written]:
@@ -42,7 +34,7 @@ def write_onnx(network: Path, folder: Path) -> list[Written]:
     apart = _apart(full, smaller)
     told = f"differs from float32 by at most {apart:.2%} of the range on a probe, on the CPU"
     return [
-        _write(folder / f"{network.stem}-fp32.onnx", network.read_bytes(), "float32, dynamic batch"),
+        _write(folder / f"{network.stem}-fp32.onnx", whole(network), "float32, dynamic batch"),
         _write(folder / f"{network.stem}-fp16.onnx", smaller, f"float16, dynamic batch; {told}"),
     ]
 

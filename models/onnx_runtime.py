@@ -43,7 +43,10 @@ class OnnxRuntime:
         self._names = [node.name for node in self._session.get_inputs()]
 
     def run(self, *inputs: Tensor) -> list[Tensor]:
-        outputs: list[Tensor] = self._session.run(None, dict(zip(self._names, inputs, strict=True)))
+        try:
+            outputs: list[Tensor] = self._session.run(None, dict(zip(self._names, inputs, strict=True)))
+        except _FAILURES as error:
+            raise ModelError(f"ONNX Runtime cannot run the network: {shorten(str(error), 240)}") from error
         return outputs
 
     @property

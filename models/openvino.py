@@ -50,7 +50,10 @@ class OpenVino:
         return buckets.exact(self._forward, inputs)
 
     def _forward(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        return self._program(tuple(each.shape for each in inputs)).run(inputs)
+        try:
+            return self._program(tuple(each.shape for each in inputs)).run(inputs)
+        except RuntimeError as error:
+            raise ModelError(f"OpenVINO cannot run the network: {shorten(str(error), 240)}") from error
 
     def _compile(self, shapes: tuple[tuple[int, ...], ...]) -> _Program:
         model = self._model.clone()

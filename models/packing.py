@@ -1,6 +1,7 @@
 """A network's weights in float16 on disk, and in float32 wherever it is run: half the size for nothing that shows.
 
-Every runtime folds the casts away when it loads the file, so that speed and arithmetic are those of float32.
+ONNX Runtime and OpenVINO fold the casts away when they load the file, so that speed and arithmetic are those of
+float32; the others are given the network `unpacked`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A network in half precision: what TensorRT builds its plans from, and `unblur export` writes."""
+"""A network in half precision, which TensorRT builds its plans from, and in full: what `unblur export` writes."""
 
 from __future__ import annotations
 
@@ -36,6 +36,11 @@ def half(path: Path) -> bytes:
     except (ValidationError, InferenceError) as error:
         raise ModelError(f"{path} cannot be converted to float16: {' '.join(str(error).split())[:240]}") from error
     return bytes(converted.SerializeToString(deterministic=True))
+
+
+def whole(path: Path) -> bytes:
+    """An ONNX file with weights and arithmetic in float32, whatever its weights are on disk (`packing`)."""
+    return bytes(unpacked(onnx.load(path)).SerializeToString(deterministic=True))
 
 
 def ports(network: bytes) -> tuple[list[str], list[str]]:

@@ -63,7 +63,7 @@ Detector = Literal["yunet", "mtcnn"]
 Format = Literal["json", "csv"]
 Judge = Literal["sface", "facenet"]
 Alignment = Literal["sharp", "blurred", "both"]
-Backend = Literal["auto", "onnxruntime", "openvino"]
+Backend = Literal["auto", "tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino", "openvino-bf16"]
 
 GalleryOption = Annotated[Path | None, typer.Option(help="Who is known: a file made by `unblur enroll`.")]
 DeblurOption = Annotated[Deblur | None, typer.Option(help="How blurred faces are restored.")]
@@ -213,6 +213,7 @@ NetworkOption = Annotated[
     ),
 ]
 MethodOption = Annotated[list[str] | None, typer.Option("--method", help="A method; all if none is given.")]
+BackendOption = Annotated[Backend, typer.Option(help="What runs the networks.")]
 
 
 @evaluate_app.command("restore")
@@ -225,17 +226,17 @@ def evaluate_restore(
     condition: ConditionOption = None,
     method: MethodOption = None,
     network: NetworkOption = None,
+    backend: BackendOption = "auto",
 ) -> None:
     """How near does restoration come to the sharp face? PSNR and SSIM."""
     from unblur.evaluate import results
 
     results.require("matplotlib", "skimage")
-    from unblur.evaluate.methods import makers
     from unblur.evaluate.restore import evaluate
     from unblur.evaluate.settings import Settings
 
-    settings = Settings(data, split, seed, every, condition or (), method or ())
-    typer.echo(evaluate(settings, makers(network=network), out), nl=False)
+    settings = Settings(data, split, seed, every, condition or (), method or (), backend, network)
+    typer.echo(evaluate(settings, out), nl=False)
 
 
 @evaluate_app.command("identify")
@@ -252,27 +253,18 @@ def evaluate_identify(
     condition: ConditionOption = None,
     method: MethodOption = None,
     network: NetworkOption = None,
-    backend: Annotated[Backend, typer.Option(help="What runs the networks.")] = "auto",
+    backend: BackendOption = "auto",
 ) -> None:
     """Does restoration find more people, and no wrong ones? Rank-1, DIR and FPIR."""
     from unblur.evaluate import results
 
     results.require("matplotlib")
     from unblur.evaluate.identify import evaluate
-    from unblur.evaluate.methods import makers
     from unblur.evaluate.settings import Settings
 
-    settings = Settings(data, split, seed, every, condition or (), method or (), backend)
-    typer.echo(
-        evaluate(
-            settings,
-            judge,
-            ("sharp", "blurred") if alignment == "both" else (alignment,),
-            makers(backend, network),
-            out,
-        ),
-        nl=False,
-    )
+    settings = Settings(data, split, seed, every, condition or (), method or (), backend, network)
+    alignments: tuple[Literal["sharp", "blurred"], ...] = ("sharp", "blurred") if alignment == "both" else (alignment,)
+    typer.echo(evaluate(settings, judge, alignments, out), nl=False)
 
 
 @evaluate_app.command("video")
@@ -318,14 +310,13 @@ def train(
 def export(
     out: Annotated[Path, typer.Option(help="The folder for the files.")],
     network: Annotated[
-        Path | None, typer.Option(help="An ONNX file; without it all that this project trained.")
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="An ONNX file; without it all that this project trained."),
     ] = None,
 ) -> None:
     """Write a network as ONNX in float32 and float16, and build TensorRT's plans where TensorRT is installed."""
     from unblur.export import export as write
 
-    if network is not None and not network.is_file():
-        raise typer.BadParameter(f"there is no file {network}", param_hint="--network")
     write(network, out)
 
 

@@ -141,14 +141,14 @@ def _models() -> Iterator[Check]:
             yield Check("models", asset.name, "ok", detail)
         else:
             status: Status = "note" if asset.kind in {"portraits", "judges"} else "missing"
-            remedy = "unblur evaluate identify --judge" if asset.kind == "judges" else "unblur demo"
+            remedy = f"unblur evaluate identify --judge {asset.name}" if asset.kind == "judges" else "unblur demo"
             yield Check("models", asset.name, status, f"{asset.licence}, {fault}", remedy)
 
 
 def _trained() -> Iterator[Check]:
     """What comes with unblur; without the deblurring network Richardson-Lucy does its work."""
     for network in manifest.trained():
-        if network.path.is_file() and cache.digest(network.path) == network.sha256:
+        if cache.as_pinned(network):
             detail = f"{network.licence}, {network.size:,} bytes, sha256 as pinned\n{network.path}"
             yield Check("models", network.name, "ok", detail)
         else:

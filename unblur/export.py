@@ -6,22 +6,35 @@ from pathlib import Path
 
 import typer
 
+from models import cache, manifest
 from models.engines import LIBRARIES
 from models.errors import ModelError
-from models.export import Written, trained, write_onnx, write_plan
+from models.export import Written, write_onnx, write_plan
 from stream.errors import OutputError
 
 
 def export(network: Path | None, folder: Path) -> None:
-    """Write ONNX in both precisions and, for every TensorRT that is installed, a plan.
+    """Write ONNX in both precisions and, for every TensorRT that is installed, a plan; of all that this project trained
+    if `network` is None.
 
     Raises ModelError, OutputError.
     """
     try:
-        for source in [network] if network else trained():
+        for source in [network] if network else _trained():
             _export(source, folder)
     except OSError as error:
         raise OutputError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def _trained() -> list[Path]:
+    """Raises ModelError if there is none, or one is not the network that was measured."""
+    networks = manifest.trained()
+    if not networks:
+        raise ModelError("no trained network comes with this version: give one with --network FILE")
+    for network in networks:
+        if not cache.as_pinned(network):
+            raise ModelError(f"{network.path} is missing, or not the file that was pinned: install unblur again")
+    return [network.path for network in networks]
 
 
 def _export(network: Path, folder: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -44,7 +45,7 @@ def built(recipe: NetRecipe) -> nn.Module:
 class Trainer:
     """Trains one network; what it knows is in the folder's checkpoint after every validation.
 
-    Raises ValueError if the folder's checkpoint is of another recipe's network.
+    Raises ValueError if the folder's checkpoint is damaged, or of another recipe's network.
     """
 
     def __init__(
@@ -171,7 +172,7 @@ class Trainer:
     def best_net(self) -> nn.Module:
         """The network that did best in validation."""
         net = built(self.recipe.net)
-        net.load_state_dict(torch.load(self._best_file, weights_only=True)["net"])
+        net.load_state_dict(_read(self._best_file, self.device)["net"])
         return net
 
     def _state(self) -> dict[str, Any]:
@@ -189,7 +190,7 @@ class Trainer:
         return state
 
     def _resume(self) -> None:
-        state = torch.load(self._file, map_location=self.device, weights_only=True)
+        state = _read(self._file, self.device)
         if state["recipe"]["net"] != self.recipe.net.model_dump(mode="json"):
             raise ValueError(f"{self._file} is of another network: {state['recipe']['net']}")
         self.crops, self.best, self._usual = state["crops"], state["best"], state["usual"]
@@ -221,8 +222,20 @@ def _adam(net: nn.Module, rate: float, decay: float) -> torch.optim.AdamW:
     return torch.optim.AdamW(net.parameters(), rate, weight_decay=decay, foreach=True)
 
 
+def _read(file: Path, device: torch.device) -> dict[str, Any]:
+    """Raises ValueError if it is no checkpoint."""
+    try:
+        state: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
+    except (RuntimeError, LookupError, EOFError, UnpicklingError) as error:  # whatever the bytes happen to mean
+        raise ValueError(f"{file} is no checkpoint, or a damaged one: remove it to begin anew") from error
+    return state
+
+
 def _write(file: Path, state: object) -> None:
     """At once or not at all."""
     beside = file.with_suffix(".part")
-    torch.save(state, beside)
-    beside.replace(file)
+    try:
+        torch.save(state, beside)
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -34,8 +34,6 @@ class UNet(nn.Module):
 
     def __init__(self, widths: Sequence[int], blocks: Sequence[int], unshuffle: int = 2) -> None:
         super().__init__()
-        if len(widths) != len(blocks):
-            raise ValueError(f"widths and blocks are per scale: {len(widths)} and {len(blocks)} do not agree")
         packed, steps = 3 * unshuffle**2, list(pairwise(widths))
         self.unshuffle = unshuffle
         self.head = nn.Conv2d(2 * packed + 2, widths[0], 3, padding=1)

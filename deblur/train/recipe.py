@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -13,11 +13,22 @@ class NetRecipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["unet", "two-scale"] = "unet"
-    widths: tuple[int, ...] = (32, 64, 128)
-    blocks: tuple[int, ...] = (1, 2, 6)
+    widths: tuple[Annotated[int, Field(gt=0)], ...] = Field((32, 64, 128), min_length=1)
+    blocks: tuple[Annotated[int, Field(ge=0)], ...] = (1, 2, 6)
     unshuffle: int = Field(2, ge=1)
     informed: bool = True
     """Whether it is told the motion where that is known."""
+
+    @model_validator(mode="after")
+    def _each_scale_has_both(self) -> Self:
+        if len(self.widths) != len(self.blocks):
+            raise ValueError(f"widths and blocks are per scale: {len(self.widths)} and {len(self.blocks)} do not agree")
+        return self
+
+    @property
+    def stride(self) -> int:
+        """What the sides of its crops must be multiples of."""
+        return 2 if self.kind == "two-scale" else self.unshuffle * 2 ** (len(self.widths) - 1)
 
 
 class LossRecipe(BaseModel):
@@ -73,11 +84,18 @@ class Recipe(BaseModel):
     each other."""
     check_every: int = Field(40_000, gt=0)
     """Crops between validations; a checkpoint is written at each."""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
     def _phases_fill_the_run(self) -> Self:
         ends = [phase.until for phase in self.phases]
         if not ends or ends != sorted(set(ends)) or ends[-1] != 1:
             raise ValueError(f"phases end at growing shares of the run, the last at 1, not at {ends}")
+        return self
+
+    @model_validator(mode="after")
+    def _crops_suit_the_net(self) -> Self:
+        for side in (*(phase.side for phase in self.phases), 128):
+            if side % self.net.stride:
+                raise ValueError(f"the net takes crops whose side is a multiple of {self.net.stride}, not {side}")
         return self

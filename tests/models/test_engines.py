@@ -171,3 +171,12 @@ def test_the_cache_keeps_the_newest_plans(builds: Builds, empty_cache: Path, mon
 
     kept = {file.stat().st_mtime for file in (empty_cache / "plans").glob("*.plan")}
     assert kept == set(range(3, engines.KEPT + 3))
+
+
+def test_a_cache_that_cannot_be_used_is_one_line(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty_cache.write_text("in the way")
+    library = ModuleType("tensorrt_rtx")
+    vars(library)["__version__"] = "1.7.1"
+    monkeypatch.setattr(engines, "build", lambda trt, network: network)
+    with pytest.raises(ModelError, match=r"^plans cannot be kept in .*plans: "):
+        engines.plan(library, b"network", HERE)

@@ -93,6 +93,19 @@ def test_views_of_arrays_are_taken(path: Path, open_session: Callable[[Path], Se
     np.testing.assert_array_equal(ours, session.run(*copies)[0])
 
 
+@pytest.mark.parametrize("open_session", [lambda path: OnnxRuntime(path, 1), _openvino, _torch])
+def test_what_the_network_does_not_take_is_one_line(path: Path, open_session: Callable[[Path], Session]) -> None:
+    crops, hints, motion = networks.inputs(2)
+    with pytest.raises(ModelError, match="cannot run the network") as raised:
+        open_session(path).run(crops[:, :, :127], hints[:, :, :127], motion)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("open_session", [lambda path: OnnxRuntime(path, 1), _openvino, _torch])
+def test_no_crops_give_none(path: Path, open_session: Callable[[Path], Session]) -> None:
+    assert open_session(path).run(*networks.inputs(0))[0].shape == (0, 128, 128, 3)
+
+
 def test_torch_refuses_what_is_no_network(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     (tmp_path / "broken.onnx").write_bytes(b"no network")

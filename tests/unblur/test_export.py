@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 
-from models import engines
+from models import engines, manifest
 from models.errors import ModelError
+from models.manifest import Trained
 from models.onnx_runtime import OnnxRuntime
+from models.packing import packed
 from tests.models import networks
 from unblur.cli import main
 
@@ -27,11 +30,33 @@ def test_both_precisions_are_written_and_run(network: Path, tmp_path: Path, caps
     assert main(["export", "--network", str(network), "--out", str(out)]) == 0
 
     told = capsys.readouterr().out
-    assert (out / "face-fp32.onnx").read_bytes() == network.read_bytes()
     assert "float16, dynamic batch; differs from float32 by at most 0." in told
     crops = networks.inputs(5)
     whole, half = (OnnxRuntime(out / f"face-{kind}.onnx", 1).run(*crops)[0].astype(int) for kind in ("fp32", "fp16"))
     assert np.abs(whole - half).max() <= 1
+
+
+def test_weights_that_are_packed_on_disk_are_written_in_full(network: Path, tmp_path: Path) -> None:
+    onnx.save(packed(onnx.load_from_string(networks.deblurring(width=32))), network)
+    assert main(["export", "--network", str(network), "--out", str(tmp_path)]) == 0
+    kinds = {weights.data_type for weights in onnx.load(tmp_path / "face-fp32.onnx").graph.initializer}
+    assert onnx.TensorProto.FLOAT in kinds
+    assert onnx.TensorProto.FLOAT16 not in kinds
+
+
+def test_what_this_project_trained_is_exported_only_as_it_was_pinned(
+    network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = hashlib.sha256(network.read_bytes()).hexdigest()
+    monkeypatch.setattr(manifest, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(manifest, "trained", lambda: (Trained("face", "a test", "none", digest, 0),))
+    assert main(["export", "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out/face-fp16.onnx").is_file()
+
+    network.write_bytes(networks.deblurring(seed=1))
+    assert main(["export", "--out", str(tmp_path / "none")]) == 2
+    assert "not the file that was pinned" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_plan_is_written_where_the_library_is_and_never_said_to_have_run_without_a_gpu(
@@ -65,7 +90,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     garbage, out = tmp_path / "garbage.onnx", tmp_path / "out"
     garbage.write_bytes(b"no network")
     for path, complaint in (
-        (tmp_path / "nothing.onnx", "there is no file"),
+        (tmp_path / "nothing.onnx", "does not exist"),
         (garbage, "does not load in ONNX Runtime"),
         (_fixed(network), "the first axis of crops, hints, motion is not free: export it with a dynamic batch"),
     ):

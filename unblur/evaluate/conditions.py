@@ -106,7 +106,7 @@ def _measured(file: Path) -> Callable[[np.random.Generator], tuple[Array, None]]
     try:
         with np.load(file, allow_pickle=False) as stored:
             measured = [kernels.centred(stored[name]) for name in stored if name.startswith("levin")]
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise SourceError(f"cannot read the measured kernels {file}: {error}") from error
     if not measured:
         raise SourceError(f"there are no measured kernels (levin...) in {file}")

@@ -17,7 +17,6 @@ from unblur.evaluate import judges, methods, plots, results
 from unblur.evaluate.conditions import Condition, chosen, conditions
 from unblur.evaluate.identification import RAW, Alignment, Enrolled, Identification, Outcome
 from unblur.evaluate.judges import Judge
-from unblur.evaluate.methods import Makers
 from unblur.evaluate.people import ARCHIVE, Cast, cast
 from unblur.evaluate.rates import Trial, threshold_at
 from unblur.evaluate.record import record
@@ -45,16 +44,16 @@ _TITLES: Mapping[Alignment, str] = {
 }
 
 
-def evaluate(
-    settings: Settings, judge: judges.Name, alignments: Sequence[Alignment], deblurrers: Makers, out: Path
-) -> str:
+def evaluate(settings: Settings, judge: judges.Name, alignments: Sequence[Alignment], out: Path) -> str:
     """Evaluate, leave tables and plots in `out`, and give the tables as Markdown.
 
     Raises UsageError, ModelError, StorageError.
     """
     cv2.setNumThreads(1)
     under = chosen(conditions(settings.data), settings.conditions)
+    deblurrers = methods.makers(settings.backend, settings.network)
     names = methods.chosen(settings.methods, deblurrers)
+    network = methods.told(names, settings.backend, settings.network)
     with bar() as downloads:
         detector = YuNet(load(fetch("yunet", progress=downloads), settings.backend), min_confidence=IN_VIDEO)
     who = cast(settings.data, settings.split, detector, settings.every)
@@ -66,7 +65,7 @@ def evaluate(
     by = _run(experiment, under, alignments)
     threshold = fixed_threshold(embedder, enrolled, who)
     tables = [_table(_TITLES[alignment], each, threshold, settings.seed) for alignment, each in by.items()]
-    told = replace(told, notes=(*_notes(who, embedder, threshold), *_found(by)))
+    told = replace(told, notes=(*network, *_notes(who, embedder, threshold), *_found(by)))
     results.write(out, TITLE, tables, told, _plots(by))
     return markdown(TITLE, tables, told)
 

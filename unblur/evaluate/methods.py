@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from deblur import kernels
-from deblur.cnn import CNN
+from deblur.cnn import CNN, SIDE
 from deblur.restore import RichardsonLucy, seed_preset, steps
 from deblur.richardson_lucy import deconvolve
 from models import manifest
+from models.errors import ModelError
 from models.runtime import Backend, Session, load
 from stream.data import Array, Crop, Image, Quality, Restoration
 from stream.errors import UsageError
 from stream.stages import Deblurrer
 from unblur.evaluate.conditions import Motion
+from unblur.evaluate.record import named
 
 CAMERA = "evaluation"
 OPEN = {CAMERA: 1.0}
@@ -63,17 +65,38 @@ def makers(backend: Backend = "auto", network: Path | None = None) -> Makers:
 
     The network is loaded when it is first needed: ModelError is raised then if it cannot be used.
     """
-
-    @cache
-    def session() -> Session:
-        return load(network, backend) if network else _own(backend)
-
-    return {NETWORK: lambda: CNN(session(), OPEN), RICHARDSON_LUCY: lambda: RichardsonLucy(OPEN)}
+    return {NETWORK: lambda: CNN(_session(backend, network), OPEN), RICHARDSON_LUCY: lambda: RichardsonLucy(OPEN)}
 
 
-def _own(backend: Backend) -> Session:
+def told(names: Sequence[str], backend: Backend, network: Path | None) -> list[str]:
+    """For the record: which network is judged and what runs it, if it is among the methods.
+
+    Loads it, so that one that cannot be used is told before any work is done. Raises ModelError.
+    """
+    if NETWORK not in names:
+        return []
+    session = _session(backend, network)
+    return [f"network: {named(network or manifest.own('deblur').path)}, run by {session.backend}"]
+
+
+@cache
+def _session(backend: Backend, network: Path | None) -> Session:
+    if network:
+        return _deblurring(load(network, backend), network)
     own = manifest.own("deblur")
     return load(own.path, backend, sha256=own.sha256)
+
+
+def _deblurring(session: Session, network: Path) -> Session:
+    """Raises ModelError unless the network takes and gives what the deblurring network does."""
+    crops = np.zeros((1, SIDE, SIDE, 3), np.uint8)
+    try:
+        (restored,) = session.run(crops, crops, np.zeros((1, 2), np.float32))
+    except (ModelError, ValueError) as error:
+        raise ModelError(f"{network} is no deblurring network: it does not take crops, hints and motion") from error
+    if (restored.shape, restored.dtype) != (crops.shape, crops.dtype):
+        raise ModelError(f"{network} is no deblurring network: it gives {restored.dtype} {restored.shape}")
+    return session
 
 
 def methods(names: Sequence[str], deblurrers: Makers, straight: bool) -> dict[str, Restore]:

@@ -20,8 +20,8 @@ def read(archive: Path, every: int = 1) -> dict[str, Image]:
     """
     try:
         photographs = dict(_photographs(archive, every))
-    except (OSError, tarfile.TarError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+    except (OSError, EOFError, tarfile.TarError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise SourceError(f"cannot read the photographs {archive}: {reason}") from error
     if not photographs:
         raise SourceError(f"there are no photographs (.jpg) in {archive}")
@@ -32,7 +32,8 @@ def _photographs(archive: Path, every: int) -> Iterator[tuple[str, Image]]:
     with tarfile.open(archive) as tar:
         for name in sorted(name for name in tar.getnames() if name.endswith(".jpg"))[::every]:
             member = tar.extractfile(name)
-            image = member and cv2.imdecode(np.frombuffer(member.read(), np.uint8), cv2.IMREAD_COLOR)
+            content = member.read() if member else b""
+            image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
             if image is None:
                 raise SourceError(f"{archive} holds {name}, which is not a picture")
             yield name, np.asarray(image, np.uint8)

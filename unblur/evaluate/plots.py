@@ -67,7 +67,7 @@ def curves(panels: Mapping[str, Curves], path: Path) -> None:
 
 def sheet(rows: Mapping[str, Sequence[Image]], path: Path) -> None:
     """A contact sheet: a line of faces for each row, the same people below each other."""
-    across = max(map(len, rows.values()))
+    across = max(1, *map(len, rows.values()))  # there may be no face to show
     figure, axes = _figure(len(rows), across, (_TILE * across + 1.6, _TILE * len(rows)))
     for line, (name, images) in enumerate(rows.items()):
         for place, image in enumerate(images):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import subprocess
@@ -10,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from models.cache import digest
 from unblur import __version__
 
 ROOT = Path(__file__).parents[2]
@@ -33,13 +33,12 @@ class Record:
 
 def record(archives: Iterable[Path], seed: int, backend: str, *notes: str) -> Record:
     """The record of a run that begins here and now: while it goes on, the checkout may change."""
-    return Record(", ".join(map(_named, archives)), seed, commit(), machine(), backend, notes)
+    return Record(", ".join(map(named, archives)), seed, commit(), machine(), backend, notes)
 
 
-def _named(archive: Path) -> str:
-    with archive.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return f"{archive.parent.name}/{archive.name} (sha256 {digest[:12]})"
+def named(file: Path) -> str:
+    """A file by its folder, its name and what it holds."""
+    return f"{file.parent.name}/{file.name} (sha256 {digest(file)[:12]})"
 
 
 def commit() -> str:

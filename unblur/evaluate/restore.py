@@ -7,7 +7,7 @@ similarity", IEEE TIP 2004) on RGB, and the gain over the blurred picture with a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from stream.data import Image
+from stream.errors import SourceError
 from unblur.evaluate import methods, photos, plots, results
 from unblur.evaluate.conditions import Condition, Shot, chosen, conditions
 from unblur.evaluate.methods import Makers, Probe, probe
@@ -35,7 +36,7 @@ LOWEST = -4.0
 BLURRED = "blurred"
 TITLE = "Restoration"
 BACKEND = "NumPy and SciPy"
-"""What runs today's methods: none of them is a network."""
+"""What runs every method but the network, of which a note tells."""
 _UPRIGHT = np.eye(2, 3, dtype=np.float32)
 _COLUMNS = (
     Column("blur", "blur"),
@@ -55,28 +56,47 @@ class Outcome:
     sheet: dict[str, list[Image]]
 
 
-def evaluate(settings: Settings, deblurrers: Makers, out: Path) -> str:
-    """Evaluate, leave table and plots in `out`, and give the table as Markdown. Raises UsageError, StorageError."""
+def evaluate(settings: Settings, out: Path) -> str:
+    """Evaluate, leave table and plots in `out`, and give the table as Markdown.
+
+    Raises UsageError, ModelError, StorageError.
+    """
     cv2.setNumThreads(1)
     under = chosen(conditions(settings.data), settings.conditions)
+    deblurrers = methods.makers(settings.backend, settings.network)
     names = methods.chosen(settings.methods, deblurrers)
     archive = settings.data / ARCHIVES[settings.split]
-    faces = list(photos.read(archive, settings.every).values())
+    faces = _faces(archive, settings.every)
+    notes = [f"{len(faces)} faces, their middle {SIDE} x {SIDE} pixels"]
+    notes += methods.told(names, settings.backend, settings.network)
     results.prepared(out)
-    told = record([archive], settings.seed, BACKEND, f"{len(faces)} faces, their middle {SIDE} x {SIDE} pixels")
+    told = record([archive], settings.seed, BACKEND, *notes)
+    outcomes = _run(under, partial(_outcome, faces=faces, names=names, deblurrers=deblurrers, seed=settings.seed))
+    table = Table("Against the sharp faces", _COLUMNS, [row for each in outcomes.values() for row in each.rows])
+    drawn: dict[str, results.Draw] = {"gain": partial(plots.gains, _gains(table), "PSNR gain, dB", LOWEST)}
+    drawn |= {f"sheet-{name}": partial(plots.sheet, each.sheet) for name, each in outcomes.items()}
+    results.write(out, TITLE, [table], told, drawn)
+    return markdown(TITLE, [table], told)
+
+
+def _run(under: Sequence[Condition], work: Callable[[Condition], Outcome]) -> dict[str, Outcome]:
+    """By condition."""
+    outcomes = {}
     with results.progress() as progress:
         task = progress.add_task("restore", total=len(under))
-        work = partial(_outcome, faces=faces, names=names, deblurrers=deblurrers, seed=settings.seed)
-        outcomes = {}
         for condition, outcome in zip(under, side_by_side(work, under), strict=True):
             outcomes[condition.name] = outcome
             progress.advance(task)
-    table = Table("Against the sharp faces", _COLUMNS, [row for each in outcomes.values() for row in each.rows])
-    drawn = {f"sheet-{name}": partial(plots.sheet, each.sheet) for name, each in outcomes.items()}
-    results.write(
-        out, TITLE, [table], told, drawn | {"gain": partial(plots.gains, _gains(table), "PSNR gain, dB", LOWEST)}
-    )
-    return markdown(TITLE, [table], told)
+    return outcomes
+
+
+def _faces(archive: Path, every: int) -> list[Image]:
+    """Raises SourceError if there are none, or one is too small."""
+    faces = photos.read(archive, every)
+    for name, face in faces.items():
+        if min(face.shape[:2]) < SIDE:
+            raise SourceError(f"{name} in {archive} is {face.shape[1]} x {face.shape[0]}: sides of {SIDE} are needed")
+    return list(faces.values())
 
 
 def _outcome(

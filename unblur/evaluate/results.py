@@ -1,4 +1,4 @@
-"""The folder that an evaluation leaves behind: all of it, or nothing."""
+"""The folder that an evaluation leaves behind. It is written when all is done, each file as a whole."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ Done = TypeVar("Done")
 @dataclass(frozen=True, slots=True)
 class Settings:
     """`data` is a folder laid out like the project's shared data. All conditions and methods unless some are named; of
-    the faces, or people, each `every`-th."""
+    the faces, or people, each `every`-th. `network` is judged in place of the one that comes with unblur."""
 
     data: Path
     split: Split = "test"
@@ -28,6 +28,7 @@ class Settings:
     conditions: Sequence[str] = ()
     methods: Sequence[str] = ()
     backend: Backend = "auto"
+    network: Path | None = None
 
 
 def side_by_side(work: Callable[[Job], Done], jobs: Iterable[Job]) -> Iterator[Done]:

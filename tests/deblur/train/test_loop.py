@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -83,6 +84,15 @@ def test_a_checkpoint_of_another_network_is_refused(photos: list[Photo], tmp_pat
         _run(_recipe(16, widths=(8, 24)), photos, tmp_path)
 
 
+@pytest.mark.parametrize("content", [b"", b"hi", b"no checkpoint", None], ids=["empty", "short", "text", "cut short"])
+def test_a_damaged_checkpoint_is_named(photos: list[Photo], tmp_path: Path, content: bytes | None) -> None:
+    _run(_recipe(16), photos, tmp_path)
+    file = tmp_path / "checkpoint.pt"
+    file.write_bytes(file.read_bytes()[:-3000] if content is None else content)
+    with pytest.raises(ValueError, match=r"checkpoint\.pt is no checkpoint, or a damaged one"):
+        _run(_recipe(16), photos, tmp_path)
+
+
 def test_every_term_is_told_and_reaches_the_weights(photos: list[Photo], tmp_path: Path) -> None:
     steps = _run(
         _recipe(64, identity=0.1, regions=0.2, adversarial=0.01, identity_from=0.5, adversarial_from=0.5),
@@ -107,3 +117,17 @@ def test_nothing_to_learn_from_is_an_error(photos: list[Photo], tmp_path: Path) 
 def test_phases_have_to_fill_the_run(ends: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="the last at 1"):
         Recipe(phases=tuple(Phase(until=end) for end in ends))
+
+
+@pytest.mark.parametrize(
+    ("net", "told"),
+    [
+        ({"widths": (8, 16), "blocks": (1,)}, "2 and 1 do not agree"),
+        ({"widths": (), "blocks": ()}, "at least 1 item"),
+        ({"widths": (8, 0), "blocks": (1, 1)}, "greater than 0"),
+        ({"unshuffle": 3}, "the net takes crops whose side is a multiple of 12, not 128"),
+    ],
+)
+def test_a_network_that_cannot_be_is_refused_with_the_recipe(net: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        Recipe.model_validate({"net": net, "phases": [{"until": 1}]})

@@ -50,11 +50,6 @@ def test_crops_do_not_see_each_other(unet: nn.Module) -> None:
     torch.testing.assert_close(together[1:2], unet(*(each[1:2] for each in inputs)), atol=1e-5, rtol=1e-4)
 
 
-def test_scales_must_agree() -> None:
-    with pytest.raises(ValueError, match="do not agree"):
-        UNet((16, 32), (1,))
-
-
 def test_the_seeds_network_is_as_large_as_the_papers() -> None:
     """Shen et al.: 18 convolutions of 5 x 5 x 64 for each of two scales."""
     net = TwoScale()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from tests.unblur.evaluate.conftest import pack
 from unblur.cli import main
 
 pytest.importorskip("matplotlib", reason="needs the extra `evaluate`")
@@ -22,6 +26,7 @@ def rows(out: Path, table: int = 0) -> dict[tuple[str, str], dict[str, Any]]:
 def test_restore(data: Path, network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "new" / "out"
     chosen = ["--condition", "none", "--condition", "line19", "--seed", "3", "--network", str(network)]
+    chosen += ["--backend", "onnxruntime"]
     assert main(["evaluate", "restore", "--data", str(data), "--out", str(out), *chosen]) == 0
     found = rows(out)
     assert found["line19", "oracle"]["psnr_gain"]["low"] > 2
@@ -30,6 +35,8 @@ def test_restore(data: Path, network: Path, tmp_path: Path, capsys: pytest.Captu
     assert ("none", "richardson-lucy, motion known") not in found
     assert ("line19", "cnn") in found
     assert ("line19", "cnn, motion known") in found
+    digest = hashlib.sha256(network.read_bytes()).hexdigest()[:12]
+    assert f"random.onnx (sha256 {digest}), run by onnxruntime" in (out / "table.md").read_text(encoding="utf-8")
     assert capsys.readouterr().out == (out / "table.md").read_text(encoding="utf-8")
     plots = {"gain.png", "sheet-none.png", "sheet-line19.png"}
     assert {path.name for path in out.iterdir()} == {"table.md", "table.json", *plots}
@@ -80,6 +87,39 @@ def test_bad_options_are_one_line_and_write_nothing(
     assert complaint in told
     assert told.count("\n") == 1
     assert not out.exists()
+
+
+@pytest.mark.parametrize("command", ["restore", "identify"])
+def test_a_network_that_does_not_load_is_told_before_anything_is_written(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    broken, out = tmp_path / "broken.onnx", tmp_path / "out"
+    broken.write_bytes(b"no network")
+    options = ["--network", str(broken), "--backend", "onnxruntime"]
+    assert main(["evaluate", command, "--data", str(data), "--out", str(out), *options]) == 2
+    assert "broken.onnx does not load in ONNX Runtime" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("command", ["restore", "identify"])
+def test_a_network_that_deblurs_nothing_is_told_before_anything_is_written(
+    data: Path, sface_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    options = ["--out", str(tmp_path / "out"), "--network", str(sface_path)]
+    assert main(["evaluate", command, "--data", str(data), *options]) == 2
+    assert "is no deblurring network: it does not take crops, hints and motion" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_photographs_that_are_too_small_are_named(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(data / "kernels", tmp_path / "kernels")
+    pack(tmp_path / "test/ffhq192.tar", {"small.jpg": np.zeros((130, 100, 3), np.uint8)})
+    options = ["--out", str(tmp_path / "out"), "--method", "oracle"]
+    assert main(["evaluate", "restore", "--data", str(tmp_path), *options]) == 2
+    assert "is 100 x 130: sides of 128 are needed" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("command", ["restore", "identify"])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gzip
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -77,10 +79,21 @@ def test_broken_archives_are_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"cannot read the photographs .*absent\.tar: No such file"):
         read(tmp_path / "absent.tar")
     (tmp_path / "text.tar").write_text("no archive")
-    with pytest.raises(SourceError, match=r"cannot read the photographs .*text\.tar"):
+    with pytest.raises(SourceError, match=r"^cannot read the photographs .*text\.tar: [^\n]+$"):
         read(tmp_path / "text.tar")
+    pack(tmp_path / "whole.tar", {"noise.jpg": np.random.default_rng(0).integers(0, 256, (99, 99, 3), np.uint8)})
+    (tmp_path / "cut.tar").write_bytes(gzip.compress((tmp_path / "whole.tar").read_bytes())[:-999])
+    with pytest.raises(SourceError, match=r"^cannot read the photographs .*cut\.tar: [^\n]+$"):
+        read(tmp_path / "cut.tar")
     pack(tmp_path / "empty.tar", {})
     with pytest.raises(SourceError, match="there are no photographs"):
+        read(tmp_path / "empty.tar")
+
+
+def test_an_empty_photograph_is_named(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "empty.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("nothing.jpg"))
+    with pytest.raises(SourceError, match=r"holds nothing\.jpg, which is not a picture"):
         read(tmp_path / "empty.tar")
 
 
