@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +23,8 @@ from models.fetch import fetch, fingerprint
 from models.runtime import load
 from recognize.embed import DIMENSIONS, SFace
 from stream.data import Array, Image
-from stream.errors import UsageError
+from stream.errors import OutputError, UsageError
+from unblur.evaluate import photos as archived
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,7 +54,10 @@ def train(data: Path, out: Path, recipe_file: Path | None = None, overrides: Seq
         raise UsageError(f"training needs the extra `train` ({error}): pip install 'unblur[train]'") from error
     recipe, console = read_recipe(recipe_file, overrides), Console(stderr=True)
     archives = _archives(data)
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{out} cannot be the folder of the run: {error.strerror}") from error
     photos, chosen_by = (_aligned(each, out, console) for each in (archives[:-1], archives[-1:]))
     embedder = _embedder()
     check = Validation(chosen_by[:: max(1, len(chosen_by) // VALIDATED)], embedder)
@@ -73,28 +76,42 @@ def read_recipe(file: Path | None, overrides: Sequence[str] = ()) -> Recipe:
     UsageError."""
     from deblur.train.recipe import Recipe
 
+    settings = _settings(file) if file else {}
+    for override in overrides:
+        _put(settings, override)
     try:
-        settings = (yaml.safe_load(file.read_text(encoding="utf-8")) if file else None) or {}
-        for override in overrides:
-            _put(settings, override)
         return Recipe.model_validate(settings)
-    except OSError as error:
-        raise UsageError(f"the recipe {file} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"the recipe {file} is not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise UsageError(f"the recipe {file or ''} cannot be used: {faults}") from error
+        raise UsageError(f"the recipe{f' {file}' if file else ''} cannot be used: {faults}") from error
+
+
+def _settings(file: Path) -> dict[str, Any]:
+    try:
+        settings = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise UsageError(f"the recipe {file} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"the recipe {file} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(settings, dict):
+        raise UsageError(f"the recipe {file} is not a list of keys and values")
+    return settings
 
 
 def _put(settings: dict[str, Any], override: str) -> None:
     key, equals, value = override.partition("=")
-    if not equals:
-        raise UsageError(f"--set takes KEY=VALUE, not {override!r}")
     *path, last = key.split(".")
     for name in path:
-        settings = settings.setdefault(name, {})
-    settings[last] = yaml.safe_load(value)
+        inner = settings.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise UsageError(f"--set {override}: {name} holds no keys")
+        settings = inner
+    try:
+        settings[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {override}: {value!r} is not YAML") from error
+    if not equals:
+        raise UsageError(f"--set takes KEY=VALUE, not {override!r}")
 
 
 def _run(trainer: Trainer, out: Path, console: Console) -> None:
@@ -177,7 +194,7 @@ def _aligned(archives: Iterable[Path], out: Path, console: Console) -> list[Phot
     for archive in archives:
         with console.status(f"finding the faces of {archive.name}"):
             matrices, identities = look(archive, archive.stat().st_mtime_ns)
-        seen += [Photo(*of) for of in zip(pictures(archive), matrices, identities, strict=True)]
+        seen += [Photo(*of) for of in zip(archived.read(archive).values(), matrices, identities, strict=True)]
     photos = [photo for photo in seen if np.isfinite(photo.matrix).all()]
     console.print(f"{len(photos):,} faces on {len(seen):,} photos", highlight=False)
     return photos
@@ -189,7 +206,7 @@ def _looked(archive: Path, changed: int) -> tuple[Array, Array]:  # noqa: ARG001
     detector = YuNet(load(fetch("yunet")), min_confidence=0.5)
     embedder = SFace(load(fetch("sface")), fingerprint("sface"))
     matrices, identities = [], []
-    for image in pictures(archive):
+    for image in archived.read(archive).values():
         points = _landmarks(detector, image)
         matrices.append(np.full((2, 3), np.nan, np.float32) if points is None else similarity(points))
         identities.append(
@@ -203,15 +220,6 @@ def _landmarks(detector: YuNet, image: Image) -> Array | None:
     around = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_REFLECT_101)
     faces = detector.detect(np.asarray(around, np.uint8))
     return faces[0].landmarks - border if faces else None
-
-
-def pictures(archive: Path) -> Iterator[Image]:
-    """The photos of a tar archive, in the order of their names."""
-    with tarfile.open(archive) as tar:
-        for member in sorted((m for m in tar.getmembers() if m.name.endswith(".jpg")), key=lambda m: m.name):
-            file = tar.extractfile(member)
-            if file is not None:
-                yield np.asarray(cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_COLOR), np.uint8)
 
 
 def _embedder() -> nn.Module:

@@ -21,6 +21,7 @@ from deblur.train.nets import TwoScale, UNet
 from deblur.train.recipe import NetRecipe, Phase, Recipe
 from deblur.train.synthesis import Batch, Synthesis
 from stream.data import Array, Image
+from stream.errors import StorageError, UnblurError
 
 Figures = Mapping[str, float]
 """Losses of a step, or the figures of a validation."""
@@ -159,6 +160,8 @@ class Trainer:
 
     def _validated(self) -> Figures:
         figures = self._check(self.average, self.device)
+        if not math.isfinite(figures["score"]):
+            raise UnblurError(f"training went astray before {self.crops:,} crops: go on with a lower `rate`")
         if figures["score"] > self.best:
             self.best = figures["score"]
             _write(self._best_file, {"net": self.average.state_dict(), "crops": self.crops, "figures": dict(figures)})
@@ -237,5 +240,7 @@ def _write(file: Path, state: object) -> None:
     try:
         torch.save(state, beside)
         beside.replace(file)
+    except (OSError, RuntimeError) as error:  # torch tells of a full disk by the latter
+        raise StorageError(f"{file} cannot be written: {' '.join(str(error).split())[:200]}") from error
     finally:
         beside.unlink(missing_ok=True)

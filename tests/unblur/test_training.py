@@ -81,6 +81,8 @@ def test_an_interrupted_run_goes_on(data: Path, tmp_path: Path) -> None:
         (["nett.kind=unet"], "nett: Extra inputs are not permitted"),
         (["crops"], "--set takes KEY=VALUE, not 'crops'"),
         (["phases=[{until: 0.5}]"], "the last at 1"),
+        (["crops.x=3", "crops.x.y=4"], "x holds no keys"),
+        (["crops=[1"], "'[1' is not YAML"),
     ],
 )
 def test_a_wrong_recipe_is_told(overrides: list[str], told: str) -> None:
@@ -92,6 +94,20 @@ def test_a_wrong_recipe_is_told(overrides: list[str], told: str) -> None:
 @pytest.mark.parametrize("name", ["unet", "seed"])
 def test_the_recipes_that_come_with_unblur_are_read(name: str) -> None:
     assert read_recipe(Path(__file__).parents[2] / f"configs/train/{name}.yaml").crops > 0
+
+
+def test_a_recipe_that_is_no_yaml_is_told(tmp_path: Path) -> None:
+    for content, told in ((b"\xff\xfe\x00", "is not YAML"), (b"- unet", "is not a list of keys")):
+        (tmp_path / "recipe.yaml").write_bytes(content)
+        with pytest.raises(UsageError, match=told):
+            read_recipe(tmp_path / "recipe.yaml")
+
+
+def test_an_out_that_is_a_file_is_bad_input(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch", reason="training needs the extra `train`")
+    (tmp_path / "out").write_text("here already")
+    assert main(["train", "--data", str(data), "--out", str(tmp_path / "out")]) == 2
+    assert "cannot be the folder of the run" in capfd.readouterr().err
 
 
 def test_a_missing_recipe_is_told(tmp_path: Path) -> None:
