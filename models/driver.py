@@ -40,6 +40,15 @@ def gpu() -> Gpu:
     return Gpu(name.value.decode(errors="replace"), capability, newest, _driver_version())
 
 
+def installed() -> bool:
+    """Whether there is a driver that could be asked."""
+    try:
+        ctypes.CDLL(LIBRARY)
+    except OSError:
+        return False
+    return True
+
+
 def _attribute(cuda: ctypes.CDLL, kind: int, device: ctypes.c_int) -> int:
     value = ctypes.c_int()
     _call(cuda, "cuDeviceGetAttribute", ctypes.byref(value), kind, device)

@@ -100,7 +100,8 @@ def _first(path: Path, threads: int) -> Session:
         except ModelError as error:
             passed_over[name] = str(error)
         else:
-            _log.info("backend chosen", network=path.name, backend=name, passed_over=passed_over)
+            tell = _log.info if driver.installed() else _log.debug  # without a GPU nobody asks why none was taken
+            tell("backend chosen", network=path.name, backend=name, passed_over=passed_over)
             return session
     reasons = "; ".join(f"{name}: {reason}" for name, reason in passed_over.items())
     raise ModelError(f"no backend runs {path}: {reasons}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from datetime import UTC, datetime
@@ -38,7 +39,10 @@ _NAME = re.compile(r"[^/\\=:]{1,64}")
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit status. An error is one line on standard error, never a traceback."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # standard output is for results
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),  # standard output is for results
+    )
     try:
         status = app(arguments, standalone_mode=False)
     except TyperException as error:
