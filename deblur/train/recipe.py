@@ -39,8 +39,8 @@ class LossRecipe(BaseModel):
     spectrum: float = Field(0.05, ge=0)
     regions: float = Field(0, ge=0)
     identity: float = Field(0.1, ge=0)
-    identity_from: float = Field(0.7, ge=0, le=1)
-    identity_share: float = Field(0.15, gt=0, le=1)
+    identity_from: float = Field(0.6, ge=0, le=1)
+    identity_share: float = Field(0.25, gt=0, le=1)
     """Share of each batch that the embedder looks at: it costs several times what the network does."""
     adversarial: float = Field(0, ge=0)
     adversarial_from: float = Field(0.6, ge=0, le=1)
@@ -68,7 +68,7 @@ class Recipe(BaseModel):
         Phase(until=0.5, side=96, reach=40),
         Phase(until=1, side=128, reach=40),
     )
-    crops: int = Field(220_000, gt=0)
+    crops: int = Field(170_000, gt=0)
     batch: int = Field(16, gt=0)
     rate: float = Field(8e-4, gt=0)
     warm_up: int = Field(5_000, ge=0)
@@ -82,7 +82,7 @@ class Recipe(BaseModel):
     threads: int = Field(0, ge=0)
     """Of the network on a CPU; 0: one for each core. Beside other work, one thread is faster than threads that wait for
     each other."""
-    check_every: int = Field(40_000, gt=0)
+    check_every: int = Field(20_000, gt=0)
     """Crops between validations; a checkpoint is written at each."""
     seed: int = Field(0, ge=0)
 
