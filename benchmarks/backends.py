@@ -12,8 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-import structlog
-
 from models import manifest, probe
 from models.errors import ModelError
 from models.fetch import fetch
@@ -48,7 +46,6 @@ def rows(network: Path, counts: list[int]) -> None:
 
 
 def main() -> None:
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--network", type=Path, action="append")
     parser.add_argument("--rows", type=int, nargs="+", default=[1, 8])
