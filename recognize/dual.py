@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stream.data import Array
 
-EVEN = 10.0
+EVEN = 5.0
 """Blur, in crop pixels, at which a restored crop counts as much as the raw one; the share grows with its square."""
 CAUTION = 0.02
 """What a restored crop that alone counted would add to the threshold."""
