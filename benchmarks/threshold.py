@@ -14,7 +14,6 @@ the end.
 from __future__ import annotations
 
 import argparse
-import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +37,7 @@ from recognize.gallery import Gallery, Person
 from recognize.threshold import threshold_for
 from stream.data import Array, Crop, Identity, Image, Restoration
 from stream.stages import Deblurrer
+from unblur.evaluate import photos as photographs
 
 SIZES = (10, 20, 40, 80, 100, 150)
 LENGTHS = (0, 9, 15, 21)
@@ -89,22 +89,13 @@ class Remembering(SFace):
 def photos(archive: Path, detector: YuNet) -> list[Photo]:
     """The archive's photos by name, with the largest face's points; without those where none is found."""
     found = []
-    for person, image in _pictures(archive):
+    for name, image in photographs.read(archive).items():
         margin = image.shape[0] // 2
         framed = np.pad(image, ((margin, margin), (margin, margin), (0, 0)))
         if faces := detector.detect(framed):
             face = max(faces, key=lambda face: face.box.area)
-            found.append(Photo(person, image, face.landmarks - np.float32(margin)))
+            found.append(Photo(Path(name).parent.name, image, face.landmarks - np.float32(margin)))
     return found
-
-
-def _pictures(archive: Path) -> Iterator[tuple[str, Image]]:
-    with tarfile.open(archive) as tar:
-        for member in sorted((member for member in tar if member.isfile()), key=lambda member: member.name):
-            content = tar.extractfile(member)
-            assert content is not None
-            image = cv2.imdecode(np.frombuffer(content.read(), np.uint8), cv2.IMREAD_COLOR)
-            yield Path(member.name).parent.name, np.asarray(image, np.uint8)
 
 
 class Blur(NamedTuple):

@@ -15,10 +15,9 @@ from stream.data import Array, Crop, Image, Restoration
 
 SIDE = 128
 """Side in pixels of the crops that the network takes."""
-FARTHEST = 48.0
-"""Crop pixels of motion: more was never told in training (`deblur/train/synthesis.py`), so more is not told."""
-REACH = FARTHEST
-"""Known motion of more crop pixels is left to Richardson-Lucy where it may be (chosen on `val`, docs/deblurring.md)."""
+REACH = 48.0
+"""Crop pixels of motion: more was never told in training (`deblur/train/synthesis.py`), so more is not told.
+Richardson-Lucy does better there (docs/deblurring.md, "The whole stage on a track")."""
 TOGETHER = 16
 """Crops that go through the network at once, so that memory stays bounded."""
 
@@ -65,6 +64,6 @@ def _inputs(blurred: Sequence[Diagnosis]) -> tuple[Image, Image, Array]:
     for crop in crops:
         if crop.shape[0] != SIDE:
             raise ValueError(f"the network takes crops of {SIDE} x {SIDE} pixels, not of {crop.shape[0]}")
-    motions = [each.motion if each.length <= FARTHEST else None for each in blurred]
+    motions = [each.motion if each.length <= REACH else None for each in blurred]
     hints = [hint.picture(*pair) for pair in zip(crops, motions, strict=True)]
     return np.stack(crops), np.stack(hints), np.stack([hint.encoded(motion) for motion in motions])

@@ -25,10 +25,7 @@ class Gpu(NamedTuple):
 
 def gpu() -> Gpu:
     """The first GPU. Raises ModelError if no driver answers or it drives none."""
-    try:
-        cuda = ctypes.CDLL(LIBRARY)
-    except OSError as error:
-        raise ModelError(f"no CUDA driver here ({LIBRARY} does not load)") from error
+    cuda = _loaded()
     _call(cuda, "cuInit", 0)
     device, spoken = ctypes.c_int(), ctypes.c_int()
     _call(cuda, "cuDeviceGet", ctypes.byref(device), 0)
@@ -43,10 +40,17 @@ def gpu() -> Gpu:
 def installed() -> bool:
     """Whether there is a driver that could be asked."""
     try:
-        ctypes.CDLL(LIBRARY)
-    except OSError:
+        _loaded()
+    except ModelError:
         return False
     return True
+
+
+def _loaded() -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(LIBRARY)
+    except OSError as error:
+        raise ModelError(f"no CUDA driver here ({LIBRARY} does not load)") from error
 
 
 def _attribute(cuda: ctypes.CDLL, kind: int, device: ctypes.c_int) -> int:

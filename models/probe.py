@@ -1,8 +1,5 @@
-"""Does a backend give what the CPU gives? Asked in a process of its own, which may crash without harm.
-
-`python -m models.probe BACKEND FILE.onnx` prints one JSON object: `agrees`, with `difference` (the largest, as a part
-of the outputs' range) or `error`. It ends with 0 if they agree.
-"""
+"""Does a backend give what the CPU gives? Asked in a process of its own (`models/trial.py`), which may crash without
+harm."""
 
 from __future__ import annotations
 
@@ -74,7 +71,7 @@ def prove(backend: str, path: Path, patience_s: float = PATIENCE_S) -> None:
     gives."""
     rooms = str(Path(__file__).parents[1])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [rooms, os.environ.get("PYTHONPATH")]))}
-    command = [sys.executable, "-P", "-m", "models.probe", backend, str(path)]
+    command = [sys.executable, "-P", "-m", "models.trial", backend, str(path)]
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=patience_s, check=False)
     except subprocess.TimeoutExpired as error:
@@ -90,20 +87,3 @@ def prove(backend: str, path: Path, patience_s: float = PATIENCE_S) -> None:
         raise ModelError(verdict["error"])
     if not verdict["agrees"]:
         raise ModelError(f"{backend} differs from the CPU by {verdict['difference']:.1%} of the range on a probe")
-
-
-def main(backend: str, file: str) -> int:
-    from models.runtime import open_unproved  # noqa: PLC0415  it imports this module
-
-    path = Path(file)
-    try:
-        apart = compare(open_unproved(backend, path), OnnxRuntime(path, threads=1))
-        verdict: dict[str, object] = {"agrees": apart <= TOLERANCE, "difference": apart}
-    except ModelError as error:
-        verdict = {"agrees": False, "error": str(error)}
-    print(json.dumps(verdict))  # noqa: T201  the command's result
-    return 0 if verdict["agrees"] else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

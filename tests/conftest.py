@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from models.fetch import fetch, fetch_portraits
+from tests.models import networks
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -31,6 +32,14 @@ def yunet_path() -> Path:
 def sface_path() -> Path:
     """The prepared SFace."""
     return fetch("sface")
+
+
+@pytest.fixture(scope="session")
+def deblurring_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small network with the deblurring network's contract."""
+    path = tmp_path_factory.mktemp("networks") / "deblurring.onnx"
+    path.write_bytes(networks.deblurring())
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from deblur.train.recipe import Recipe
 
 VALIDATED = 96
-"""Photos of the val split that a validation looks at."""
+"""At least so many photos of the val split, evenly taken, are looked at by a validation."""
 _BORDER = 0.25
 """Tight crops are continued by this share of their side before the detector looks: it wants to see a head."""
 
@@ -165,9 +165,8 @@ def _stop() -> Iterator[Event]:
 
 
 def _record(board: SummaryWriter, step: Step, console: Console) -> None:
-    if step.crops // 32 % 50 == 0:
-        for name, value in step.losses.items():
-            board.add_scalar(f"loss/{name}", value, step.crops)
+    for name, value in step.losses.items():
+        board.add_scalar(f"loss/{name}", value, step.crops)
     if step.figures:
         for name, value in step.figures.items():
             board.add_scalar(name, value, step.crops)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -93,9 +92,3 @@ def _lit(image: Image, rng: np.random.Generator) -> Image:
 
 def _square(matrix: Array) -> NDArray[np.float64]:
     return np.vstack([matrix, (0, 0, 1)]).astype(np.float64)
-
-
-def require(photos: Sequence[Photo]) -> None:
-    """Raises ValueError if there is nothing to learn from."""
-    if not photos:
-        raise ValueError("there are no photos to train on")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from deblur.train.critic import Opponent
-from deblur.train.faces import Photo, require
+from deblur.train.faces import Photo
 from deblur.train.losses import Embedder, Identity, charbonnier, regional, spectral
 from deblur.train.nets import TwoScale, UNet
 from deblur.train.recipe import NetRecipe, Phase, Recipe
@@ -52,7 +52,8 @@ class Trainer:
     def __init__(
         self, recipe: Recipe, photos: Sequence[Photo], folder: Path, check: Check, embedder: Embedder | None = None
     ) -> None:
-        require(photos)
+        if not photos:
+            raise ValueError("there are no photos to train on")
         if recipe.loss.identity and embedder is None:
             raise ValueError("the identity loss needs an embedder")
         torch.manual_seed(recipe.seed)

@@ -75,7 +75,7 @@ class TwoScale(nn.Module):
         self.enlarge = nn.ConvTranspose2d(3, 3, 4, stride=2, padding=1)
         self.fine = _convolutions(6, width, depth, side)
 
-    def forward(self, crops: Tensor, hints: Tensor, motion: Tensor) -> Tensor:  # noqa: ARG002
+    def forward(self, crops: Tensor, *_: Tensor) -> Tensor:
         small = functional.avg_pool2d(crops, 2)
         coarse = small + self.coarse(small)
         return crops + self.fine(torch.cat([crops, self.enlarge(coarse)], 1))

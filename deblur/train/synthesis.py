@@ -79,8 +79,8 @@ class Synthesis(IterableDataset[Batch]):
     def _sample(self, blurs: Blurs, rng: np.random.Generator) -> Batch:
         photo = self._photos[int(rng.integers(len(self._photos)))]
         seen, blur = view(photo, rng), blurs.draw(rng)
-        crop = _recorded(_middle(_blurred(seen.canvas, blur.kernel, rng)), rng)
-        sharp = _middle(seen.canvas)
+        crop = _recorded(middle(_blurred(seen.canvas, blur.kernel, rng)), rng)
+        sharp = middle(seen.canvas)
         told = blur.motion if self._informed else None
         left, top = rng.integers(SIDE - self._side + 1, size=2) // 4 * 4
         window = np.s_[top : top + self._side, left : left + self._side]
@@ -144,7 +144,8 @@ def _blurred(canvas: Image, kernel: Array, rng: np.random.Generator) -> Array:
     return np.asarray(np.sqrt(255 * blurred) if linear else blurred, np.float32)
 
 
-def _middle(canvas: NDArray[Any]) -> NDArray[Any]:
+def middle(canvas: NDArray[Any]) -> NDArray[Any]:
+    """The crop that a canvas is for."""
     margin = (CANVAS - SIDE) // 2
     return np.ascontiguousarray(canvas[margin : margin + SIDE, margin : margin + SIDE])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import cv2
 import numpy as np
@@ -13,12 +14,16 @@ from deblur import hint, kernels
 from deblur.train.faces import CANVAS, SIDE, Photo
 from deblur.train.loop import mixed, pictures
 from deblur.train.losses import Embedder, Identity
-from deblur.train.synthesis import Batch, stacked
+from deblur.train.synthesis import Batch, middle, stacked
 from stream.data import Array
 
 Draw = Callable[[np.random.Generator], tuple[Array, tuple[float, float] | None]]
 _NOISE = 0.01
 _AT_ONCE = 32
+
+
+def _shake(extent: float, rng: np.random.Generator) -> tuple[Array, None]:
+    return kernels.trajectory(extent, rng), None
 
 
 def _line(length: float, rng: np.random.Generator) -> tuple[Array, tuple[float, float]]:
@@ -29,8 +34,8 @@ def _line(length: float, rng: np.random.Generator) -> tuple[Array, tuple[float, 
 
 CONDITIONS: dict[str, Draw] = {
     "none": lambda _: (kernels.box(1), None),
-    **{f"traj{size}": lambda rng, size=size: (kernels.trajectory(size, rng), None) for size in (10, 14, 20, 28)},  # type: ignore[misc]
-    **{f"line{size}": lambda rng, size=size: _line(size, rng) for size in (14, 20, 28)},  # type: ignore[misc]
+    **{f"traj{size}": partial(_shake, size) for size in (10, 14, 20, 28)},
+    **{f"line{size}": partial(_line, size) for size in (14, 20, 28)},
 }
 """Lengths are in crop pixels; an LFW photo is 1.3 times as large as its crop."""
 
@@ -84,9 +89,6 @@ def _sample(photo: Photo, draw: Draw, rng: np.random.Generator) -> Batch:
         photo.image, matrix, (CANVAS, CANVAS), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
     )
     kernel, motion = draw(rng)
-    middle = np.s_[margin : margin + SIDE, margin : margin + SIDE]
-    crop = np.ascontiguousarray(
-        kernels.recorded(kernels.blur(np.asarray(canvas, np.uint8), kernel)[middle], _NOISE, rng)
-    )
-    sharp, upright = np.asarray(canvas[middle], np.uint8), np.eye(2, 3, dtype=np.float32)
+    crop = kernels.recorded(middle(kernels.blur(np.asarray(canvas, np.uint8), kernel)), _NOISE, rng)
+    sharp, upright = np.asarray(middle(canvas), np.uint8), np.eye(2, 3, dtype=np.float32)
     return Batch(crop, hint.picture(crop, motion), hint.encoded(motion), sharp, upright, photo.identity)

@@ -115,7 +115,7 @@ def test_known_motion_beyond_its_reach_is_left_to_richardson_lucy(
 
 
 def test_motion_longer_than_was_ever_told_in_training_is_not_told(echo: Session, make_crop: MakeCrop) -> None:
-    length = cnn.FARTHEST + 12
+    length = cnn.REACH + 12
     crop = make_crop(kernels.line(length, 0), (2 * length, 0.0))
     (restoration,) = CNN(echo, SHUTTERS).restore([crop])
     assert restoration.method == "cnn"

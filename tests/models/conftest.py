@@ -20,7 +20,6 @@ import pytest
 from models import driver, engines, manifest
 from models.download import downloader
 from models.errors import ModelError
-from tests.models import networks
 
 WHEEL = manifest.network("yunet").artefact
 
@@ -113,14 +112,6 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     cache = tmp_path / "cache"
     monkeypatch.setenv("UNBLUR_CACHE", str(cache))
     return cache
-
-
-@pytest.fixture(scope="session")
-def deblurring_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small network with the deblurring network's contract."""
-    path = tmp_path_factory.mktemp("networks") / "deblurring.onnx"
-    path.write_bytes(networks.deblurring())
-    return path
 
 
 @pytest.fixture(scope="session")

@@ -73,11 +73,22 @@ def _library(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
 
 
 @pytest.mark.usefixtures("with_stub_driver")
-def test_a_crash_takes_down_the_probe_alone(
-    deblurring_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", r"^tensorrt crashed on a probe \(signal 11\)$"),
+        (
+            "import os, sys; print('no context', file=sys.stderr); os._exit(3)",
+            r"^tensorrt failed on a probe with status 3: no context$",
+        ),
+    ],
+    ids=["crash", "exit"],
+)
+def test_a_library_takes_down_the_probe_alone(
+    code: str, told: str, deblurring_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _library(tmp_path, monkeypatch, "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)")
-    with pytest.raises(ModelError, match=r"tensorrt crashed on a probe \(signal 11\)"):
+    _library(tmp_path, monkeypatch, code)
+    with pytest.raises(ModelError, match=told):
         probe.prove("tensorrt", deblurring_path)
 
 
@@ -86,15 +97,6 @@ def test_a_probe_that_hangs_is_ended(deblurring_path: Path, tmp_path: Path, monk
     _library(tmp_path, monkeypatch, "import threading\nthreading.Event().wait()")
     with pytest.raises(ModelError, match="did not answer a probe in 1 s"):
         probe.prove("tensorrt", deblurring_path, patience_s=1)
-
-
-@pytest.mark.usefixtures("with_stub_driver")
-def test_a_library_that_ends_the_process_is_a_failure(
-    deblurring_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _library(tmp_path, monkeypatch, "import os, sys\nprint('no context', file=sys.stderr)\nos._exit(3)")
-    with pytest.raises(ModelError, match=r"^tensorrt failed on a probe with status 3: no context$"):
-        probe.prove("tensorrt", deblurring_path)
 
 
 def test_an_unknown_backend_is_refused_with_those_that_there_are(deblurring_path: Path) -> None:

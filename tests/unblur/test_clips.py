@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,12 +37,22 @@ def gallery(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("clip", PEOPLE)
 def test_the_right_names_are_in_the_log(clip: str, shared: Path, gallery: Path, tmp_path: Path) -> None:
-    log = tmp_path / "events.jsonl"
-    begin = str(BEGIN.get(clip, ENROLLED_FRAMES / 25))
-    source = [str(shared / "clips" / f"{clip}.mp4"), "--from", begin]
-    assert main(["run", *source, "--gallery", str(gallery), "--events", str(log), "--quiet"]) == 0
-    events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    events = _logged(clip, shared, gallery, tmp_path)
     names = {event["name"] for event in events} - {None}
     assert PEOPLE[clip] <= names <= PEOPLE[clip] | PERHAPS.get(clip, set())
     if clip == "no_face":
         assert not events
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(strict=True, reason="ends at .415 where .421 is asked (docs/results.md, The recorded clips)")
+def test_lacamoire_is_named(shared: Path, gallery: Path, tmp_path: Path) -> None:
+    assert "Alex_Lacamoire" in {event["name"] for event in _logged("hamilton", shared, gallery, tmp_path)}
+
+
+def _logged(clip: str, shared: Path, gallery: Path, tmp_path: Path) -> list[dict[str, Any]]:
+    log = tmp_path / "events.jsonl"
+    begin = str(BEGIN.get(clip, ENROLLED_FRAMES / 25))
+    source = [str(shared / "clips" / f"{clip}.mp4"), "--from", begin]
+    assert main(["run", *source, "--gallery", str(gallery), "--events", str(log), "--quiet"]) == 0
+    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]

@@ -15,7 +15,6 @@ from deblur import kernels
 from detectors.yunet import YuNet
 from models import runtime
 from stream.data import Image
-from tests.models import networks
 from unblur.evaluate.photos import centre
 
 FACE = 100
@@ -43,14 +42,6 @@ def pack(archive: Path, images: Mapping[str, Image]) -> None:
 @pytest.fixture(scope="session")
 def detector(yunet_path: Path) -> YuNet:
     return YuNet(runtime.load(yunet_path))
-
-
-@pytest.fixture(scope="session")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A deblurring network with random weights."""
-    file = tmp_path_factory.mktemp("network") / "random.onnx"
-    file.write_bytes(networks.deblurring())
-    return file
 
 
 @pytest.fixture(scope="session")

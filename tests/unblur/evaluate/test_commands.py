@@ -23,9 +23,9 @@ def rows(out: Path, table: int = 0) -> dict[tuple[str, str], dict[str, Any]]:
     return {(row["blur"], row["method"]): row for row in content["tables"][table]["rows"]}
 
 
-def test_restore(data: Path, network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_restore(data: Path, deblurring_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "new" / "out"
-    chosen = ["--condition", "none", "--condition", "line19", "--seed", "3", "--network", str(network)]
+    chosen = ["--condition", "none", "--condition", "line19", "--seed", "3", "--network", str(deblurring_path)]
     chosen += ["--backend", "onnxruntime"]
     assert main(["evaluate", "restore", "--data", str(data), "--out", str(out), *chosen]) == 0
     found = rows(out)
@@ -35,23 +35,23 @@ def test_restore(data: Path, network: Path, tmp_path: Path, capsys: pytest.Captu
     assert ("none", "richardson-lucy, motion known") not in found
     assert ("line19", "cnn") in found
     assert ("line19", "cnn, motion known") in found
-    digest = hashlib.sha256(network.read_bytes()).hexdigest()[:12]
-    assert f"random.onnx (sha256 {digest}), run by onnxruntime" in (out / "table.md").read_text(encoding="utf-8")
+    digest = hashlib.sha256(deblurring_path.read_bytes()).hexdigest()[:12]
+    assert f"deblurring.onnx (sha256 {digest}), run by onnxruntime" in (out / "table.md").read_text(encoding="utf-8")
     assert capsys.readouterr().out == (out / "table.md").read_text(encoding="utf-8")
     plots = {"gain.png", "sheet-none.png", "sheet-line19.png"}
     assert {path.name for path in out.iterdir()} == {"table.md", "table.json", *plots}
     assert all((out / name).read_bytes().startswith(PNG) for name in plots)
 
 
-def test_same_seed_gives_the_same_table(data: Path, network: Path, tmp_path: Path) -> None:
+def test_same_seed_gives_the_same_table(data: Path, deblurring_path: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        options = ["--condition", "traj13", "--every", "2", "--network", str(network)]
+        options = ["--condition", "traj13", "--every", "2", "--network", str(deblurring_path)]
         assert main(["evaluate", "restore", "--data", str(data), "--out", str(tmp_path / name), *options]) == 0
     assert (tmp_path / "one/table.md").read_text() == (tmp_path / "two/table.md").read_text()
 
 
-def test_identify(data: Path, network: Path, tmp_path: Path) -> None:
-    options = ["--condition", "none", "--condition", "line13", "--alignment", "both", "--network", str(network)]
+def test_identify(data: Path, deblurring_path: Path, tmp_path: Path) -> None:
+    options = ["--condition", "none", "--condition", "line13", "--alignment", "both", "--network", str(deblurring_path)]
     assert main(["evaluate", "identify", "--data", str(data), "--out", str(tmp_path), *options]) == 0
     tracked, own = rows(tmp_path), rows(tmp_path, 1)
     assert tracked["none", "raw"]["rank1"]["value"] == 1

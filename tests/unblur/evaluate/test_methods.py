@@ -34,8 +34,8 @@ def error(one: Image, other: Image) -> float:
 
 
 @pytest.fixture(scope="module")
-def deblurrers(network: Path) -> Makers:
-    return makers("onnxruntime", network)
+def deblurrers(deblurring_path: Path) -> Makers:
+    return makers("onnxruntime", deblurring_path)
 
 
 def test_the_more_a_row_is_told_the_nearer_it_comes(sharp: Image, moved: Probe, deblurrers: Makers) -> None:
