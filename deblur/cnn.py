@@ -1,4 +1,8 @@
-"""Behind the gate: the network that this project trained (`deblur/train`), blind or told the motion."""
+"""Behind the gate: the network that this project trained (`deblur/train`), blind or told the motion.
+
+It looks twice: at first it also tells which kernel it believes blurred the crop, and at its second look it is shown
+what Richardson-Lucy makes of the crop with that kernel.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +33,21 @@ class CNN:
     What a crop gives does not depend on the crops beside it, but for the shutter, which is learnt from those before.
     """
 
-    def __init__(self, session: Session, shutters: Mapping[str, float] | None = None, reach: float = math.inf) -> None:
+    def __init__(
+        self,
+        session: Session,
+        shutters: Mapping[str, float] | None = None,
+        reach: float = math.inf,
+        looks: int = 2,
+    ) -> None:
         """`session` runs the network: crops and hints (N x 128 x 128 x 3, BGR uint8) and motion (N x 2, float32) to
-        restored crops. `shutters` are as for `Gate`. Motion that is known to be longer than `reach` crop pixels is
-        undone by Richardson-Lucy."""
+        restored crops and kernels (N x 49 x 49, float32, each with sum 1); one that gives no kernels looks once.
+        `shutters` are as for `Gate`. Motion that is known to be longer than `reach` crop pixels is undone by
+        Richardson-Lucy. `looks` is how often it looks at a crop."""
         self._session = session
         self._gate = Gate(shutters)
         self._reach = reach
+        self._looks = looks
 
     def restore(self, crops: Sequence[Crop]) -> list[Restoration]:
         """Raises ValueError for a blurred crop of another size than the network takes; ModelError if the backend
@@ -56,7 +68,14 @@ class CNN:
 
     def _images(self, blurred: Sequence[Diagnosis]) -> Iterator[Image]:
         for start in range(0, len(blurred), TOGETHER):
-            yield from self._session.run(*_inputs(blurred[start : start + TOGETHER]))[0]
+            yield from self._looked(*_inputs(blurred[start : start + TOGETHER]))
+
+    def _looked(self, crops: Image, hints: Image, motion: Array) -> Image:
+        images, *told = self._session.run(crops, hints, motion)
+        for _ in range(self._looks - 1 if told else 0):
+            hints = np.stack([hint.undone(*pair) for pair in zip(crops, told[0], strict=True)])
+            images, *told = self._session.run(crops, hints, motion)
+        return images
 
 
 def _inputs(blurred: Sequence[Diagnosis]) -> tuple[Image, Image, Array]:

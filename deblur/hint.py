@@ -13,6 +13,8 @@ from deblur import kernels
 from deblur.richardson_lucy import deconvolve
 from stream.data import Array, Image
 
+_DOUBT = 0.1
+"""Share of a kernel's brightest pixel below which a pixel is left out."""
 UNIT = 32.0
 """Crop pixels of motion that the network sees as 1."""
 
@@ -23,6 +25,20 @@ def picture(image: Image, motion: tuple[float, float] | None) -> Image:
     if motion is None:
         return image
     return deconvolve(image, kernels.line(*motion), steps(math.hypot(*motion)))
+
+
+def undone(image: Image, kernel: Array) -> Image:
+    """The crop with the blur undone that the network itself has told (`kernel`, sum 1): faint pixels are doubts, and
+    are left out."""
+    firm = np.where(kernel < _DOUBT * kernel.max(), 0, kernel)
+    rows, columns = np.nonzero(firm)
+    middle = kernel.shape[0] // 2
+    reach = int(max(np.abs(rows - middle).max(), np.abs(columns - middle).max()))
+    if not reach:
+        return image
+    inner = firm[middle - reach : middle + reach + 1, middle - reach : middle + reach + 1]
+    likely = np.asarray(inner / inner.sum(), np.float32)
+    return deconvolve(image, likely, steps(kernels.extent(likely)))
 
 
 def steps(length: float) -> int:

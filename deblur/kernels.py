@@ -133,6 +133,14 @@ def _normalised(kernel: NDArray[np.float64]) -> Array:
     return np.asarray(kernel / kernel.sum(), np.float32)
 
 
+def framed(kernel: Array, side: int) -> Array:
+    """The kernel amid zeros, or cut, to `side` x `side` pixels (an odd number)."""
+    out = max(0, (side - kernel.shape[0]) // 2)
+    over = max(0, (kernel.shape[0] - side) // 2)
+    inner = kernel[over : kernel.shape[0] - over, over : kernel.shape[1] - over]
+    return _normalised(np.pad(inner.astype(np.float64), out))
+
+
 def covariance(kernel: Array) -> NDArray[np.float64]:
     """The second moments of a centred kernel: [[xx, xy], [xy, yy]] in squared pixels."""
     reach = kernel.shape[0] // 2

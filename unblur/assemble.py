@@ -92,7 +92,7 @@ class Parts:
             case "off", _:
                 return Off()
             case "cnn", _:
-                return CNN(self._network(), shutters)
+                return CNN(self._network(), shutters, looks=settings.looks)
             case _, "seed":
                 return Seed()
             case "auto", _:
@@ -103,7 +103,7 @@ class Parts:
     def _best(self, shutters: Mapping[str, float] | None) -> Deblurrer:
         """The network, helped by Richardson-Lucy; Richardson-Lucy alone where the network cannot run."""
         try:
-            return CNN(self._network(), shutters, REACH)
+            return CNN(self._network(), shutters, REACH, self._config.deblur.looks)
         except ModelError as error:
             _log.warning("the deblurring network cannot run: Richardson-Lucy takes its place", reason=str(error))
             return RichardsonLucy(shutters)

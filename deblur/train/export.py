@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import onnx
@@ -13,23 +14,28 @@ from deblur.train.nets import INPUTS, Portable
 from models.packing import packed
 
 OPSET = 18
-OUTPUT = "restored"
+OUTPUTS = ("restored", "kernels")
 
 
 def export(net: nn.Module, file: Path) -> None:
     """Write `net` as ONNX with a free batch and float16 weights: uint8 BGR crops (and hints, and motion) in, uint8 BGR
-    crops out."""
+    crops (and kernels, if it tells any) out."""
     crops = torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8)
     beside = file.with_suffix(".part")
-    torch.onnx.export(
-        Portable(net).cpu().eval(),
-        (crops, crops, torch.zeros(2, 2)),
-        str(beside),
-        input_names=list(INPUTS),
-        output_names=[OUTPUT],
-        dynamic_axes={name: {0: "batch"} for name in (*INPUTS, OUTPUT)},
-        opset_version=OPSET,
-        dynamo=False,
-    )
+    portable = Portable(net).cpu().eval()
+    blank = (crops, crops, torch.zeros(2, 2))
+    outputs = OUTPUTS[: len(portable(*blank))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # crops have one size here
+        torch.onnx.export(
+            portable,
+            blank,
+            str(beside),
+            input_names=list(INPUTS),
+            output_names=list(outputs),
+            dynamic_axes={name: {0: "batch"} for name in (*INPUTS, *outputs)},
+            opset_version=OPSET,
+            dynamo=False,
+        )
     onnx.save(packed(onnx.load(beside)), beside)
     beside.replace(file)

@@ -14,9 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from deblur.train.cause import likely
 from deblur.train.critic import Opponent
 from deblur.train.faces import Photo
-from deblur.train.losses import Embedder, Identity, charbonnier, regional, spectral
+from deblur.train.looks import Looks
+from deblur.train.losses import Embedder, Identity, causal, charbonnier, regional, spectral
 from deblur.train.nets import TwoScale, UNet
 from deblur.train.recipe import NetRecipe, Phase, Recipe
 from deblur.train.synthesis import Batch, Synthesis
@@ -78,8 +80,11 @@ class Trainer:
         checkpoint."""
         for phase in self._phases():
             end = phase.until * self.recipe.crops
-            for batch in self._batches(phase):
-                losses = self._step(batch)
+            looks = Looks(self._batches(phase))
+            for batch in looks:
+                losses, told = self._step(batch)
+                if told is not None:
+                    looks.tell(told)
                 before, self.crops = self.crops, self.crops + len(batch.crops)
                 done = self.crops >= end
                 due = self.crops // self.recipe.check_every > before // self.recipe.check_every
@@ -98,13 +103,16 @@ class Trainer:
         loader = DataLoader(source, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
         yield from loader
 
-    def _step(self, batch: Batch) -> Figures:
+    def _step(self, batch: Batch) -> tuple[Figures, Array | None]:
+        """Losses, and the kernels that the network tells."""
         self._warm()
         crops, hints, sharp = (pictures(each, self.device) for each in (batch.crops, batch.hints, batch.sharp))
-        motion, upright, identity = self._numbers(batch.motion, batch.upright, batch.identity)
+        motion, upright, identity, kernels = self._numbers(batch.motion, batch.upright, batch.identity, batch.kernels)
         with mixed(self.device):
-            restored = self.net(crops, hints, motion).float()
-        losses = self._losses(restored, sharp, upright, identity)
+            restored, told = self.net(crops, hints, motion)
+        losses = self._losses(restored.float(), sharp, upright, identity)
+        if told is not None and self.recipe.loss.kernel:
+            losses["kernel"] = self.recipe.loss.kernel * causal(told, kernels)
         loss = torch.stack(list(losses.values())).sum()
         self._optimiser.zero_grad()
         loss.backward()
@@ -113,7 +121,8 @@ class Trainer:
         self._follow()
         if self._opponent:
             losses["critic"] = self._opponent.learn(restored, sharp)
-        return {name: value.item() for name, value in losses.items()}
+        likeliest = None if told is None else likely(told.detach()).cpu().numpy()
+        return {name: value.item() for name, value in losses.items()}, likeliest
 
     def _losses(self, restored: Tensor, sharp: Tensor, upright: Tensor, identity: Tensor) -> dict[str, Tensor]:
         weights, done = self.recipe.loss, self.crops / self.recipe.crops

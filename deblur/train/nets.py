@@ -9,20 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from deblur.train.cause import Cause, Residual, likely
+
 INPUTS = ("crops", "hints", "motion")
-
-
-class Residual(nn.Module):
-    """Two 3 x 3 convolutions beside the identity. No norm: it costs time and helps deblurring little (Nah et al.,
-    CVPR 2017)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features + self.second(functional.relu(self.first(features)))
 
 
 class UNet(nn.Module):
@@ -44,8 +33,9 @@ class UNet(nn.Module):
         self.tail = nn.Conv2d(widths[0], packed, 3, padding=1)
         for parameter in self.tail.parameters():  # it starts as the identity
             nn.init.zeros_(parameter)
+        self.cause = Cause(widths[0], unshuffle)
 
-    def forward(self, crops: Tensor, hints: Tensor, motion: Tensor) -> Tensor:
+    def forward(self, crops: Tensor, hints: Tensor, motion: Tensor) -> tuple[Tensor, Tensor]:
         packed = functional.pixel_unshuffle(torch.cat([crops, hints - crops], 1), self.unshuffle)
         planes = motion[:, :, None, None].expand(-1, -1, packed.shape[2], packed.shape[3])
         features, skipped = self.head(torch.cat([packed, planes.to(packed.dtype)], 1)), []
@@ -55,7 +45,8 @@ class UNet(nn.Module):
         features = self.encoder[-1](features)
         for up, decode in zip(reversed(self.up), reversed(self.decoder), strict=True):
             features = decode(functional.pixel_shuffle(up(features), 2) + skipped.pop())
-        return crops + functional.pixel_shuffle(self.tail(features), self.unshuffle)
+        restored = crops + functional.pixel_shuffle(self.tail(features), self.unshuffle)
+        return restored, self.cause(features, packed[:, : 3 * self.unshuffle**2])
 
 
 def _stack(width: int, blocks: int) -> nn.Sequential:
@@ -75,10 +66,10 @@ class TwoScale(nn.Module):
         self.enlarge = nn.ConvTranspose2d(3, 3, 4, stride=2, padding=1)
         self.fine = _convolutions(6, width, depth, side)
 
-    def forward(self, crops: Tensor, *_: Tensor) -> Tensor:
+    def forward(self, crops: Tensor, *_: Tensor) -> tuple[Tensor, None]:
         small = functional.avg_pool2d(crops, 2)
         coarse = small + self.coarse(small)
-        return crops + self.fine(torch.cat([crops, self.enlarge(coarse)], 1))
+        return crops + self.fine(torch.cat([crops, self.enlarge(coarse)], 1)), None
 
 
 def _convolutions(entering: int, width: int, depth: int, side: int) -> nn.Sequential:
@@ -90,15 +81,17 @@ def _convolutions(entering: int, width: int, depth: int, side: int) -> nn.Sequen
 
 
 class Portable(nn.Module):
-    """A network as it is exported: uint8 BGR, N x H x W x 3, in and out, and nothing left to do outside."""
+    """A network as it is exported: uint8 BGR, N x H x W x 3, in and out, and the kernels (N x 49 x 49, float32, sum 1)
+    where the network tells them."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
 
-    def forward(self, crops: Tensor, hints: Tensor, motion: Tensor) -> Tensor:
-        restored = self.net(_unpacked(crops), _unpacked(hints), motion)
-        return torch.clamp(torch.round(restored * 255), 0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+    def forward(self, crops: Tensor, hints: Tensor, motion: Tensor) -> tuple[Tensor, ...]:
+        restored, kernels = self.net(_unpacked(crops), _unpacked(hints), motion)
+        image = torch.clamp(torch.round(restored * 255), 0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+        return (image,) if kernels is None else (image, likely(kernels))
 
 
 def _unpacked(pictures: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ from scipy import fft
 from torch.utils.data import IterableDataset, get_worker_info
 
 from deblur import degrade, hint, kernels
+from deblur.kernels import framed
+from deblur.train.cause import SUPPORT
 from deblur.train.faces import CANVAS, SIDE, Photo, view
 from stream.data import Array, Image
 
@@ -31,13 +33,14 @@ _LEAST_HINT = 3.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """What the network is given, what it should give, each crop's way to its aligned place and whose face it is: one
-    sample, or N of them stacked."""
+    """What the network is given, what it should give (the sharp crop, and the kernel, 49 x 49), each crop's way to its
+    aligned place and whose face it is: one sample, or N of them stacked."""
 
     crops: Image
     hints: Image
     motion: Array
     sharp: Image
+    kernels: Array
     upright: Array
     identity: Array
 
@@ -87,7 +90,8 @@ class Synthesis(IterableDataset[Batch]):
         upright = seen.upright.copy()
         upright[:, 2] += seen.upright[:, :2] @ (left, top)
         hinted, motion = hint.picture(crop, told)[window], hint.encoded(told)
-        return Batch(crop[window], hinted, motion, sharp[window], upright.astype(np.float32), photo.identity)
+        kernel = framed(blur.kernel, SUPPORT)
+        return Batch(crop[window], hinted, motion, sharp[window], kernel, upright.astype(np.float32), photo.identity)
 
 
 class Blurs:

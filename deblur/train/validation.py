@@ -11,7 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from deblur import hint, kernels
+from deblur.kernels import framed
+from deblur.train.cause import SUPPORT, likely
 from deblur.train.faces import CANVAS, SIDE, Photo
+from deblur.train.looks import second
 from deblur.train.loop import mixed, pictures
 from deblur.train.losses import Embedder, Identity
 from deblur.train.synthesis import Batch, middle, stacked
@@ -62,20 +65,46 @@ class Validation:
 
     @torch.no_grad()
     def _judged(self, net: nn.Module, batch: Batch, device: torch.device) -> dict[str, float]:
-        gains, likenesses = [], []
-        for start in range(0, len(batch.crops), _AT_ONCE):
-            part = slice(start, start + _AT_ONCE)
-            crops, hints, sharp = (pictures(each[part], device) for each in (batch.crops, batch.hints, batch.sharp))
-            numbers = (batch.motion, batch.upright, batch.identity)
-            motion, upright, identity = (torch.as_tensor(each[part]).to(device) for each in numbers)
-            with mixed(device):
-                restored = net(crops, hints, motion).float().clamp(0, 1)
-            gains += (10 * torch.log10(_error(crops, sharp) / _error(restored, sharp))).tolist()
-            if self._identity:
-                with mixed(device):
-                    likenesses += self._identity.likeness(restored, identity, upright).tolist()
-        told = {"gain": float(np.mean(gains))}
-        return told | ({"likeness": float(np.mean(likenesses))} if likenesses else {})
+        figures: dict[str, float] = {}
+        restored, told = _looked(net, batch, device)
+        if told is not None:
+            figures = {f"first-{kind}": value for kind, value in self._compared(restored, batch, device).items()}
+            figures["cause"] = _overlap(told, batch.kernels)
+            restored, _ = _looked(net, second(batch, told), device)
+        return figures | self._compared(restored, batch, device)
+
+    def _compared(self, restored: Tensor, batch: Batch, device: torch.device) -> dict[str, float]:
+        crops, sharp = (pictures(each, device) for each in (batch.crops, batch.sharp))
+        gain = 10 * torch.log10(_error(crops, sharp) / _error(restored, sharp))
+        if self._identity is None:
+            return {"gain": float(gain.mean())}
+        upright, identity = (torch.as_tensor(each).to(device) for each in (batch.upright, batch.identity))
+        with mixed(device):
+            likeness = [
+                self._identity.likeness(*part)
+                for part in zip(*(each.split(_AT_ONCE) for each in (restored, identity, upright)), strict=True)
+            ]
+        return {"gain": float(gain.mean()), "likeness": float(torch.cat(likeness).mean())}
+
+
+def _looked(net: nn.Module, batch: Batch, device: torch.device) -> tuple[Tensor, Array | None]:
+    """Restored crops (N x 3 x H x W in 0..1), and the kernels that the network tells, if it tells any."""
+    restored, told = [], []
+    for start in range(0, len(batch.crops), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        crops, hints = (pictures(each[part], device) for each in (batch.crops, batch.hints))
+        with mixed(device):
+            image, kernels = net(crops, hints, torch.as_tensor(batch.motion[part]).to(device))
+        restored.append(image.float().clamp(0, 1))
+        if kernels is not None:
+            told.append(likely(kernels).cpu().numpy())
+    return torch.cat(restored), np.concatenate(told) if told else None
+
+
+def _overlap(told: Array, true: Array) -> float:
+    """The light that both kernels have on the same pixels, give or take one: 1 for the same kernel."""
+    soft = [np.stack([cv2.GaussianBlur(kernel, (0, 0), 1) for kernel in each]) for each in (told, true)]
+    return float(np.minimum(*soft).sum((1, 2)).mean())
 
 
 def _error(one: Tensor, other: Tensor) -> Tensor:
@@ -91,4 +120,5 @@ def _sample(photo: Photo, draw: Draw, rng: np.random.Generator) -> Batch:
     kernel, motion = draw(rng)
     crop = kernels.recorded(middle(kernels.blur(np.asarray(canvas, np.uint8), kernel)), _NOISE, rng)
     sharp, upright = np.asarray(middle(canvas), np.uint8), np.eye(2, 3, dtype=np.float32)
-    return Batch(crop, hint.picture(crop, motion), hint.encoded(motion), sharp, upright, photo.identity)
+    told = hint.encoded(motion)
+    return Batch(crop, hint.picture(crop, motion), told, sharp, framed(kernel, SUPPORT), upright, photo.identity)

@@ -39,3 +39,25 @@ def test_a_known_motion_is_undone_in_the_picture(make_crop: MakeCrop, face: Imag
     sharp = face[40:168, 40:168].astype(float)
     errors = [np.square(picture - sharp).mean() for picture in (blurred, hint.picture(blurred, motion))]
     assert errors[1] < 0.8 * errors[0]
+
+
+def test_a_kernel_that_was_told_is_undone(make_crop: MakeCrop, face: Image) -> None:
+    kernel = kernels.trajectory(14, np.random.default_rng(3))
+    blurred = make_crop(kernel).image
+    sharp = face[40:168, 40:168].astype(float)
+    errors = [
+        np.square(picture - sharp).mean() for picture in (blurred, hint.undone(blurred, kernels.framed(kernel, 49)))
+    ]
+    assert errors[1] < 0.6 * errors[0]
+
+
+def test_no_blur_is_nothing_to_undo(face: Image) -> None:
+    crop = face[:128, :128]
+    assert hint.undone(crop, kernels.framed(kernels.box(1), 49)) is crop
+
+
+def test_doubts_are_left_out(make_crop: MakeCrop) -> None:
+    blurred, kernel = make_crop(kernels.line(12, 0)).image, kernels.framed(kernels.line(12, 0), 49)
+    doubtful = np.asarray((kernel + 0.002) / (kernel + 0.002).sum(), np.float32)
+    apart = np.abs(hint.undone(blurred, doubtful).astype(int) - hint.undone(blurred, kernel))
+    assert apart.max() <= 8

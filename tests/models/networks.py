@@ -9,6 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 SIDE = 128
+SUPPORT = 49
 
 
 class Drawing:
@@ -41,7 +42,7 @@ class Drawing:
 
 
 def deblurring(width: int = 8, seed: int = 0) -> bytes:
-    """A residual U-net of two levels on pixel-unshuffled crops, as ONNX: crops, hints and motion to restored."""
+    """A residual U-net of two levels on pixel-unshuffled crops, as ONNX, with the contract's inputs and outputs."""
     net = Drawing(seed)
     crop, hint = net.image("crops"), net.image("hints")
     motion = net.node("Reshape", "motion", net.constant(np.array([0, 2, 1, 1])))
@@ -57,6 +58,10 @@ def deblurring(width: int = 8, seed: int = 0) -> bytes:
     bounds = (net.constant(np.float32(0)), net.constant(np.float32(255)))
     whole = net.node("Transpose", net.node("Clip", net.node("Round", levels), *bounds), perm=[0, 2, 3, 1])
     net.nodes.append(helper.make_node("Cast", [whole], ["restored"], name="restored", to=TensorProto.UINT8))
+    corner = (net.constant(np.array(each)) for each in ([0, 0, 0], [1, SUPPORT, SUPPORT], [1, 2, 3]))
+    places = net.node("Reshape", net.node("Slice", fine, *corner), net.constant(np.array([-1, SUPPORT**2])))
+    kernels = net.node("Softmax", places, axis=1), net.constant(np.array([-1, SUPPORT, SUPPORT]))
+    net.nodes.append(helper.make_node("Reshape", list(kernels), ["kernels"], name="kernels"))
     return _model(net)
 
 
@@ -73,7 +78,8 @@ def _model(net: Drawing) -> bytes:
 
     motion = helper.make_tensor_value_info("motion", TensorProto.FLOAT, ["N", 2])
     sources = [images("crops"), images("hints"), motion]
-    graph = helper.make_graph(net.nodes, "deblurring", sources, [images("restored")], net.constants)
+    kernels = helper.make_tensor_value_info("kernels", TensorProto.FLOAT, ["N", SUPPORT, SUPPORT])
+    graph = helper.make_graph(net.nodes, "deblurring", sources, [images("restored"), kernels], net.constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString())

@@ -27,6 +27,7 @@ OPEN = {CAMERA: 1.0}
 """The camera of all probes has its shutter open all the time, so that a crop's motion is its blur."""
 SEED = "richardson-lucy 5x5"
 NETWORK = "cnn"
+ONCE = "cnn, one look"
 RICHARDSON_LUCY = "richardson-lucy"
 ORACLE = "oracle"
 INFORMED = "motion known"
@@ -65,7 +66,11 @@ def makers(backend: Backend = "auto", network: Path | None = None) -> Makers:
 
     The network is loaded when it is first needed: ModelError is raised then if it cannot be used.
     """
-    return {NETWORK: lambda: CNN(_session(backend, network), OPEN), RICHARDSON_LUCY: lambda: RichardsonLucy(OPEN)}
+    return {
+        NETWORK: lambda: CNN(_session(backend, network), OPEN),
+        ONCE: lambda: CNN(_session(backend, network), OPEN, looks=1),
+        RICHARDSON_LUCY: lambda: RichardsonLucy(OPEN),
+    }
 
 
 def told(names: Sequence[str], backend: Backend, network: Path | None) -> list[str]:
@@ -73,7 +78,7 @@ def told(names: Sequence[str], backend: Backend, network: Path | None) -> list[s
 
     Loads it, so that one that cannot be used is told before any work is done. Raises ModelError.
     """
-    if NETWORK not in names:
+    if not {NETWORK, ONCE}.intersection(names):
         return []
     session = _session(backend, network)
     return [f"network: {named(network or manifest.own('deblur').path)}, run by {session.backend}"]
@@ -91,7 +96,7 @@ def _deblurring(session: Session, network: Path) -> Session:
     """Raises ModelError unless the network takes and gives what the deblurring network does."""
     crops = np.zeros((1, SIDE, SIDE, 3), np.uint8)
     try:
-        (restored,) = session.run(crops, crops, np.zeros((1, 2), np.float32))
+        restored, *_ = session.run(crops, crops, np.zeros((1, 2), np.float32))
     except (ModelError, ValueError) as error:
         raise ModelError(f"{network} is no deblurring network: it does not take crops, hints and motion") from error
     if (restored.shape, restored.dtype) != (crops.shape, crops.dtype):

@@ -99,8 +99,16 @@ def test_every_term_is_told_and_reaches_the_weights(photos: list[Photo], tmp_pat
         photos,
         tmp_path,
     )
-    assert set(steps[0].losses) == {"charbonnier", "spectrum", "regions", "critic"}
-    assert set(steps[-1].losses) == {"charbonnier", "spectrum", "regions", "identity", "adversarial", "critic"}
+    assert set(steps[0].losses) == {"charbonnier", "spectrum", "regions", "kernel", "critic"}
+    assert set(steps[-1].losses) == {
+        "charbonnier",
+        "spectrum",
+        "regions",
+        "kernel",
+        "identity",
+        "adversarial",
+        "critic",
+    }
 
 
 def test_identity_needs_an_embedder(photos: list[Photo], tmp_path: Path) -> None:

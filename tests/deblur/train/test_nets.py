@@ -32,22 +32,23 @@ def _inputs(count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 def test_a_fresh_unet_changes_nothing() -> None:
     crops, hints, motion = _inputs(2)
-    torch.testing.assert_close(UNet((16, 32), (1, 1), 4)(crops, hints, motion), crops)
+    torch.testing.assert_close(UNet((16, 32), (1, 1), 4)(crops, hints, motion)[0], crops)
 
 
 @torch.no_grad()
 def test_it_heeds_hint_and_motion(unet: nn.Module) -> None:
     crops, hints, motion = _inputs(1)
-    restored = unet(crops, hints, motion)
-    assert (restored - unet(crops, crops, motion)).abs().max() > 1e-3
-    assert (restored - unet(crops, hints, torch.zeros_like(motion))).abs().max() > 1e-3
+    for output in (0, 1):
+        told = unet(crops, hints, motion)[output]
+        assert (told - unet(crops, crops, motion)[output]).abs().max() > 1e-3
+        assert (told - unet(crops, hints, torch.zeros_like(motion))[output]).abs().max() > 1e-3
 
 
 @torch.no_grad()
 def test_crops_do_not_see_each_other(unet: nn.Module) -> None:
     inputs = _inputs(3)
-    together = unet(*inputs)
-    torch.testing.assert_close(together[1:2], unet(*(each[1:2] for each in inputs)), atol=1e-5, rtol=1e-4)
+    for together, alone in zip(unet(*inputs), unet(*(each[1:2] for each in inputs)), strict=True):
+        torch.testing.assert_close(together[1:2], alone, atol=1e-4, rtol=1e-4)
 
 
 def test_the_seeds_network_is_as_large_as_the_papers() -> None:
@@ -65,10 +66,14 @@ def test_the_exported_network_gives_what_torch_gives(net: nn.Module, tmp_path: P
     crops, hints = rng.integers(0, 256, (2, 3, 128, 128, 3), np.uint8)
     motion = rng.uniform(-1, 1, (3, 2)).astype(np.float32)
     given = {each.name: value for each, value in zip(session.get_inputs(), (crops, hints, motion), strict=False)}
-    (restored,) = session.run(None, given)
+    restored, *kernels = session.run(None, given)
     with torch.no_grad():
-        expected = Portable(net)(*(torch.as_tensor(each) for each in (crops, hints, motion))).numpy()
+        expected, *causes = Portable(net)(*(torch.as_tensor(each) for each in (crops, hints, motion)))
     assert restored.dtype == np.uint8
     assert restored.shape == crops.shape
     assert (restored != crops).any()
-    assert np.abs(restored.astype(int) - expected).max() <= 1
+    assert np.abs(restored.astype(int) - expected.numpy()).max() <= 1
+    assert len(kernels) == len(causes) == isinstance(net, UNet)
+    for kernel, cause in zip(kernels, causes, strict=True):
+        np.testing.assert_allclose(kernel, cause.numpy(), atol=1e-5)
+        np.testing.assert_allclose(kernel.sum((1, 2)), 1, atol=1e-4)

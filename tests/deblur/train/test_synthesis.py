@@ -23,7 +23,7 @@ def blurs() -> Blurs:
 
 def test_the_same_seed_gives_the_same_crops(photos: list[Photo]) -> None:
     one, other = (next(iter(Synthesis(photos, 6, 96, 20, (3,)))) for _ in range(2))
-    for name in ("crops", "hints", "motion", "sharp", "upright", "identity"):
+    for name in ("crops", "hints", "motion", "sharp", "kernels", "upright", "identity"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
@@ -37,6 +37,8 @@ def test_a_batch_has_the_shapes_the_network_takes(photos: list[Photo]) -> None:
     assert batch.crops.shape == batch.hints.shape == batch.sharp.shape == (5, 96, 96, 3)
     assert batch.crops.dtype == batch.hints.dtype == batch.sharp.dtype == np.uint8
     assert batch.motion.shape == (5, 2)
+    assert batch.kernels.shape == (5, 49, 49)
+    assert batch.kernels.dtype == np.float32
     assert batch.upright.shape == (5, 2, 3)
     assert batch.identity.shape == (5, 4)
 

@@ -1,0 +1,111 @@
+"""The part of the network that tells what blurred a crop."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+REACH = 24
+"""Pixels from the middle of a kernel to its edge."""
+SUPPORT = 2 * REACH + 1
+_LEAST = 1e-6
+
+
+class Residual(nn.Module):
+    """Two 3 x 3 convolutions beside the identity. No norm: it costs time and helps deblurring little (Nah et al.,
+    CVPR 2017)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + self.second(functional.relu(self.first(features)))
+
+
+class Cause(nn.Module):
+    """What blurred the crop: the kernel, as the logarithm (but for a constant) of the light on each of its pixels.
+
+    Features of the network stand in for the sharp picture, filtered crops for the blurred one; the kernel that leads
+    from one to the other is found by least squares in the Fourier domain, for several such pairs, and refined by
+    convolutions: after Schuler et al., "Learning to Deblur" (IEEE TPAMI 2016). The transforms are matrix products,
+    which every backend can run.
+    """
+
+    def __init__(self, width: int, unshuffle: int, pairs: int = 4, each: int = 3, refining: int = 48) -> None:
+        super().__init__()
+        self.unshuffle, self.each, self.reach = unshuffle, each, REACH // unshuffle
+        self.sharp = nn.Conv2d(width, pairs * each, 3, padding=1)
+        self.seen = nn.Conv2d(3 * unshuffle**2, pairs * each, 3, padding=1, bias=False)
+        self.caution = nn.Parameter(torch.full((pairs, 1, 1), -2.0))
+        self.refine = nn.Sequential(
+            nn.Conv2d(2 * pairs, refining, 3, padding=1), *(Residual(refining) for _ in range(3))
+        )
+        self.spread = nn.Conv2d(refining, 16 * unshuffle**2, 3, padding=1)
+        self.last = nn.Conv2d(16, 1, 3, padding=1)
+
+    def forward(self, features: Tensor, packed: Tensor) -> Tensor:
+        """N x width x h x w and N x 3 unshuffle^2 x h x w to N x 49 x 49."""
+        clues = self._clues(self.sharp(features).float(), packed.float())
+        spread = functional.pixel_shuffle(self.spread(self.refine(clues)), self.unshuffle)
+        return self.last(functional.relu(spread))[:, 0, :SUPPORT, :SUPPORT].float()
+
+    def _clues(self, sharp: Tensor, packed: Tensor) -> Tensor:
+        """Kernels by least squares, and the blurred side's autocorrelations: N x 2 pairs x lags x lags."""
+        with torch.autocast(sharp.device.type, enabled=False):
+            seen = self.seen(packed - packed.mean((2, 3), keepdim=True))
+            window = _window(int(sharp.shape[-1])).to(sharp)
+            (a, b), (c, d) = (fourier(each * window, self.reach) for each in (sharp + seen, seen))
+            power, evidence = self._summed(a * a + b * b), self._summed(c * c + d * d)
+            floor = self.caution.exp() * power.mean((2, 3), keepdim=True) + _LEAST
+            real, imaginary = (self._summed(each) / (power + floor) for each in (a * c + b * d, a * d - b * c))
+            evidence = evidence / (evidence.mean((2, 3), keepdim=True) + _LEAST)
+            return 10 * lags(torch.cat([real, evidence], 1), torch.cat([imaginary, 0 * evidence], 1), self.reach)
+
+    def _summed(self, planes: Tensor) -> Tensor:
+        """Over the features of each pair."""
+        return torch.stack([planes[:, number :: self.each] for number in range(self.each)]).sum(0)
+
+
+def _window(side: int) -> Tensor:
+    """1 inside, fading to 0 over the outer fifth, so that the border is no edge."""
+    bell = torch.sin(math.pi * torch.arange(1, side + 1) / (side + 1)) ** 2
+    fade = (3 * bell).clamp_max(1)
+    return fade[:, None] * fade
+
+
+def _waves(times: Tensor, period: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of every frequency at these times, times x frequencies."""
+    angles = 2 * math.pi / period * times[:, None] * torch.arange(period)
+    return angles.cos().to(like), angles.sin().to(like)
+
+
+def fourier(pictures: Tensor, reach: int) -> tuple[Tensor, Tensor]:
+    """Real and imaginary part of the transform (half of it, as rfft2 gives it) of square pictures (... x s x s) amid
+    zeros, so that lags of up to `reach` do not wrap around; divided by s."""
+    side = int(pictures.shape[-1])
+    period = side + 2 * reach + 2
+    cos, sin = _waves(torch.arange(side), period, pictures)
+    half = period // 2 + 1
+    across, minus = pictures @ cos[:, :half] / side, pictures @ sin[:, :half] / side
+    down, turned = cos.T, sin.T
+    return down @ across - turned @ minus, -(down @ minus) - turned @ across
+
+
+def lags(real: Tensor, imaginary: Tensor, reach: int) -> Tensor:
+    """Values at lags -reach..reach of what has this transform: ... x (2 reach + 1) x (2 reach + 1)."""
+    period, half = int(real.shape[-2]), int(real.shape[-1])
+    cos, sin = _waves(torch.arange(-reach, reach + 1), period, real)
+    a, b = cos @ real - sin @ imaginary, cos @ imaginary + sin @ real
+    twice = torch.tensor([1.0, *[2.0] * (half - 2), 1.0]).to(real)
+    across, minus = (cos[:, :half] * twice).T, (sin[:, :half] * twice).T
+    return (a @ across - b @ minus) / period**2
+
+
+def likely(kernels: Tensor) -> Tensor:
+    """The kernels of which these are the logarithms, but for a constant: N x 49 x 49, each with sum 1."""
+    return kernels.flatten(1).softmax(1).reshape(-1, SUPPORT, SUPPORT)

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from deblur import hint, kernels
+from deblur.train.faces import Photo
+from deblur.train.looks import Looks, second
+from deblur.train.synthesis import Batch, Synthesis
+from stream.data import Array
+
+
+def _batches(photos: list[Photo], count: int) -> list[Batch]:
+    return list(itertools.islice(Synthesis(photos, 2, 64, 12, (0,)), count))
+
+
+def _told(length: float) -> Array:
+    return np.stack([kernels.framed(kernels.line(length, 0), 49)] * 2)
+
+
+def test_the_second_look_shows_the_blur_undone(photos: list[Photo]) -> None:
+    (batch,) = _batches(photos, 1)
+    again, told = second(batch, _told(9)), _told(9)
+    for crop, kernel, shown in zip(batch.crops, told, again.hints, strict=True):
+        np.testing.assert_array_equal(shown, hint.undone(crop, kernel))
+    assert again.crops is batch.crops
+    assert again.motion is batch.motion
+
+
+def test_each_batch_is_handed_out_twice_in_order(photos: list[Photo]) -> None:
+    batches, seen = _batches(photos, 4), []
+    looks = Looks(batches)
+    for batch in looks:
+        fresh = any(batch is each for each in batches)
+        seen.append((fresh, next(n for n, each in enumerate(batches) if np.array_equal(each.crops, batch.crops))))
+        looks.tell(_told(9))
+    assert [number for fresh, number in seen if fresh] == [0, 1, 2, 3]
+    assert [number for fresh, number in seen if not fresh] == [0, 1, 2]
+
+
+def test_what_nothing_is_told_of_is_seen_once(photos: list[Photo]) -> None:
+    batches = _batches(photos, 3)
+    assert [id(batch) for batch in Looks(batches)] == [id(batch) for batch in batches]
