@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import onnx
@@ -53,9 +54,11 @@ def ports(network: bytes) -> tuple[list[str], list[str]]:
 
 
 def _mend(network: onnx.ModelProto) -> None:
-    """The converter puts the inputs' casts last, where the standard wants every node behind what it needs, and leaves
-    the types of inner values as they were before."""
-    nodes = sorted(network.graph.node, key=lambda node: not node.name.startswith("graph_input_cast"))
+    """The converter puts its casts last, where the standard wants every node behind what it needs, and leaves the types
+    of inner values as they were before."""
+    nodes = list(network.graph.node)
+    makers = {output: number for number, node in enumerate(nodes) for output in node.output}
+    needs = {number: [makers[name] for name in node.input if name in makers] for number, node in enumerate(nodes)}
     del network.graph.node[:]
-    network.graph.node.extend(nodes)
+    network.graph.node.extend(nodes[number] for number in TopologicalSorter(needs).static_order())
     del network.graph.value_info[:]
