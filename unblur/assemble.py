@@ -19,6 +19,7 @@ from configs.schema import Camera as CameraSettings
 from configs.schema import Config
 from deblur.cnn import CNN, REACH
 from deblur.restore import Off, RichardsonLucy, Seed
+from deblur.standby import Standby
 from detectors.align import FivePointAligner
 from detectors.mtcnn import MTCNN
 from detectors.yunet import IN_VIDEO, YuNet
@@ -103,7 +104,8 @@ class Parts:
     def _best(self, shutters: Mapping[str, float] | None) -> Deblurrer:
         """The network, helped by Richardson-Lucy; Richardson-Lucy alone where the network cannot run."""
         try:
-            return CNN(self._network(), shutters, REACH, self._config.deblur.looks)
+            network = CNN(self._network(), shutters, REACH, self._config.deblur.looks)
+            return Standby(network, RichardsonLucy(shutters))
         except ModelError as error:
             _log.warning("the deblurring network cannot run: Richardson-Lucy takes its place", reason=str(error))
             return RichardsonLucy(shutters)

@@ -13,6 +13,7 @@ import pytest
 from configs.schema import load
 from deblur.cnn import CNN
 from deblur.restore import Off, RichardsonLucy, Seed
+from deblur.standby import Standby
 from models import manifest
 from models.errors import ModelError
 from models.manifest import Trained
@@ -51,7 +52,7 @@ def _pinned(weights: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> P
 @pytest.mark.parametrize(
     ("mode", "preset", "kind"),
     [
-        ("auto", "motion", CNN),
+        ("auto", "motion", Standby),
         ("cnn", "motion", CNN),
         ("richardson-lucy", "motion", RichardsonLucy),
         ("auto", "seed", Seed),

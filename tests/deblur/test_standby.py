@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deblur import kernels
+from deblur.cnn import CNN
+from deblur.restore import RichardsonLucy
+from deblur.standby import Standby
+from models.errors import ModelError
+from models.runtime import load
+from models.session import Session, Tensor
+from stream.data import Crop
+from tests.deblur.conftest import MakeCrop
+from tests.models import networks
+
+
+class Lost:
+    """A real session whose device is lost after so many passes."""
+
+    backend = "lost"
+
+    def __init__(self, session: Session, passes: int) -> None:
+        self._session, self.passes = session, passes
+
+    def run(self, *inputs: Tensor) -> list[Tensor]:
+        self.passes -= 1
+        if self.passes < 0:
+            raise ModelError("the device is lost")
+        return self._session.run(*inputs)
+
+
+@pytest.fixture
+def lost(tmp_path: Path) -> Lost:
+    file = tmp_path / "random.onnx"
+    file.write_bytes(networks.deblurring())
+    return Lost(load(file, "onnxruntime"), 3)
+
+
+@pytest.fixture
+def crops(make_crop: MakeCrop) -> list[Crop]:
+    return [make_crop(kernels.line(12, 0), seed=seed) for seed in range(2)]
+
+
+def test_after_a_failure_the_other_goes_on_for_good(lost: Lost, crops: list[Crop]) -> None:
+    """Three passes are one restoration of two looks, and half of the next."""
+    standby = Standby(CNN(lost), RichardsonLucy())
+    methods = [[each.method for each in standby.restore(crops)] for _ in range(3)]
+    assert methods == [["cnn"] * 2, ["richardson-lucy"] * 2, ["richardson-lucy"] * 2]
+    assert lost.passes == -1, "it is not asked again"
+
+
+def test_when_both_fail_it_is_told(lost: Lost, crops: list[Crop]) -> None:
+    lost.passes = 0
+    standby = Standby(CNN(lost), CNN(lost))
+    for _ in range(2):
+        with pytest.raises(ModelError, match="the device is lost"):
+            standby.restore(crops)
