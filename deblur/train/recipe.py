@@ -42,7 +42,7 @@ class LossRecipe(BaseModel):
     identity_from: float = Field(0.6, ge=0, le=1)
     identity_share: float = Field(0.25, gt=0, le=1)
     """Share of each batch that the embedder looks at: it costs several times what the network does."""
-    kernel: float = Field(0.01, ge=0)
+    kernel: float = Field(0.05, ge=0)
     """Of the cross entropy of the kernel that the network tells."""
     adversarial: float = Field(0, ge=0)
     adversarial_from: float = Field(0.6, ge=0, le=1)
@@ -59,7 +59,7 @@ class Phase(BaseModel):
 
 
 class Recipe(BaseModel):
-    """A training run. Lengths are in crops; shares are of the whole run."""
+    """A training run. Lengths are in crops, of which one that is looked at twice counts twice; shares are of the whole run."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
