@@ -59,7 +59,7 @@ class Phase(BaseModel):
 
 
 class Recipe(BaseModel):
-    """A training run. Lengths are in crops, of which one that is looked at twice counts twice; shares are of the whole run."""
+    """A training run. Lengths are in crops, one that is looked at twice counting twice; shares are of the whole run."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
