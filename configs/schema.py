@@ -63,7 +63,7 @@ class Deblurring(_Section):
 
     mode: Literal["auto", "cnn", "richardson-lucy", "off"] = "auto"
     preset: Literal["motion", "seed"] = Field("motion", description="seed: the fixed 5 x 5 mean kernel of the paper.")
-    looks: int = Field(2, ge=1, le=4, description="How often the network looks at a crop: 1 is fastest.")
+    looks: int = Field(3, ge=1, le=4, description="How often the network looks at a crop: 1 is fastest.")
 
     @model_validator(mode="after")
     def _the_seed_has_no_network(self) -> Self:

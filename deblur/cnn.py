@@ -1,7 +1,7 @@
 """Behind the gate: the network that this project trained (`deblur/train`), blind or told the motion.
 
-It looks twice: at first it also tells which kernel it believes blurred the crop, and at its second look it is shown
-what Richardson-Lucy makes of the crop with that kernel.
+It looks several times: each look also tells which kernel it believes blurred the crop, and at the next it is shown what
+Richardson-Lucy makes of the crop with that kernel.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class CNN:
         session: Session,
         shutters: Mapping[str, float] | None = None,
         reach: float = math.inf,
-        looks: int = 2,
+        looks: int = 3,
     ) -> None:
         """`session` runs the network: crops and hints (N x 128 x 128 x 3, BGR uint8) and motion (N x 2, float32) to
         restored crops and kernels (N x 49 x 49, float32, each with sum 1); one that gives no kernels looks once.

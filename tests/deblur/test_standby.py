@@ -35,7 +35,7 @@ class Lost:
 def lost(tmp_path: Path) -> Lost:
     file = tmp_path / "random.onnx"
     file.write_bytes(networks.deblurring())
-    return Lost(load(file, "onnxruntime"), 3)
+    return Lost(load(file, "onnxruntime"), 4)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def crops(make_crop: MakeCrop) -> list[Crop]:
 
 
 def test_after_a_failure_the_other_goes_on_for_good(lost: Lost, crops: list[Crop]) -> None:
-    """Three passes are one restoration of two looks, and half of the next."""
+    """Four passes are one restoration of three looks, and a third of the next."""
     standby = Standby(CNN(lost), RichardsonLucy())
     methods = [[each.method for each in standby.restore(crops)] for _ in range(3)]
     assert methods == [["cnn"] * 2, ["richardson-lucy"] * 2, ["richardson-lucy"] * 2]
