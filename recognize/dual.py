@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from stream.data import Array
 
-EVEN = 5.0
+EVEN = 10.0
 """Blur, in crop pixels, at which a restored crop counts as much as the raw one; the share grows with its square."""
-CAUTION = 0.02
+CAUTION = 0.04
 """What a restored crop that alone counted would add to the threshold."""
 CONTRADICTION = 0.15
 """Restored crops cannot name whom the raw ones find this much less similar than somebody else."""
