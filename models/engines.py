@@ -21,6 +21,7 @@ from filelock import FileLock
 from models import cache
 from models.driver import Gpu
 from models.errors import ModelError
+from models.precision import WIDE
 
 Library = Literal["tensorrt", "tensorrt-rtx"]
 LIBRARIES: tuple[Library, ...] = get_args(Library)
@@ -32,7 +33,7 @@ PROFILE = (1, 8, 32)
 KEPT = 16
 """Plans in the cache; the oldest make room, since each new driver or library needs its own."""
 _HEAVY = ("CONVOLUTION", "DECONVOLUTION", "MATRIX_MULTIPLY")
-"""The layers where the time goes; all of them must be in half precision."""
+"""The layers where the time goes; all of them must be in half precision, but for products that sum spectra."""
 
 
 def require_installed(name: Library) -> None:
@@ -130,7 +131,12 @@ def build(trt: ModuleType, network: bytes) -> bytes:
 def precisions(definition: Any) -> list[tuple[str, str]]:
     """The heavy layers of a network definition by name, each with the type of what it computes ("HALF", "FLOAT")."""
     layers = (definition.get_layer(index) for index in range(definition.num_layers))
-    return [(layer.name, layer.get_output(0).dtype.name) for layer in layers if layer.type.name in _HEAVY]
+    return [(layer.name, layer.get_output(0).dtype.name) for layer in layers if _is_heavy(layer)]
+
+
+def _is_heavy(layer: Any) -> bool:
+    kind = layer.type.name
+    return kind in _HEAVY and not (kind == "MATRIX_MULTIPLY" and WIDE in layer.name)
 
 
 def require_half(layers: list[tuple[str, str]]) -> None:

@@ -13,7 +13,7 @@ from onnx.shape_inference import InferenceError
 from models.errors import ModelError
 from models.packing import unpacked
 
-_WIDE = "/cause/"
+WIDE = "/cause/"
 """In the names of nodes that sum spectra (`deblur/train/cause.py`), for which half precision has too few digits."""
 _FLOAT = onnx.TensorProto.FLOAT
 
@@ -32,7 +32,7 @@ def half(path: Path) -> bytes:
         raise ModelError(f"{path} is no valid ONNX network: {' '.join(str(error).split())[:240]}") from error
     if not any(weights.data_type == _FLOAT for weights in network.graph.initializer):
         raise ModelError(f"{path} has no float32 weights to convert")
-    wide = [node.name for node in network.graph.node if _WIDE in node.name and node.op_type != "Conv"]
+    wide = [node.name for node in network.graph.node if WIDE in node.name and node.op_type != "Conv"]
     converted = convert_float_to_float16(network, keep_io_types=True, node_block_list=wide)
     _mend(converted)
     try:
