@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from models import engines
+from models import engines, manifest
 from models.driver import Gpu
 from models.errors import ModelError
 from models.precision import half
@@ -29,6 +29,11 @@ def test_a_plan_from_a_half_precision_graph_holds_half_layers(rtx: ModuleType, d
     plan = engines.build(rtx, half(deblurring_path))
 
     assert _weights(plan) == {(shape, "half") for shape in ("8 26 3 3", "16 8 3 3", "32 16 3 3", "12 8 3 3")}
+
+
+def test_the_trained_network_becomes_a_plan_of_half_layers(rtx: ModuleType) -> None:
+    kinds = {kind for _, kind in _weights(engines.build(rtx, half(manifest.own("deblur").path)))}
+    assert kinds == {"half"}
 
 
 def test_the_same_look_finds_float_layers_in_a_plan_from_a_float_graph(
