@@ -21,7 +21,6 @@ from filelock import FileLock
 from models import cache
 from models.driver import Gpu
 from models.errors import ModelError
-from models.precision import WIDE
 
 Library = Literal["tensorrt", "tensorrt-rtx"]
 LIBRARIES: tuple[Library, ...] = get_args(Library)
@@ -32,6 +31,8 @@ PROFILE = (1, 8, 32)
 """Crops in a batch: the least, the number to be fastest at, the most."""
 KEPT = 16
 """Plans in the cache; the oldest make room, since each new driver or library needs its own."""
+WIDE = "/cause/"
+"""In the names of nodes that sum spectra (`deblur/train/cause.py`), for which half precision has too few digits."""
 _HEAVY = ("CONVOLUTION", "DECONVOLUTION", "MATRIX_MULTIPLY")
 """The layers where the time goes; all of them must be in half precision, but for products that sum spectra."""
 

@@ -10,11 +10,10 @@ from google.protobuf.message import DecodeError
 from onnx.checker import ValidationError, check_model
 from onnx.shape_inference import InferenceError
 
+from models.engines import WIDE
 from models.errors import ModelError
 from models.packing import unpacked
 
-WIDE = "/cause/"
-"""In the names of nodes that sum spectra (`deblur/train/cause.py`), for which half precision has too few digits."""
 _FLOAT = onnx.TensorProto.FLOAT
 
 
