@@ -110,7 +110,8 @@ class Trainer:
         motion, upright, identity, kernels = self._numbers(batch.motion, batch.upright, batch.identity, batch.kernels)
         with mixed(self.device):
             restored, told = self.net(crops, hints, motion)
-        losses = self._losses(restored.float(), sharp, upright, identity)
+        restored = restored.float()
+        losses = self._losses(restored, sharp, upright, identity)
         if told is not None and self.recipe.loss.kernel:
             losses["kernel"] = self.recipe.loss.kernel * causal(told, kernels)
         loss = torch.stack(list(losses.values())).sum()
