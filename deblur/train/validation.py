@@ -46,8 +46,8 @@ CONDITIONS: dict[str, Draw] = {
 class Validation:
     """Restores fixed crops and compares. Figures: per condition the gain in dB over the blurred crop and, with an
     embedder, the likeness (cosine between restored and sharp), after the second look if the network tells kernels (then
-    also after the first, and the light that told and true kernels share, `cause`); `score` is the mean likeness over all that is blurred,
-    or without an embedder the mean gain."""
+    also after the first, and the light that told and true kernels share, `cause`); `score` is the mean likeness over
+    all that is blurred, or without an embedder the mean gain."""
 
     def __init__(self, photos: Sequence[Photo], embedder: Embedder | None, seed: int = 5) -> None:
         rng = np.random.default_rng(seed)
