@@ -36,8 +36,7 @@ def undone(image: Image, kernel: Array) -> Image:
     reach = int(max(np.abs(rows - middle).max(), np.abs(columns - middle).max()))
     if not reach:
         return image
-    inner = firm[middle - reach : middle + reach + 1, middle - reach : middle + reach + 1]
-    likely = np.asarray(inner / inner.sum(), np.float32)
+    likely = kernels.framed(firm, 2 * reach + 1)
     return deconvolve(image, likely, steps(kernels.extent(likely)))
 
 

@@ -134,7 +134,7 @@ def _normalised(kernel: NDArray[np.float64]) -> Array:
 
 
 def framed(kernel: Array, side: int) -> Array:
-    """The kernel amid zeros, or cut, to `side` x `side` pixels (an odd number)."""
+    """The kernel amid zeros, or cut, to `side` x `side` pixels (an odd number), with sum 1."""
     out = max(0, (side - kernel.shape[0]) // 2)
     over = max(0, (kernel.shape[0] - side) // 2)
     inner = kernel[over : kernel.shape[0] - over, over : kernel.shape[1] - over]

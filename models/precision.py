@@ -9,6 +9,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx.checker import ValidationError, check_model
 from onnx.shape_inference import InferenceError
+from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from models.engines import WIDE
 from models.errors import ModelError
@@ -22,8 +23,6 @@ def half(path: Path) -> bytes:
 
     The same file always gives the same bytes. Raises ModelError if it is no valid network, or has no float32 weights.
     """
-    from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415  slow, and rarely needed
-
     try:
         network = unpacked(onnx.load(path))
         check_model(network)

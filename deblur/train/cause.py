@@ -8,23 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from deblur.train.residual import Residual
+
 REACH = 24
 """Pixels from the middle of a kernel to its edge."""
 SUPPORT = 2 * REACH + 1
 _LEAST = 1e-6
-
-
-class Residual(nn.Module):
-    """Two 3 x 3 convolutions beside the identity. No norm: it costs time and helps deblurring little (Nah et al.,
-    CVPR 2017)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features + self.second(functional.relu(self.first(features)))
 
 
 class Cause(nn.Module):

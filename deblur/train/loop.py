@@ -112,7 +112,7 @@ class Trainer:
             restored, told = self.net(crops, hints, motion)
         restored = restored.float()
         losses = self._losses(restored, sharp, upright, identity)
-        if told is not None and self.recipe.loss.kernel:
+        if told is not None:
             losses["kernel"] = self.recipe.loss.kernel * causal(told, kernels)
         loss = torch.stack(list(losses.values())).sum()
         self._optimiser.zero_grad()

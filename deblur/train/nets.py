@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deblur.train.cause import Cause, Residual, likely
+from deblur.train.cause import Cause, likely
+from deblur.train.residual import Residual
 
 INPUTS = ("crops", "hints", "motion")
 

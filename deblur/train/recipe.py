@@ -42,8 +42,8 @@ class LossRecipe(BaseModel):
     identity_from: float = Field(0.6, ge=0, le=1)
     identity_share: float = Field(0.25, gt=0, le=1)
     """Share of each batch that the embedder looks at: it costs several times what the network does."""
-    kernel: float = Field(0.05, ge=0)
-    """Of the cross entropy of the kernel that the network tells."""
+    kernel: float = Field(0.05, gt=0)
+    """Of the cross entropy of the kernel that the network tells; not 0, since the second look relies on it."""
     adversarial: float = Field(0, ge=0)
     adversarial_from: float = Field(0.6, ge=0, le=1)
 

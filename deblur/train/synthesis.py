@@ -13,7 +13,6 @@ from scipy import fft
 from torch.utils.data import IterableDataset, get_worker_info
 
 from deblur import degrade, hint, kernels
-from deblur.kernels import framed
 from deblur.train.cause import SUPPORT
 from deblur.train.faces import CANVAS, SIDE, Photo, view
 from stream.data import Array, Image
@@ -90,7 +89,7 @@ class Synthesis(IterableDataset[Batch]):
         upright = seen.upright.copy()
         upright[:, 2] += seen.upright[:, :2] @ (left, top)
         hinted, motion = hint.picture(crop, told)[window], hint.encoded(told)
-        kernel = framed(blur.kernel, SUPPORT)
+        kernel = kernels.framed(blur.kernel, SUPPORT)
         return Batch(crop[window], hinted, motion, sharp[window], kernel, upright.astype(np.float32), photo.identity)
 
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from deblur import hint, kernels
-from deblur.kernels import framed
 from deblur.train.cause import SUPPORT, likely
 from deblur.train.faces import CANVAS, SIDE, Photo
 from deblur.train.looks import second
@@ -122,4 +121,6 @@ def _sample(photo: Photo, draw: Draw, rng: np.random.Generator) -> Batch:
     crop = kernels.recorded(middle(kernels.blur(np.asarray(canvas, np.uint8), kernel)), _NOISE, rng)
     sharp, upright = np.asarray(middle(canvas), np.uint8), np.eye(2, 3, dtype=np.float32)
     told = hint.encoded(motion)
-    return Batch(crop, hint.picture(crop, motion), told, sharp, framed(kernel, SUPPORT), upright, photo.identity)
+    return Batch(
+        crop, hint.picture(crop, motion), told, sharp, kernels.framed(kernel, SUPPORT), upright, photo.identity
+    )

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from deblur.train.losses import VIEW, Identity, charbonnier, grid, region_mask, regional, spectral
+from deblur.train.losses import VIEW, Identity, causal, charbonnier, grid, region_mask, regional, spectral
 from detectors.align import SIDE, TEMPLATE
 
 UPRIGHT = torch.eye(2, 3)[None]
@@ -83,3 +83,12 @@ def test_identity_is_one_minus_the_cosine() -> None:
     identity = Identity(Centre())
     assert identity(crops, truth, upright).item() == pytest.approx(0, abs=1e-4)
     assert identity(crops, -truth, upright).item() == pytest.approx(2, abs=1e-4)
+
+
+def test_the_kernel_told_rightly_costs_least() -> None:
+    """Its own entropy, which is what is left of a cross entropy then."""
+    true = torch.rand(2, 5, 5, generator=torch.Generator().manual_seed(0))
+    true = true / true.sum((1, 2), keepdim=True)
+    entropy = -(true * true.log()).sum((1, 2)).mean()
+    torch.testing.assert_close(causal(true.log() + 3, true), entropy)
+    assert causal(torch.zeros(2, 5, 5), true) > entropy + 0.01
