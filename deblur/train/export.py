@@ -1,4 +1,4 @@
-"""From a trained network to the ONNX file that the program runs."""
+"""From a trained network to the ONNX file that the program runs, and back."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from pathlib import Path
 
 import onnx
 import torch
-from torch import nn
+from google.protobuf.message import DecodeError
+from onnx import numpy_helper
+from torch import Tensor, nn
 
 from deblur.train.faces import SIDE
 from deblur.train.nets import INPUTS, Portable
-from models.packing import packed
+from models.packing import packed, unpacked
 
 OPSET = 18
 OUTPUTS = ("restored", "kernels")
+_PREFIX = "net."
+"""Of the names that `Portable` gives the network's weights."""
 
 
 def export(net: nn.Module, file: Path) -> None:
@@ -39,3 +43,13 @@ def export(net: nn.Module, file: Path) -> None:
         )
     onnx.save(packed(onnx.load(beside)), beside)
     beside.replace(file)
+
+
+def weights(file: Path) -> dict[str, Tensor]:
+    """The weights in a file that `export` wrote, by their names in the network. Raises ValueError if there is none."""
+    try:
+        graph = unpacked(onnx.load(file)).graph
+    except (OSError, DecodeError) as error:
+        raise ValueError(f"{file} is no ONNX file that can be read: {error}") from error
+    named = {each.name: torch.from_numpy(numpy_helper.to_array(each).copy()) for each in graph.initializer}
+    return {name.removeprefix(_PREFIX): weight for name, weight in named.items() if name.startswith(_PREFIX)}

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from deblur.train.cause import likely
 from deblur.train.critic import Opponent
+from deblur.train.export import weights
 from deblur.train.faces import Photo
 from deblur.train.looks import Looks
 from deblur.train.losses import Embedder, Identity, causal, charbonnier, regional, spectral
@@ -48,7 +49,8 @@ def built(recipe: NetRecipe) -> nn.Module:
 class Trainer:
     """Trains one network; what it knows is in the folder's checkpoint after every validation.
 
-    Raises ValueError if the folder's checkpoint is damaged, or of another recipe's network.
+    Raises ValueError if the folder's checkpoint, or the network to start with, is damaged or of another recipe's
+    network.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.recipe, self._photos, self._check = recipe, photos, check
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.net = _placed(built(recipe.net), self.device)
+        self.net = _placed(_begun(recipe), self.device)
         self.average = deepcopy(self.net).requires_grad_(False)
         self._opponent = Opponent(self.device) if recipe.loss.adversarial else None
         self._identity = Identity(_placed(embedder, self.device)) if embedder and recipe.loss.identity else None
@@ -82,7 +84,7 @@ class Trainer:
             end = phase.until * self.recipe.crops
             looks = Looks(self._batches(phase))
             for batch in looks:
-                losses, told = self._step(batch)
+                losses, told = self._step(batch, looks.fresh)
                 if told is not None:
                     looks.tell(told)
                 before, self.crops = self.crops, self.crops + len(batch.crops)
@@ -103,15 +105,18 @@ class Trainer:
         loader = DataLoader(source, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
         yield from loader
 
-    def _step(self, batch: Batch) -> tuple[Figures, Array | None]:
-        """Losses, and the kernels that the network tells."""
+    def _step(self, batch: Batch, fresh: bool) -> tuple[Figures, Array | None]:
+        """Losses, and the kernels that the network tells; a face that it will see again is not asked for its likeness,
+        since nobody is shown what the first look makes of it."""
         self._warm()
         crops, hints, sharp = (pictures(each, self.device) for each in (batch.crops, batch.hints, batch.sharp))
         motion, upright, identity, kernels = self._numbers(batch.motion, batch.upright, batch.identity, batch.kernels)
         with mixed(self.device):
             restored, told = self.net(crops, hints, motion)
         restored = restored.float()
-        losses = self._losses(restored, sharp, upright, identity)
+        losses = self._losses(restored, sharp, upright)
+        if self._identity and self._late(self.recipe.loss.identity_from) and (told is None or not fresh):
+            losses["identity"] = self.recipe.loss.identity * self._unlike(restored, identity, upright)
         if told is not None:
             losses["kernel"] = self.recipe.loss.kernel * causal(told, kernels)
         loss = torch.stack(list(losses.values())).sum()
@@ -125,21 +130,27 @@ class Trainer:
         likeliest = None if told is None else likely(told.detach()).cpu().numpy()
         return {name: value.item() for name, value in losses.items()}, likeliest
 
-    def _losses(self, restored: Tensor, sharp: Tensor, upright: Tensor, identity: Tensor) -> dict[str, Tensor]:
-        weights, done = self.recipe.loss, self.crops / self.recipe.crops
+    def _losses(self, restored: Tensor, sharp: Tensor, upright: Tensor) -> dict[str, Tensor]:
+        weights = self.recipe.loss
         losses = {"charbonnier": charbonnier(restored, sharp)}
         if weights.spectrum:
             losses["spectrum"] = weights.spectrum * spectral(restored, sharp)
         if weights.regions:
             losses["regions"] = weights.regions * regional(restored, sharp, upright)
-        if self._identity and done >= weights.identity_from:
-            some = max(1, round(weights.identity_share * len(restored)))
-            with mixed(self.device):
-                unlike = self._identity(restored[:some], identity[:some], upright[:some])
-            losses["identity"] = weights.identity * unlike
-        if self._opponent and done >= weights.adversarial_from:
+        if self._opponent and self._late(weights.adversarial_from):
             losses["adversarial"] = weights.adversarial * self._opponent.unconvinced(restored)
         return losses
+
+    def _unlike(self, restored: Tensor, identity: Tensor, upright: Tensor) -> Tensor:
+        """Of a share of the faces: the embedder costs several times what the network does."""
+        assert self._identity
+        some = max(1, round(self.recipe.loss.identity_share * len(restored)))
+        with mixed(self.device):
+            return self._identity(restored[:some], identity[:some], upright[:some])
+
+    def _late(self, share: float) -> bool:
+        """Whether this share of the run is done."""
+        return self.crops >= share * self.recipe.crops
 
     def _clip(self) -> None:
         """To a multiple of what gradients usually measure: one wild batch, at a bound that suits none, can undo an hour
@@ -213,6 +224,17 @@ class Trainer:
         self._optimiser.load_state_dict(state["optimiser"])
         if self._opponent and "opponent" in state:
             self._opponent.load_state_dict(state["opponent"])
+
+
+def _begun(recipe: Recipe) -> nn.Module:
+    """The network that a run starts with."""
+    net = built(recipe.net)
+    if recipe.start:
+        try:
+            net.load_state_dict(weights(recipe.start))
+        except RuntimeError as error:
+            raise ValueError(f"{recipe.start} is of another network than the recipe's: {error}") from error
+    return net
 
 
 def mixed(device: torch.device) -> torch.autocast:

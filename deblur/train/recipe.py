@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -64,6 +65,8 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     net: NetRecipe = NetRecipe()
+    start: Path | None = None
+    """An ONNX file that `unblur train` wrote, to begin with instead of anew: models/weights/deblur.onnx is one."""
     loss: LossRecipe = LossRecipe()
     phases: tuple[Phase, ...] = (
         Phase(until=0.15, side=96, reach=20),

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from deblur.train.export import export
 from deblur.train.faces import Photo
-from deblur.train.loop import Step, Trainer
+from deblur.train.loop import Step, Trainer, built
 from deblur.train.recipe import LossRecipe, NetRecipe, Phase, Recipe
 from deblur.train.validation import Validation
 
@@ -63,6 +64,27 @@ def test_the_best_network_is_kept(photos: list[Photo], tmp_path: Path) -> None:
     assert kept == pytest.approx(max(scores), abs=0.02)
 
 
+def test_it_starts_with_a_network_that_was_exported(photos: list[Photo], tmp_path: Path) -> None:
+    learnt = Trainer(_recipe(160), photos, tmp_path / "first", Validation(photos, None))
+    list(learnt.run())
+    export(learnt.best_net(), tmp_path / "learnt.onnx")
+    recipe = _recipe(160).model_copy(update={"start": tmp_path / "learnt.onnx"})
+    begun = Trainer(recipe, photos, tmp_path / "second", Validation(photos, None))
+    for name, weight in learnt.best_net().state_dict().items():
+        torch.testing.assert_close(begun.net.state_dict()[name], weight, atol=1e-3, rtol=1e-3)  # float16 on disk
+    assert begun.crops == 0
+
+
+def test_a_start_of_another_network_is_refused(photos: list[Photo], tmp_path: Path) -> None:
+    export(built(_recipe(16).net), tmp_path / "other.onnx")
+    recipe = _recipe(16, widths=(8, 24)).model_copy(update={"start": tmp_path / "other.onnx"})
+    with pytest.raises(ValueError, match=r"other\.onnx is of another network"):
+        Trainer(recipe, photos, tmp_path, Validation(photos, None))
+    (tmp_path / "other.onnx").write_bytes(b"no network")
+    with pytest.raises(ValueError, match="no ONNX file"):
+        Trainer(recipe, photos, tmp_path, Validation(photos, None))
+
+
 def test_a_stopped_run_goes_on_where_it_was(photos: list[Photo], tmp_path: Path) -> None:
     first = Trainer(_recipe(160), photos, tmp_path, Validation(photos, None))
     for step in first.run():
@@ -100,15 +122,14 @@ def test_every_term_is_told_and_reaches_the_weights(photos: list[Photo], tmp_pat
         tmp_path,
     )
     assert set(steps[0].losses) == {"charbonnier", "spectrum", "regions", "kernel", "critic"}
-    assert set(steps[-1].losses) == {
-        "charbonnier",
-        "spectrum",
-        "regions",
-        "kernel",
-        "identity",
-        "adversarial",
-        "critic",
-    }
+    assert set(steps[-1].losses) == {*steps[0].losses, "adversarial"}
+    assert set(steps[-2].losses) == {*steps[-1].losses, "identity"}
+
+
+def test_likeness_is_asked_for_at_the_second_look(photos: list[Photo], tmp_path: Path) -> None:
+    steps = _run(_recipe(64, identity=0.1, identity_from=0.5), photos, tmp_path)
+    fresh, again = False, True  # of the second phase: two fresh batches, the first once more, and a third
+    assert ["identity" in step.losses for step in steps[4:]] == [fresh, fresh, again, fresh]
 
 
 def test_identity_needs_an_embedder(photos: list[Photo], tmp_path: Path) -> None:
