@@ -13,6 +13,7 @@ from detectors.align import align
 from detectors.yunet import IN_VIDEO, YuNet
 from models.fetch import bar, fetch
 from models.runtime import load
+from stream.stages import Detector
 from unblur.evaluate import judges, methods, plots, results
 from unblur.evaluate.conditions import Condition, chosen, conditions
 from unblur.evaluate.identification import RAW, Alignment, Enrolled, Identification, Outcome
@@ -63,7 +64,7 @@ def evaluate(settings: Settings, judge: judges.Name, alignments: Sequence[Alignm
     enrolled = Enrolled.of(who, embedder)
     experiment = Identification(who, enrolled, embedder, detector, names, deblurrers, settings.seed)
     by = _run(experiment, under, alignments)
-    threshold = fixed_threshold(embedder, enrolled, who)
+    threshold = fixed_threshold(embedder, len(enrolled.people), settings, detector)
     tables = [_table(_TITLES[alignment], each, threshold, settings.seed) for alignment, each in by.items()]
     told = replace(told, notes=(*network, *_notes(who, embedder, threshold), *_found(by)))
     results.write(out, TITLE, tables, told, _plots(by))
@@ -84,16 +85,18 @@ def _run(
     return by
 
 
-def fixed_threshold(judge: Judge, enrolled: Enrolled, who: Cast) -> float:
-    """What a user gets; for a judge without a rule, what 1 % of the sharp strangers exceed."""
+def fixed_threshold(judge: Judge, people: int, settings: Settings, detector: Detector) -> float:
+    """What a user gets with so many people enrolled; for a judge without a rule, what 1 % of val's sharp strangers
+    exceed."""
     if judge.threshold is not None:
-        return judge.threshold(len(enrolled.people))
-    crops = [align(each.image, each.landmarks)[0] for each in who.strangers]
-    return threshold_at(enrolled.scores(judge.embed(crops)), 0.01)
+        return judge.threshold(people)
+    chosen_by = cast(settings.data, "val", detector, settings.every)
+    crops = [align(each.image, each.landmarks)[0] for each in chosen_by.strangers]
+    return threshold_at(Enrolled.of(chosen_by, judge).scores(judge.embed(crops)), 0.01)
 
 
 def _notes(who: Cast, judge: Judge, threshold: float) -> list[str]:
-    rule = "threshold_for" if judge.threshold else "what 1 % of the sharp strangers exceed"
+    rule = "threshold_for" if judge.threshold else "what 1 % of val's sharp strangers exceed"
     strangers = len({each.person for each in who.strangers})
     return [
         f"judge: {judge.name}; similarity to a person: the best cosine over the person's gallery photographs",
