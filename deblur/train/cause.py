@@ -25,14 +25,14 @@ class Cause(nn.Module):
     which every backend can run.
     """
 
-    def __init__(self, width: int, unshuffle: int, pairs: int = 8, each: int = 3, refining: int = 64) -> None:
+    def __init__(self, width: int, unshuffle: int, pairs: int = 4, each: int = 3, refining: int = 48) -> None:
         super().__init__()
         self.unshuffle, self.each, self.reach = unshuffle, each, REACH // unshuffle
         self.sharp = nn.Conv2d(width, pairs * each, 3, padding=1)
         self.seen = nn.Conv2d(3 * unshuffle**2, pairs * each, 3, padding=1, bias=False)
         self.caution = nn.Parameter(torch.full((pairs, 1, 1), -2.0))
         self.refine = nn.Sequential(
-            nn.Conv2d(2 * pairs, refining, 3, padding=1), *(Residual(refining) for _ in range(4))
+            nn.Conv2d(2 * pairs, refining, 3, padding=1), *(Residual(refining) for _ in range(3))
         )
         self.spread = nn.Conv2d(refining, 16 * unshuffle**2, 3, padding=1)
         self.last = nn.Conv2d(16, 1, 3, padding=1)

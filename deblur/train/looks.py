@@ -43,11 +43,6 @@ class Looks:
                 if len(self._told) > _DELAY:
                     yield self._told.popleft().result()
 
-    @property
-    def fresh(self) -> bool:
-        """Whether the batch just handed out is seen for the first time."""
-        return self._fresh is not None
-
     def tell(self, kernels: Array) -> None:
         """The kernels told of the batch just handed out; of one seen twice they are not asked."""
         if self._fresh is not None:

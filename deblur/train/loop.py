@@ -84,7 +84,7 @@ class Trainer:
             end = phase.until * self.recipe.crops
             looks = Looks(self._batches(phase))
             for batch in looks:
-                losses, told = self._step(batch, looks.fresh)
+                losses, told = self._step(batch)
                 if told is not None:
                     looks.tell(told)
                 before, self.crops = self.crops, self.crops + len(batch.crops)
@@ -105,9 +105,8 @@ class Trainer:
         loader = DataLoader(source, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
         yield from loader
 
-    def _step(self, batch: Batch, fresh: bool) -> tuple[Figures, Array | None]:
-        """Losses, and the kernels that the network tells; a face that it will see again is not asked for its likeness,
-        since nobody is shown what the first look makes of it."""
+    def _step(self, batch: Batch) -> tuple[Figures, Array | None]:
+        """Losses, and the kernels that the network tells."""
         self._warm()
         crops, hints, sharp = (pictures(each, self.device) for each in (batch.crops, batch.hints, batch.sharp))
         motion, upright, identity, kernels = self._numbers(batch.motion, batch.upright, batch.identity, batch.kernels)
@@ -115,7 +114,7 @@ class Trainer:
             restored, told = self.net(crops, hints, motion)
         restored = restored.float()
         losses = self._losses(restored, sharp, upright)
-        if self._identity and self._late(self.recipe.loss.identity_from) and (told is None or not fresh):
+        if self._identity and self._late(self.recipe.loss.identity_from):
             losses["identity"] = self.recipe.loss.identity * self._unlike(restored, identity, upright)
         if told is not None:
             losses["kernel"] = self.recipe.loss.kernel * causal(told, kernels)
