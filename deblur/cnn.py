@@ -22,6 +22,9 @@ SIDE = 128
 REACH = 48.0
 """Crop pixels of motion: more was never told in training (`deblur/train/synthesis.py`), so more is not told.
 Richardson-Lucy does better there (docs/deblurring.md, "The whole stage on a track")."""
+SURE = 30.0
+"""Crop pixels of known motion: of longer motion a track knows more than the network can tell, so that it is not asked
+again (docs/deblurring.md, "The whole stage on a track")."""
 TOGETHER = 16
 """Crops that go through the network at once, so that memory stays bounded."""
 
@@ -72,9 +75,13 @@ class CNN:
 
     def _looked(self, crops: Image, hints: Image, motion: Array) -> Image:
         images, *told = self._session.run(crops, hints, motion)
-        for _ in range(self._looks - 1 if told else 0):
-            hints = np.stack([hint.undone(*pair) for pair in zip(crops, told[0], strict=True)])
-            images, *told = self._session.run(crops, hints, motion)
+        again = np.flatnonzero(hint.lengths(motion) <= SURE)
+        if not told or not again.size:
+            return images
+        kernels = told[0][again]
+        for _ in range(self._looks - 1):
+            hints = np.stack([hint.undone(*pair) for pair in zip(crops[again], kernels, strict=True)])
+            images[again], kernels = self._session.run(crops[again], hints, motion[again])
         return images
 
 

@@ -53,3 +53,8 @@ def encoded(motion: tuple[float, float] | None) -> Array:
     along = complex(*motion)
     doubled = along * along / (abs(along) * UNIT)
     return np.array([doubled.real, doubled.imag], np.float32)
+
+
+def lengths(encoded: Array) -> Array:
+    """Crop pixels of the motions (N x 2) as they were encoded; 0 where none is known."""
+    return np.asarray(UNIT * np.linalg.norm(encoded, axis=-1), np.float32)

@@ -80,6 +80,14 @@ def test_the_network_sees_crops_hints_and_motion(session: Session, crops: list[C
         assert np.array_equal(np.stack(restored), expected)
 
 
+def test_of_long_known_motion_the_network_is_not_asked_again(session: Session, make_crop: MakeCrop) -> None:
+    lengths = 24, round(cnn.SURE) + 6, 20
+    crops = [make_crop(kernels.line(length, 0), (2.0 * length, 0.0), seed=length) for length in lengths]
+    once, thrice = ([each.image for each in CNN(session, SHUTTERS, looks=looks).restore(crops)] for looks in (1, 3))
+    assert [np.array_equal(*pair) for pair in zip(once, thrice, strict=True)] == [False, True, False]
+    assert np.array_equal(CNN(session, SHUTTERS).restore(crops[1:2])[0].image, once[1])
+
+
 def test_the_motion_is_undone_in_the_hint_only_where_it_is_known(echo: Session, make_crop: MakeCrop) -> None:
     kernel = kernels.line(16, 0)
     known, blind = make_crop(kernel, (32.0, 0.0)), make_crop(kernel)
