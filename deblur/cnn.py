@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from deblur import hint
+from deblur import hint, kernels
 from deblur.gate import Diagnosis, Gate
 from deblur.restore import undone
 from models.session import Session
@@ -22,9 +22,9 @@ SIDE = 128
 REACH = 48.0
 """Crop pixels of motion: more was never told in training (`deblur/train/synthesis.py`), so more is not told.
 Richardson-Lucy does better there (docs/deblurring.md, "The whole stage on a track")."""
-SURE = 30.0
-"""Crop pixels of known motion: of longer motion a track knows more than the network can tell, so that it is not asked
-again (docs/deblurring.md, "The whole stage on a track")."""
+AGREEMENT = 0.1
+"""A kernel told that is as long as the known motion, but for this share of it, bears the motion out, which is then
+better known than the kernel: the crop is not looked at again (docs/deblurring.md, "The whole stage on a track")."""
 TOGETHER = 16
 """Crops that go through the network at once, so that memory stays bounded."""
 
@@ -75,14 +75,22 @@ class CNN:
 
     def _looked(self, crops: Image, hints: Image, motion: Array) -> Image:
         images, *told = self._session.run(crops, hints, motion)
-        again = np.flatnonzero(hint.lengths(motion) <= SURE)
-        if not told or not again.size:
+        if not told:
             return images
-        kernels = told[0][again]
+        lengths = hint.lengths(motion)
+        again = np.flatnonzero([not _borne_out(*each) for each in zip(lengths, told[0], strict=True)])
+        if not again.size:
+            return images
+        causes = told[0][again]
         for _ in range(self._looks - 1):
-            hints = np.stack([hint.undone(*pair) for pair in zip(crops[again], kernels, strict=True)])
-            images[again], kernels = self._session.run(crops[again], hints, motion[again])
+            hints = np.stack([hint.undone(*pair) for pair in zip(crops[again], causes, strict=True)])
+            images[again], causes = self._session.run(crops[again], hints, motion[again])
         return images
+
+
+def _borne_out(length: float, told: Array) -> bool:
+    """Whether a motion is known, of `length` crop pixels, and the kernel told is about as long."""
+    return length > 0 and abs(kernels.extent(hint.firm(told)) / length - 1) < AGREEMENT
 
 
 def _inputs(blurred: Sequence[Diagnosis]) -> tuple[Image, Image, Array]:

@@ -28,16 +28,18 @@ def picture(image: Image, motion: tuple[float, float] | None) -> Image:
 
 
 def undone(image: Image, kernel: Array) -> Image:
-    """The crop with the blur undone that the network itself has told (`kernel`, sum 1): faint pixels are doubts, and
-    are left out."""
-    firm = np.where(kernel < _DOUBT * kernel.max(), 0, kernel)
-    rows, columns = np.nonzero(firm)
+    """The crop with the blur undone that the network itself has told (`kernel`, sum 1)."""
+    likely = firm(kernel)
+    return image if likely.shape[0] == 1 else deconvolve(image, likely, steps(kernels.extent(likely)))
+
+
+def firm(kernel: Array) -> Array:
+    """A kernel that the network has told without its faint pixels, which are doubts; trimmed, with sum 1."""
+    sure = np.where(kernel < _DOUBT * kernel.max(), 0, kernel)
+    rows, columns = np.nonzero(sure)
     middle = kernel.shape[0] // 2
     reach = int(max(np.abs(rows - middle).max(), np.abs(columns - middle).max()))
-    if not reach:
-        return image
-    likely = kernels.framed(firm, 2 * reach + 1)
-    return deconvolve(image, likely, steps(kernels.extent(likely)))
+    return kernels.framed(sure, 2 * reach + 1)
 
 
 def steps(length: float) -> int:
