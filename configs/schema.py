@@ -17,6 +17,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
+SCREENS = frozenset({"window", "webrtc", "none"})
+"""What a picture goes to that is no file."""
+_OWN = frozenset({"127.0.0.1", "::1", "localhost"})
+"""Addresses that only this machine reaches."""
+
 Fraction01 = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -84,10 +89,26 @@ class Recognition(_Section):
     threshold: float | None = Field(None, gt=-1, lt=1, description="Cosine similarity; the calibrated default if null.")
 
 
+class Web(_Section):
+    """Where the pictures can be watched: the picture `webrtc`."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="The address to listen on; 0.0.0.0 is all of them.")
+    port: int = Field(8080, ge=0, le=65535, description="0: any that is free.")
+    token: str | None = Field(None, min_length=16, description="What a viewer must know, as ${NAME}; null: nothing.")
+    codec: Literal["vp8", "h264"] = Field("vp8", description="vp8 costs half of what h264 does.")
+    viewers: int = Field(32, ge=1, description="At once: each costs an encoder.")
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        if self.token is None and self.host not in _OWN:
+            raise ValueError(f"others can reach {self.host}: set web.token (${{NAME}} takes an environment variable)")
+        return self
+
+
 class Output(_Section):
     """What leaves the house."""
 
-    picture: str = Field("none", min_length=1, description="window, none, or a file ending in .mp4")
+    picture: str = Field("none", min_length=1, description="window, webrtc, none, or a file ending in .mp4")
     events: Path | None = Field(None, description="The event log, one JSON object a line.")
     store: str | None = Field(None, description="The event store, as sqlite:///FILE.")
     evidence: Path | None = Field(None, description="A folder for the raw and restored crop of each event.")
@@ -95,8 +116,8 @@ class Output(_Section):
 
     @model_validator(mode="after")
     def _known_picture(self) -> Output:
-        if self.picture not in {"window", "none"} and not self.picture.lower().endswith(".mp4"):
-            raise ValueError(f"picture is window, none or a file ending in .mp4, not {self.picture!r}")
+        if self.picture not in SCREENS and not self.picture.lower().endswith(".mp4"):
+            raise ValueError(f"picture is window, webrtc, none or a file ending in .mp4, not {self.picture!r}")
         return self
 
 
@@ -108,6 +129,7 @@ class Config(_Section):
     deblur: Deblurring = Deblurring()
     recognition: Recognition = Recognition()
     output: Output = Output()
+    web: Web = Web()
     pace: Literal["realtime", "fast"] = Field("fast", description="Recorded sources: as filmed, or as fast as it goes.")
     patience_s: float | None = Field(
         10.0, gt=0, description="A lone live camera: give up if it does not answer in this time; null waits for ever."

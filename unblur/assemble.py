@@ -173,7 +173,7 @@ def assemble(config: Config, stack: ExitStack, watch: Callable[[Scene], None], *
     restorer = parts.deblurrer(_shutters(config, sources))
     eyes = [Eye(parts.detector(IN_VIDEO), FivePointAligner(), source.live, meter) for source in sources]
     require_apart(config)
-    outputs = Outputs(config.output, sources, logs, stack)
+    outputs = Outputs(config, sources, logs, stack)
     naming = Naming(restorer, recognizer, outputs.log, outputs.evidence, session(config, sources), meter)
     cameras = [
         Camera(source, eye, outputs.composer(source, meter, watch)) for source, eye in zip(sources, eyes, strict=True)

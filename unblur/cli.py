@@ -89,7 +89,9 @@ def run(
     threshold: ThresholdOption = None,
     detector: Annotated[Detector | None, typer.Option(help="mtcnn needs the extra `facenet`.")] = None,
     detection_size: Annotated[int | None, typer.Option(help="Long side of the picture that the detector sees.")] = None,
-    output: Annotated[str | None, typer.Option(help="window, none, or a file ending in .mp4.")] = None,
+    output: Annotated[str | None, typer.Option(help="window, webrtc, none, or a file ending in .mp4.")] = None,
+    host: Annotated[str | None, typer.Option(help="webrtc: the address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="webrtc: the port to listen on; 0: any that is free.")] = None,
     events: Annotated[Path | None, typer.Option(help="Write the events here, one JSON object a line.")] = None,
     store: Annotated[str | None, typer.Option(help="Write the events to a database, as sqlite:///FILE.")] = None,
     evidence: Annotated[Path | None, typer.Option(help="Keep the crops behind each event in this folder.")] = None,
@@ -112,6 +114,7 @@ def run(
         "deblur": _given(mode=deblur, preset=preset),
         "recognition": _given(gallery=gallery, threshold=threshold),
         "output": _given(picture=output, events=events, store=store, evidence=evidence, quiet=quiet),
+        "web": _given(host=host, port=port),
         **_given(pace=pace, cameras=[_named(source) | camera for source in sources] if sources else None),
     }
     settings = load(config, overrides)

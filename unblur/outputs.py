@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from configs.schema import Config, Output
+from configs.schema import SCREENS, Config, Output
 from models.fetch import bar, fetch_typefaces
 from stream.compose import Composer, WindowOutlet
 from stream.data import Event
@@ -23,15 +23,25 @@ from stream.stages import Log, Picture, Source
 from stream.store import EventStore
 from stream.window import Window
 
-Closable = TypeVar("Closable", WindowOutlet, Recorder, EventStore)
+if TYPE_CHECKING:
+    from unblur.web.watching import Watching
+
+
+class _Closes(Protocol):
+    def close(self) -> None: ...
+
+
+Closable = TypeVar("Closable", bound=_Closes)
 
 
 class Outputs:
     """The outputs of a run, opened in one go; `stack` closes them. Raises OutputError, and leaves nothing behind."""
 
-    def __init__(self, settings: Output, sources: Sequence[Source], logs: Sequence[Log], stack: ExitStack) -> None:
+    def __init__(self, config: Config, sources: Sequence[Source], logs: Sequence[Log], stack: ExitStack) -> None:
+        settings = config.output
         self._typefaces = None if settings.picture == "none" else _typefaces()
         self._window = _window(settings, self._typefaces, stack)
+        self._watching = _watching(config, sources, stack)
         self._recorders = {name: _closing(stack, Recorder(path)) for name, path in _films(settings, sources).items()}
         self.evidence = EvidenceFolder(settings.evidence) if settings.evidence else None
         self.log = Logs([*_logs(settings, fresh=not any(source.live for source in sources), stack=stack), *logs])
@@ -41,6 +51,8 @@ class Outputs:
         pictures: list[Picture] = [self._recorders[source.camera]] if source.camera in self._recorders else []
         if self._window:
             pictures.append(self._window)
+        if self._watching:
+            pictures.append(self._watching)
         overlay = Overlay(Lettering(self._typefaces)) if self._typefaces else None
         return Composer(overlay, pictures, source.live, meter, watch)
 
@@ -48,6 +60,11 @@ class Outputs:
     def pump(self) -> Callable[[], bool] | None:
         """The loop of the window, if there is one."""
         return self._window.pump if self._window else None
+
+    @property
+    def address(self) -> str | None:
+        """Where the pictures can be watched with a browser, if they can."""
+        return self._watching.address if self._watching else None
 
     @property
     def dropped(self) -> int:
@@ -81,9 +98,17 @@ def _window(settings: Output, typefaces: Path | None, stack: ExitStack) -> Windo
     return _closing(stack, WindowOutlet(Window(typefaces)))
 
 
+def _watching(config: Config, sources: Sequence[Source], stack: ExitStack) -> Watching | None:
+    if config.output.picture != "webrtc":
+        return None
+    from unblur.web.watching import Watching
+
+    return _closing(stack, Watching(config.web, [source.camera for source in sources]))
+
+
 def _films(settings: Output, sources: Sequence[Source]) -> dict[str, Path]:
     """The film of each camera: FILE.mp4, or with several cameras FILE-<camera>.mp4."""
-    if settings.picture in {"window", "none"}:
+    if settings.picture in SCREENS:
         return {}
     path = Path(settings.picture)
     if len(sources) == 1:

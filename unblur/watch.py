@@ -60,6 +60,8 @@ def watch(config: Config) -> None:
         display = stack.enter_context(Display(config.output.quiet))
         run = assemble(config, stack, display.note, roster)
         display.expect(run.sources)
+        if run.outputs.address:
+            Console(stderr=True, highlight=False).print(f"to watch: {run.outputs.address}/", soft_wrap=True)
         try:
             run.start()
         finally:

@@ -1,0 +1,266 @@
+"""Viewers are aiortc's own, over real sockets of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamTrack
+from av import VideoFrame
+
+from stream import webrtc
+from stream.data import Frame, Image
+from stream.screen import Screen
+from stream.webrtc import CrowdedError, OfferError, Viewers, without_local_names
+
+WITHIN_S = 30
+HEIGHT, WIDTH = 240, 320
+
+
+def run(what: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(what, WITHIN_S))
+
+
+def picture(grey: int) -> Image:
+    return np.full((HEIGHT, WIDTH, 3), grey, np.uint8)
+
+
+class Film:
+    """A camera of 25 pictures a second, each darker or brighter than the last."""
+
+    def __init__(self) -> None:
+        self.screen = Screen(asyncio.get_running_loop())
+        self.shown = 0
+        self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        while True:
+            image = picture(self.grey(self.shown))
+            self.screen.show(Frame("lobby", self.shown, self.shown, Fraction(1, 25), None, image), image)
+            self.shown += 1
+            await asyncio.sleep(1 / 25)
+
+    @staticmethod
+    def grey(number: int) -> int:
+        return 40 + number % 160
+
+    async def stop(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def lobby(most: int = 8) -> AsyncIterator[tuple[Viewers, Film]]:
+    film = Film()
+    viewers = Viewers({"lobby": film.screen}, most=most)
+    try:
+        yield viewers, film
+    finally:
+        await viewers.close()
+        await film.stop()
+
+
+class Seeing:
+    """Somebody who watches."""
+
+    def __init__(self, codec: str | None = None) -> None:
+        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        transceiver = self.connection.addTransceiver("video", direction="recvonly")
+        if codec:
+            known = RTCRtpReceiver.getCapabilities("video").codecs
+            transceiver.setCodecPreferences([each for each in known if each.mimeType.lower() == f"video/{codec}"])
+        self._track: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
+        self.connection.on("track", self._track.set_result)
+        self.session = ""
+
+    async def offer(self) -> str:
+        await self.connection.setLocalDescription(await self.connection.createOffer())
+        return str(self.connection.localDescription.sdp)
+
+    async def join(self, viewers: Viewers) -> None:
+        self.session, answer = await viewers.join("lobby", await self.offer())
+        await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+
+    async def picture(self) -> VideoFrame:
+        frame = await (await self._track).recv()
+        assert isinstance(frame, VideoFrame)
+        return frame
+
+
+async def until(true: Callable[[], bool]) -> None:
+    while not true():
+        await asyncio.sleep(0.01)  # the test has a time limit
+
+
+def test_a_viewer_sees_the_camera() -> None:
+    async def test() -> None:
+        async with lobby() as (viewers, film):
+            viewer = Seeing()
+            await viewer.join(viewers)
+            frames = [await viewer.picture() for _ in range(10)]
+            assert (frames[-1].width, frames[-1].height) == (WIDTH, HEIGHT)
+            greys = [frame.to_ndarray(format="bgr24").mean() for frame in frames]
+            assert greys == sorted(greys)
+            assert film.grey(film.shown) - greys[-1] < 15  # of the last few pictures
+            assert len(viewers) == viewers.of("lobby") == 1
+            await viewer.connection.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize("codec", ["vp8", "h264"])
+def test_either_codec_is_sent_to_who_knows_no_other(codec: str) -> None:
+    async def test() -> None:
+        async with lobby() as (viewers, _):
+            viewer = Seeing(codec)
+            await viewer.join(viewers)
+            assert codec in str(viewer.connection.remoteDescription.sdp).lower()
+            assert (await viewer.picture()).width == WIDTH
+            await viewer.connection.close()
+
+    run(test())
+
+
+def test_h264_on_request() -> None:
+    async def test() -> None:
+        async with lobby() as (viewers, _):
+            viewer = Seeing()
+            _, answer = await viewers.join("lobby", await viewer.offer(), "h264")
+            kinds = [line for line in answer.splitlines() if line.startswith("a=rtpmap:")]
+            assert "H264" in kinds[0]
+            await viewer.connection.close()
+
+    run(test())
+
+
+def test_one_who_stops_looking_delays_nobody() -> None:
+    async def test() -> None:
+        async with lobby() as (viewers, film):
+            looking, stopped = [Seeing() for _ in range(3)], Seeing()
+            for viewer in (*looking, stopped):
+                await viewer.join(viewers)
+            await asyncio.gather(*(viewer.picture() for viewer in (*looking, stopped)))
+            before = film.shown  # `stopped` asks for nothing from here on
+            seen = [0, 0, 0]
+
+            async def look(number: int) -> None:
+                while film.shown < before + 50:
+                    await looking[number].picture()
+                    seen[number] += 1
+
+            await asyncio.gather(*(look(number) for number in range(3)))
+            assert min(seen) >= 40
+            for viewer in (*looking, stopped):
+                await viewer.connection.close()
+
+    run(test())
+
+
+def test_who_leaves_is_gone() -> None:
+    async def test() -> None:
+        async with lobby() as (viewers, _):
+            viewer = Seeing()
+            await viewer.join(viewers)
+            await viewer.picture()
+            assert await viewers.leave(viewer.session)
+            assert not await viewers.leave(viewer.session)
+            assert len(viewers) == 0
+            await viewer.connection.close()
+
+    run(test())
+
+
+def test_who_hangs_up_is_seen_off() -> None:
+    async def test() -> None:
+        async with lobby() as (viewers, _):
+            viewer = Seeing()
+            await viewer.join(viewers)
+            await viewer.picture()
+            await viewer.connection.close()
+            await until(lambda: len(viewers) == 0)
+
+    run(test())
+
+
+def test_who_never_connects_is_seen_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webrtc, "_CONNECTED_WITHIN_S", 0.2)
+
+    async def test() -> None:
+        async with lobby() as (viewers, _):
+            viewer = Seeing()
+            await viewers.join("lobby", await viewer.offer())
+            assert len(viewers) == 1
+            await until(lambda: len(viewers) == 0)
+            await viewer.connection.close()
+
+    run(test())
+
+
+def test_an_offer_without_candidates_is_answered() -> None:
+    async def test() -> None:
+        async with lobby() as (viewers, _):
+            viewer = Seeing()
+            lines = [line for line in (await viewer.offer()).splitlines() if "candidate" not in line]
+            viewer.session, answer = await viewers.join("lobby", "\r\n".join(lines) + "\r\n")
+            await viewer.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+            assert (await viewer.picture()).width == WIDTH
+            await viewer.connection.close()
+
+    run(test())
+
+
+def test_candidates_may_come_later() -> None:
+    async def test() -> None:
+        async with lobby() as (viewers, _):
+            viewer = Seeing()
+            offer = await viewer.offer()
+            bare = [line for line in offer.splitlines() if "candidate" not in line]
+            viewer.session, answer = await viewers.join("lobby", "\r\n".join(bare) + "\r\n")
+            later = [line for line in offer.splitlines() if line.startswith("a=candidate:")]
+            later.append("a=candidate:1 1 udp 2113937151 9b36eaac-bb2e-49bb-bb78-21c41c499900.local 10104 typ host")
+            await viewers.add_candidates(viewer.session, "\r\n".join(later))
+            await viewer.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+            assert (await viewer.picture()).width == WIDTH
+            with pytest.raises(OfferError, match="no candidate"):
+                await viewers.add_candidates(viewer.session, "a=candidate:nonsense")
+            with pytest.raises(KeyError):
+                await viewers.add_candidates("nobody", "")
+            await viewer.connection.close()
+
+    run(test())
+
+
+async def _refused(what: Awaitable[object], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        await what
+
+
+def test_what_cannot_be_answered_leaves_nothing_behind() -> None:
+    async def test() -> None:
+        async with lobby(most=1) as (viewers, film):
+            silent = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+            silent.createDataChannel("chat")
+            await silent.setLocalDescription(await silent.createOffer())
+            for offer in ("", "hello", "v=0\r\nm=video\r\n", silent.localDescription.sdp):
+                await _refused(viewers.join("lobby", offer), OfferError)
+            viewer = Seeing()
+            await _refused(viewers.join("attic", await viewer.offer()), KeyError)
+            assert len(viewers) == 0
+            assert film.screen._viewers == 0
+            await viewer.join(viewers)
+            await _refused(viewers.join("lobby", await Seeing().offer()), CrowdedError)
+            await silent.close()
+            await viewer.connection.close()
+
+    run(test())
+
+
+def test_names_that_only_the_viewer_can_resolve_are_left_out() -> None:
+    offer = "v=0\r\na=candidate:1 1 udp 1 abc.local 9 typ host\r\na=candidate:2 1 udp 1 10.0.0.1 9 typ host\r\n"
+    assert without_local_names(offer) == "v=0\r\na=candidate:2 1 udp 1 10.0.0.1 9 typ host\r\n"

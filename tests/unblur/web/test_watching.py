@@ -1,0 +1,194 @@
+"""The server as clients see it: over HTTP, with a real peer connection behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import threading
+from collections.abc import Iterator
+from fractions import Fraction
+
+import httpx2 as httpx
+import numpy as np
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+from configs.schema import Web
+from stream.data import Frame
+from stream.errors import OutputError
+from unblur.web.watching import Watching
+
+TOKEN = "a token of enough letters"
+SDP = {"Content-Type": "application/sdp"}
+FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag", "If-Match": "*"}
+CAMERA = "front door"
+WHEP = "/front%20door/whep"
+WITHIN_S = 30
+
+
+@pytest.fixture
+def filmed(request: pytest.FixtureRequest) -> Iterator[Watching]:
+    """A server with one camera, whose pictures keep coming."""
+    settings = Web.model_validate({"port": 0, **getattr(request, "param", {})})
+    watching, stop = Watching(settings, [CAMERA]), threading.Event()
+
+    def film() -> None:
+        image = np.full((120, 160, 3), 90, np.uint8)
+        for index in itertools.count():
+            watching.show(Frame(CAMERA, index, index, Fraction(1, 25), None, image), image)
+            if stop.wait(1 / 25):
+                return
+
+    filming = threading.Thread(target=film)
+    filming.start()
+    yield watching
+    stop.set()
+    filming.join()
+    watching.close()
+
+
+@pytest.fixture
+def client(filmed: Watching) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=filmed.address) as asking:
+        yield asking
+
+
+@pytest.fixture(scope="module")
+def offer() -> str:
+    """What a browser that wants to watch sends."""
+
+    async def make() -> str:
+        connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        connection.addTransceiver("video", direction="recvonly")
+        connection.addTransceiver("audio", direction="recvonly")
+        await connection.setLocalDescription(await connection.createOffer())
+        sdp = str(connection.localDescription.sdp)
+        await connection.close()
+        return sdp
+
+    return asyncio.run(make())
+
+
+def test_a_session_from_its_offer_to_its_end(client: httpx.Client, offer: str) -> None:
+    answer = client.post(WHEP, content=offer, headers=SDP)
+    assert answer.status_code == 201
+    assert answer.headers["Content-Type"].startswith("application/sdp")
+    assert answer.headers["ETag"] == "*"
+    assert answer.headers["Accept-Patch"] == "application/trickle-ice-sdpfrag"
+    assert answer.headers["Access-Control-Expose-Headers"] == "ETag, ID, Accept-Patch, Link, Location"
+    location = answer.headers["Location"]
+    assert location.startswith(f"{WHEP}/")
+    assert answer.headers["ID"] not in location
+    assert "a=sendonly" in answer.text
+    fragment = "a=ice-ufrag:abcd\r\nm=video 9 X 0\r\na=mid:0\r\na=candidate:1 1 udp 99 127.0.0.1 9 typ host\r\n"
+    assert client.patch(location, content=fragment, headers=FRAGMENT).status_code == 204
+    assert client.patch(location, content=fragment, headers=SDP).status_code == 400
+    assert client.patch(location, content="a=candidate:what", headers=FRAGMENT).status_code == 400
+    assert client.delete(location).status_code == 200
+    assert client.delete(location).status_code == 404
+    assert client.patch(location, content=fragment, headers=FRAGMENT).status_code == 404
+
+
+def test_sessions_cannot_be_guessed(client: httpx.Client, offer: str) -> None:
+    ids = {client.post(WHEP, content=offer, headers=SDP).headers["Location"].split("/")[-1] for _ in range(3)}
+    assert len(ids) == 3
+    assert min(map(len, ids)) >= 32
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content", "headers", "status"),
+    [
+        ("POST", WHEP, "hello", SDP, 400),
+        ("POST", WHEP, "", SDP, 400),
+        ("POST", WHEP, "v=0", {"Content-Type": "text/plain"}, 400),
+        ("POST", WHEP, "v" * 70_000, SDP, 413),
+        ("POST", "/attic/whep", None, SDP, 404),
+        ("GET", WHEP, "", {}, 405),
+        ("HEAD", WHEP, "", {}, 405),
+        ("PUT", WHEP, "", {}, 405),
+        ("DELETE", WHEP, "", {}, 405),
+        ("GET", f"{WHEP}/abc", "", {}, 405),
+        ("OPTIONS", WHEP, "", {}, 204),
+        ("GET", "/static/../guard.py", "", {}, 404),
+        ("GET", "/static/%2e%2e/guard.py", "", {}, 404),
+        ("GET", "/nothing", "", {}, 404),
+    ],
+)
+def test_what_is_wrong_is_told(
+    client: httpx.Client, offer: str, method: str, path: str, content: str | None, headers: dict[str, str], status: int
+) -> None:
+    answer = client.request(method, path, content=offer if content is None else content, headers=headers)
+    assert answer.status_code == status
+    if status >= 400 and method != "HEAD":
+        assert answer.json()["error"]
+
+
+def test_cameras_are_listed(client: httpx.Client) -> None:
+    assert client.get("/api/v1/cameras").json() == {"cameras": [{"name": CAMERA, "whep": WHEP}]}
+
+
+def test_the_page_allows_itself_nothing_from_elsewhere(client: httpx.Client) -> None:
+    page = client.get("/")
+    assert page.status_code == 200
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert "http" not in page.text.replace("http-equiv", "")
+    for file in ("watch.js", "whep.js", "unblur.css"):
+        assert client.get(f"/static/{file}").status_code == 200
+
+
+def test_other_sites_are_kept_out_where_no_token_is_set(client: httpx.Client) -> None:
+    assert client.get("/api/v1/cameras", headers={"Host": "rebound.example:8080"}).status_code == 403
+    preflight = client.options(WHEP, headers={"Origin": "http://elsewhere.example"})
+    assert "Access-Control-Allow-Origin" not in preflight.headers
+
+
+@pytest.mark.parametrize("filmed", [{"token": TOKEN}], indirect=True)
+def test_a_token_is_asked_for_where_one_is_set(client: httpx.Client, offer: str) -> None:
+    refused = client.post(WHEP, content=offer, headers=SDP)
+    assert refused.status_code == 401
+    assert refused.headers["WWW-Authenticate"].startswith("Bearer")
+    assert client.get("/api/v1/cameras").status_code == 401
+    assert client.get("/api/v1/cameras", headers={"Authorization": "Bearer wrong"}).status_code == 401
+    assert client.get("/").status_code == 200
+    preflight = client.options(WHEP, headers={"Origin": "http://elsewhere.example"})
+    assert preflight.status_code == 204
+    assert preflight.headers["Access-Control-Allow-Origin"] == "*"
+    assert "Authorization" in preflight.headers["Access-Control-Allow-Headers"]
+    bearing = {"Authorization": f"Bearer {TOKEN}", "Host": "cameras.example"}
+    answer = client.post(WHEP, content=offer, headers=SDP | bearing)
+    assert answer.status_code == 201
+    assert client.delete(answer.headers["Location"]).status_code == 200  # as a page does that is being closed
+
+
+@pytest.mark.parametrize("filmed", [{"viewers": 1}], indirect=True)
+def test_there_are_not_more_viewers_than_there_may_be(client: httpx.Client, offer: str) -> None:
+    assert client.post(WHEP, content=offer, headers=SDP).status_code == 201
+    assert client.post(WHEP, content=offer, headers=SDP).status_code == 503
+
+
+def test_a_taken_port_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OutputError, match=rf"http://127\.0\.0\.1:{port} cannot be served: .*take another --port"):
+            Watching(Web(port=port), [CAMERA])
+
+
+def test_pictures_come_and_the_end_is_clean(filmed: Watching) -> None:
+    async def test() -> None:
+        connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        connection.addTransceiver("video", direction="recvonly")
+        tracks: asyncio.Queue[object] = asyncio.Queue()
+        connection.on("track", tracks.put_nowait)
+        await connection.setLocalDescription(await connection.createOffer())
+        async with httpx.AsyncClient(base_url=filmed.address) as client:
+            answer = await client.post(WHEP, content=connection.localDescription.sdp, headers=SDP)
+        await connection.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
+        track = await tracks.get()
+        frame = await track.recv()  # type: ignore[attr-defined]
+        assert frame.to_ndarray(format="bgr24").mean() == pytest.approx(90, abs=3)
+        await asyncio.to_thread(filmed.close)
+        filmed.close = lambda: None  # type: ignore[method-assign]  it is closed already
+        await connection.close()
+
+    asyncio.run(asyncio.wait_for(test(), WITHIN_S))

@@ -1,0 +1,64 @@
+"""A web application on a thread of its own, beside the pipeline's."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from stream.errors import OutputError
+
+T = TypeVar("T")
+
+
+class Server:
+    """Serves from its making until it is closed. `loop` is where everything asynchronous happens.
+
+    Raises OutputError if the address is taken, or is none of this machine's.
+    """
+
+    def __init__(self, host: str, port: int, application: Callable[[Server], web.Application]) -> None:
+        """`application` is made on the loop."""
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="web", daemon=True)
+        self._thread.start()
+        try:
+            self._runner = self._wait(self._started(host, port, application))
+        except OSError as error:
+            self._end()
+            raise OutputError(
+                f"http://{host}:{port} cannot be served: {error.strerror}; take another --port"
+            ) from error
+
+    @property
+    def address(self) -> str:
+        """Where it can be reached."""
+        host, port = self._runner.addresses[0][:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def close(self) -> None:
+        """Let the requests at hand finish, and stop."""
+        self._wait(self._runner.cleanup())
+        self._end()
+
+    async def _started(self, host: str, port: int, application: Callable[[Server], web.Application]) -> web.AppRunner:
+        runner = web.AppRunner(application(self), access_log=None, shutdown_timeout=2)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        return runner
+
+    def _wait(self, what: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(what, self.loop).result()
+
+    def _end(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.run_until_complete(self.loop.shutdown_default_executor())
+        self.loop.close()

@@ -1,0 +1,72 @@
+"""`unblur run --output webrtc`: every camera on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from aiohttp import web
+
+from configs.schema import Web
+from stream.data import Frame, Image
+from stream.screen import Screen
+from stream.webrtc import Viewers
+from unblur.web.guard import OPEN, guard
+from unblur.web.server import Server
+from unblur.web.whep import Whep
+
+_STATIC = Path(__file__).with_name("static")
+
+
+class Watching:
+    """Serves the cameras' pictures to whoever may see them, from its making until it is closed. Raises OutputError if
+    the address cannot be had."""
+
+    def __init__(self, settings: Web, cameras: Sequence[str]) -> None:
+        self._settings = settings
+        self._screens: dict[str, Screen] = {}
+        self._cameras = cameras
+        self._server = Server(settings.host, settings.port, self._application)
+
+    @property
+    def address(self) -> str:
+        """Where the page is."""
+        return self._server.address
+
+    def show(self, frame: Frame, image: Image) -> None:
+        """Put up a camera's picture. Never waits."""
+        self._screens[frame.camera].show(frame, image)
+
+    def close(self) -> None:
+        """See everybody off."""
+        for screen in self._screens.values():
+            screen.close()
+        self._server.close()
+
+    def _application(self, server: Server) -> web.Application:
+        self._screens = {camera: Screen(server.loop) for camera in self._cameras}
+        viewers = Viewers(self._screens, self._settings.codec, self._settings.viewers)
+
+        async def see_off(_: web.Application) -> None:
+            await viewers.close()
+
+        application = web.Application(middlewares=[guard(self._settings.token)])
+        application.on_shutdown.append(see_off)
+        application.add_routes(
+            [
+                web.get("/", _page),
+                web.get("/api/v1/cameras", self._listed),
+                web.static(OPEN, _STATIC),
+                *Whep(viewers).routes(),
+            ]
+        )
+        return application
+
+    async def _listed(self, _: web.Request) -> web.Response:
+        listed = [{"name": name, "whep": f"/{quote(name, safe='')}/whep"} for name in self._cameras]
+        return web.json_response({"cameras": listed})
+
+
+async def _page(_: web.Request) -> web.StreamResponse:
+    return web.FileResponse(_STATIC / "watch.html")
