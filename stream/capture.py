@@ -6,8 +6,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from fractions import Fraction
 from threading import Event, Thread
 from time import monotonic
 from typing import Any
@@ -20,15 +18,12 @@ from av.video.stream import VideoStream
 
 from stream.data import Frame
 from stream.errors import SourceError, UnblurError
-from stream.handover import Latest
-from stream.health import CaptureStatus, Health
-from stream.libav import open_media, reason, to_image, video_stream
+from stream.health import CaptureStatus
+from stream.inflow import Inflow
+from stream.libav import open_media, reason, video_stream
 from stream.pace import Pace
 from stream.redact import redact
-from stream.timeline import Timeline
 
-TIME_BASE = Fraction(1, 90_000)
-"""Media time of every live source, whatever its connections count in."""
 _UNTIMED = ("mpjpeg", "mjpeg")
 """MJPEG carries no time; FFmpeg's stamps for it only count pictures."""
 _JUMP_S = 2.0
@@ -66,20 +61,10 @@ class Patience:
 PATIENT = Patience()
 
 
-@dataclass(frozen=True, slots=True)
-class _Shot:
-    index: int
-    pts: int
-    wall_time: datetime
-    picture: VideoFrame
-
-
 class Capture:
     """A live source. Its thread reads and decodes; `frames` converts and hands out the newest picture only.
 
-    A frame's index counts what the camera sent, so that a gap in it is a drop. Media time starts at 0 and follows the
-    stream's pts; the clock stands in for them over a reconnection and in streams that have none (MJPEG). The end of a
-    stream is taken for a lost connection: a killed server looks just like it. A camera that is silent for
+    The end of a stream is taken for a lost connection: a killed server looks just like it. A camera that is silent for
     `patience.picture_s`, or sends without a picture coming of it, is given up and called again.
     """
 
@@ -89,11 +74,8 @@ class Capture:
         self.camera = camera
         self._feed = feed
         self._patience = patience
-        self._health = Health(stalled_s=patience.picture_s / 2)
-        self._newest: Latest[str, _Shot] = Latest()
+        self._inflow = Inflow(camera, stalled_s=patience.picture_s / 2)
         self._closed = Event()
-        self._timeline = Timeline(TIME_BASE)
-        self._count = 0
         self._refused: SourceError | None = None
         self._thread = Thread(target=self._run, name=f"capture {camera}", daemon=True)
         self._log = log.bind(camera=camera, source=str(feed))
@@ -105,10 +87,7 @@ class Capture:
         """
         self._thread.start()
         try:
-            while shots := self._newest.take():
-                for shot in shots:
-                    image = to_image(shot.picture)
-                    yield Frame(self.camera, shot.index, shot.pts, TIME_BASE, shot.wall_time, image)
+            yield from self._inflow.frames()
             if self._refused:
                 raise self._refused
             if not self._closed.is_set():
@@ -117,18 +96,18 @@ class Capture:
             self.close()
 
     def status(self) -> CaptureStatus:
-        return self._health.status(self._newest.dropped)
+        return self._inflow.status()
 
     def close(self) -> None:
         """End `frames` at once. The thread follows when its present read returns, within `patience`."""
         self._closed.set()
-        self._newest.close()
+        self._inflow.close()
 
     def _run(self) -> None:
         try:
             self._keep_watching()
         finally:
-            self._newest.close()
+            self._inflow.close()
 
     def _keep_watching(self) -> None:
         retry_s = self._patience.first_retry_s
@@ -137,12 +116,12 @@ class Capture:
             problem = self._watch()
             if self._closed.is_set():
                 return
-            if not (self._patience.endless or self._health.seen):
+            if not (self._patience.endless or self._inflow.seen):
                 self._refused = SourceError(f"{self.camera}: cannot connect to {self._feed}: {problem}")
                 return
             if monotonic() - began > self._patience.longest_retry_s:
                 retry_s = self._patience.first_retry_s
-            self._health.lost(problem)
+            self._inflow.lost(problem)
             self._log.warning("no connection to the camera", problem=problem, retry_in_s=round(retry_s, 1))
             self._closed.wait(retry_s * random.uniform(0.5, 1.0))
             retry_s = min(2 * retry_s, self._patience.longest_retry_s)
@@ -166,32 +145,19 @@ class Capture:
         timed = container.format.name not in _UNTIMED
         # HLS comes a segment at a time; without a pace all but the last picture of each would be dropped.
         pace = Pace(self._closed, _JUMP_S) if container.format.name == "hls" else None
-        self._timeline.restart()
+        self._inflow.connected()
         fresh = monotonic()
         for packet in container.demux():
             for picture in _decode(packet, stream):
                 if pace and picture.time is not None:
                     pace.wait(picture.time)
-                self._arrived(picture, timed)
+                self._inflow.arrived(picture, timed)
                 fresh = monotonic()
             if self._closed.is_set():
                 return "closed"
             if monotonic() - fresh > self._patience.picture_s:
                 return f"no picture for {self._patience.picture_s:g} s"
         return "the stream ended"
-
-    def _arrived(self, picture: VideoFrame, timed: bool) -> None:
-        elapsed_s = self._health.arrived()
-        stamp = _stamp(picture) if timed else None
-        pts = self._timeline.place(stamp, elapsed_s)
-        self._newest.put(self.camera, _Shot(self._count, pts, datetime.now(UTC), picture))
-        self._count += 1
-
-
-def _stamp(picture: VideoFrame) -> int | None:
-    if picture.pts is None or picture.time_base is None:
-        return None
-    return round(picture.pts * picture.time_base / TIME_BASE)
 
 
 def _decode(packet: av.Packet[Any], stream: VideoStream) -> list[VideoFrame]:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from stream.album import Album
 from stream.capture import PATIENT, Capture, Feed, Patience
 from stream.errors import SourceError, UsageError
+from stream.guest import Guest
 from stream.picture import is_picture
 from stream.redact import redact
 from stream.replay import WHOLE, Playback, Replay
@@ -19,13 +20,18 @@ from stream.video import Video
 _RTSP = (("rtsp_transport", "tcp"), ("allowed_media_types", "video"), ("fflags", "nobuffer"), ("fpsprobesize", "0"))
 _HTTP = (("fflags", "nobuffer"),)
 _FILES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm"})
+WHIP = "whip:"
 _SEGMENT_S = 20.0
 """HLS is silent for a segment's length, commonly 2-10 s, while nothing is wrong."""
+
+Live = Capture | Guest
+"""Sources that say how they are."""
+Opened = Replay | Live
 
 
 def open_source(
     spec: str, camera: str | None = None, playback: Playback = WHOLE, patience: Patience = PATIENT
-) -> Replay | Capture:
+) -> Opened:
     """The source that `spec` names.
 
     - digits or /dev/videoN: a webcam
@@ -33,6 +39,7 @@ def open_source(
     - http(s)://: live (MJPEG, HLS, MPEG-TS), but a video file whose size the server states, or a finished HLS
       playlist, is a recording. Only addresses that end like a video file or .m3u8 are asked which they are: a file
       that cannot be had is an error, a playlist that cannot be had is a camera to wait for.
+    - whip: a guest, which sends its pictures to our web server
     - a folder, a glob or a picture: pictures in natural order
     - any other file: a video
 
@@ -41,6 +48,8 @@ def open_source(
     """
     if spec.isdecimal() or spec.startswith("/dev/video"):
         return _webcam(spec, camera, playback, patience)
+    if spec == WHIP:
+        return Guest(camera or "guest")
     if "://" in spec:
         return _address(spec, camera, playback, patience)
     try:

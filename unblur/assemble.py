@@ -31,14 +31,14 @@ from recognize import gallery as galleries
 from recognize.embed import SFace
 from recognize.fuse import TrackRecognizer
 from recognize.gallery import Gallery
-from stream.capture import Capture, Patience
+from stream.capture import Patience
 from stream.errors import DamagedSourceError, UsageError
 from stream.eye import Eye
 from stream.meter import Meter, Reading
 from stream.naming import Naming
 from stream.pipeline import Camera, Pipeline, Scene
-from stream.replay import Playback, Replay
-from stream.source import open_source
+from stream.replay import Playback
+from stream.source import Live, Opened, open_source
 from stream.stages import Deblurrer, Detector, Log, Source
 from unblur.outputs import Outputs, require_apart
 
@@ -128,7 +128,7 @@ class Parts:
 class Run:
     """A run ready to start: pipelines one after the other, and the parts that have something to tell of it."""
 
-    sources: Sequence[Replay | Capture]
+    sources: Sequence[Opened]
     pipelines: Sequence[Pipeline]
     meter: Meter
     recognizer: TrackRecognizer
@@ -149,7 +149,7 @@ class Run:
     def reading(self) -> Reading:
         """What happened so far; what captures, recogniser and window dropped is counted, too."""
         told = self.meter.read()
-        states = [source.status() for source in self.sources if isinstance(source, Capture)]
+        states = [source.status() for source in self.sources if isinstance(source, Live)]
         lost = {
             "frames dropped": sum(state.dropped for state in states),
             "reconnections": sum(state.reconnects for state in states),
@@ -182,7 +182,7 @@ def assemble(config: Config, stack: ExitStack, watch: Callable[[Scene], None], *
     return Run(sources, pipelines, meter, recognizer, outputs)
 
 
-def open_sources(config: Config) -> list[Replay | Capture]:
+def open_sources(config: Config) -> list[Opened]:
     """The cameras' sources, each under a name of its own. Raises SourceError, UsageError.
 
     A lone live camera that does not answer is an error; beside others it is called until it does.

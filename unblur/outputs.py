@@ -14,6 +14,7 @@ from stream.data import Event
 from stream.errors import UsageError
 from stream.eventlog import EventFile
 from stream.evidence import EvidenceFolder
+from stream.guest import Guest
 from stream.lettering import Lettering
 from stream.meter import Meter
 from stream.overlay import Overlay
@@ -99,11 +100,12 @@ def _window(settings: Output, typefaces: Path | None, stack: ExitStack) -> Windo
 
 
 def _watching(config: Config, sources: Sequence[Source], stack: ExitStack) -> Watching | None:
-    if config.output.picture != "webrtc":
+    guests = [source for source in sources if isinstance(source, Guest)]
+    if config.output.picture != "webrtc" and not guests:
         return None
     from unblur.web.watching import Watching
 
-    return _closing(stack, Watching(config.web, [source.camera for source in sources]))
+    return _closing(stack, Watching(config.web, [source.camera for source in sources], guests))
 
 
 def _films(settings: Output, sources: Sequence[Source]) -> dict[str, Path]:

@@ -18,9 +18,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from stream.capture import Capture
 from stream.pipeline import Scene
 from stream.replay import Replay
+from stream.source import Live
 from stream.stages import Source
 
 
@@ -82,7 +82,7 @@ class _Line:
         self._progress.update(self._task, completed=scene.frame.pts_s - self._first_s)
 
     def told(self) -> str:
-        if isinstance(self._source, Capture):
+        if isinstance(self._source, Live):
             state = self._source.status()
             return f"{state.state}, {state.fps:.0f} fps, {self._faces} faces, {state.dropped} dropped"
         elapsed = time.monotonic() - self._began

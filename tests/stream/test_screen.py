@@ -87,7 +87,9 @@ def test_a_late_viewer_does_not_begin_with_an_old_picture(loop: asyncio.Abstract
     assert shown.number == 2
 
 
-def test_the_loop_is_told_once_however_many_pictures_wait(loop: asyncio.AbstractEventLoop) -> None:
+def test_the_loop_is_told_once_however_many_pictures_wait(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     screen, calls, held = Screen(loop), [], threading.Event()
     screen.enter()
     loop.call_soon_threadsafe(held.wait, WITHIN_S)  # a loop that is busy
@@ -97,7 +99,7 @@ def test_the_loop_is_told_once_however_many_pictures_wait(loop: asyncio.Abstract
         calls.append(call)
         return real(*call)  # type: ignore[arg-type]
 
-    loop.call_soon_threadsafe = counted  # type: ignore[method-assign]
+    monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
     for grey in range(50):
         put(screen, plain(grey))
     assert len(calls) == 1

@@ -23,7 +23,7 @@ class Server:
     def __init__(self, host: str, port: int, application: Callable[[Server], web.Application]) -> None:
         """`application` is made on the loop."""
         self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever, name="web", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
         self._thread.start()
         try:
             self._runner = self._wait(self._started(host, port, application))
@@ -60,5 +60,17 @@ class Server:
     def _end(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
-        self.loop.run_until_complete(self.loop.shutdown_default_executor())
+
+    def _run(self) -> None:
+        self.loop.run_forever()
+        self.loop.run_until_complete(_rest())
         self.loop.close()
+
+
+async def _rest() -> None:
+    """Nothing stays: connections that never came about would wait for ever."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_default_executor()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -10,12 +10,15 @@ from aiohttp import web
 
 from configs.schema import Web
 from stream.data import Frame, Image
+from stream.guest import Guest
+from stream.guests import Guests
 from stream.screen import Screen
-from stream.webrtc import Viewers
+from stream.viewers import Codec, Viewers
 from unblur.web.guard import OPEN, guard
 from unblur.web.server import Server
-from unblur.web.whep import Whep
+from unblur.web.signalling import Signalling
 
+_CODECS: Mapping[str, Codec] = {"vp8": "vp8", "h264": "h264"}
 _STATIC = Path(__file__).with_name("static")
 
 
@@ -23,8 +26,10 @@ class Watching:
     """Serves the cameras' pictures to whoever may see them, from its making until it is closed. Raises OutputError if
     the address cannot be had."""
 
-    def __init__(self, settings: Web, cameras: Sequence[str]) -> None:
+    def __init__(self, settings: Web, cameras: Sequence[str], guests: Sequence[Guest] = ()) -> None:
+        """`guests` are those of the cameras that send their pictures here."""
         self._settings = settings
+        self._guests = {guest.camera: guest for guest in guests}
         self._screens: dict[str, Screen] = {}
         self._cameras = cameras
         self._server = Server(settings.host, settings.port, self._application)
@@ -47,9 +52,17 @@ class Watching:
     def _application(self, server: Server) -> web.Application:
         self._screens = {camera: Screen(server.loop) for camera in self._cameras}
         viewers = Viewers(self._screens, self._settings.codec, self._settings.viewers)
+        guests = Guests(self._guests)
+
+        async def watch(camera: str, offer: str, query: Mapping[str, str]) -> tuple[str, str]:
+            return await viewers.join(camera, offer, _CODECS.get(query.get("codec", "")))
+
+        async def send(camera: str, offer: str, _: Mapping[str, str]) -> tuple[str, str]:
+            return await guests.join(camera, offer)
 
         async def see_off(_: web.Application) -> None:
-            await viewers.close()
+            await guests.sessions.close()
+            await viewers.sessions.close()
 
         application = web.Application(middlewares=[guard(self._settings.token)])
         application.on_shutdown.append(see_off)
@@ -58,14 +71,19 @@ class Watching:
                 web.get("/", _page),
                 web.get("/api/v1/cameras", self._listed),
                 web.static(OPEN, _STATIC),
-                *Whep(viewers).routes(),
+                *Signalling("whep", viewers.sessions, watch).routes(),
+                *Signalling("whip", guests.sessions, send).routes(),
             ]
         )
         return application
 
     async def _listed(self, _: web.Request) -> web.Response:
-        listed = [{"name": name, "whep": f"/{quote(name, safe='')}/whep"} for name in self._cameras]
-        return web.json_response({"cameras": listed})
+        return web.json_response({"cameras": [self._described(name) for name in self._cameras]})
+
+    def _described(self, camera: str) -> dict[str, str]:
+        path = f"/{quote(camera, safe='')}"
+        described = {"name": camera, "whep": f"{path}/whep"}
+        return described | {"whip": f"{path}/whip"} if camera in self._guests else described
 
 
 async def _page(_: web.Request) -> web.StreamResponse:

@@ -7,12 +7,15 @@ import itertools
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 
 import httpx2 as httpx
 import numpy as np
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from av import VideoFrame
 
 from configs.schema import Web
 from stream.data import Frame
@@ -27,11 +30,10 @@ WHEP = "/front%20door/whep"
 WITHIN_S = 30
 
 
-@pytest.fixture
-def filmed(request: pytest.FixtureRequest) -> Iterator[Watching]:
+@contextmanager
+def filming(**settings: object) -> Iterator[Watching]:
     """A server with one camera, whose pictures keep coming."""
-    settings = Web.model_validate({"port": 0, **getattr(request, "param", {})})
-    watching, stop = Watching(settings, [CAMERA]), threading.Event()
+    watching, stop = Watching(Web.model_validate({"port": 0, **settings}), [CAMERA]), threading.Event()
 
     def film() -> None:
         image = np.full((120, 160, 3), 90, np.uint8)
@@ -40,12 +42,20 @@ def filmed(request: pytest.FixtureRequest) -> Iterator[Watching]:
             if stop.wait(1 / 25):
                 return
 
-    filming = threading.Thread(target=film)
-    filming.start()
-    yield watching
-    stop.set()
-    filming.join()
-    watching.close()
+    thread = threading.Thread(target=film)
+    thread.start()
+    try:
+        yield watching
+    finally:
+        stop.set()
+        thread.join()
+        watching.close()
+
+
+@pytest.fixture
+def filmed(request: pytest.FixtureRequest) -> Iterator[Watching]:
+    with filming(**getattr(request, "param", {})) as watching:
+        yield watching
 
 
 @pytest.fixture
@@ -174,21 +184,24 @@ def test_a_taken_port_is_told() -> None:
             Watching(Web(port=port), [CAMERA])
 
 
-def test_pictures_come_and_the_end_is_clean(filmed: Watching) -> None:
+def test_pictures_come_until_the_end_which_viewers_are_told() -> None:
     async def test() -> None:
         connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         connection.addTransceiver("video", direction="recvonly")
-        tracks: asyncio.Queue[object] = asyncio.Queue()
+        tracks: asyncio.Queue[MediaStreamTrack] = asyncio.Queue()
         connection.on("track", tracks.put_nowait)
         await connection.setLocalDescription(await connection.createOffer())
-        async with httpx.AsyncClient(base_url=filmed.address) as client:
-            answer = await client.post(WHEP, content=connection.localDescription.sdp, headers=SDP)
-        await connection.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
-        track = await tracks.get()
-        frame = await track.recv()  # type: ignore[attr-defined]
-        assert frame.to_ndarray(format="bgr24").mean() == pytest.approx(90, abs=3)
-        await asyncio.to_thread(filmed.close)
-        filmed.close = lambda: None  # type: ignore[method-assign]  it is closed already
+        with filming() as watching:
+            async with httpx.AsyncClient(base_url=watching.address) as client:
+                answer = await client.post(WHEP, content=connection.localDescription.sdp, headers=SDP)
+            await connection.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
+            track = await tracks.get()
+            frame = await track.recv()
+            assert isinstance(frame, VideoFrame)
+            assert frame.to_ndarray(format="bgr24").mean() == pytest.approx(90, abs=3)
+        with suppress(MediaStreamError):  # else the test's time is up
+            while True:
+                await track.recv()
         await connection.close()
 
     asyncio.run(asyncio.wait_for(test(), WITHIN_S))

@@ -1,13 +1,15 @@
-"""WHEP: viewers fetch cameras over HTTP (draft-ietf-wish-whep), and get the answers that MediaMTX gives its readers."""
+"""WHEP and WHIP: over HTTP, viewers fetch a camera (draft-ietf-wish-whep) and guests are one (RFC 9725). They get the
+answers that MediaMTX gives."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Literal
 
 from aiohttp import web
 
-from stream.webrtc import Codec, CrowdedError, OfferError, Viewers
+from stream.webrtc import CrowdedError, OfferError, Sessions
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
@@ -17,23 +19,27 @@ _METHODS = "OPTIONS, GET, POST, PATCH, DELETE"
 _HEADERS = "Authorization, Content-Type, If-Match"
 _EXPOSED = "ETag, ID, Accept-Patch, Link, Location"
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Join = Callable[[str, str, Mapping[str, str]], Awaitable[tuple[str, str]]]
+"""Answers an offer for a camera, with what the address asks for: the session's id, and the answer."""
 
 
-class Whep:
-    """The routes `/{camera}/whep` and `/{camera}/whep/{session}`. A session's id is a secret: who has it may end it."""
+class Signalling:
+    """The routes `/{camera}/<kind>` and `/{camera}/<kind>/{session}`. A session's id is a secret: who has it may end
+    it."""
 
-    def __init__(self, viewers: Viewers) -> None:
-        self._viewers = viewers
+    def __init__(self, kind: Literal["whep", "whip"], sessions: Sessions, join: Join) -> None:
+        self._kind, self._sessions, self._join = kind, sessions, join
 
     def routes(self) -> list[web.RouteDef]:
         """To be added to an application, which answers 405 to every other method."""
+        outside = f"/{{camera}}/{self._kind}"
+        inside = f"{outside}/{{session}}"
         return [
-            web.options("/{camera}/whep", self._options),
-            web.post("/{camera}/whep", self._post),
-            web.options("/{camera}/whep/{session}", self._options),
-            web.patch("/{camera}/whep/{session}", self._patch),
-            web.delete("/{camera}/whep/{session}", self._delete),
+            web.options(outside, self._options),
+            web.post(outside, self._post),
+            web.options(inside, self._options),
+            web.patch(inside, self._patch),
+            web.delete(inside, self._delete),
         ]
 
     async def _options(self, _: web.Request) -> web.Response:
@@ -44,7 +50,7 @@ class Whep:
         offer = await _body(request, SDP)
         camera = request.match_info["camera"]
         try:
-            session, answer = await self._viewers.join(camera, offer, _codec(request))
+            session, answer = await self._join(camera, offer, request.query)
         except KeyError:
             return refusal(404, f"there is no camera {camera!r}")
         except OfferError as error:
@@ -63,7 +69,7 @@ class Whep:
     async def _patch(self, request: web.Request) -> web.Response:
         fragment = await _body(request, FRAGMENT)
         try:
-            await self._viewers.add_candidates(request.match_info["session"], fragment)
+            await self._sessions.add_candidates(request.match_info["session"], fragment)
         except KeyError:
             return refusal(404, "there is no such session")
         except OfferError as error:
@@ -71,7 +77,7 @@ class Whep:
         return web.Response(status=204)
 
     async def _delete(self, request: web.Request) -> web.Response:
-        if not await self._viewers.leave(request.match_info["session"]):
+        if not await self._sessions.leave(request.match_info["session"]):
             return refusal(404, "there is no such session")
         return web.Response(status=200)
 
@@ -88,13 +94,3 @@ async def _body(request: web.Request, content_type: str) -> str:
     if len(body) > _LONGEST:
         raise web.HTTPRequestEntityTooLarge(_LONGEST, len(body))
     return body.decode(errors="replace")
-
-
-def _codec(request: web.Request) -> Codec | None:
-    match request.query.get("codec"):
-        case "h264":
-            return "h264"
-        case "vp8":
-            return "vp8"
-        case _:
-            return None

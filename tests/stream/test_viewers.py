@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.codecs import get_capabilities
 from aiortc.mediastreams import MediaStreamTrack
 from av import VideoFrame
 
 from stream import webrtc
 from stream.data import Frame, Image
 from stream.screen import Screen
-from stream.webrtc import CrowdedError, OfferError, Viewers, without_local_names
+from stream.viewers import Viewers
+from stream.webrtc import CrowdedError, OfferError, without_local_names
 
 WITHIN_S = 30
 HEIGHT, WIDTH = 240, 320
@@ -62,7 +64,7 @@ async def lobby(most: int = 8) -> AsyncIterator[tuple[Viewers, Film]]:
     try:
         yield viewers, film
     finally:
-        await viewers.close()
+        await viewers.sessions.close()
         await film.stop()
 
 
@@ -73,7 +75,7 @@ class Seeing:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         transceiver = self.connection.addTransceiver("video", direction="recvonly")
         if codec:
-            known = RTCRtpReceiver.getCapabilities("video").codecs
+            known = get_capabilities("video").codecs
             transceiver.setCodecPreferences([each for each in known if each.mimeType.lower() == f"video/{codec}"])
         self._track: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
         self.connection.on("track", self._track.set_result)
@@ -108,7 +110,7 @@ def test_a_viewer_sees_the_camera() -> None:
             greys = [frame.to_ndarray(format="bgr24").mean() for frame in frames]
             assert greys == sorted(greys)
             assert film.grey(film.shown) - greys[-1] < 15  # of the last few pictures
-            assert len(viewers) == viewers.of("lobby") == 1
+            assert len(viewers.sessions) == len(viewers.sessions.of("lobby")) == 1
             await viewer.connection.close()
 
     run(test())
@@ -168,9 +170,9 @@ def test_who_leaves_is_gone() -> None:
             viewer = Seeing()
             await viewer.join(viewers)
             await viewer.picture()
-            assert await viewers.leave(viewer.session)
-            assert not await viewers.leave(viewer.session)
-            assert len(viewers) == 0
+            assert await viewers.sessions.leave(viewer.session)
+            assert not await viewers.sessions.leave(viewer.session)
+            assert len(viewers.sessions) == 0
             await viewer.connection.close()
 
     run(test())
@@ -183,7 +185,7 @@ def test_who_hangs_up_is_seen_off() -> None:
             await viewer.join(viewers)
             await viewer.picture()
             await viewer.connection.close()
-            await until(lambda: len(viewers) == 0)
+            await until(lambda: len(viewers.sessions) == 0)
 
     run(test())
 
@@ -195,8 +197,8 @@ def test_who_never_connects_is_seen_off(monkeypatch: pytest.MonkeyPatch) -> None
         async with lobby() as (viewers, _):
             viewer = Seeing()
             await viewers.join("lobby", await viewer.offer())
-            assert len(viewers) == 1
-            await until(lambda: len(viewers) == 0)
+            assert len(viewers.sessions) == 1
+            await until(lambda: len(viewers.sessions) == 0)
             await viewer.connection.close()
 
     run(test())
@@ -224,13 +226,13 @@ def test_candidates_may_come_later() -> None:
             viewer.session, answer = await viewers.join("lobby", "\r\n".join(bare) + "\r\n")
             later = [line for line in offer.splitlines() if line.startswith("a=candidate:")]
             later.append("a=candidate:1 1 udp 2113937151 9b36eaac-bb2e-49bb-bb78-21c41c499900.local 10104 typ host")
-            await viewers.add_candidates(viewer.session, "\r\n".join(later))
+            await viewers.sessions.add_candidates(viewer.session, "\r\n".join(later))
             await viewer.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
             assert (await viewer.picture()).width == WIDTH
             with pytest.raises(OfferError, match="no candidate"):
-                await viewers.add_candidates(viewer.session, "a=candidate:nonsense")
+                await viewers.sessions.add_candidates(viewer.session, "a=candidate:nonsense")
             with pytest.raises(KeyError):
-                await viewers.add_candidates("nobody", "")
+                await viewers.sessions.add_candidates("nobody", "")
             await viewer.connection.close()
 
     run(test())
@@ -251,7 +253,7 @@ def test_what_cannot_be_answered_leaves_nothing_behind() -> None:
                 await _refused(viewers.join("lobby", offer), OfferError)
             viewer = Seeing()
             await _refused(viewers.join("attic", await viewer.offer()), KeyError)
-            assert len(viewers) == 0
+            assert len(viewers.sessions) == 0
             assert film.screen._viewers == 0
             await viewer.join(viewers)
             await _refused(viewers.join("lobby", await Seeing().offer()), CrowdedError)

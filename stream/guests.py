@@ -1,0 +1,65 @@
+"""Pictures that come over WebRTC: from a browser, a phone, or OBS."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from aiortc import RTCPeerConnection
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from av import VideoFrame
+
+from stream.guest import SILENT_S, Guest
+from stream.inflow import Inflow
+from stream.webrtc import Sessions
+
+
+class Guests:
+    """Everybody who sends, one for each camera: a second takes the first one's place, since a page that is loaded anew
+    comes back before its old connection is missed. All methods run on one event loop."""
+
+    def __init__(self, guests: Mapping[str, Guest]) -> None:
+        self._guests = guests
+        self.sessions = Sessions("guest", most=2 * len(guests))
+        self._following: set[asyncio.Task[None]] = set()
+
+    async def join(self, camera: str, offer: str) -> tuple[str, str]:
+        """Answer an offer (SDP) to send `camera` its pictures: the session's id, and the answer.
+
+        Raises KeyError for a camera that is no guest's, OfferError, CrowdedError.
+        """
+        inflow = self._guests[camera].inflow
+        before = self.sessions.of(camera)
+
+        def receive(connection: RTCPeerConnection) -> None:
+            connection.addTransceiver("video", direction="recvonly")
+            connection.on("track", lambda track: self._take(inflow, track, connection))
+
+        session, answer = await self.sessions.answer(camera, offer, receive)
+        for old in before:
+            await self.sessions.leave(old)
+        return session, answer
+
+    def _take(self, inflow: Inflow, track: MediaStreamTrack, connection: RTCPeerConnection) -> None:
+        if track.kind == "video":
+            task = asyncio.get_running_loop().create_task(_follow(inflow, track))
+            self._following.add(task)
+            task.add_done_callback(self._following.discard)
+        for transceiver in connection.getTransceivers():
+            if transceiver.kind == "audio":  # nobody would take it, and aiortc would keep it all
+                transceiver.direction = "inactive"
+
+
+async def _follow(inflow: Inflow, track: MediaStreamTrack) -> None:
+    """Take the pictures of a track until it ends."""
+    inflow.connected()
+    while True:
+        try:
+            picture = await asyncio.wait_for(track.recv(), SILENT_S)
+        except MediaStreamError:
+            return inflow.lost("the guest left")
+        except TimeoutError:
+            inflow.lost(f"no picture for {SILENT_S:g} s")
+            continue
+        if isinstance(picture, VideoFrame):
+            inflow.arrived(picture)

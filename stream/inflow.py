@@ -1,0 +1,81 @@
+"""Pictures as they arrive from a live camera, made into frames: the newest wins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+
+from av.video.frame import VideoFrame
+
+from stream.data import Frame
+from stream.handover import Latest
+from stream.health import CaptureStatus, Health
+from stream.libav import to_image
+from stream.timeline import Timeline
+
+TIME_BASE = Fraction(1, 90_000)
+"""Media time of every live source, whatever its connections count in."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shot:
+    index: int
+    pts: int
+    wall_time: datetime
+    picture: VideoFrame
+
+
+class Inflow:
+    """The hand-over from whoever receives a camera's pictures to whoever takes its frames.
+
+    A frame's index counts what the camera sent, so that a gap in it is a drop. Media time starts at 0 and follows the
+    stream's stamps; the clock stands in for them over a reconnection and in streams that have none.
+    """
+
+    def __init__(self, camera: str, stalled_s: float) -> None:
+        self._camera = camera
+        self._health = Health(stalled_s)
+        self._newest: Latest[str, _Shot] = Latest()
+        self._timeline = Timeline(TIME_BASE)
+        self._count = 0
+
+    def frames(self) -> Iterator[Frame]:
+        """The newest frame each time, until it is closed."""
+        while shots := self._newest.take():
+            for shot in shots:
+                yield Frame(self._camera, shot.index, shot.pts, TIME_BASE, shot.wall_time, to_image(shot.picture))
+
+    def connected(self) -> None:
+        """The stamps that follow begin a new count."""
+        self._timeline.restart()
+
+    def arrived(self, picture: VideoFrame, timed: bool = True) -> None:
+        """A picture came. Unless it is `timed`, its stamp tells nothing."""
+        elapsed_s = self._health.arrived()
+        pts = self._timeline.place(_stamp(picture) if timed else None, elapsed_s)
+        self._newest.put(self._camera, _Shot(self._count, pts, datetime.now(UTC), picture))
+        self._count += 1
+
+    def lost(self, problem: str) -> None:
+        """The connection failed or ended."""
+        self._health.lost(problem)
+
+    @property
+    def seen(self) -> bool:
+        """Whether there ever was a picture."""
+        return self._health.seen
+
+    def status(self) -> CaptureStatus:
+        return self._health.status(self._newest.dropped)
+
+    def close(self) -> None:
+        """End `frames` at once."""
+        self._newest.close()
+
+
+def _stamp(picture: VideoFrame) -> int | None:
+    if picture.pts is None or picture.time_base is None:
+        return None
+    return round(picture.pts * picture.time_base / TIME_BASE)

@@ -1,0 +1,156 @@
+"""Chromium before the pages: what a person sees is read back from the picture itself."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import threading
+from collections.abc import Iterator
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from configs.schema import Web
+from stream.data import Frame, Image
+from stream.guest import Guest
+from unblur.web.watching import Watching
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
+
+WITHIN_MS = 20_000
+TOKEN = "a token of enough letters"
+COLOURS = {"lobby": (200, 60, 40), "front door": (40, 180, 60)}
+"""BGR."""
+_MIDDLE = """video => {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
+    const context = canvas.getContext("2d");
+    context.drawImage(video, 0, 0);
+    return [...context.getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data].slice(0, 3).reverse();
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page on which nothing goes wrong."""
+    opened, faults = browser.new_page(), []
+    opened.set_default_timeout(WITHIN_MS)
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    yield opened
+    opened.close()
+    assert not faults
+
+
+class Film:
+    """Shows one colour on each of the server's cameras."""
+
+    def __init__(self, watching: Watching) -> None:
+        self._watching = watching
+        self._stop = threading.Event()
+        self.frozen = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        for index in itertools.count():
+            for camera, colour in COLOURS.items():
+                image: Image = np.full((240, 320, 3), colour, np.uint8)
+                if not self.frozen.is_set():
+                    self._watching.show(Frame(camera, index, index, Fraction(1, 25), None, image), image)
+            if self._stop.wait(1 / 25):
+                return
+
+    def __enter__(self) -> Film:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+@pytest.fixture
+def watching() -> Iterator[Watching]:
+    served = Watching(Web(port=0), list(COLOURS))
+    yield served
+    served.close()
+
+
+def camera(page: Page, name: str) -> Locator:
+    return page.locator(".camera", has_text=name)
+
+
+def test_every_camera_is_live(watching: Watching, page: Page) -> None:
+    with Film(watching):
+        page.goto(watching.address)
+        for name, colour in COLOURS.items():
+            expect(camera(page, name).locator(".state")).to_have_text("live", timeout=WITHIN_MS)
+            assert camera(page, name).locator("video").evaluate(_MIDDLE) == pytest.approx(colour, abs=12)
+
+
+def test_a_picture_that_stands_still_is_told(watching: Watching, page: Page) -> None:
+    with Film(watching) as film:
+        page.goto(watching.address)
+        state = camera(page, "lobby").locator(".state")
+        expect(state).to_have_text("live", timeout=WITHIN_MS)
+        film.frozen.set()
+        expect(state).to_have_text("no new picture", timeout=WITHIN_MS)
+        film.frozen.clear()
+        expect(state).to_have_text("live", timeout=WITHIN_MS)
+
+
+def test_a_server_that_was_down_is_found_again(page: Page) -> None:
+    served = Watching(Web(port=0), list(COLOURS))
+    port = int(served.address.rsplit(":", 1)[1])
+    with Film(served):
+        page.goto(served.address)
+        state = camera(page, "lobby").locator(".state")
+        expect(state).to_have_text("live", timeout=WITHIN_MS)
+    served.close()
+    expect(state).to_have_text("connection lost, trying again …", timeout=WITHIN_MS)
+    served = Watching(Web(port=port), list(COLOURS))
+    with Film(served):
+        expect(state).to_have_text("live", timeout=WITHIN_MS)
+    served.close()
+
+
+def test_the_token_is_asked_for(page: Page) -> None:
+    served = Watching(Web(port=0, token=TOKEN), list(COLOURS))
+    with Film(served):
+        page.goto(served.address)
+        page.get_by_label("This page needs its token.").fill("a wrong token, long enough")
+        page.get_by_role("button", name="Watch").click()
+        expect(page.get_by_role("alert")).to_be_visible()
+        page.get_by_label("This page needs its token.").fill(TOKEN)
+        page.get_by_role("button", name="Watch").click()
+        expect(camera(page, "lobby").locator(".state")).to_have_text("live", timeout=WITHIN_MS)
+        expect(page.get_by_label("This page needs its token.")).to_be_hidden()
+    served.close()
+
+
+def test_a_browser_as_camera(page: Page) -> None:
+    guest = Guest("phone")
+    served = Watching(Web(port=0), ["phone"], [guest])
+    page.goto(f"{served.address}/static/send.html?camera=phone")
+    page.get_by_role("button").click()
+    frames = guest.frames()
+    seen = [next(frames) for _ in range(10)]
+    assert seen[-1].image.shape[2] == 3
+    assert seen[-1].image.std() > 10  # Chromium's test picture, no blank
+    assert seen[-1].pts > seen[0].pts
+    expect(page.get_by_role("status")).to_have_text("sending", timeout=WITHIN_MS)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("status")).to_have_text("stopped")
+    served.close()
+    guest.close()
