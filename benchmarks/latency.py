@@ -1,0 +1,172 @@
+"""How old is the picture that Chromium shows? From glass to glass on one machine, the whole of unblur in between.
+
+    python -m benchmarks.latency --data ../shared/data
+
+Three faces of val/lfw160 sway before a grey wall. Every picture is handed over as a decoder would hand it over, with the time
+of that moment painted into it (24 blocks, a bit each); faces are found, restored and named, the overlay is drawn, the picture is
+encoded and sent to the page in headless Chromium, which reads the time back from a canvas whenever a picture is presented.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+from av import VideoFrame
+
+from benchmarks import photos
+from configs.schema import load
+from stream.data import Image
+from stream.guest import Guest
+from unblur.assemble import assemble
+from unblur.cli import main as unblur
+
+BITS, BLOCK = 24, 16
+_WARM_S = 5.0
+_READ = """([bits, block]) => {
+    const video = document.querySelector("video");
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [bits * block, block];
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    window.ages = [];
+    const read = () => {
+        context.drawImage(video, 0, video.videoHeight - block, canvas.width, block, 0, 0, canvas.width, block);
+        const row = context.getImageData(0, block / 2, canvas.width, 1).data;
+        let stamp = 0;
+        for (let bit = 0; bit < bits; bit++) stamp = 2 * stamp + (row[4 * (bit * block + block / 2)] > 127 ? 1 : 0);
+        window.ages.push((Date.now() % 2 ** bits - stamp + 2 ** bits) % 2 ** bits);
+        video.requestVideoFrameCallback(read);
+    };
+    video.requestVideoFrameCallback(read);
+}"""
+
+
+@dataclass(frozen=True)
+class Format:
+    width: int
+    height: int
+    fps: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height} at {self.fps}"
+
+
+FORMATS = (Format(640, 480, 30), Format(1280, 720, 15), Format(1280, 720, 30))
+
+
+class Wall:
+    """Pictures of three faces that sway, with the time in the bottom left corner."""
+
+    def __init__(self, form: Format, faces: Sequence[Image]) -> None:
+        self._form = form
+        side = form.height // 4
+        self._faces = [np.asarray(cv2.resize(face, (side, side)), np.uint8) for face in faces]
+
+    def picture(self, when_s: float) -> Image:
+        wall: Image = np.full((self._form.height, self._form.width, 3), 150, np.uint8)
+        for number, face in enumerate(self._faces):
+            side = face.shape[0]
+            x = round(self._form.width * (0.2 + 0.3 * number) + side / 4 * math.sin(when_s + number) - side / 2)
+            y = round(self._form.height * 0.3)
+            wall[y : y + side, x : x + side] = face
+        stamp = int(time.time() * 1000) % 2**BITS
+        bits = np.array([255 * (stamp >> bit & 1) for bit in reversed(range(BITS))], np.uint8)
+        wall[-BLOCK:, : BITS * BLOCK] = np.repeat(bits, BLOCK)[None, :, None]
+        return wall
+
+
+def film(guest: Guest, wall: Wall, fps: int, stop: threading.Event) -> None:
+    """Hand pictures over at an even pace until told to stop."""
+    began = time.monotonic()
+    for index in itertools.count():
+        if stop.wait(max(0.0, began + index / fps - time.monotonic())):
+            return
+        picture = VideoFrame.from_ndarray(wall.picture(index / fps), "bgr24")
+        picture.pts, picture.time_base = index * 90_000 // fps, Fraction(1, 90_000)
+        guest.inflow.arrived(picture)
+
+
+def ages(address: str, seconds: float) -> list[float]:
+    """Milliseconds from the moment painted into each picture to when Chromium presents it."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415  a development tool
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.goto(address)
+        page.wait_for_selector('[data-state="live"]', timeout=30_000)
+        page.wait_for_timeout(_WARM_S * 1000)
+        page.evaluate(_READ, [BITS, BLOCK])
+        page.wait_for_timeout(seconds * 1000)
+        measured: list[float] = page.evaluate("window.ages")
+        browser.close()
+    return measured
+
+
+def row(form: Format, faces: Sequence[Image], gallery: Path, seconds: float) -> str:
+    config = load(None, {
+        "cameras": [{"name": "lobby", "source": "whip:"}],
+        "recognition": {"gallery": gallery},
+        "output": {"picture": "webrtc"},
+        "web": {"port": 0},
+    })  # fmt: skip
+    stop = threading.Event()
+    with ExitStack() as stack:
+        run = assemble(config, stack, lambda _: None)
+        guest, address = run.sources[0], run.outputs.address
+        assert isinstance(guest, Guest)
+        assert address
+        filming = threading.Thread(target=film, args=(guest, Wall(form, faces), form.fps, stop))
+        running = threading.Thread(target=run.start)
+        for thread in (running, filming):
+            thread.start()
+        try:
+            measured = ages(address, seconds)
+        finally:
+            stop.set()
+            filming.join()
+            run.pipelines[0].stop()
+            running.join()
+        counts = run.reading().counts
+    p50, p95, p99 = np.percentile(measured, [50, 95, 99])
+    told = [len(measured) / seconds, p50, p95, p99]
+    return f"| {form} | {told[0]:.1f} | {p50:.0f} | {p95:.0f} | {p99:.0f} | {counts['crops']} | {counts['restored']} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="the shared data")
+    parser.add_argument("--seconds", type=float, default=30.0)
+    chosen = parser.parse_args()
+    if not shutil.which("chromium"):
+        sys.exit("this needs chromium")
+    faces = photos.read(chosen.data / "val/lfw160.tar", 200)[:3]
+    with tempfile.TemporaryDirectory() as name:
+        people = Path(name) / "people"
+        for number, face in enumerate(faces):
+            (people / f"Person {number}").mkdir(parents=True)
+            cv2.imwrite(str(people / f"Person {number}" / "1.png"), face)
+        gallery = Path(name) / "people.joblib"
+        assert unblur(["enroll", str(people), "--gallery", str(gallery)]) == 0
+        print(
+            "| camera | presented a second | age p50 ms | p95 ms | p99 ms | crops | restored |\n|---|---|---|---|---|---|---|"
+        )
+        for form in FORMATS:
+            print(row(form, faces, gallery, chosen.seconds), flush=True)
+
+
+if __name__ == "__main__":
+    main()
