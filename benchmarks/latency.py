@@ -162,7 +162,9 @@ def main() -> None:
         gallery = Path(name) / "people.joblib"
         assert unblur(["enroll", str(people), "--gallery", str(gallery)]) == 0
         print(
-            "| camera | presented a second | age p50 ms | p95 ms | p99 ms | crops | restored |\n|---|---|---|---|---|---|---|"
+            "| camera | presented a second | age p50 ms | p95 ms | p99 ms | crops | restored |",
+            "|---" * 7 + "|",
+            sep="\n",
         )
         for form in FORMATS:
             print(row(form, faces, gallery, chosen.seconds), flush=True)

@@ -100,12 +100,11 @@ def _window(settings: Output, typefaces: Path | None, stack: ExitStack) -> Windo
 
 
 def _watching(config: Config, sources: Sequence[Source], stack: ExitStack) -> Watching | None:
-    guests = [source for source in sources if isinstance(source, Guest)]
-    if config.output.picture != "webrtc" and not guests:
+    if config.output.picture != "webrtc" and not any(isinstance(source, Guest) for source in sources):
         return None
     from unblur.web.watching import Watching
 
-    return _closing(stack, Watching(config.web, [source.camera for source in sources], guests))
+    return _closing(stack, Watching(config.web, sources))
 
 
 def _films(settings: Output, sources: Sequence[Source]) -> dict[str, Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,6 +14,8 @@ from stream.data import Frame, Image
 from stream.guest import Guest
 from stream.guests import Guests
 from stream.screen import Screen
+from stream.source import Live
+from stream.stages import Source
 from stream.viewers import Codec, Viewers
 from unblur.web.guard import OPEN, guard
 from unblur.web.server import Server
@@ -26,12 +29,11 @@ class Watching:
     """Serves the cameras' pictures to whoever may see them, from its making until it is closed. Raises OutputError if
     the address cannot be had."""
 
-    def __init__(self, settings: Web, cameras: Sequence[str], guests: Sequence[Guest] = ()) -> None:
-        """`guests` are those of the cameras that send their pictures here."""
+    def __init__(self, settings: Web, sources: Sequence[Source]) -> None:
+        """Those `sources` that are guests send their pictures here."""
         self._settings = settings
-        self._guests = {guest.camera: guest for guest in guests}
+        self._sources = sources
         self._screens: dict[str, Screen] = {}
-        self._cameras = cameras
         self._server = Server(settings.host, settings.port, self._application)
 
     @property
@@ -50,9 +52,9 @@ class Watching:
         self._server.close()
 
     def _application(self, server: Server) -> web.Application:
-        self._screens = {camera: Screen(server.loop) for camera in self._cameras}
+        self._screens = {source.camera: Screen(server.loop) for source in self._sources}
         viewers = Viewers(self._screens, self._settings.codec, self._settings.viewers)
-        guests = Guests(self._guests)
+        guests = Guests({source.camera: source for source in self._sources if isinstance(source, Guest)})
 
         async def watch(camera: str, offer: str, query: Mapping[str, str]) -> tuple[str, str]:
             return await viewers.join(camera, offer, _CODECS.get(query.get("codec", "")))
@@ -78,12 +80,19 @@ class Watching:
         return application
 
     async def _listed(self, _: web.Request) -> web.Response:
-        return web.json_response({"cameras": [self._described(name) for name in self._cameras]})
+        return web.json_response({"cameras": [_described(source) for source in self._sources]})
 
-    def _described(self, camera: str) -> dict[str, str]:
-        path = f"/{quote(camera, safe='')}"
-        described = {"name": camera, "whep": f"{path}/whep"}
-        return described | {"whip": f"{path}/whip"} if camera in self._guests else described
+
+def _described(source: Source) -> dict[str, object]:
+    """A camera, how it is, and where its picture can be fetched, and sent if it is a guest's."""
+    path = f"/{quote(source.camera, safe='')}"
+    described: dict[str, object] = {"name": source.camera, "state": "recording", "whep": f"{path}/whep"}
+    if isinstance(source, Live):
+        status = asdict(source.status())
+        described |= status | {"since": status["since"].isoformat(timespec="milliseconds")}
+    if isinstance(source, Guest):
+        described["whip"] = f"{path}/whip"
+    return described
 
 
 async def _page(_: web.Request) -> web.StreamResponse:

@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from configs.schema import Web
+from stream.capture import Capture, Feed
 from stream.data import Frame, Image
 from stream.guest import Guest
 from unblur.web.watching import Watching
@@ -24,6 +25,8 @@ WITHIN_MS = 20_000
 TOKEN = "a token of enough letters"
 COLOURS = {"lobby": (200, 60, 40), "front door": (40, 180, 60)}
 """BGR."""
+CAMERAS = [Capture(Feed("rtsp://127.0.0.1:1/none"), name) for name in COLOURS]
+"""Their pictures come from the tests."""
 _MIDDLE = """video => {
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
@@ -82,7 +85,7 @@ class Film:
 
 @pytest.fixture
 def watching() -> Iterator[Watching]:
-    served = Watching(Web(port=0), list(COLOURS))
+    served = Watching(Web(port=0), CAMERAS)
     yield served
     served.close()
 
@@ -111,7 +114,7 @@ def test_a_picture_that_stands_still_is_told(watching: Watching, page: Page) -> 
 
 
 def test_a_server_that_was_down_is_found_again(page: Page) -> None:
-    served = Watching(Web(port=0), list(COLOURS))
+    served = Watching(Web(port=0), CAMERAS)
     port = int(served.address.rsplit(":", 1)[1])
     with Film(served):
         page.goto(served.address)
@@ -119,14 +122,14 @@ def test_a_server_that_was_down_is_found_again(page: Page) -> None:
         expect(state).to_have_text("live", timeout=WITHIN_MS)
     served.close()
     expect(state).to_have_text("connection lost, trying again …", timeout=WITHIN_MS)
-    served = Watching(Web(port=port), list(COLOURS))
+    served = Watching(Web(port=port), CAMERAS)
     with Film(served):
         expect(state).to_have_text("live", timeout=WITHIN_MS)
     served.close()
 
 
 def test_the_token_is_asked_for(page: Page) -> None:
-    served = Watching(Web(port=0, token=TOKEN), list(COLOURS))
+    served = Watching(Web(port=0, token=TOKEN), CAMERAS)
     with Film(served):
         page.goto(served.address)
         page.get_by_label("This page needs its token.").fill("a wrong token, long enough")
@@ -141,7 +144,7 @@ def test_the_token_is_asked_for(page: Page) -> None:
 
 def test_a_browser_as_camera(page: Page) -> None:
     guest = Guest("phone")
-    served = Watching(Web(port=0), ["phone"], [guest])
+    served = Watching(Web(port=0), [guest])
     page.goto(f"{served.address}/static/send.html?camera=phone")
     page.get_by_role("button").click()
     frames = guest.frames()

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from fractions import Fraction
 
 import httpx2 as httpx
@@ -18,14 +19,18 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import VideoFrame
 
 from configs.schema import Web
+from stream.capture import Capture, Feed
 from stream.data import Frame
 from stream.errors import OutputError
+from stream.guest import Guest
 from unblur.web.watching import Watching
 
 TOKEN = "a token of enough letters"
 SDP = {"Content-Type": "application/sdp"}
 FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag", "If-Match": "*"}
 CAMERA = "front door"
+UNREACHED = Capture(Feed("rtsp://viewer:s3cret@127.0.0.1:1/none"), CAMERA)
+"""Its pictures come from the test."""
 WHEP = "/front%20door/whep"
 WITHIN_S = 30
 
@@ -33,7 +38,7 @@ WITHIN_S = 30
 @contextmanager
 def filming(**settings: object) -> Iterator[Watching]:
     """A server with one camera, whose pictures keep coming."""
-    watching, stop = Watching(Web.model_validate({"port": 0, **settings}), [CAMERA]), threading.Event()
+    watching, stop = Watching(Web.model_validate({"port": 0, **settings}), [UNREACHED]), threading.Event()
 
     def film() -> None:
         image = np.full((120, 160, 3), 90, np.uint8)
@@ -134,8 +139,22 @@ def test_what_is_wrong_is_told(
         assert answer.json()["error"]
 
 
-def test_cameras_are_listed(client: httpx.Client) -> None:
-    assert client.get("/api/v1/cameras").json() == {"cameras": [{"name": CAMERA, "whep": WHEP}]}
+def test_cameras_are_listed_with_their_state(client: httpx.Client) -> None:
+    answer = client.get("/api/v1/cameras")
+    (camera,) = answer.json()["cameras"]
+    assert (camera["name"], camera["whep"], camera["state"]) == (CAMERA, WHEP, "connecting")
+    assert camera["frame_age_s"] is None
+    assert camera["dropped"] == camera["reconnects"] == camera["fps"] == 0
+    assert datetime.fromisoformat(camera["since"]).tzinfo is not None
+    assert "whip" not in camera
+    assert "s3cret" not in answer.text
+
+
+def test_guests_are_listed_with_where_to_send() -> None:
+    served = Watching(Web(port=0), [Guest("phone")])
+    (camera,) = httpx.get(f"{served.address}/api/v1/cameras").json()["cameras"]
+    assert camera["whip"] == "/phone/whip"
+    served.close()
 
 
 def test_the_page_allows_itself_nothing_from_elsewhere(client: httpx.Client) -> None:
@@ -181,7 +200,7 @@ def test_a_taken_port_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OutputError, match=rf"http://127\.0\.0\.1:{port} cannot be served: .*take another --port"):
-            Watching(Web(port=port), [CAMERA])
+            Watching(Web(port=port), [UNREACHED])
 
 
 def test_pictures_come_until_the_end_which_viewers_are_told() -> None:

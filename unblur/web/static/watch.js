@@ -6,6 +6,8 @@ const SAID = {
   stalled: "no new picture",
   reconnecting: "connection lost, trying again …",
 };
+const FAULTS = { stalled: "the camera sends nothing", reconnecting: "no connection to the camera" };
+const ASK_MS = 2000;
 const viewers = [];
 
 async function watch(token) {
@@ -15,10 +17,24 @@ async function watch(token) {
   document.getElementById("refused").hidden = !(token && response.status === 401);
   if (!response.ok) return;
   for (const camera of (await response.json()).cameras) show(camera, headers);
+  setInterval(() => ask(headers), ASK_MS);
+}
+
+// How the cameras themselves are: the page may well be connected to one that is not.
+async function ask(headers) {
+  const response = await fetch("/api/v1/cameras", { headers }).catch(() => null);
+  if (!response?.ok) return;
+  for (const camera of (await response.json()).cameras) {
+    const down = ["stalled", "reconnecting"].includes(camera.state);
+    const figure = document.querySelector(`.camera[data-name="${CSS.escape(camera.name)}"]`);
+    const since = new Date(camera.since).toLocaleTimeString();
+    figure.querySelector(".fault").textContent = down ? `${FAULTS[camera.state]} since ${since}` : "";
+  }
 }
 
 function show(camera, headers) {
   const figure = document.getElementById("camera").content.cloneNode(true).firstElementChild;
+  figure.dataset.name = camera.name;
   figure.querySelector(".name").textContent = camera.name;
   figure.querySelector("video").setAttribute("aria-label", camera.name);
   const state = figure.querySelector(".state");
