@@ -2,9 +2,10 @@
 
     python -m benchmarks.latency --data ../shared/data
 
-Three faces of val/lfw160 sway before a grey wall. Every picture is handed over as a decoder would hand it over, with the time
-of that moment painted into it (24 blocks, a bit each); faces are found, restored and named, the overlay is drawn, the picture is
-encoded and sent to the page in headless Chromium, which reads the time back from a canvas whenever a picture is presented.
+Three faces of val/lfw160 sway before a grey wall. Every picture is handed over as a decoder would hand it over, with
+the time of that moment painted into it (24 blocks, a bit each); faces are found, restored and named, the overlay is
+drawn, and the picture is encoded and sent to the page in headless Chromium, which reads the time back from a canvas
+whenever a picture is presented.
 """
 
 from __future__ import annotations

@@ -27,8 +27,9 @@ async function ask(headers) {
   for (const camera of (await response.json()).cameras) {
     const down = ["stalled", "reconnecting"].includes(camera.state);
     const figure = document.querySelector(`.camera[data-name="${CSS.escape(camera.name)}"]`);
-    const since = new Date(camera.since).toLocaleTimeString();
-    figure.querySelector(".fault").textContent = down ? `${FAULTS[camera.state]} since ${since}` : "";
+    const said = down ? `${FAULTS[camera.state]} since ${new Date(camera.since).toLocaleTimeString()}` : "";
+    const fault = figure.querySelector(".fault");
+    if (fault.textContent !== said) fault.textContent = said; // else it would be read out again
   }
 }
 
