@@ -45,7 +45,8 @@ class Outputs:
         self._watching = _watching(config, sources, stack)
         self._recorders = {name: _closing(stack, Recorder(path)) for name, path in _films(settings, sources).items()}
         self.evidence = EvidenceFolder(settings.evidence) if settings.evidence else None
-        self.log = Logs([*_logs(settings, fresh=not any(source.live for source in sources), stack=stack), *logs])
+        kept = _logs(settings, fresh=not any(source.live for source in sources), stack=stack)
+        self.log = Logs([*kept, *logs, *([self._watching.announcer] if self._watching else [])])
 
     def composer(self, source: Source, meter: Meter, watch: Callable[[Scene], None]) -> Composer:
         """What draws a camera's scenes and brings them to its outputs."""

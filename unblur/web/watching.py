@@ -17,6 +17,7 @@ from stream.screen import Screen
 from stream.source import Live
 from stream.stages import Source
 from stream.viewers import Codec, Viewers
+from unblur.web.announcing import Announcer
 from unblur.web.guard import OPEN, guard
 from unblur.web.server import Server
 from unblur.web.signalling import Signalling
@@ -26,8 +27,8 @@ _STATIC = Path(__file__).with_name("static")
 
 
 class Watching:
-    """Serves the cameras' pictures to whoever may see them, from its making until it is closed. Raises OutputError if
-    the address cannot be had."""
+    """Serves the cameras' pictures to whoever may see them, from its making until it is closed. `announcer` is the log
+    that tells them the events. Raises OutputError if the address cannot be had."""
 
     def __init__(self, settings: Web, sources: Sequence[Source]) -> None:
         """Those `sources` that are guests send their pictures here."""
@@ -47,11 +48,13 @@ class Watching:
 
     def close(self) -> None:
         """See everybody off."""
+        self.announcer.close()
         for screen in self._screens.values():
             screen.close()
         self._server.close()
 
     def _application(self, server: Server) -> web.Application:
+        self.announcer = Announcer(server.loop)
         self._screens = {source.camera: Screen(server.loop) for source in self._sources}
         viewers = Viewers(self._screens, self._settings.codec, self._settings.viewers)
         guests = Guests({source.camera: source for source in self._sources if isinstance(source, Guest)})
@@ -72,6 +75,7 @@ class Watching:
             [
                 web.get("/", _page),
                 web.get("/api/v1/cameras", self._listed),
+                web.get("/api/v1/events/stream", self.announcer.listen),
                 web.static(OPEN, _STATIC),
                 *Signalling("whep", viewers.sessions, watch).routes(),
                 *Signalling("whip", guests.sessions, send).routes(),

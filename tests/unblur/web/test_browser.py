@@ -16,6 +16,7 @@ from configs.schema import Web
 from stream.capture import Capture, Feed
 from stream.data import Frame, Image
 from stream.guest import Guest
+from tests.stream.events import an_event
 from unblur.web.watching import Watching
 
 CHROMIUM = shutil.which("chromium")
@@ -111,6 +112,18 @@ def test_a_picture_that_stands_still_is_told(watching: Watching, page: Page) -> 
         expect(state).to_have_text("no new picture", timeout=WITHIN_MS)
         film.frozen.clear()
         expect(state).to_have_text("live", timeout=WITHIN_MS)
+
+
+def test_events_are_listed_as_they_come(watching: Watching, page: Page) -> None:
+    watching.announcer.write(an_event(1, name="Ann Lee"))
+    page.goto(watching.address)
+    entries = page.get_by_role("log").get_by_role("listitem")
+    expect(entries).to_have_count(1, timeout=WITHIN_MS)
+    watching.announcer.write(an_event(2, name=None))
+    expect(entries).to_have_count(2, timeout=WITHIN_MS)
+    expect(entries.first).to_contain_text("unknown is here, lobby")
+    expect(entries.last).to_contain_text("Ann Lee is here, lobby")
+    expect(entries.last).to_contain_text("0.63 of 0.42")
 
 
 def test_a_server_that_was_down_is_found_again(page: Page) -> None:

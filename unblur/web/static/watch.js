@@ -1,3 +1,4 @@
+import { listen } from "./events.js";
 import { Viewer } from "./whep.js";
 
 const SAID = {
@@ -7,6 +8,8 @@ const SAID = {
   reconnecting: "connection lost, trying again …",
 };
 const FAULTS = { stalled: "the camera sends nothing", reconnecting: "no connection to the camera" };
+const WHAT = { new: "is here", update: "is who this is", end: "has left" };
+const MOST_EVENTS = 30;
 const ASK_MS = 2000;
 const viewers = [];
 
@@ -18,6 +21,23 @@ async function watch(token) {
   if (!response.ok) return;
   for (const camera of (await response.json()).cameras) show(camera, headers);
   setInterval(() => ask(headers), ASK_MS);
+  listen("/api/v1/events/stream", headers, note);
+}
+
+function note(event) {
+  const entry = document.getElementById("event").content.cloneNode(true).firstElementChild;
+  const put = (name, text) => (entry.querySelector(`.${name}`).textContent = text);
+  const when = event.wall_time ? new Date(event.wall_time).toLocaleTimeString() : `${event.pts_s.toFixed(1)} s`;
+  entry.dataset.known = event.name !== null;
+  put("when", when);
+  put("who", event.name ?? "unknown");
+  put("what", `${WHAT[event.type]}, ${event.camera}`);
+  put("score", `${event.score.toFixed(2)} of ${event.threshold.toFixed(2)}`);
+  put("restored", event.deblurred_by === "none" ? "" : "restored");
+  const list = document.getElementById("events");
+  list.prepend(entry);
+  while (list.childElementCount > MOST_EVENTS) list.lastElementChild.remove();
+  list.parentElement.hidden = false;
 }
 
 // How the cameras themselves are: the page may well be connected to one that is not.

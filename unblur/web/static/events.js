@@ -1,0 +1,36 @@
+// Listens to the events (server-sent, over fetch: an EventSource cannot bear a token), for as long as the page is open.
+
+const RETRY_MS = 2000;
+
+export async function listen(url, headers, told) {
+  let last = "";
+  for (;;) {
+    try {
+      const response = await fetch(url, { headers: { ...headers, ...(last ? { "Last-Event-ID": last } : {}) } });
+      if (!response.ok) throw new Error(`${response.status}`);
+      for await (const message of messages(response.body)) {
+        last = message.id;
+        told(JSON.parse(message.data));
+      }
+    } catch (error) {
+      console.warn(`${url}: ${error.message}`);
+    }
+    await new Promise((done) => setTimeout(done, RETRY_MS));
+  }
+}
+
+async function* messages(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const parts = (text + value).split("\n\n");
+    text = parts.pop();
+    for (const part of parts) {
+      const lines = part.split("\n").filter((line) => !line.startsWith(":"));
+      const fields = Object.fromEntries(lines.map((line) => line.split(/: (.*)/s).slice(0, 2)));
+      if (fields.data) yield fields;
+    }
+  }
+}
