@@ -40,9 +40,10 @@ class Outputs:
 
     def __init__(self, config: Config, sources: Sequence[Source], logs: Sequence[Log], stack: ExitStack) -> None:
         settings = config.output
-        self._typefaces = None if settings.picture == "none" else _typefaces()
+        watched = settings.picture == "webrtc" or any(isinstance(source, Guest) for source in sources)
+        self._typefaces = _typefaces() if watched or settings.picture != "none" else None
         self._window = _window(settings, self._typefaces, stack)
-        self._watching = _watching(config, sources, stack)
+        self._watching = _watching(config, sources, stack) if watched else None
         self._recorders = {name: _closing(stack, Recorder(path)) for name, path in _films(settings, sources).items()}
         self.evidence = EvidenceFolder(settings.evidence) if settings.evidence else None
         kept = _logs(settings, fresh=not any(source.live for source in sources), stack=stack)
@@ -100,9 +101,7 @@ def _window(settings: Output, typefaces: Path | None, stack: ExitStack) -> Windo
     return _closing(stack, WindowOutlet(Window(typefaces)))
 
 
-def _watching(config: Config, sources: Sequence[Source], stack: ExitStack) -> Watching | None:
-    if config.output.picture != "webrtc" and not any(isinstance(source, Guest) for source in sources):
-        return None
+def _watching(config: Config, sources: Sequence[Source], stack: ExitStack) -> Watching:
     from unblur.web.watching import Watching
 
     return _closing(stack, Watching(config.web, sources))
