@@ -75,8 +75,8 @@ class TwoScale(nn.Module):
 
 
 def _wake(layer: nn.Module) -> None:
-    """It starts as the identity, ready to learn (He et al., ICCV 2015): with torch's own beginning nothing comes through
-    18 convolutions without a shortcut."""
+    """It starts as the identity, ready to learn (He et al., ICCV 2015): as torch begins, nothing comes through 18
+    convolutions without a shortcut."""
     if isinstance(layer, nn.Conv2d):
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         nn.init.zeros_(layer.bias)
