@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -103,6 +104,20 @@ def test_a_session_from_its_offer_to_its_end(client: httpx.Client, offer: str) -
     assert client.delete(location).status_code == 200
     assert client.delete(location).status_code == 404
     assert client.patch(location, content=fragment, headers=FRAGMENT).status_code == 404
+
+
+def test_an_offer_may_come_in_pieces(filmed: Watching, offer: str) -> None:
+    host, port = filmed.address.removeprefix("http://").split(":")
+    body, middle = offer.encode(), len(offer) // 2
+    head = (
+        f"POST {WHEP} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/sdp\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port)), WITHIN_S) as asking:
+        asking.sendall(head.encode() + body[:middle])
+        answered_early, _, _ = select.select([asking], [], [], 0.3)
+        assert not answered_early
+        asking.sendall(body[middle:])
+        assert asking.recv(64).startswith(b"HTTP/1.1 201")
 
 
 def test_sessions_cannot_be_guessed(client: httpx.Client, offer: str) -> None:
