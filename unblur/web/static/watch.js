@@ -8,7 +8,7 @@ const SAID = {
   reconnecting: "connection lost, trying again …",
 };
 const FAULTS = { stalled: "the camera sends nothing", reconnecting: "no connection to the camera" };
-const WHAT = { new: "is here", update: "is who this is", end: "has left" };
+const WHAT = { new: "is here", update: "was recognised", end: "has left" };
 const MOST_EVENTS = 30;
 const ASK_MS = 2000;
 const viewers = [];
