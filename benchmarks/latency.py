@@ -27,6 +27,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from av import VideoFrame
+from playwright.sync_api import sync_playwright
 
 from benchmarks import photos
 from configs.schema import load
@@ -105,8 +106,6 @@ def film(guest: Guest, wall: Wall, fps: int, stop: threading.Event) -> None:
 
 def ages(address: str, seconds: float) -> list[float]:
     """Milliseconds from the moment painted into each picture to when Chromium presents it."""
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415  a development tool
-
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 800})

@@ -95,7 +95,7 @@ class Web(_Section):
     host: str = Field("127.0.0.1", min_length=1, description="The address to listen on; 0.0.0.0 is all of them.")
     port: int = Field(8080, ge=0, le=65535, description="0: any that is free.")
     token: str | None = Field(None, min_length=16, description="What a viewer must know, as ${NAME}; null: nothing.")
-    codec: Literal["vp8", "h264"] = Field("vp8", description="vp8 costs half of what h264 does.")
+    codec: Literal["vp8", "h264"] = Field("vp8", description="h264 costs more.")
     viewers: int = Field(32, ge=1, description="At once: each costs an encoder.")
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from stream.data import Frame, Image
+from stream.data import Image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +37,7 @@ class Screen:
         self._told = True
         self._changed = asyncio.Event()
 
-    def show(self, frame: Frame, image: Image) -> None:  # noqa: ARG002  what every Picture is given
+    def show(self, image: Image) -> None:
         """Put a picture up. Never waits."""
         if not self._viewers or self._closed:
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import structlog
@@ -59,12 +60,11 @@ class Sessions:
             raise CrowdedError(f"{self._most} {self._who}s are connected: no more")
         session, each = secrets.token_urlsafe(24), _Session(camera, RTCPeerConnection(RTCConfiguration(iceServers=[])))
         self._sessions[session] = each
-        try:
+        async with AsyncExitStack() as undoing:
+            undoing.push_async_callback(self.leave, session)
             prepare(each.connection)
             answer = await _answered(each.connection, offer)
-        except BaseException:
-            await self.leave(session)
-            raise
+            undoing.pop_all()
         self._attend(session, each)
         log.info(f"a {self._who} came", camera=camera, connected=len(self))
         return session, answer
@@ -133,7 +133,7 @@ async def _answered(connection: RTCPeerConnection, offer: str) -> str:
 
 
 def without_local_names(offer: str) -> str:
-    """The offer without candidates that only the other side's network can resolve: looking them up takes a second, and
+    """The offer without candidates that only the other side's network can resolve: looking them up takes long, and
     the other side calls us anyway."""
     lines = offer.splitlines()
     return "".join(f"{line}\r\n" for line in lines if not (line.startswith(_CANDIDATE) and ".local " in line))

@@ -3,13 +3,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from fractions import Fraction
 
 import cv2
 import numpy as np
 import pytest
 
-from stream.data import Frame, Image
+from stream.data import Image
 from stream.screen import Screen, Shown
 
 WITHIN_S = 5
@@ -27,10 +26,6 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     running.close()
 
 
-def put(screen: Screen, image: Image) -> None:
-    screen.show(Frame("lobby", 0, 0, Fraction(1, 25), None, image), image)
-
-
 def plain(grey: int, height: int = 48, width: int = 64) -> Image:
     return np.full((height, width, 3), grey, np.uint8)
 
@@ -43,7 +38,7 @@ def test_a_viewer_gets_the_newest_picture(loop: asyncio.AbstractEventLoop) -> No
     screen = Screen(loop)
     screen.enter()
     for grey in (10, 120, 250):
-        put(screen, plain(grey))
+        screen.show(plain(grey))
     shown = ask(loop, screen, 0)
     assert shown is not None
     assert shown.number == 3
@@ -53,12 +48,12 @@ def test_a_viewer_gets_the_newest_picture(loop: asyncio.AbstractEventLoop) -> No
 def test_a_viewer_waits_for_a_picture_it_has_not_seen(loop: asyncio.AbstractEventLoop) -> None:
     screen = Screen(loop)
     screen.enter()
-    put(screen, plain(10))
+    screen.show(plain(10))
     waiting = asyncio.run_coroutine_threadsafe(screen.newer(1), loop)
     with pytest.raises(TimeoutError):
         waiting.result(0.05)
     waiting = asyncio.run_coroutine_threadsafe(screen.newer(1), loop)
-    put(screen, plain(20))
+    screen.show(plain(20))
     shown = waiting.result(WITHIN_S)
     assert shown is not None
     assert shown.number == 2
@@ -66,9 +61,9 @@ def test_a_viewer_waits_for_a_picture_it_has_not_seen(loop: asyncio.AbstractEven
 
 def test_nothing_is_made_where_nobody_looks(loop: asyncio.AbstractEventLoop) -> None:
     screen = Screen(loop)
-    put(screen, plain(10))
+    screen.show(plain(10))
     screen.enter()
-    put(screen, plain(20))
+    screen.show(plain(20))
     shown = ask(loop, screen, 0)
     assert shown is not None
     assert shown.number == 1
@@ -77,11 +72,11 @@ def test_nothing_is_made_where_nobody_looks(loop: asyncio.AbstractEventLoop) -> 
 def test_a_late_viewer_does_not_begin_with_an_old_picture(loop: asyncio.AbstractEventLoop) -> None:
     screen = Screen(loop)
     screen.enter()
-    put(screen, plain(10))
+    screen.show(plain(10))
     screen.leave()
     screen.enter()
     waiting = asyncio.run_coroutine_threadsafe(screen.newer(0), loop)
-    put(screen, plain(20))
+    screen.show(plain(20))
     shown = waiting.result(WITHIN_S)
     assert shown is not None
     assert shown.number == 2
@@ -101,7 +96,7 @@ def test_the_loop_is_told_once_however_many_pictures_wait(
 
     monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
     for grey in range(50):
-        put(screen, plain(grey))
+        screen.show(plain(grey))
     assert len(calls) == 1
     held.set()
     shown = ask(loop, screen, 0)
@@ -115,7 +110,7 @@ def test_who_waits_is_told_of_the_end(loop: asyncio.AbstractEventLoop) -> None:
     waiting = asyncio.run_coroutine_threadsafe(screen.newer(0), loop)
     screen.close()
     assert waiting.result(WITHIN_S) is None
-    put(screen, plain(10))
+    screen.show(plain(10))
     assert ask(loop, screen, 0) is None
 
 
@@ -123,7 +118,7 @@ def test_who_waits_is_told_of_the_end(loop: asyncio.AbstractEventLoop) -> None:
 def test_odd_sides_become_even(loop: asyncio.AbstractEventLoop, height: int, width: int) -> None:
     screen = Screen(loop)
     screen.enter()
-    put(screen, plain(50, height, width))
+    screen.show(plain(50, height, width))
     shown = ask(loop, screen, 0)
     assert shown is not None
     assert shown.planes.shape == (height // 2 * 3, width // 2 * 2)

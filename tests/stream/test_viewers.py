@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from aiortc.mediastreams import MediaStreamTrack
 from av import VideoFrame
 
 from stream import webrtc
-from stream.data import Frame, Image
+from stream.data import Image
 from stream.screen import Screen
 from stream.viewers import Viewers
 from stream.webrtc import CrowdedError, OfferError, without_local_names
@@ -43,8 +42,7 @@ class Film:
 
     async def _run(self) -> None:
         while True:
-            image = picture(self.grey(self.shown))
-            self.screen.show(Frame("lobby", self.shown, self.shown, Fraction(1, 25), None, image), image)
+            self.screen.show(picture(self.grey(self.shown)))
             self.shown += 1
             await asyncio.sleep(1 / 25)
 

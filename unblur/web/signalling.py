@@ -14,7 +14,7 @@ from stream.webrtc import CrowdedError, OfferError, Sessions
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 _LONGEST = 64 * 1024
-"""Bytes of an offer; a browser's has 5 to 10 thousand."""
+"""Bytes of an offer: several times what a browser sends."""
 _METHODS = "OPTIONS, GET, POST, PATCH, DELETE"
 _HEADERS = "Authorization, Content-Type, If-Match"
 _EXPOSED = "ETag, ID, Accept-Patch, Link, Location"

@@ -44,7 +44,7 @@ class Watching:
 
     def show(self, frame: Frame, image: Image) -> None:
         """Put up a camera's picture. Never waits."""
-        self._screens[frame.camera].show(frame, image)
+        self._screens[frame.camera].show(image)
 
     def close(self) -> None:
         """See everybody off."""
