@@ -107,6 +107,11 @@ class TrackRecognizer:
         threshold = threshold_for(len(gallery.names)) if self._threshold is None else self._threshold
         self._known = Known(gallery, threshold)
 
+    @property
+    def people(self) -> int:
+        """How many are known."""
+        return len(self._known.gallery.names)
+
     def observe(self, restorations: Sequence[Restoration]) -> list[Identity]:
         """Who the restorations' tracks are, each by all of its track's evidence up to and with this restoration."""
         known, views = self._known, self._views(restorations)

@@ -7,17 +7,25 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 
+import sqlalchemy as sql
 from platformdirs import user_data_path
 from rich.console import Console
 
-from configs.schema import Config, load
+from configs.schema import Config, Notify, load
 from stream.errors import OutputError
 from stream.source import LOOP
+from stream.store import DURABLE, connect
 from unblur.assemble import assemble
 from unblur.demo import stage
+from unblur.notify.mqtt import Mqtt
+from unblur.notify.notice import Notice
+from unblur.notify.queue import forget_others
+from unblur.notify.webhook import Webhook
 from unblur.web.guard import guard
+from unblur.web.health import Health
+from unblur.web.metrics import Metrics, Tally
 
-STORE, EVIDENCE, GALLERY = "events.sqlite", "evidence", "people.joblib"
+STORE, EVIDENCE, GALLERY, APPLICATION = "events.sqlite", "evidence", "people.joblib", "application.sqlite"
 """What lies in the folder of data."""
 
 
@@ -31,18 +39,36 @@ def serve(path: Path | None, overrides: dict[str, object]) -> None:
     config = _settled(load(path, overrides), console)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped ends its log like any other
     with ExitStack() as stack:
-        run = assemble(config, stack, lambda _: None)
+        engine = connect(f"sqlite:///{_data(config) / APPLICATION}", DURABLE)
+        stack.callback(engine.dispose)
+        notices, tally = _notices(config.notify, engine), Tally()
+        for notice in notices:
+            stack.callback(notice.close)
+        run = assemble(config, stack, lambda _: None, tally, *notices)
         watching = run.outputs.watching
         assert watching
-        watching.open(guard(config.web.token))
+        for notice in notices:
+            notice.open([source.camera for source in run.sources])
+        watching.open(guard(config.web.token), [Health(run, config.output, notices), Metrics(run, tally, notices)])
         console.print(f"unblur: {watching.address}/", soft_wrap=True)
         run.start()
         threading.Event().wait()
 
 
+def _notices(settings: Notify, engine: sql.Engine) -> list[Notice]:
+    """Who is told of events. Raises UsageError."""
+    forget_others(engine, [webhook.name for webhook in settings.webhooks])
+    webhooks = [Webhook(each, engine) for each in settings.webhooks]
+    return [*([Mqtt(settings.mqtt)] if settings.mqtt else []), *webhooks]
+
+
+def _data(config: Config) -> Path:
+    return config.serve.data or user_data_path("unblur")
+
+
 def _settled(config: Config, console: Console) -> Config:
     """The configuration with everything in its place in the folder of data."""
-    data = config.serve.data or user_data_path("unblur")
+    data = _data(config)
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:

@@ -42,7 +42,7 @@ class Mqtt:
         self._presence = Presence()
         self._outbox = Outbox("mqtt", self._deliver)
         self._held: Event | None = None
-        self._told = 0
+        self._told, self._retry_s = 0, _FIRST_RETRY_S
         self._problem: str | None = "not connected yet"
 
     def open(self, cameras: Sequence[str]) -> None:
@@ -61,7 +61,6 @@ class Mqtt:
         return Delivery("mqtt", self._told, waiting, self._outbox.lost, self._problem)
 
     async def _deliver(self) -> None:
-        self._retry_s = _FIRST_RETRY_S
         while not self._outbox.closing:
             try:
                 async with self._client() as broker:

@@ -14,6 +14,8 @@ from unblur.web.site import LINKS
 
 STATIC = "/static/"
 """What everybody may fetch: styles and scripts, with nothing of anybody in them."""
+PROBES = frozenset({"/healthz", "/readyz"})
+"""What everybody may ask: whether we are well, and nothing of anybody."""
 _FILES = Path(__file__).with_name("static")
 
 

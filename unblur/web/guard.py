@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from unblur.web.application import STATIC
+from unblur.web.application import PROBES, STATIC
 from unblur.web.signalling import refusal
 from unblur.web.user import LOCAL, admit
 
@@ -69,7 +69,7 @@ def is_local(host: str) -> bool:
 
 def _bears(request: web.Request, token: str) -> bool:
     """Preflight requests bear none, nor do those within a session, whose id is a secret of its own."""
-    if request.method == hdrs.METH_OPTIONS or request.path == "/" or request.path.startswith(STATIC):
+    if request.method == hdrs.METH_OPTIONS or request.path in {"/", *PROBES} or request.path.startswith(STATIC):
         return True
     if "session" in request.match_info:
         return True
