@@ -149,7 +149,7 @@ class Mqtt(_Section):
     password: SecretStr | None = Field(None, description="As ${NAME}.")
     tls: bool = Field(False, description="Encrypt, and check the broker's certificate.")
     ca: Path | None = Field(None, description="Whose certificates to trust; null: those that the system trusts.")
-    prefix: str = Field("unblur", pattern=r"^[^+#/$\x00]+$", description="What the topics begin with.")
+    prefix: str = Field("unblur", pattern=r"^[^+#$\x00]+$", description="What the topics begin with.")
     discovery: str | None = Field(
         "homeassistant", pattern=r"^[^+#$\x00]+$", description="Home Assistant's prefix for discovery; null: none."
     )

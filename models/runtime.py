@@ -22,7 +22,18 @@ from models.session import Session
 from models.tensorrt import TensorRt
 from models.torch_cuda import TorchCuda
 
-__all__ = ["CHAIN", "Backend", "BackendState", "ModelError", "Session", "Loaded", "backends", "choice", "choose", "load"]
+__all__ = [
+    "CHAIN",
+    "Backend",
+    "BackendState",
+    "Loaded",
+    "ModelError",
+    "Session",
+    "backends",
+    "choice",
+    "choose",
+    "load",
+]
 
 Name = Literal["tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino", "openvino-bf16"]
 Backend = Literal["auto", Name]

@@ -31,8 +31,8 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A meter's state: counts by name, the same by name and camera ("" where it is not known), stages by name, and frame
-    ages (p50, p95, p99, seconds)."""
+    """A meter's state: counts by name, the same by name and camera ("" where it is not known), stages by name, and
+    frame ages (p50, p95, p99, seconds)."""
 
     counts: dict[str, int]
     by_camera: dict[tuple[str, str], int]
@@ -95,7 +95,9 @@ class Meter:
     def read(self) -> Reading:
         with self._lock:
             counts, followed, ages = self._counts.copy(), list(self._followed), list(self._ages)
-            stages = {name: (each.seconds, list(each.latest), tuple(each.buckets)) for name, each in self._stages.items()}
+            stages = {
+                name: (each.seconds, list(each.latest), tuple(each.buckets)) for name, each in self._stages.items()
+            }
         for key, number in followed:
             counts[key] += number()
         return Reading(_by_name(counts), dict(counts), _timings(stages), _percentiles(ages))

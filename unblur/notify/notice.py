@@ -24,7 +24,7 @@ class Delivery:
 class Notice(Protocol):
     """A log that tells somebody elsewhere. `write` may be called from any thread, and never waits."""
 
-    def open(self, cameras: Sequence[str]) -> None:
+    def open(self, cameras: Sequence[str], /) -> None:
         """Begin; what was written before has waited."""
         ...
 

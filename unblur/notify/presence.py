@@ -28,6 +28,6 @@ class Presence:
             self._last[event.camera] = {"name": name, "wall_time": when.isoformat() if when else None}
 
     def state(self, camera: str) -> State:
-        """`present`: the names of those who are here, null for somebody unknown; `last`: who was seen last, and when."""
+        """`present`: the names of those who are here, null for somebody unknown; `last`: who was last, and when."""
         with self._lock:
             return {"present": list(self._here[camera].values()), "last": self._last.get(camera)}

@@ -68,7 +68,7 @@ class Webhook:
         self._problem: str | None = None
         self._log = _log.bind(webhook=settings.name)
 
-    def open(self, cameras: Sequence[str]) -> None:
+    def open(self, _: Sequence[str], /) -> None:
         self._outbox.open()
 
     def write(self, event: Event) -> None:
@@ -107,7 +107,7 @@ class Webhook:
                 await self._queued.wait()
                 continue
             failure = await self._post(session, post)
-            self._problem = failure and failure.problem
+            self._problem = failure.problem if failure else None
             if failure is None:
                 await self._insist(lambda: self._queue.remove(post))  # noqa: B023  awaited at once
                 self._told += 1

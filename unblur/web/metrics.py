@@ -45,7 +45,7 @@ class Tally:
 
 
 class Metrics(Collector):
-    """`/metrics`: a run, and how others are told of it. Nothing is global, so that runs beside each other stay apart."""
+    """`/metrics`: a run, and how others are told of it. Nothing is global: runs beside each other stay apart."""
 
     name = "metrics"
     path = None
