@@ -23,6 +23,7 @@ from tests.unblur.notify.broker import MOSQUITTO, Broker, Listener
 from tests.unblur.notify.waiting import until
 from unblur.notify import mqtt, outbox
 from unblur.notify.mqtt import Mqtt
+from unblur.notify.notice import Delivery
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="there is no mosquitto here")
 CAMERA = "front door/#1"
@@ -72,7 +73,7 @@ def test_events_come_as_they_are_in_the_log_and_presence_follows(telling: Tellin
         assert json.loads(listener.until(EVENTS)) == event.to_json()
         here.append(json.loads(listener.until(PRESENCE))["present"])
     assert here == [["Ann Lee"], ["Ann Lee", None], [None]]
-    assert told.delivery() == mqtt.Delivery("mqtt", 3, 0, 0, None)
+    assert told.delivery() == Delivery("mqtt", 3, 0, 0, None)
 
 
 def test_what_is_retained_awaits_who_comes_later(telling: Telling, listener: Listener, broker: Broker) -> None:
@@ -123,7 +124,7 @@ def test_events_wait_for_a_broker_that_is_down(
     listener.until("unblur/available", "online")
     numbers = [json.loads(listener.until("unblur/lobby/events"))["frame"] for _ in range(5)]
     assert numbers == [0, 1, 2, 3, 4]
-    until(lambda: told.delivery() == mqtt.Delivery("mqtt", 5, 0, 0, None))
+    until(lambda: told.delivery() == Delivery("mqtt", 5, 0, 0, None))
 
 
 def test_what_is_too_much_is_lost_oldest_first_and_counted(telling: Telling, listener: Listener) -> None:
