@@ -29,7 +29,8 @@ class Sensor:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self._background = np.asarray(cv2.cvtColor(linear(scene.background), cv2.COLOR_BGR2BGRA), np.float32)
-        self._layers = [_Layer(each, scene.shutter) for each in (*scene.passages, *scene.occluders)]
+        passing: list[Passage | Occluder] = [*scene.passages, *scene.occluders]
+        self._layers = [_Layer(each, scene.shutter) for each in passing]
         shape = scene.height + _NOISE_MARGIN, scene.width + _NOISE_MARGIN, 3
         # Shot noise grows with the root of the light, and gamma encoding flattens about that: one sigma for all
         # levels. One field, laid differently over each frame, costs a twentieth of drawing a new one.

@@ -67,6 +67,7 @@ Detector = Literal["yunet", "mtcnn"]
 Format = Literal["json", "csv"]
 Judge = Literal["sface", "facenet"]
 Alignment = Literal["sharp", "blurred", "both"]
+Speed = Literal["slow", "mixed", "fast"]
 Backend = Literal["auto", "tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino", "openvino-bf16"]
 
 GalleryOption = Annotated[Path | None, typer.Option(help="Who is known: a file made by `unblur enroll`.")]
@@ -287,15 +288,64 @@ def evaluate_identify(
     typer.echo(evaluate(settings, judge, alignments, out), nl=False)
 
 
+SpeedOption = Annotated[list[str] | None, typer.Option("--speed", help="slow, mixed or fast; all if none is given.")]
+
+
 @evaluate_app.command("video")
 def evaluate_video(
-    events: Annotated[Path, typer.Argument(help="An event log of a run over a simulated clip.")],
-    truth: Annotated[Path, typer.Argument(help="The clip's truth, as the simulated camera wrote it.")],
+    events: Annotated[Path | None, typer.Argument(help="An event log of a run over a simulated clip.")] = None,
+    truth: Annotated[Path | None, typer.Argument(help="The clip's truth, as the simulated camera wrote it.")] = None,
+    data: Annotated[Path | None, typer.Option(help="A folder laid out like the project's shared data.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder for clips, event logs, tables and plots.")] = None,
+    split: SplitOption = "test",
+    seed: SeedOption = 0,
+    every: EveryOption = 1,
+    speed: SpeedOption = None,
+    method: MethodOption = None,
+    backend: BackendOption = "auto",
 ) -> None:
-    """Are the right people in the log, at the right time?"""
-    from unblur.evaluate.appearances import evaluate
+    """Are the right people in the log, at the right time? One log; or, with --data, simulated clips by every method."""
+    if events and truth and not data and not out:
+        from unblur.evaluate.appearances import evaluate as compare
 
-    typer.echo(evaluate(events, truth), nl=False)
+        typer.echo(compare(events, truth), nl=False)
+        return
+    if events or truth or not (data and out):
+        raise typer.BadParameter("give EVENTS and TRUTH, or --data and --out")
+    from unblur.evaluate import results
+
+    results.require("matplotlib")
+    from unblur.evaluate.screening import evaluate
+    from unblur.evaluate.settings import Settings
+
+    settings = Settings(data, split, seed, every, methods=method or (), backend=backend)
+    typer.echo(evaluate(settings, speed or (), out), nl=False)
+
+
+@evaluate_app.command("clip")
+def evaluate_clip(
+    people: Annotated[
+        Path, typer.Argument(help="A folder or tar: people/<Name>/gallery|probe/*.jpg, strangers/*.jpg.")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="The folder for clip.mp4, truth.json and people/, which is to be enrolled.")
+    ],
+    seed: SeedOption = 0,
+    every: EveryOption = 1,
+    speed: Annotated[Speed, typer.Option(help="4-6, 4-45 or 22-45 pixels a frame.")] = "mixed",
+    at_once: Annotated[int, typer.Option(min=1, help="People before the camera at a time, at most.")] = 4,
+    shutter: Annotated[float, typer.Option(min=0.01, max=1, help="Exposure as a fraction of the frame time.")] = 0.6,
+    crossing: Annotated[
+        bool, typer.Option("--crossing", help="They come in twos, one passes before the other.")
+    ] = False,
+    occlusion: Annotated[bool, typer.Option("--occlusion", help="Something passes before each face.")] = False,
+    lighting: Annotated[bool, typer.Option("--lighting", help="The light goes off and on.")] = False,
+    crf: Annotated[int, typer.Option(min=0, max=51, help="H.264's constant rate factor: more is worse.")] = 26,
+) -> None:
+    """Film people walking past a simulated camera, with the truth of who was seen when."""
+    from unblur.evaluate.clips import Filming, make
+
+    make(people, Filming(speed, at_once, shutter, crossing, occlusion, lighting, crf), seed, every, out)
 
 
 @app.command()
