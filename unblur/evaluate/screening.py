@@ -28,7 +28,7 @@ from stream.truth import Truth
 from unblur.assemble import Parts
 from unblur.enrolment import enroll
 from unblur.evaluate import baselines, plots, results
-from unblur.evaluate.clips import SPEEDS, Filming, Speed, film, lay_out, one_each, walkers
+from unblur.evaluate.clips import SPEEDS, Filming, Speed, Walker, film, lay_out, one_each, walkers
 from unblur.evaluate.people import ARCHIVE, Roles, Split, roles
 from unblur.evaluate.rates import Estimate, Numbers, over
 from unblur.evaluate.record import named, record
@@ -60,8 +60,8 @@ _COLUMNS = (
     Column("strangers_named", "strangers named", ".3f"),
     Column("name_changes", "name changes a track", ".3f"),
     Column("seconds_to_name", "s to the right name", ".2f"),
-    Column("start_error", "start error, s", ".2f"),
-    Column("end_error", "end error, s", ".2f"),
+    Column("start_error", "start error, s", "z.2f"),
+    Column("end_error", "end error, s", "z.2f"),
     Column("stray", "stray tracks"),
 )
 
@@ -117,25 +117,27 @@ def _filmed(
 ) -> list[Clip]:
     """The clips; one that lies there already, made from the same, is not made again."""
     every = list(product(SPEEDS, CIRCUMSTANCES))
+    asked = [(place, *kind) for place, kind in enumerate(every) if kind[0] in speeds]
     clips = []
     with results.progress() as progress:
-        task = progress.add_task("film", total=len(speeds) * len(CIRCUMSTANCES))
-        for place, (speed, circumstance) in enumerate(every):
-            if speed not in speeds:
-                continue
+        for place, speed, circumstance in progress.track(asked, description="film"):
             seed = settings.seed * len(every) + place
             filming = CIRCUMSTANCES[circumstance](speed)
             mark = hashlib.sha256(f"{data} {settings.every} {seed} {filming}".encode()).hexdigest()[:8]
             stem = folder / f"{speed}-{circumstance}-{mark}"
             clip = Clip(speed, circumstance, stem.with_suffix(".mp4"), stem.with_suffix(".json"))
             if not clip.truth.exists():  # which is written last
-                turn = list(CIRCUMSTANCES).index(circumstance)
-                known = walkers(one_each(people["probe"], turn), detector, known=True)
-                strangers = one_each(people["strangers"])[turn :: len(CIRCUMSTANCES)]
-                film(known + walkers(strangers, detector, known=False), filming, seed, clip.video, clip.truth)
+                film(_cast(people, circumstance, detector), filming, seed, clip.video, clip.truth)
             clips.append(clip)
-            progress.advance(task)
     return clips
+
+
+def _cast(people: Roles, circumstance: str, detector: Detector) -> list[Walker]:
+    """Everybody who is enrolled, by another photograph in each circumstance, and its share of the strangers."""
+    turn = list(CIRCUMSTANCES).index(circumstance)
+    strangers = one_each(people["strangers"])[turn :: len(CIRCUMSTANCES)]
+    known = walkers(one_each(people["probe"], turn), detector, known=True)
+    return known + walkers(strangers, detector, known=False)
 
 
 def _enrolled(people: Roles, settings: Settings, gallery: Path) -> Path:
@@ -225,21 +227,17 @@ def _median(values: Sequence[float | None]) -> Estimate | None:
 
 
 def _by_circumstance(scores: Scores) -> list[Table]:
-    """Who of the known was named rightly, and how many were called by another's name, each clip by itself."""
+    """The shares of those named rightly, and of those given a wrong name, each clip by itself."""
     columns = (*_COLUMNS[:2], *(Column(name, name, ".3f") for name in CIRCUMSTANCES))
     right = Table("Known people named rightly, by circumstance", columns)
     false = Table("Known people and strangers given a wrong name, by circumstance", columns)
     for speed, row, under in _grouped(scores):
         known = {clip: [one for one in each.outcomes if one.appearance.known] for clip, each in under.items()}
-        wrong = {clip.circumstance: _counted(each) for clip, each in under.items()}
+        wrong = {clip.circumstance: _share(each.outcomes, "wrong") for clip, each in under.items()}
         shares = {clip.circumstance: _share(outcomes, "right") for clip, outcomes in known.items()}
         right.rows.append({"speed": speed, "method": row, **shares})
         false.rows.append({"speed": speed, "method": row, **wrong})
     return [right, false]
-
-
-def _counted(result: Score) -> Estimate | None:
-    return _share(result.outcomes, "wrong")
 
 
 def _notes(people: Roles, scores: Scores) -> Iterator[str]:
@@ -248,7 +246,7 @@ def _notes(people: Roles, scores: Scores) -> Iterator[str]:
     photographs = len(people["gallery"])
     yield f"{len(enrolled)} people enrolled with {photographs} photographs; {len(strangers)} strangers"
     yield "clips: 720p30, shutter 0.6 and not told, faces 55 to 90 px, H.264 CRF 26, four people at once"
-    yield "intervals: 95 %, bootstrapped over appearances; where all n are alike it has no width: the share may be 3/n off"
+    yield "intervals: 95 %, bootstrapped over appearances; where all n are alike it shows nothing: up to 3/n off"
     yield f"rows {', '.join(baselines.RULES)}: the program's detector, tracker, embeddings and threshold, on raw crops"
     if {"cnn", "auto"}.intersection(scores):
         yield f"network: {named(manifest.own('deblur').path)}"

@@ -86,13 +86,13 @@ def test_light_goes_off_and_on_again() -> None:
     assert sum(abs(after - before) for before, after in pairwise(levels)) > 1.5, "and on again"
 
 
-def test_same_seed_gives_the_same_clip_and_another_another(cast: list[Walker], tmp_path: Path) -> None:
+def test_same_seed_gives_the_same_clip_and_another_seed_another(cast: list[Walker], tmp_path: Path) -> None:
     filming = Filming("fast", crossing=True, occlusion=True, lighting=True, crf=40)
-    for name, seed in (("one", 5), ("two", 5), ("three", 6)):
-        film(cast[:1], filming, seed, tmp_path / f"{name}.mp4", tmp_path / f"{name}.json")
+    for name in ("one", "two"):
+        film(cast[:1], filming, 5, tmp_path / f"{name}.mp4", tmp_path / f"{name}.json")
     for kind in ("mp4", "json"):
-        one, two, three = ((tmp_path / f"{name}.{kind}").read_bytes() for name in ("one", "two", "three"))
-        assert one == two != three
+        assert (tmp_path / f"one.{kind}").read_bytes() == (tmp_path / f"two.{kind}").read_bytes()
+    assert Truth.of(scene(cast[:1], filming, 6)) != Truth.load(tmp_path / "one.json")
     with av.open(str(tmp_path / "one.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) == Truth.load(tmp_path / "one.json").frames
 
