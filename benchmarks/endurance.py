@@ -14,7 +14,6 @@ import asyncio
 import os
 import random
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -142,7 +141,7 @@ def main() -> None:
             try:
                 asyncio.run(watch(server.pid, address, 60 * chosen.minutes))
             finally:
-                server.send_signal(signal.SIGINT)
+                server.terminate()
 
 
 if __name__ == "__main__":
