@@ -32,7 +32,7 @@ class Place:
     @classmethod
     def parse(cls, text: str) -> Place:
         """The place that `str` wrote. Raises ValueError."""
-        if not re.match(PLACE, text):
+        if not re.fullmatch(PLACE, text):
             raise ValueError("this is no place in the event store")
         wall_s, _, position = text.partition("_")
         return cls(float(wall_s) if wall_s else None, int(position))

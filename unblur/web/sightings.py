@@ -13,6 +13,7 @@ from stream.data import Image
 from unblur.web.api import ROOT, Operation, explain
 from unblur.web.crops import Crops, Read
 from unblur.web.feedback import Feedback, Verdict
+from unblur.web.form import filled_in
 from unblur.web.search import Detail, Finder, Found, Search, Wanted
 from unblur.web.site import draw
 from unblur.web.user import User, require
@@ -21,7 +22,6 @@ Add = Callable[[str, Image, str], str | None]
 """Adds a crop to a person of the gallery, in the name of who asks; what speaks against it, or None."""
 Note = Callable[[str, str, str], None]
 """Writes down who did what to what."""
-_FORM = "application/x-www-form-urlencoded"
 _OFFERED = 500
 """Names of persons and cameras that the form offers."""
 
@@ -120,9 +120,7 @@ class Sightings:
     async def _sent(self, request: web.Request) -> web.Response:
         """The form on an event's page."""
         user = require(request, "operator")
-        if request.content_type != _FORM:
-            raise web.HTTPBadRequest(text=f"the content type is {_FORM}")
-        given = {name: value for name, value in (await request.post()).items() if value != ""}
+        given = {name: value for name, value in (await filled_in(request)).items() if value}
         try:
             said = Said.model_validate({**given, "id": request.match_info["id"]})
             await self._say(user, said)
@@ -130,7 +128,7 @@ class Sightings:
             return await self._shown(request, explain(error))
         except web.HTTPBadRequest as error:
             return await self._shown(request, error.text)
-        raise web.HTTPSeeOther(request.rel_url.parent)
+        return web.Response(status=303, headers={hdrs.LOCATION: str(request.rel_url.parent)})
 
     async def _shown(self, request: web.Request, fault: str | None = None) -> web.Response:
         event = await self._detail(request.match_info["id"])
