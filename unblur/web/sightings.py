@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Annotated
 
 from aiohttp import hdrs, web
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, StringConstraints, ValidationError
 
 from stream.archive import Archive
 from stream.data import Image
@@ -37,7 +39,7 @@ class Said(Named):
     is right."""
 
     verdict: Verdict
-    person: str | None = Field(None, min_length=1, max_length=255)
+    person: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)] | None = None
 
 
 class Sightings:
@@ -165,7 +167,7 @@ async def _download(request: web.Request, parts: Iterator[str], name: str, kind:
     headers = {hdrs.CONTENT_TYPE: kind, hdrs.CACHE_CONTROL: "no-store"}
     response = web.StreamResponse(headers=headers | {hdrs.CONTENT_DISPOSITION: f'attachment; filename="{name}"'})
     await response.prepare(request)
-    while (part := await asyncio.to_thread(next, parts, None)) is not None:
-        await response.write(part.encode())
-    await response.write_eof()
+    with suppress(ConnectionError):  # whoever asked is gone
+        while (part := await asyncio.to_thread(next, parts, None)) is not None:
+            await response.write(part.encode())
     return response

@@ -152,7 +152,6 @@ def test_the_pictures_are_those_of_the_evidence(client: httpx.Client, house: Hou
 def test_an_id_that_is_a_path_is_not_followed(client: httpx.Client, house: House) -> None:
     """As a store could hold that somebody else has written."""
     (house.folder / "inside").mkdir()
-    house.see(replace(seen(7), id="inside/secret", evidence=None))
     house.store.write(replace(seen(7), id="inside/secret", evidence="secret"))
     (house.folder / "inside" / "secret.raw.png").write_bytes(b"secret")
     assert client.get(f"{API}/inside%2Fsecret").status_code == 200
@@ -202,7 +201,14 @@ def test_a_crop_that_cannot_be_added_changes_nothing(client: httpx.Client, house
 
 
 @pytest.mark.parametrize(
-    "said", [{}, {"verdict": "maybe"}, {"verdict": "wrong", "person": "x" * 256}, {"verdict": "wrong", "person": 7}]
+    "said",
+    [
+        {},
+        {"verdict": "maybe"},
+        {"verdict": "wrong", "person": "  "},
+        {"verdict": "wrong", "person": "x" * 256},
+        {"verdict": "wrong", "person": 7},
+    ],
 )
 def test_what_means_nothing_is_refused(client: httpx.Client, said: dict[str, object]) -> None:
     assert client.post(f"{API}/event-0/feedback", json=said).status_code == 400
@@ -282,6 +288,16 @@ def test_many_events_are_paged_at_once_and_exported_in_parts(tmp_path: Path) -> 
                 ids.add(row["id"])
         assert len(ids) == 100_000 - 26 * 3600 + 1
     house.close()
+
+
+def test_who_leaves_amid_an_export_is_no_fault(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    house = House(tmp_path)
+    house.see(seen(0))
+    fill(house.url, 50_000)
+    with httpx.stream("GET", f"{house.watching.address}{API}.jsonl") as answer:
+        assert next(answer.iter_lines())
+    house.close()  # after the requests at hand
+    assert not [said.getMessage() for said in caplog.records if said.levelname == "ERROR"]
 
 
 def test_the_operations_are_described(client: httpx.Client) -> None:

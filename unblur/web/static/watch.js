@@ -31,7 +31,7 @@ function note(event) {
   if (list.dataset.page) picture(entry, event, `${list.dataset.page}/${event.id}`);
   list.prepend(entry);
   while (list.childElementCount > MOST_EVENTS) list.lastElementChild.remove();
-  list.parentElement.hidden = false;
+  list.closest("section").hidden = false;
 }
 
 // What the event was told by, where there is a page that says more of it.
