@@ -19,23 +19,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.stream.events import fill
-from tests.unblur.web.house import COLOURS, EVENTS, House, seen
+from tests.unblur.web.register import COLOURS, EVENTS, Register, seen
 
 API = "/api/v1/events"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    opened = House(tmp_path)
+def register(tmp_path: Path) -> Iterator[Register]:
+    opened = Register(tmp_path)
     opened.see(*EVENTS)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def client(house: House) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=house.watching.address, timeout=30) as asking:
+def client(register: Register) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=register.watching.address, timeout=30) as asking:
         yield asking
 
 
@@ -134,7 +134,7 @@ def test_an_id_leads_nowhere_but_to_the_store(client: httpx.Client, name: str) -
     assert client.post(f"/events/{name}/feedback", content="verdict=right", headers=FORM).status_code == 404
 
 
-def test_the_pictures_are_those_of_the_evidence(client: httpx.Client, house: House) -> None:
+def test_the_pictures_are_those_of_the_evidence(client: httpx.Client, register: Register) -> None:
     for kind, colour in COLOURS.items():
         answer = client.get(f"/evidence/event-0/{kind}.png")
         assert answer.headers["Content-Type"] == "image/png"
@@ -145,20 +145,20 @@ def test_the_pictures_are_those_of_the_evidence(client: httpx.Client, house: Hou
     assert client.get("/evidence/event-1/restored.png").status_code == 404, "it was left alone"
     assert client.get("/evidence/event-4/raw.png").status_code == 404, "it has no evidence"
     assert client.get("/evidence/event-0/blurred.png").status_code == 404
-    (house.folder / "event-0.raw.png").unlink()
+    (register.folder / "event-0.raw.png").unlink()
     assert client.get("/evidence/event-0/raw.png").status_code == 404
 
 
-def test_an_id_that_is_a_path_is_not_followed(client: httpx.Client, house: House) -> None:
+def test_an_id_that_is_a_path_is_not_followed(client: httpx.Client, register: Register) -> None:
     """As a store could hold that somebody else has written."""
-    (house.folder / "inside").mkdir()
-    house.store.write(replace(seen(7), id="inside/secret", evidence="secret"))
-    (house.folder / "inside" / "secret.raw.png").write_bytes(b"secret")
+    (register.folder / "inside").mkdir()
+    register.store.write(replace(seen(7), id="inside/secret", evidence="secret"))
+    (register.folder / "inside" / "secret.raw.png").write_bytes(b"secret")
     assert client.get(f"{API}/inside%2Fsecret").status_code == 200
     assert client.get("/evidence/inside%2Fsecret/raw.png").status_code == 404
 
 
-def test_the_latest_word_counts_and_the_others_are_kept(client: httpx.Client, house: House) -> None:
+def test_the_latest_word_counts_and_the_others_are_kept(client: httpx.Client, register: Register) -> None:
     said = [{"verdict": "right"}, {"verdict": "wrong", "person": "Ann"}, {"verdict": "wrong"}]
     for each in said:
         assert client.post(f"{API}/event-0/feedback", json=each).status_code == 200
@@ -170,33 +170,33 @@ def test_the_latest_word_counts_and_the_others_are_kept(client: httpx.Client, ho
     listed = {one["id"]: one["feedback"] for one in client.get(API).json()["events"]}
     assert listed.pop("event-0") == event["feedback"]
     assert set(listed.values()) == {None}
-    assert house.noted == [
+    assert register.noted == [
         ("Ada", "feedback: right, Eileen Collins", "event-0"),
         ("Ada", "feedback: wrong, Ann", "event-0"),
         ("Ada", "feedback: wrong", "event-0"),
     ]
 
 
-def test_the_crop_as_the_camera_saw_it_is_added_to_the_person(client: httpx.Client, house: House) -> None:
+def test_the_crop_as_the_camera_saw_it_is_added_to_the_person(client: httpx.Client, register: Register) -> None:
     answer = client.post(f"{API}/event-1/feedback", json={"verdict": "added", "person": "Ann"})
     assert answer.json()["feedback"]["verdict"] == "added"
-    ((person, crop, who),) = house.added
+    ((person, crop, who),) = register.added
     assert (person, who) == ("Ann", "Ada")
     assert (crop == COLOURS["raw"]).all()
 
 
-def test_a_crop_that_cannot_be_added_changes_nothing(client: httpx.Client, house: House) -> None:
-    (house.folder / "event-0.raw.png").write_bytes(b"no picture")
+def test_a_crop_that_cannot_be_added_changes_nothing(client: httpx.Client, register: Register) -> None:
+    (register.folder / "event-0.raw.png").write_bytes(b"no picture")
     refused = [("event-0", "Ann"), ("event-4", "Ann"), ("event-1", None)]
     for event, person in refused:
         answer = client.post(f"{API}/{event}/feedback", json={"verdict": "added", "person": person})
         assert answer.status_code == 400
-    house.complaint = "too blurred"
+    register.complaint = "too blurred"
     answer = client.post("/events/event-1/feedback", content="verdict=added&person=Ann", headers=FORM)
     assert answer.status_code == 400
     assert "too blurred" in answer.text
-    assert not house.noted
-    assert not house.added
+    assert not register.noted
+    assert not register.added
     assert {one["feedback"] for one in client.get(API).json()["events"]} == {None}
 
 
@@ -236,8 +236,8 @@ def test_half_a_surrogate_pair_is_no_name(client: httpx.Client) -> None:
     assert answer.status_code == 400
 
 
-def test_a_viewer_looks_and_says_nothing(client: httpx.Client, house: House) -> None:
-    house.role = "viewer"
+def test_a_viewer_looks_and_says_nothing(client: httpx.Client, register: Register) -> None:
+    register.role = "viewer"
     assert client.get("/events").status_code == client.get(f"{API}.csv").status_code == 200
     page = client.get("/events/event-0")
     assert page.status_code == 200
@@ -271,10 +271,10 @@ def test_json_lines_are_the_log_with_what_was_said(client: httpx.Client) -> None
 
 
 def test_many_events_are_paged_at_once_and_exported_in_parts(tmp_path: Path) -> None:
-    house = House(tmp_path)
-    house.see(seen(0))
-    fill(house.url, 100_000)
-    with httpx.Client(base_url=house.watching.address, timeout=60) as client:
+    register = Register(tmp_path)
+    register.see(seen(0))
+    fill(register.url, 100_000)
+    with httpx.Client(base_url=register.watching.address, timeout=60) as client:
         client.get("/events")  # templates are read once
         started = time.perf_counter()
         page = client.get("/events", params={"person": "Ann"})
@@ -287,16 +287,16 @@ def test_many_events_are_paged_at_once_and_exported_in_parts(tmp_path: Path) -> 
                 assert row["id"] not in ids
                 ids.add(row["id"])
         assert len(ids) == 100_000 - 26 * 3600 + 1
-    house.close()
+    register.close()
 
 
 def test_who_leaves_amid_an_export_is_no_fault(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    house = House(tmp_path)
-    house.see(seen(0))
-    fill(house.url, 50_000)
-    with httpx.stream("GET", f"{house.watching.address}{API}.jsonl") as answer:
+    register = Register(tmp_path)
+    register.see(seen(0))
+    fill(register.url, 50_000)
+    with httpx.stream("GET", f"{register.watching.address}{API}.jsonl") as answer:
         assert next(answer.iter_lines())
-    house.close()  # after the requests at hand
+    register.close()  # after the requests at hand
     assert not [said.getMessage() for said in caplog.records if said.levelname == "ERROR"]
 
 

@@ -32,7 +32,7 @@ COLOURS = {"raw": (10, 60, 200), "restored": (20, 200, 90)}
 
 
 @dataclass
-class House:
+class Register:
     """Open until it is closed. `added` and `noted` are what its neighbours were told."""
 
     folder: Path
@@ -77,13 +77,13 @@ class House:
         self.noted.append((who, what, about))
 
 
-def _letting_in(house: House) -> Middleware:
-    """As the real guard does, but everybody is Ada, in the role that the house says."""
+def _letting_in(register: Register) -> Middleware:
+    """As the real guard does, but everybody is Ada, in the role that the register says."""
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         async def answer(asked: web.Request) -> web.StreamResponse:
-            admit(asked, User("Ada", house.role))
+            admit(asked, User("Ada", register.role))
             return await handler(asked)
 
         return await real(request, answer)
