@@ -30,7 +30,7 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photo:
-    """A photo in a person's folder: its embedding (128, of length 1) if it shows a face, and the findings, each with
+    """A photo in a person's folder: its embedding (D, of length 1) if it shows a face, and the findings, each with
     a word on why; none for a good photo."""
 
     person: str
