@@ -46,8 +46,8 @@ class Enroller:
     """Looks at photos and enrols the faces on them.
 
     `threshold` is the cosine similarity from which two faces may be the same person's; without one it follows the
-    number of people, as measured for SFace. A photo with a blur of `blur_limit` pixels or more counts as blurred. When
-    `strict`, doubtful photos are left out, not only reported.
+    number of people, as measured for SFace. Near-duplicates are told unless `duplicates` is False. A photo with a blur
+    of `blur_limit` pixels or more counts as blurred. When `strict`, doubtful photos are left out, not only reported.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Enroller:
         embedder: Embedder,
         *,
         threshold: float | None = None,
+        duplicates: bool = True,
         blur_limit: float = BLURRED,
         strict: bool = False,
     ) -> None:
@@ -64,6 +65,7 @@ class Enroller:
         self._look_at = look
         self._embedder = embedder
         self._threshold = threshold
+        self._duplicates = duplicates
         self._blur_limit = blur_limit
         self._strict = strict
 
@@ -79,7 +81,7 @@ class Enroller:
         others = known.without(*(folder.name for folder in new))
         count = len(new) + len(others.names)
         threshold = threshold_for(count) if self._threshold is None else self._threshold
-        photos = compared(looked, others, threshold)
+        photos = compared(looked, others, threshold, duplicates=self._duplicates)
         people = {folder.name: self._person(folder, photos, sources[folder.name]) for folder in new}
         gallery = known.adding({name: person for name, person in people.items() if person})
         if not gallery.names:

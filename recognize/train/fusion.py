@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import onnx
 import torch
@@ -21,7 +21,7 @@ from recognize.baselines import Labels
 from stream.data import Array
 
 OPSET = 18
-EPOCHS = 60
+STEPS = 400
 BATCH = 32
 RATE = 2e-3
 SMOOTHING = 0.1
@@ -52,9 +52,9 @@ def _stage(entering: int, width: int) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2))
 
 
-def learn(views: Array, labels: Labels, seed: int, epochs: int = EPOCHS) -> onnx.ModelProto:
+def learn(views: Array, labels: Labels, seed: int, steps: int = STEPS) -> onnx.ModelProto:
     """The network that `trained` gives, as ONNX: views (N x 1 x 56 x 56, float32) in, features (N x 192) out."""
-    net, file = trained(views, labels, seed, epochs).eval(), io.BytesIO()
+    net, file = trained(views, labels, seed, steps).eval(), io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # views have one size
         torch.onnx.export(
@@ -70,7 +70,7 @@ def learn(views: Array, labels: Labels, seed: int, epochs: int = EPOCHS) -> onnx
     return onnx.load_model_from_string(file.getvalue())
 
 
-def trained(views: Array, labels: Labels, seed: int, epochs: int = EPOCHS) -> Fusion:
+def trained(views: Array, labels: Labels, seed: int, steps: int = STEPS) -> Fusion:
     """A network trained to tell the N views' people (`labels`, from 0) apart; on the CPU the same for the same seed."""
     torch.manual_seed(seed)
     faces, people = torch.as_tensor(views), torch.as_tensor(labels)
@@ -78,21 +78,21 @@ def trained(views: Array, labels: Labels, seed: int, epochs: int = EPOCHS) -> Fu
     classifier = nn.Sequential(nn.ReLU(), nn.Dropout(), nn.Linear(net.norm.num_features, int(people.max()) + 1))
     weights = [*net.parameters(), *classifier.parameters()]
     optimiser = torch.optim.AdamW(weights, RATE, weight_decay=1e-2)
-    rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
-    for _ in range(epochs):
-        for batch in _batches(len(faces)):
-            told = classifier(net(_varied(faces[batch])))
-            loss = functional.cross_entropy(told, people[batch], label_smoothing=SMOOTHING)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
+    rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for batch in islice(_batches(len(faces)), steps):
+        told = classifier(net(_varied(faces[batch])))
+        loss = functional.cross_entropy(told, people[batch], label_smoothing=SMOOTHING)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
         rates.step()
     return net
 
 
 def _batches(count: int) -> Iterator[Tensor]:
-    """All of `count` numbers in random order, in parts of about one size: a norm over a batch needs several."""
-    yield from torch.randperm(count).tensor_split(max(1, count // BATCH))
+    """Again and again `count` numbers in random order, in parts of about one size: a norm over a batch needs several."""
+    while True:
+        yield from torch.randperm(count).tensor_split(max(1, count // BATCH))
 
 
 def _varied(faces: Tensor) -> Tensor:
