@@ -67,8 +67,8 @@ def pca(pixels: Array, kept: float | int = ENERGY) -> Subspace:
 
 
 def lda(pixels: Array, labels: Labels) -> Subspace:
-    """Fisherfaces: Belhumeur et al., "Eigenfaces vs. Fisherfaces", PAMI 1997. PCA leaves as many directions as there are
-    photos more than people, so that the scatter within people can be inverted; LDA one less than people.
+    """Fisherfaces: Belhumeur et al., "Eigenfaces vs. Fisherfaces", PAMI 1997. PCA leaves as many directions as there
+    are more photos than people, so that the scatter within people can be inverted; LDA one less than people.
 
     With so many directions a plain inverse is mostly noise: the scatter is shrunk first, by as much as Ledoit and Wolf
     find ("A well-conditioned estimator for large-dimensional covariance matrices", 2004).

@@ -90,7 +90,8 @@ def trained(views: Array, labels: Labels, seed: int, steps: int = STEPS) -> Fusi
 
 
 def _batches(count: int) -> Iterator[Tensor]:
-    """Again and again `count` numbers in random order, in parts of about one size: a norm over a batch needs several."""
+    """Without end: `count` numbers in random order, in parts of about one size, since a norm over a batch needs
+    several."""
     while True:
         yield from torch.randperm(count).tensor_split(max(1, count // BATCH))
 
