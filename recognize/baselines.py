@@ -6,6 +6,7 @@ written as an ONNX network of one layer, so that whatever runs networks runs it,
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +76,9 @@ def lda(pixels: Array, labels: Labels) -> Subspace:
     """
     people = int(labels.max()) + 1
     reduced = pca(pixels, min(len(pixels) - people, pixels.shape[1]))
-    fitted = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto").fit(_projected(pixels, reduced), labels)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Only one sample available")  # who has one photo has no scatter
+        fitted = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto").fit(_projected(pixels, reduced), labels)
     return Subspace(reduced.mean, reduced.basis @ fitted.scalings_[:, : people - 1])
 
 
@@ -105,6 +108,7 @@ def _joined(points: Numbers) -> Numbers:
     """N x N weights: exp(-d^2 / t) between a photo and its nearest, either way, else 0; t is the mean of d^2."""
     graph: Any = kneighbors_graph(points, NEIGHBOURS, mode="distance")
     graph.data = np.square(graph.data)
-    graph.data = np.exp(-graph.data / graph.data.mean())
+    scale = graph.data.mean() or 1  # 0 where each photo is there several times
+    graph.data = np.exp(-graph.data / scale)
     weights: Numbers = graph.toarray()
     return np.maximum(weights, weights.T)

@@ -117,6 +117,18 @@ def test_too_few_people_or_photos_are_refused(method: Method, people: tuple[list
         fit(method, [crops[0]] * 8 + [crops[-1]], np.array([0] * 8 + [1]), seed=0)
 
 
+@pytest.mark.parametrize("method", SUBSPACES)
+@pytest.mark.filterwarnings("error")
+def test_photos_that_come_again_and_people_with_one_photo_can_be_fitted_to(
+    method: Method, people: tuple[list[Image], Labels], tmp_path: Path
+) -> None:
+    crops, labels = people[0][:19], people[1][:19]
+    again = written(tmp_path, method, (crops * 7, np.tile(labels, 7)))
+    assert np.isfinite(opened(again, method).embed(crops)).all()
+    once = written(tmp_path, method, (crops, labels))
+    assert np.isfinite(opened(once, method).embed(crops)).all()
+
+
 @pytest.mark.skipif(find_spec("torch") is not None, reason="torch is here")
 def test_without_torch_the_fusion_cnn_names_the_extra(people: tuple[list[Image], Labels]) -> None:
     with pytest.raises(UsageError, match=r"fusion-cnn needs the extra `train` .*pip install 'unblur\[train\]'"):
