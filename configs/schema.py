@@ -141,6 +141,12 @@ class Output(_Section):
         return self
 
 
+class Serve(_Section):
+    """The web application."""
+
+    data: Path | None = Field(None, description="A folder for people, events and crops; null: the user's own.")
+
+
 class Config(_Section):
     """A whole run of unblur."""
 
@@ -150,6 +156,7 @@ class Config(_Section):
     recognition: Recognition = Recognition()
     output: Output = Output()
     web: Web = Web()
+    serve: Serve = Serve()
     pace: Literal["realtime", "fast"] = Field("fast", description="Recorded sources: as filmed, or as fast as it goes.")
     patience_s: float | None = Field(
         10.0, gt=0, description="A lone live camera: give up if it does not answer in this time; null waits for ever."

@@ -125,6 +125,19 @@ def run(
 
 
 @app.command()
+def serve(
+    config: ConfigOption = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on; 0: any that is free.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The folder for people, events, crops and accounts.")] = None,
+) -> None:
+    """The web application: live pictures, events, people. Without a camera in --config it shows a simulated one."""
+    from unblur.serve import serve as open_house
+
+    open_house(config, {"web": _given(host=host, port=port), "serve": _given(data=data)})
+
+
+@app.command()
 def demo(out: Annotated[Path, typer.Option(help="The folder for everything it makes.")] = Path("out/demo")) -> None:
     """A simulated camera with known people and strangers: the video, the events, and a report on what was right."""
     from unblur.demo import demo as show

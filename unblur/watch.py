@@ -60,8 +60,11 @@ def watch(config: Config) -> None:
         display = stack.enter_context(Display(config.output.quiet))
         run = assemble(config, stack, display.note, roster)
         display.expect(run.sources)
-        if run.outputs.address:
-            Console(stderr=True, highlight=False).print(f"to watch: {run.outputs.address}/", soft_wrap=True)
+        if watching := run.outputs.watching:
+            from unblur.web.guard import guard
+
+            watching.open(guard(config.web.token))
+            Console(stderr=True, highlight=False).print(f"to watch: {watching.address}/", soft_wrap=True)
         try:
             run.start()
         finally:

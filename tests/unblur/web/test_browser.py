@@ -17,6 +17,7 @@ from stream.capture import Capture, Feed
 from stream.data import Frame, Image
 from stream.guest import Guest
 from tests.stream.events import an_event
+from tests.unblur.web.serving import opened
 from unblur.web.watching import Watching
 
 CHROMIUM = shutil.which("chromium")
@@ -86,7 +87,7 @@ class Film:
 
 @pytest.fixture
 def watching() -> Iterator[Watching]:
-    served = Watching(Web(port=0), CAMERAS)
+    served = opened(Web(port=0), CAMERAS)
     yield served
     served.close()
 
@@ -127,7 +128,7 @@ def test_events_are_listed_as_they_come(watching: Watching, page: Page) -> None:
 
 
 def test_a_server_that_was_down_is_found_again(page: Page) -> None:
-    served = Watching(Web(port=0), CAMERAS)
+    served = opened(Web(port=0), CAMERAS)
     port = int(served.address.rsplit(":", 1)[1])
     with Film(served):
         page.goto(served.address)
@@ -135,14 +136,14 @@ def test_a_server_that_was_down_is_found_again(page: Page) -> None:
         expect(state).to_have_text("live", timeout=WITHIN_MS)
     served.close()
     expect(state).to_have_text("connection lost, trying again …", timeout=WITHIN_MS)
-    served = Watching(Web(port=port), CAMERAS)
+    served = opened(Web(port=port), CAMERAS)
     with Film(served):
         expect(state).to_have_text("live", timeout=WITHIN_MS)
     served.close()
 
 
 def test_the_token_is_asked_for(page: Page) -> None:
-    served = Watching(Web(port=0, token=TOKEN), CAMERAS)
+    served = opened(Web(port=0, token=TOKEN), CAMERAS)
     with Film(served):
         page.goto(served.address)
         page.get_by_label("This page needs its token.").fill("a wrong token, long enough")
@@ -157,7 +158,7 @@ def test_the_token_is_asked_for(page: Page) -> None:
 
 def test_a_browser_as_camera(page: Page) -> None:
     guest = Guest("phone")
-    served = Watching(Web(port=0), [guest])
+    served = opened(Web(port=0), [guest])
     page.goto(f"{served.address}/static/send.html?camera=phone")
     page.get_by_role("button").click()
     frames = guest.frames()
