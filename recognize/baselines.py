@@ -25,7 +25,7 @@ Numbers = NDArray[np.float64]
 Labels = NDArray[np.intp]
 """Whose each of N photos is: the people are 0, 1, 2 ..."""
 ENERGY = 0.98
-"""Share of the variance that is kept before locality is looked at: He et al. (PAMI 2005)."""
+"""Share of the variance that PCA keeps: He et al. (PAMI 2005)."""
 NEIGHBOURS = 5
 """Photos to which each is joined in LPP's graph."""
 _OPSET, _IR = 18, 10
@@ -94,9 +94,9 @@ def lpp(pixels: Array, dimensions: int) -> Subspace:
     points = _projected(pixels, reduced)
     weights = _joined(points)
     degrees = np.diag(weights.sum(1))
-    near, all_ = points.T @ (degrees - weights) @ points, points.T @ degrees @ points
-    last = min(dimensions, len(near)) - 1
-    _, directions = eigh(near, all_, subset_by_index=(0, last))
+    apart, spread = points.T @ (degrees - weights) @ points, points.T @ degrees @ points
+    last = min(dimensions, len(apart)) - 1
+    _, directions = eigh(apart, spread, subset_by_index=(0, last))
     return Subspace(reduced.mean, reduced.basis @ directions)
 
 

@@ -136,12 +136,13 @@ class Parts:
 
 
 def facenet() -> FaceNet:
+    """Downloaded if need be. Raises ModelError if it cannot be had."""
     with bar() as progress:
         return FaceNet(fetch_judge("facenet", progress=progress), manifest.judge("facenet").sha256)
 
 
 def fitted(path: Path, method: Method, backend: Backend) -> Fitted:
-    """Raises UsageError if the file was not made by `unblur fit`, or by another method."""
+    """The embedder in a file. Raises UsageError if it was not made by `unblur fit`, or by another method; ModelError."""
     description = described(path, method)
     return Fitted(load(path, backend), description)
 

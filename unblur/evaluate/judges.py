@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from models import manifest
-from models.fetch import bar, fetch, fetch_judge, fingerprint
+from models.fetch import bar, fetch, fingerprint
 from models.runtime import Backend, load
 from recognize.embed import SFace
-from recognize.facenet import FaceNet
 from recognize.threshold import threshold_for
 from stream.data import Array, Image
+from unblur.assemble import facenet
 
 Name = Literal["sface", "facenet"]
 
@@ -37,12 +36,10 @@ class Judge:
 
 def judge(name: Name, backend: Backend) -> Judge:
     """The embedder of that name, downloaded if need be. Raises ModelError if it cannot be had."""
-    with bar() as progress:
-        match name:
-            case "sface":
+    match name:
+        case "sface":
+            with bar() as progress:
                 session = load(fetch("sface", progress=progress), backend)
-                embedder = SFace(session, fingerprint("sface"))
-                return Judge("SFace", session.backend, embedder.embed, threshold_for)
-            case "facenet":
-                graph = fetch_judge("facenet", progress=progress)
-                return Judge("FaceNet", "opencv", FaceNet(graph, manifest.judge("facenet").sha256).embed, None)
+            return Judge("SFace", session.backend, SFace(session, fingerprint("sface")).embed, threshold_for)
+        case "facenet":
+            return Judge("FaceNet", "opencv", facenet().embed, None)

@@ -101,6 +101,7 @@ def test_without_torch_the_fusion_cnn_is_left_out_unless_it_is_asked_for(
 
 @pytest.mark.skipif(not TORCH, reason="training needs the extra `train`")
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_fusion_cnn_is_trained_for_each_split(seed_data: Path, tmp_path: Path) -> None:
     assert main(asked(seed_data, tmp_path, "--method", "fusion-cnn")) == 0
     assert all(row["accuracy"] > 0.9 and row["dimensions"] == 192 for row in rows(tmp_path).values())
