@@ -142,7 +142,7 @@ def facenet() -> FaceNet:
 
 
 def fitted(path: Path, method: Method, backend: Backend) -> Fitted:
-    """The embedder in a file. Raises UsageError if it was not made by `unblur fit`, or by another method; ModelError."""
+    """The embedder in a file. Raises UsageError if it was not made by `unblur fit` or by another method, ModelError."""
     description = described(path, method)
     return Fitted(load(path, backend), description)
 
