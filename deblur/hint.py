@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from deblur import kernels
+from deblur import kernels, register
 from deblur.richardson_lucy import deconvolve
 from stream.data import Array, Crop, Image
 
@@ -46,9 +46,10 @@ def firm(kernel: Array) -> Array:
 
 
 def others(crop: Crop) -> Image:
-    """H x W x 6: what other pictures of the track show, side by side in colour; the crop itself where there is none."""
-    shown = [*crop.others[:OTHERS], *[crop.image] * OTHERS]
-    return np.concatenate(shown[:OTHERS], 2)
+    """H x W x 6: what other pictures of the track show, laid over the crop, side by side in colour; the crop itself
+    where there is none."""
+    laid = [register.laid(other, crop) for other in crop.others[:OTHERS]]
+    return np.concatenate([*laid, *[crop.image] * (OTHERS - len(laid))], 2)
 
 
 def steps(length: float) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stream.data import Crop, Image
+from stream.data import Crop
 
 OTHERS = 2
 """Crops that go with one."""
@@ -14,12 +14,12 @@ class Company:
     """The latest crops of each track of one camera."""
 
     def __init__(self) -> None:
-        self._latest: dict[int, tuple[Image, ...]] = {}
+        self._latest: dict[int, tuple[Crop, ...]] = {}
 
     def joined(self, crop: Crop) -> Crop:
         """The crop with those of its track before it; from now on it is one of them."""
         before = self._latest.get(crop.track, ())
-        self._latest[crop.track] = (crop.image, *before)[:OTHERS]
+        self._latest[crop.track] = (crop, *before)[:OTHERS]
         return replace(crop, others=before)
 
     def forget(self, track: int) -> None:

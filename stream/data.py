@@ -167,13 +167,14 @@ class Crop:
     matrix: Array
     motion: tuple[float, float] | None
     quality: Quality
-    others: tuple[Image, ...] = ()
+    others: tuple[Crop, ...] = ()
 
     def __post_init__(self) -> None:
         _require_image(self.image)
         _require(self.image.shape[0] == self.image.shape[1], "a crop is square")
         _require(self.matrix.shape == (2, 3), "a crop's matrix is 2 x 3")
-        _require(all(other.shape == self.image.shape for other in self.others), "crops of a track have one size")
+        sizes = {other.image.shape for other in self.others}
+        _require(sizes <= {self.image.shape}, "crops of a track have one size")
 
     @property
     def speed(self) -> float:

@@ -51,12 +51,12 @@ def view(photo: Photo, rng: np.random.Generator) -> View:
 
 
 def moved(canvas: Image, rng: np.random.Generator) -> Image:
-    """A canvas as another picture of the same track shows it: the points found in it lie a little otherwise."""
-    turn, scale = np.deg2rad(rng.normal(0, 1.5)), np.exp(rng.normal(0, 0.015))
+    """A canvas as another picture of the track shows it, laid over this one (`deblur/register.py`): a little off."""
+    turn, scale = np.deg2rad(rng.normal(0, 0.7)), np.exp(rng.normal(0, 0.01))
     margin = (CANVAS - SIDE) / 2
     there, back = np.eye(3), np.eye(3)
     there[:2, 2], back[:2, 2] = margin, -margin
-    return _warped(canvas, (there @ _about(scale, turn, rng.normal(0, 1.2, 2)) @ back)[:2])
+    return _warped(canvas, (there @ _about(scale, turn, rng.normal(0, 0.6, 2)) @ back)[:2])
 
 
 def _jitter(rng: np.random.Generator) -> NDArray[np.float64]:

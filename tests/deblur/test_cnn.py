@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from deblur import cnn, hint, kernels
+from deblur import cnn, hint, kernels, register
 from deblur.cnn import CNN
 from models.runtime import load
 from models.session import Session
@@ -63,8 +63,10 @@ def test_other_pictures_of_the_track_are_shown_and_the_crop_itself_where_there_i
     mirror: Session, make_crop: MakeCrop
 ) -> None:
     blurred = make_crop(kernels.line(16, 0))
-    before, earlier = (np.full_like(blurred.image, level) for level in (50, 90))
-    for others, second in (((), blurred.image), ((before,), blurred.image), ((before, earlier), earlier)):
+    before, earlier = (make_crop(kernels.line(16, angle), seed=angle) for angle in (1, 2))
+    laid = register.laid(earlier, blurred)
+    assert (laid != blurred.image).any()
+    for others, second in (((), blurred.image), ((before,), blurred.image), ((before, earlier), laid)):
         shown = CNN(mirror).restore([replace(blurred, others=others)])[0].image
         assert np.array_equal(shown, second)
 

@@ -16,7 +16,9 @@ def _crop(track: int, level: int) -> Crop:
 
 def test_a_crop_goes_with_those_of_its_track_before_it() -> None:
     company = Company()
-    told = [[int(other[0, 0, 0]) for other in company.joined(_crop(1, level)).others] for level in (10, 20, 30, 40)]
+    told = [
+        [int(other.image[0, 0, 0]) for other in company.joined(_crop(1, level)).others] for level in (10, 20, 30, 40)
+    ]
     assert told == [[], [10], [20, 10], [30, 20]]
     assert len(told[-1]) == OTHERS
 
@@ -32,4 +34,4 @@ def test_tracks_keep_to_themselves_and_are_forgotten() -> None:
 
 def test_crops_of_another_size_are_no_company() -> None:
     with pytest.raises(ValueError, match="one size"):
-        replace(_crop(1, 10), others=(np.zeros((64, 64, 3), np.uint8),))
+        replace(_crop(1, 10), others=(replace(_crop(1, 20), image=np.zeros((64, 64, 3), np.uint8)),))

@@ -15,7 +15,7 @@ from deblur.restore import Off
 from detectors.align import VIEW, FivePointAligner
 from detectors.yunet import IN_VIDEO
 from recognize import gallery as galleries
-from recognize.embed import SFace
+from recognize.embed import Embedder
 from recognize.gallery import Gallery
 from recognize.threshold import threshold_for
 from stream.data import Array, Candidate, Event, Face, Frame, Identity, Restoration, Track
@@ -121,7 +121,7 @@ def watch(clip: Path, row: str, parts: Parts, gallery: Path, events: Path) -> No
 class Attempts:
     """Embeds crops and leaves each track to a rule of its own; satisfies `stream.stages.Recognizer`."""
 
-    def __init__(self, embedder: SFace, gallery: Gallery, rule: Callable[[float], Rule]) -> None:
+    def __init__(self, embedder: Embedder, gallery: Gallery, rule: Callable[[float], Rule]) -> None:
         self._embedder = embedder
         self._gallery = gallery
         self._threshold = threshold_for(len(gallery.names))

@@ -139,5 +139,4 @@ class Identification:
 
 def _crop(shot: Shot, landmarks: Array) -> Probe:
     image, matrix = align(shot.image, landmarks)
-    others = (align(other, landmarks)[0] for other in shot.others)
-    return probe(image, matrix, shot.kernel, shot.motion, others)
+    return probe(image, matrix, shot.kernel, shot.motion, shot.others)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from deblur import kernels
@@ -19,7 +20,7 @@ from models.runtime import Backend, Session, load
 from stream.data import Array, Crop, Image, Quality, Restoration
 from stream.errors import UsageError
 from stream.stages import Deblurrer
-from unblur.evaluate.conditions import Motion
+from unblur.evaluate.conditions import Another, Motion
 from unblur.evaluate.record import named
 
 CAMERA = "evaluation"
@@ -44,22 +45,32 @@ class Probe:
     crop: Crop
     kernel: Array
     motion: Motion | None
-    others: tuple[Image, ...]
+    others: tuple[Crop, ...]
 
 
 Restore = Callable[[Sequence[Probe]], list[Restoration]]
 """One restoration for each probe, in order."""
 
 
-def probe(image: Image, matrix: Array, kernel: Array, motion: Motion | None, others: Iterable[Image] = ()) -> Probe:
-    """`matrix` (2 x 3) leads from the photograph to the crop `image`; kernel and motion are the photograph's; `others`
-    are crops, too."""
+def probe(image: Image, matrix: Array, kernel: Array, motion: Motion | None, others: Sequence[Another] = ()) -> Probe:
+    """`matrix` (2 x 3) leads from the photograph to the crop `image`; kernel and motion are the photograph's, and
+    `others` show the same face at the same place."""
     turn = matrix[:, :2]
-    crop = Crop(CAMERA, 0, 0, 0.0, image, matrix, None, Quality(1, 1, 1))
+    crop = _crop(image, matrix)
     if motion is not None:
         x, y = turn @ np.array(motion)
         motion = float(x), float(y)
-    return Probe(crop, kernels.warped(kernel, turn), motion, tuple(others))
+    return Probe(crop, kernels.warped(kernel, turn), motion, tuple(_cut_out(each, matrix) for each in others))
+
+
+def _cut_out(another: Another, matrix: Array) -> Crop:
+    there = (another.astray @ np.vstack([matrix, (0, 0, 1)]))[:2].astype(np.float32)
+    image = cv2.warpAffine(another.image, there, (SIDE, SIDE), borderMode=cv2.BORDER_REFLECT_101)
+    return _crop(np.asarray(image, np.uint8), there)
+
+
+def _crop(image: Image, matrix: Array) -> Crop:
+    return Crop(CAMERA, 0, 0, 0.0, image, matrix, None, Quality(1, 1, 1))
 
 
 Makers = Mapping[str, Callable[[], Deblurrer]]

@@ -62,8 +62,9 @@ def cast(data: Path, split: Split, detector: Detector, every: int = 1) -> Cast:
     Raises SourceError if the split's archive is not there or not laid out as it ought to be.
     """
     archive = data / split / ARCHIVE
-    taken = roles(archive, every)
-    found = {role: [each for each in map(_found(detector), images) if each] for role, images in taken.items()}
+    find, parts = finder(detector), roles(archive, every)
+    taken = {role: [(each.person, each.image) for each in portraits] for role, portraits in parts.items()}
+    found = {role: [each for each in map(find, images) if each] for role, images in taken.items()}
     known = {photograph.person for photograph in found["gallery"]}
     probes = [photograph for photograph in found["probe"] if photograph.person in known]
     if not probes or not found["strangers"]:
@@ -137,9 +138,11 @@ def _thinned(portraits: Sequence[Portrait], every: int) -> list[Portrait]:
     return [portrait for portrait in portraits if portrait.person in people]
 
 
-def _found(detector: Detector) -> Callable[[Portrait], Photograph | None]:
-    def find(portrait: Portrait) -> Photograph | None:
-        person, _, image = portrait
+def finder(detector: Detector) -> Callable[[tuple[str, Image]], Photograph | None]:
+    """Makes a photograph of a person's name and picture; None where no face is found."""
+
+    def find(photograph: tuple[str, Image]) -> Photograph | None:
+        person, image = photograph
         continued = np.pad(image, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), "reflect")
         landmarks = middle_face(detector, continued)
         return None if landmarks is None else Photograph(person, continued, landmarks)
