@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import time
 
 import numpy as np
 
@@ -109,7 +110,7 @@ class Enroller:
     def _person(self, folder: Folder, photos: Sequence[Photo], source: str) -> Person | None:
         usable = [photo for photo in photos if photo.person == folder.name and photo.usable(self._strict)]
         embeddings = [photo.embedding for photo in usable if photo.embedding is not None]
-        return Person(np.stack(embeddings), folder.description, source) if embeddings else None
+        return Person(np.stack(embeddings), folder.description, source, time()) if embeddings else None
 
 
 def _unchanged(known: Gallery, name: str, source: str) -> bool:

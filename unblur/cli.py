@@ -64,6 +64,7 @@ Deblur = Literal["auto", "cnn", "richardson-lucy", "off"]
 Preset = Literal["motion", "seed"]
 Pace = Literal["realtime", "fast"]
 Detector = Literal["yunet", "mtcnn"]
+Redact = Literal["unknown", "all"]
 Format = Literal["json", "csv"]
 Judge = Literal["sface", "facenet"]
 Alignment = Literal["sharp", "blurred", "both"]
@@ -94,7 +95,10 @@ def run(
     port: Annotated[int | None, typer.Option(help="webrtc: the port to listen on; 0: any that is free.")] = None,
     events: Annotated[Path | None, typer.Option(help="Write the events here, one JSON object a line.")] = None,
     store: Annotated[str | None, typer.Option(help="Write the events to a database, as sqlite:///FILE.")] = None,
-    evidence: Annotated[Path | None, typer.Option(help="Keep the crops behind each event in this folder.")] = None,
+    evidence: Annotated[Path | None, typer.Option(help="Keep what each event rests on in this folder.")] = None,
+    redact: Annotated[
+        Redact | None, typer.Option(help="Make faces unrecognisable in every picture that leaves.")
+    ] = None,
     pace: Annotated[Pace | None, typer.Option(help="Recorded sources: as filmed, or as fast as it goes.")] = None,
     start_time: Annotated[datetime | None, typer.Option(help="Recorded sources: when they began (UTC).")] = None,
     begin: Annotated[float | None, typer.Option("--from", help="Recorded sources: begin at this second.")] = None,
@@ -113,7 +117,7 @@ def run(
         "detection": _given(detector=detector, size=detection_size),
         "deblur": _given(mode=deblur, preset=preset),
         "recognition": _given(gallery=gallery, threshold=threshold),
-        "output": _given(picture=output, events=events, store=store, evidence=evidence, quiet=quiet),
+        "output": _given(picture=output, events=events, store=store, evidence=evidence, redact=redact, quiet=quiet),
         "web": _given(host=host, port=port),
         **_given(pace=pace, cameras=[_named(source) | camera for source in sources] if sources else None),
     }

@@ -31,7 +31,11 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
     people = folders(faces)
     parts = Parts(config)
     embedder = parts.embedder
-    known = galleries.load(target, embedder.fingerprint) if target.exists() else Gallery(embedder.fingerprint)
+    known = (
+        galleries.load(target, embedder.fingerprint, cipher=parts.cipher)
+        if target.exists()
+        else Gallery(embedder.fingerprint)
+    )
     enroller = Enroller(parts.detector(IN_STILLS), _looking(), embedder, strict=strict)
     console = Console(stderr=True, highlight=False)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -42,7 +46,7 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
             progress.update(task, advance=1, description=photo.person)
 
         enrolment = enroller.enroll(people, known, advance)
-    enrolment.gallery.save(target)
+    enrolment.gallery.save(target, parts.cipher)
     _report(enrolment, strict, target, console)
     if enrolment.unusable:
         raise UnblurError(f"not enrolled, for no photo can be used: {', '.join(enrolment.unusable)}")
