@@ -27,9 +27,10 @@ from stream.mark import restored_png
 from stream.mosaic import Mosaic
 from stream.naming import Look
 from stream.picture import png
-from stream.signature import Signer
+from stream.signature import Signer, pem_name
 
-KINDS = ("raw.png", "restored.png", "json")
+PICTURES = ("raw.png", "restored.png")
+KINDS = (*PICTURES, "json")
 """What the files of an event end in."""
 Provenance = Callable[[], Mapping[str, object]]
 """What the run knows of how it names people; see `stream.bundle.describe`."""
@@ -63,7 +64,7 @@ class EvidenceFolder:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._chain = Chain(folder, signer)
-            write_whole(folder / f"signer-{signer.public.name}.pem", signer.public.pem())
+            write_whole(folder / pem_name(signer.public.name), signer.public.pem())
             self._mend()
         except OSError as error:
             raise OutputError(f"cannot keep evidence in {folder}: {error.strerror}; choose another folder") from error
@@ -205,7 +206,7 @@ class EvidenceFolder:
         return [self._folder / f"{event}.{kind}" for kind in KINDS]
 
     def _withdraw(self) -> None:
-        for name in (CHAIN, f"signer-{self._signer.public.name}.pem"):
+        for name in (CHAIN, pem_name(self._signer.public.name)):
             (self._folder / name).unlink(missing_ok=True)
 
     @contextmanager

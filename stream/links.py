@@ -81,7 +81,11 @@ _ANY: TypeAdapter[Link] = TypeAdapter(Annotated[Link, Field(discriminator="kind"
 
 
 class BrokenError(ValueError):
-    """A chain that does not hold."""
+    """A chain that does not hold; `link` is what stands there, if it is a link at all."""
+
+    def __init__(self, message: str, link: Link | None = None) -> None:
+        super().__init__(message)
+        self.link = link
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +97,30 @@ class Placed:
     digest: str
 
 
+class Thread:
+    """Follows a chain line by line."""
+
+    def __init__(self) -> None:
+        self._row, self._number, self._digest = 0, -1, BEGINNING
+
+    def take(self, line: bytes) -> Placed:
+        """The next line's link. Raises BrokenError if it is none, or does not follow the one before; one may go on."""
+        self._row += 1
+        link = _parsed(self._row, line)
+        begins = isinstance(link, Cut) and self._row == 1
+        follows = (link.number, link.previous) == (self._number + 1, self._digest) and not isinstance(link, Cut)
+        self._number, self._digest = link.number, digest_of(link)
+        if not (begins or follows):
+            raise BrokenError(
+                f"line {self._row} does not follow the one before: one was changed, removed or put in", link
+            )
+        return Placed(self._row, link, self._digest)
+
+
 def placed(lines: Iterable[bytes]) -> Iterator[Placed]:
     """The links of these lines, as long as they hold on to each other. Raises BrokenError where they do not."""
-    number, digest = -1, BEGINNING
-    for row, line in enumerate(lines, 1):
-        link = _parsed(row, line)
-        if isinstance(link, Cut) and row > 1:
-            raise BrokenError(f"line {row} begins a chain, and stands within one")
-        if not isinstance(link, Cut) and (link.number, link.previous) != (number + 1, digest):
-            raise BrokenError(f"line {row} does not follow the one before: a line was changed, removed or put in here")
-        number, digest = link.number, digest_of(link)
-        yield Placed(row, link, digest)
+    thread = Thread()
+    return (thread.take(line) for line in lines)
 
 
 def digest_of(link: Link) -> str:

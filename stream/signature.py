@@ -89,6 +89,11 @@ class PublicKey:
         return raw.hex() == signature
 
 
+def pem_name(key: str) -> str:
+    """The file that holds the public key of this name, beside what it signed."""
+    return f"signer-{key}.pem"
+
+
 def _make(path: Path) -> None:
     """Whole or not at all, and only if nobody else made one meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

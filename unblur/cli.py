@@ -211,6 +211,22 @@ def export_events(
     export(log, wanted(person, camera, since, until, type), format, out)
 
 
+@events_app.command("verify")
+def verify_events(
+    evidence: Annotated[Path, typer.Argument(help="The folder that a run kept its evidence in.")],
+    log: Annotated[
+        list[str] | None, typer.Option(help="An event log, or a store as sqlite:///FILE, to compare.")
+    ] = None,
+    key: Annotated[
+        list[Path] | None, typer.Option(help="A public key to trust, kept elsewhere (signer-….pem).")
+    ] = None,
+) -> int:
+    """Find every changed, missing or inserted event, bundle or picture; exit status 1 if there is any."""
+    from unblur.verification import verify
+
+    return verify(evidence, log or [], key or [])
+
+
 DataOption = Annotated[Path, typer.Option(help="A folder laid out like the project's shared data.")]
 OutOption = Annotated[Path, typer.Option(help="The folder for table.md, table.json and the plots.")]
 SplitOption = Annotated[Literal["test", "val"], typer.Option(help="val is for choosing, test for reporting.")]
