@@ -111,7 +111,7 @@ def _hold(path: Path) -> FileIO:
     if lock_descriptor(file.fileno(), blocking=False) and os.path.samestat(os.fstat(file.fileno()), path.stat()):
         return file
     file.close()
-    raise OutputError(f"cannot log to {path}: another unblur is writing there; name another file")
+    raise OutputError(f"cannot log to {path}: another unblur is writing there; end it, or name another file")
 
 
 def _cut_torn_line(path: Path, file: FileIO) -> None:

@@ -227,6 +227,23 @@ def verify_events(
     return verify(evidence, log or [], key or [])
 
 
+@app.command()
+def forget(
+    person: Annotated[str | None, typer.Argument(help="The name, as it stands in the gallery and the log.")] = None,
+    gallery: GalleryOption = None,
+    log: Annotated[list[Path] | None, typer.Option(help="An event log; those set aside beside it go with it.")] = None,
+    store: Annotated[list[str] | None, typer.Option(help="An event store, as sqlite:///FILE.")] = None,
+    evidence: Annotated[Path | None, typer.Option(help="A folder of evidence.")] = None,
+    expired: Annotated[bool, typer.Option("--expired", help="Forget what retention no longer allows.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Take a person out of gallery, logs and evidence for good, and list what may remain elsewhere."""
+    from unblur.forgetting import forget_in
+
+    settings = load(config, {"recognition": _given(gallery=gallery), "output": _given(evidence=evidence)})
+    forget_in(settings, person, [*map(str, log or []), *(store or [])], expired)
+
+
 DataOption = Annotated[Path, typer.Option(help="A folder laid out like the project's shared data.")]
 OutOption = Annotated[Path, typer.Option(help="The folder for table.md, table.json and the plots.")]
 SplitOption = Annotated[Literal["test", "val"], typer.Option(help="val is for choosing, test for reporting.")]
