@@ -227,6 +227,19 @@ def verify_events(
     return verify(evidence, log or [], key or [])
 
 
+@events_app.command("crops")
+def decrypt_crops(
+    evidence: Annotated[Path, typer.Argument(help="A folder of evidence, its pictures encrypted.")],
+    out: Annotated[Path, typer.Option(help="The folder for the pictures as they are.")],
+    config: ConfigOption = None,
+) -> None:
+    """Write the pictures of evidence decrypted, with the key that the configuration names (encryption.key)."""
+    from unblur.assemble import Parts
+    from unblur.crops import decrypt
+
+    typer.echo(f"{decrypt(evidence, out, Parts(load(config, {})).cipher)} pictures written to {out}")
+
+
 @app.command()
 def forget(
     person: Annotated[str | None, typer.Argument(help="The name, as it stands in the gallery and the log.")] = None,
