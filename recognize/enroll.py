@@ -46,8 +46,8 @@ class Enrolment:
 class Enroller:
     """Looks at photos and enrols the faces on them.
 
-    A photo with a blur of `blur_limit` pixels or more counts as blurred. When `strict`, doubtful photos are left out,
-    not only reported.
+    A photo with a blur of `blur_limit` pixels or more counts as blurred. Those that would poison the gallery are left
+    out; when `strict`, all doubtful ones are, not only reported.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Enroller:
         return Enrolment(gallery, tuple(photos), unchanged, tuple(name for name in people if not people[name]))
 
     def _source(self, folder: Folder) -> str:
-        return f"{'strict' if self._strict else 'lenient'} {folder.digest()}"
+        return f"{'strict' if self._strict else 'usual'} {folder.digest()}"
 
     def _look(self, folder: Folder, path: Path, progress: Progress) -> Photo:
         photo = self._seen(Photo(folder.name, path))

@@ -28,6 +28,11 @@ class Finding(StrEnum):
     SOMEBODY_ELSE = "looks like somebody else"
 
 
+POISONOUS = frozenset({Finding.BLURRED, Finding.SOMEBODY_ELSE})
+"""Doubts over which a photo is never enrolled: a blurred face resembles all blurred faces, and somebody else's brings
+them the name (`tests/recognize/test_poison.py`)."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Photo:
     """A photo in a person's folder: its embedding (128, of length 1) if it shows a face, and the findings, each with
@@ -42,8 +47,9 @@ class Photo:
         return replace(self, findings={**self.findings, finding: why})
 
     def usable(self, strict: bool) -> bool:
-        """Whether it is enrolled: any face will do, but where one is strict no doubt may be left."""
-        return self.embedding is not None and not (strict and self.findings)
+        """Whether it is enrolled: it shows a face that poisons nothing, and where one is strict no doubt is left."""
+        doubts = set(self.findings) if strict else POISONOUS & set(self.findings)
+        return self.embedding is not None and not doubts
 
 
 def compared(photos: Sequence[Photo], others: Gallery, threshold: float) -> list[Photo]:

@@ -139,7 +139,7 @@ def demo(out: Annotated[Path, typer.Option(help="The folder for everything it ma
 def enroll(
     faces: Annotated[Path, typer.Argument(help="FACES/<Name>/*.jpg, with an about.txt if there is something to say.")],
     gallery: Annotated[Path, typer.Option(help="The gallery to make, or to add people to.")],
-    strict: Annotated[bool, typer.Option("--strict", help="Leave doubtful photos out.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Leave every doubtful photo out.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Enrol people from folders of photos; every doubtful photo is named."""

@@ -91,7 +91,7 @@ def test_every_doubt_is_reported_and_strictness_refuses_it(
         "wrong.jpg": {Finding.SOMEBODY_ELSE},
     }
     assert findings(enrolment, "Joe Biden") == {"biden.jpg": set()}
-    assert len(enrolment.gallery.people["Barack Obama"].embeddings) == 5
+    assert len(enrolment.gallery.people["Barack Obama"].embeddings) == 3, "neither the blurred one nor the wrong one"
 
     strict, _ = enroll(folders(faces), yunet, sface, strict=True)
     assert len(strict.gallery.people["Barack Obama"].embeddings) == 1
@@ -145,8 +145,8 @@ def test_nobody_to_enrol_is_an_error(tmp_path: Path, yunet: YuNet, sface: SFace)
 def test_names_in_any_script_go_through_enrolment_and_file(
     tmp_path: Path, portraits: Path, yunet: YuNet, sface: SFace
 ) -> None:
-    names = ["Anna  Müller", "AC∕DC", "👩‍🚀", "מירי כהן"]
-    for name, photo in zip(names, ("biden.jpg", "obama.jpg", "astronaut.png", "obama2.jpg"), strict=True):
+    names = ["Anna  Müller", "AC∕DC 👩‍🚀", "מירי כהן"]
+    for name, photo in zip(names, ("biden.jpg", "obama.jpg", "astronaut.png"), strict=True):
         (tmp_path / "faces" / name).mkdir(parents=True)
         shutil.copy(portraits / photo, tmp_path / "faces" / name)
     enrolment, _ = enroll(folders(tmp_path / "faces"), yunet, sface)
