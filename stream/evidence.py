@@ -79,15 +79,15 @@ class EvidenceFolder:
                 self._add(event.id, facts, self._pictures(event, look, restoration))
         return event
 
-    def events(self) -> Iterator[dict[str, object]]:
+    def events(self) -> list[dict[str, object]]:
         """The events that bundles are there of, in the order of writing. Raises UnblurError at one that is damaged."""
-        return (self._read(event)["event"] for event in list(self._chain.standing.live))
+        with self._lock:
+            return [self._read(event)["event"] for event in self._chain.standing.live]
 
-    def ages(self) -> Iterator[tuple[str, datetime, int]]:
+    def ages(self) -> list[tuple[str, datetime, int]]:
         """The bundles that are there, oldest first: the event, when it was written, and bytes of all its files."""
-        for event in list(self._chain.standing.live):
-            size = sum(path.stat().st_size for path in self._files(event) if path.exists())
-            yield event, datetime.fromisoformat(self._read(event)["written"]), size
+        with self._lock:
+            return [(event, *self._age(event)) for event in self._chain.standing.live]
 
     def amend(self, change: Change, why: Removal) -> int:
         """Put what `change` makes of each bundle's event in its place, and delete the bundles of which it makes
@@ -201,6 +201,10 @@ class EvidenceFolder:
         except (OSError, ValueError) as error:
             raise UnblurError(f"{path} cannot be read: `unblur events verify {self._folder}` tells more") from error
         return facts
+
+    def _age(self, event: str) -> tuple[datetime, int]:
+        size = sum(path.stat().st_size for path in self._files(event) if path.exists())
+        return datetime.fromisoformat(self._read(event)["written"]), size
 
     def _files(self, event: str) -> list[Path]:
         return [self._folder / f"{event}.{kind}" for kind in KINDS]
