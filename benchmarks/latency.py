@@ -36,6 +36,7 @@ from stream.data import Image
 from stream.guest import Guest
 from unblur.assemble import assemble
 from unblur.cli import main as unblur
+from unblur.web.guard import guard
 
 BITS, BLOCK = 24, 16
 _WARM_S = 5.0
@@ -129,15 +130,16 @@ def row(form: Format, faces: Sequence[Image], gallery: Path, seconds: float) -> 
     stop = threading.Event()
     with ExitStack() as stack:
         run = assemble(config, stack, lambda _: None)
-        guest, address = run.sources[0], run.outputs.address
+        guest, watching = run.sources[0], run.outputs.watching
         assert isinstance(guest, Guest)
-        assert address
+        assert watching
+        watching.open(guard(None))
         filming = threading.Thread(target=film, args=(guest, Wall(form, faces), form.fps, stop))
         running = threading.Thread(target=run.start)
         for thread in (running, filming):
             thread.start()
         try:
-            measured = ages(address, seconds)
+            measured = ages(watching.address, seconds)
         finally:
             stop.set()
             filming.join()

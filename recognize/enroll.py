@@ -12,7 +12,7 @@ from time import time
 
 import numpy as np
 
-from recognize.embed import SFace
+from recognize.embed import Embedder
 from recognize.folder import Folder
 from recognize.gallery import Gallery, Person
 from recognize.threshold import threshold_for
@@ -46,6 +46,8 @@ class Enrolment:
 class Enroller:
     """Looks at photos and enrols the faces on them.
 
+    `threshold` is the cosine similarity from which two faces may be the same person's; without one it follows the
+    number of people, as measured for SFace. An embedder that was fitted to these very photos is not `independent`.
     A photo with a blur of `blur_limit` pixels or more counts as blurred. Those that would poison the gallery are left
     out; when `strict`, all doubtful ones are, not only reported.
     """
@@ -54,14 +56,18 @@ class Enroller:
         self,
         detector: Detector,
         look: Look,
-        embedder: SFace,
+        embedder: Embedder,
         *,
+        threshold: float | None = None,
+        independent: bool = True,
         blur_limit: float = BLURRED,
         strict: bool = False,
     ) -> None:
         self._detector = detector
         self._look_at = look
         self._embedder = embedder
+        self._threshold = threshold
+        self._independent = independent
         self._blur_limit = blur_limit
         self._strict = strict
 
@@ -75,7 +81,9 @@ class Enroller:
         new = [folder for folder in folders if folder.name not in unchanged]
         looked = [self._look(folder, path, progress) for folder in new for path in folder.photos]
         others = known.without(*(folder.name for folder in new))
-        photos = compared(looked, others, threshold_for(len(new) + len(others.names)))
+        count = len(new) + len(others.names)
+        threshold = threshold_for(count) if self._threshold is None else self._threshold
+        photos = compared(looked, others, threshold, independent=self._independent)
         people = {folder.name: self._person(folder, photos, sources[folder.name]) for folder in new}
         gallery = known.adding({name: person for name, person in people.items() if person})
         if not gallery.names:

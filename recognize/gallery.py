@@ -26,7 +26,6 @@ import numpy as np
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.neighbors import NearestNeighbors
 
-from recognize.embed import DIMENSIONS
 from stream.cipher import Cipher, opened
 from stream.data import Array, Candidate
 from stream.errors import GalleryError, OutputError
@@ -39,7 +38,7 @@ _HEADER = len(_MAGIC) + len(_VERSION) + 2 * _DIGEST
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Person:
-    """Somebody known: the embeddings of their photos (n x 128 of length 1, n >= 1) and what is to be said of them.
+    """Somebody known: the embeddings of their photos (n x D of length 1, n >= 1) and what is to be said of them.
 
     `source` is the digest of what they were enrolled from, so that it is not done again while that stays the same.
     `enrolled` is when that was, in seconds since 1970 UTC.
@@ -51,8 +50,8 @@ class Person:
     enrolled: float | None = None
 
     def __post_init__(self) -> None:
-        if self.embeddings.ndim != 2 or self.embeddings.shape[1] != DIMENSIONS or not len(self.embeddings):
-            raise ValueError(f"a person has n x {DIMENSIONS} embeddings, n >= 1, not {self.embeddings.shape}")
+        if self.embeddings.ndim != 2 or not self.embeddings.size:
+            raise ValueError(f"a person has n x D embeddings, n >= 1, not {self.embeddings.shape}")
 
 
 class Gallery:
@@ -89,7 +88,7 @@ class Gallery:
         return Gallery(self.fingerprint, kept)
 
     def scores(self, embeddings: Array) -> Array:
-        """Cosine similarity (-1..1), N x people, of N embeddings (N x 128 of length 1) to everybody's nearest photo.
+        """Cosine similarity (-1..1), N x people, of N embeddings (N x D of length 1) to everybody's nearest photo.
 
         The nearest photo, not the mean of all: people are enrolled at different ages and turns of the head, and their
         mean resembles none of them.
@@ -124,7 +123,7 @@ class Gallery:
         head = _MAGIC + _VERSION + sha256(self.fingerprint.encode()).digest()
         content = head + _checksum(head, dump.getvalue()) + dump.getvalue()
         try:
-            _replace(path, cipher.encrypt(content) if cipher else content)
+            write_private(path, cipher.encrypt(content) if cipher else content)
         except OSError as error:
             raise OutputError(f"the gallery cannot be written to {path}: {error.strerror}") from error
 
@@ -191,8 +190,11 @@ def _checksum(head: bytes, dump: bytes) -> bytes:
     return sha256(head + dump).digest()
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Put `content` at `path` in one step; after an error nothing of it is left."""
+def write_private(path: Path, content: bytes) -> None:
+    """Put `content` at `path` in one step, readable by its owner only; after an error nothing of it is left.
+
+    Raises OSError.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:

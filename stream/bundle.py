@@ -42,7 +42,7 @@ def _scores(who: Identity) -> Facts:
 
 def _crop(crop: Crop, look: Look) -> Facts:
     """Where and when the crop was cut: `matrix` (2 x 3) leads from frame to crop pixels, `landmarks` (5 x 2) are the
-    face's points in the crop."""
+    face's points in the crop; `others` the frames of the crops that the deblurrer was shown beside it."""
     return {
         "frame": crop.frame,
         "frame_sha256": look.frame_sha256,
@@ -51,6 +51,7 @@ def _crop(crop: Crop, look: Look) -> Facts:
         "matrix": crop.matrix.tolist(),
         "landmarks": _aligned(look.track, crop),
         "motion": crop.motion,
+        "others": [other.frame for other in crop.others],
         "quality": {"sharpness": crop.quality.sharpness, "size": crop.quality.size, "pose": crop.quality.pose},
     }
 

@@ -9,6 +9,7 @@ from hashlib import sha256
 import numpy as np
 
 from stream.cadence import SIZES, Cadence
+from stream.company import Company
 from stream.data import Box, Face, Frame, Track
 from stream.meter import Meter
 from stream.naming import Look, Moment, Sighting
@@ -40,6 +41,7 @@ class Eye:
         self._cadence = Cadence(live)
         self._tracker = Tracker()
         self._shortlist = Shortlist()
+        self._company = Company()
         self._restless = False
 
     def see(self, frame: Frame) -> Sighting:
@@ -75,12 +77,14 @@ class Eye:
         seen = self._seen(frame, [track for track in update.tracks if track.detected])
         due = [self._shortlist.offer(look) for look in seen]
         late = [self._shortlist.close(track.id) for track in update.ended]
+        for track in update.ended:
+            self._company.forget(track.id)
         return [look for look in [*due, *late] if look]
 
     def _seen(self, frame: Frame, tracks: Sequence[Track]) -> list[Look]:
         crops = [(track, crop) for track in tracks if (crop := self._aligner.crop(frame, track))]
         pixels = sha256(np.ascontiguousarray(frame.image).data).hexdigest() if crops and self._accountable else None
-        return [Look(track, crop, Moment.of(frame), pixels) for track, crop in crops]
+        return [Look(track, self._company.joined(crop), Moment.of(frame), pixels) for track, crop in crops]
 
 
 def _apart(faces: Sequence[Face], tracks: Sequence[Track]) -> list[Box]:

@@ -21,6 +21,7 @@ _RTSP = (("rtsp_transport", "tcp"), ("allowed_media_types", "video"), ("fflags",
 _HTTP = (("fflags", "nobuffer"),)
 _FILES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm"})
 WHIP = "whip:"
+LOOP = "loop:"
 _SEGMENT_S = 20.0
 """HLS is silent for a segment's length, commonly 2-10 s, while nothing is wrong."""
 
@@ -39,6 +40,7 @@ def open_source(
     - http(s)://: live (MJPEG, HLS, MPEG-TS), but a video file whose size the server states, or a finished HLS
       playlist, is a recording. Only addresses that end like a video file or .m3u8 are asked which they are: a file
       that cannot be had is an error, a playlist that cannot be had is a camera to wait for.
+    - loop:FILE: a film that plays for ever, as if it were a camera
     - whip: a guest, which sends its pictures to our web server
     - a folder, a glob or a picture: pictures in natural order
     - any other file: a video
@@ -50,6 +52,8 @@ def open_source(
         return _webcam(spec, camera, playback, patience)
     if spec == WHIP:
         return Guest(camera or "guest")
+    if spec.startswith(LOOP):
+        return _loop(Path(spec.removeprefix(LOOP)).expanduser(), camera, playback, patience)
     if "://" in spec:
         return _address(spec, camera, playback, patience)
     try:
@@ -65,6 +69,15 @@ def _webcam(spec: str, camera: str | None, playback: Playback, patience: Patienc
         there = ", ".join(sorted(map(str, Path("/dev").glob("video*")))) or "none"
         raise SourceError(f"{name}: there is no camera {device} (cameras here: {there})")
     return _live(Feed(str(device), form="v4l2"), name, playback, patience)
+
+
+def _loop(film: Path, camera: str | None, playback: Playback, patience: Patience) -> Capture:
+    if not film.is_file():
+        raise SourceError(f"{film}: no such file")
+    # Escaped once for the option's value and once for the graph (ffmpeg-filters, "Notes on filtergraph escaping").
+    value = re.sub(r"([\\':])", r"\\\1", str(film.absolute()))
+    named = re.sub(r"([\\'\[\],;])", r"\\\1", value)
+    return _live(Feed(f"movie=filename={named}:loop=0,realtime", "lavfi"), camera or film.stem, playback, patience)
 
 
 def _address(spec: str, camera: str | None, playback: Playback, patience: Patience) -> Replay | Capture:

@@ -68,6 +68,7 @@ Redact = Literal["unknown", "all"]
 Format = Literal["json", "csv"]
 Judge = Literal["sface", "facenet"]
 Alignment = Literal["sharp", "blurred", "both"]
+Fitted = Literal["pca", "lda", "lpp", "fusion-cnn"]
 Backend = Literal["auto", "tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino", "openvino-bf16"]
 
 GalleryOption = Annotated[Path | None, typer.Option(help="Who is known: a file made by `unblur enroll`.")]
@@ -128,6 +129,19 @@ def run(
 
 
 @app.command()
+def serve(
+    config: ConfigOption = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on; 0: any that is free.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The folder for people, events, crops and accounts.")] = None,
+) -> None:
+    """The web application: live pictures, events, people. Without a camera in --config it shows a simulated one."""
+    from unblur.serve import serve as open_house
+
+    open_house(config, {"web": _given(host=host, port=port), "serve": _given(data=data)})
+
+
+@app.command()
 def demo(out: Annotated[Path, typer.Option(help="The folder for everything it makes.")] = Path("out/demo")) -> None:
     """A simulated camera with known people and strangers: the video, the events, and a report on what was right."""
     from unblur.demo import demo as show
@@ -146,6 +160,20 @@ def enroll(
     from unblur.enrolment import enroll as enrol
 
     enrol(load(config, {}), faces, gallery, strict)
+
+
+@app.command()
+def fit(
+    faces: Annotated[Path, typer.Argument(help="FACES/<Name>/*.jpg: people whose photos it is fitted to.")],
+    embedder: Annotated[Fitted, typer.Option(help="fusion-cnn needs the extra `train`.")],
+    out: Annotated[Path, typer.Option(help="The file to make; recognition.fitted takes it.")],
+    seed: Annotated[int, typer.Option(min=0, help="Of the training of fusion-cnn.")] = 0,
+    config: ConfigOption = None,
+) -> None:
+    """Fit an embedder to people's photos, to enroll and recognise by it (docs/recognition-baselines.md)."""
+    from unblur.fitting import fit_embedder
+
+    fit_embedder(load(config, {}), faces, embedder, out, seed)
 
 
 @app.command()
@@ -322,6 +350,24 @@ def evaluate_identify(
     settings = Settings(data, split, seed, every, condition or (), method or (), backend, network)
     alignments: tuple[Literal["sharp", "blurred"], ...] = ("sharp", "blurred") if alignment == "both" else (alignment,)
     typer.echo(evaluate(settings, judge, alignments, out), nl=False)
+
+
+@evaluate_app.command("recognition")
+def evaluate_recognition(
+    data: DataOption,
+    out: OutOption,
+    seed: Annotated[int, typer.Option(min=0, help="Of the splits and of the training.")] = 0,
+    repeats: Annotated[int, typer.Option(min=2, help="How many random splits; fewer, to be quick.")] = 10,
+    method: MethodOption = None,
+    backend: BackendOption = "auto",
+) -> None:
+    """How often is the person right on ORL and Yale, by classical features and by networks?"""
+    from unblur.evaluate import results
+
+    results.require("matplotlib")
+    from unblur.evaluate.recognition import evaluate
+
+    typer.echo(evaluate(data, out, seed, repeats, method or (), backend), nl=False)
 
 
 @evaluate_app.command("video")

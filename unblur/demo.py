@@ -22,24 +22,21 @@ from unblur.watch import watch
 
 OUT = Path("out/demo")
 START = "2026-01-01T12:00:00Z"
+TRUTH = "truth.json"
 
 
 def demo(out: Path = OUT) -> None:
     """Make the clip, enrol, run, and write the report; everything lies in `out`, made anew."""
     console = Console(stderr=True, highlight=False)
     _clear(out)
-    with bar() as progress:
-        portraits = fetch_portraits(progress=progress)
-    clip, truth, gallery = out / "camera.mp4", out / "truth.json", out / "people.joblib"
-    _film(portraits, clip, truth, console)
-    enroll(Config(), enrol_folder(portraits, out / "people"), gallery, strict=False)
+    clip, gallery = stage(out, console)
     config = load(None, {
         "cameras": [{"name": "demo", "source": str(clip), "start_time": START}],
         "recognition": {"gallery": gallery},
         "output": {"picture": str(out / "annotated.mp4"), "events": out / "events.jsonl", "evidence": out / "crops"},
     })  # fmt: skip
     watch(config)
-    answers = Truth.load(truth)
+    answers = Truth.load(out / TRUTH)
     run = Run(out / "annotated.mp4", read_events(out / "events.jsonl"), answers, out / "crops")
     report = write_report(out / "report.html", run, credit=CREDIT)
     console.print(tally(score(run.events, answers)), soft_wrap=True)
@@ -47,10 +44,21 @@ def demo(out: Path = OUT) -> None:
     console.print(said, soft_wrap=True, markup=False)
 
 
+def stage(out: Path, console: Console) -> tuple[Path, Path]:
+    """The simulated camera's clip, and the gallery of the known people, made in the folder `out`; the clip's truth lies
+    beside it."""
+    with bar() as progress:
+        portraits = fetch_portraits(progress=progress)
+    clip, gallery = out / "camera.mp4", out / "people.joblib"
+    _film(portraits, clip, out / TRUTH, console)
+    enroll(Config(), enrol_folder(portraits, out / "people"), gallery, strict=False)
+    return clip, gallery
+
+
 def _clear(out: Path) -> None:
     """An earlier demo makes room. Raises OutputError for a folder that holds anything else."""
     try:
-        if out.exists() and any(out.iterdir()) and not (out / "truth.json").is_file():
+        if out.exists() and any(out.iterdir()) and not (out / TRUTH).is_file():
             raise OutputError(f"{out} holds something other than a demo: name a new folder with --out")
         for name in ("people", "crops"):
             shutil.rmtree(out / name, ignore_errors=True)

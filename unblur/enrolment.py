@@ -36,7 +36,14 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
         if target.exists()
         else Gallery(embedder.fingerprint)
     )
-    enroller = Enroller(parts.detector(IN_STILLS), _looking(), embedder, strict=strict)
+    enroller = Enroller(
+        parts.detector(IN_STILLS),
+        _looking(),
+        embedder,
+        threshold=config.recognition.threshold,
+        independent=config.recognition.fitted is None,
+        strict=strict,
+    )
     console = Console(stderr=True, highlight=False)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

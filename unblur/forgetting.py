@@ -51,8 +51,10 @@ def forget_in(config: Config, person: str | None, logs: Sequence[str], expired: 
     logs = logs or [str(where) for where in (output.events, output.store) if where]
     if not (logs or output.evidence or config.recognition.gallery):
         raise UsageError("nothing to forget in: give --gallery, --log, --store, --evidence, or a --config with them")
+    parts, gallery = Parts(config), config.recognition.gallery
+    fingerprint = parts.embedder.fingerprint if gallery else ""
     with ExitStack() as stack:
-        records = open_records(config.recognition.gallery, logs, output.evidence, Parts(config).cipher, stack)
+        records = open_records(gallery, logs, output.evidence, parts.cipher, fingerprint, stack)
         if person is None:
             _report_expired(expire(config.retention, records, datetime.now(UTC)))
         else:

@@ -55,7 +55,7 @@ class Outputs:
         watched = settings.picture == "webrtc" or any(isinstance(source, Guest) for source in sources)
         self._typefaces = _typefaces() if watched or settings.picture != "none" else None
         self._window = _window(settings, self._typefaces, stack)
-        self._watching = _watching(config, sources, stack) if watched else None
+        self.watching = _watching(config, sources, stack) if watched else None
         self._recorders = {name: _closing(stack, Recorder(path)) for name, path in _films(settings, sources).items()}
         self.evidence = (
             _closing(stack, EvidenceFolder(settings.evidence, Signer(), provenance, self._mosaic, cipher))
@@ -63,15 +63,15 @@ class Outputs:
             else None
         )
         kept = _logs(settings, fresh=not any(source.live for source in sources), stack=stack)
-        self.log = Logs([*kept, *logs, *([self._watching.announcer] if self._watching else [])])
+        self.log = Logs([*kept, *logs, *([self.watching.announcer] if self.watching else [])])
 
     def composer(self, source: Source, meter: Meter, watch: Callable[[Scene], None]) -> Composer:
         """What draws a camera's scenes and brings them to its outputs."""
         pictures: list[Picture] = [self._recorders[source.camera]] if source.camera in self._recorders else []
         if self._window:
             pictures.append(self._window)
-        if self._watching:
-            pictures.append(self._watching)
+        if self.watching:
+            pictures.append(self.watching)
         overlay = Overlay(Lettering(self._typefaces)) if self._typefaces else None
         return Composer(overlay, pictures, source.live, meter, watch, self._mosaic)
 
@@ -79,11 +79,6 @@ class Outputs:
     def pump(self) -> Callable[[], bool] | None:
         """The loop of the window, if there is one."""
         return self._window.pump if self._window else None
-
-    @property
-    def address(self) -> str | None:
-        """Where the pictures can be watched with a browser, if they can."""
-        return self._watching.address if self._watching else None
 
     @property
     def dropped(self) -> int:

@@ -15,7 +15,7 @@ from unblur import __version__
 
 def provenance(config: Config, recognizer: TrackRecognizer) -> Callable[[], Mapping[str, object]]:
     """Gives what `stream.bundle.describe` asks for; the gallery is the one in use at that moment."""
-    told = {"software": f"unblur {__version__}", "models": _models(config)}
+    told = {"software": f"unblur {__version__}", "models": _models(config, recognizer.known)}
     given = config.recognition.threshold is not None
 
     def now() -> Mapping[str, object]:
@@ -25,12 +25,12 @@ def provenance(config: Config, recognizer: TrackRecognizer) -> Callable[[], Mapp
     return now
 
 
-def _models(config: Config) -> dict[str, object]:
+def _models(config: Config, known: Known) -> dict[str, object]:
     """The sha256 of each network's file; None for the deblurring network where the settings do without it."""
     wanted = config.deblur.mode in ("auto", "cnn") and config.deblur.preset != "seed"
     return {
         "detector": _detector(config),
-        "embedder": {"sface": manifest.network("sface").sha256},
+        "embedder": {config.recognition.embedder: known.gallery.fingerprint},
         "deblurring": {"deblur": manifest.own("deblur").sha256} if wanted else None,
     }
 

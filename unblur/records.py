@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.fetch import fingerprint
 from recognize import gallery as galleries
 from recognize.gallery import Gallery
 from stream.cipher import Cipher
@@ -37,18 +36,20 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """`logs` are groups that belong together, oldest first: a JSONL file and those that earlier runs set aside."""
+    """`logs` are groups that belong together, oldest first: a JSONL file and those that earlier runs set aside.
+    `fingerprint` is that of the gallery's embedder."""
 
     gallery: Path | None
     logs: Sequence[Sequence[Log]]
     evidence: EvidenceFolder | None
-    cipher: Cipher | None = None
+    cipher: Cipher | None
+    fingerprint: str
 
     def people(self) -> Gallery | None:
         """The gallery, if there is one. Raises GalleryError, UsageError if it cannot be read."""
         if self.gallery is None:
             return None
-        return galleries.load(self.gallery, fingerprint("sface"), allow_empty=True, cipher=self.cipher)
+        return galleries.load(self.gallery, self.fingerprint, allow_empty=True, cipher=self.cipher)
 
     def keep(self, gallery: Gallery) -> None:
         """Write the gallery in its place."""
@@ -57,7 +58,12 @@ class Records:
 
 
 def open_records(
-    gallery: Path | None, logs: Sequence[str], evidence: Path | None, cipher: Cipher | None, stack: ExitStack
+    gallery: Path | None,
+    logs: Sequence[str],
+    evidence: Path | None,
+    cipher: Cipher | None,
+    fingerprint: str,
+    stack: ExitStack,
 ) -> Records:
     """Open them for this process alone; `stack` closes them.
 
@@ -70,7 +76,7 @@ def open_records(
     folder = EvidenceFolder(evidence, Signer(), dict) if evidence else None
     if folder:
         stack.callback(folder.close)
-    return Records(gallery, opened, folder, cipher)
+    return Records(gallery, opened, folder, cipher, fingerprint)
 
 
 def _with_earlier(where: str) -> list[str]:

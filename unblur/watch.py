@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from configs.schema import Config
+from stream import heap
 from stream.data import Event
 from stream.meter import Reading
 from unblur.assemble import assemble
@@ -54,14 +55,18 @@ class Roster:
 
 def watch(config: Config) -> None:
     """Run the cameras to their end, or until interrupted. What was seen until then is logged, and summed up."""
+    heap.share()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped ends its log like any other
     roster = Roster()
     with ExitStack() as stack:
         display = stack.enter_context(Display(config.output.quiet))
         run = assemble(config, stack, display.note, roster)
         display.expect(run.sources)
-        if run.outputs.address:
-            Console(stderr=True, highlight=False).print(f"to watch: {run.outputs.address}/", soft_wrap=True)
+        if watching := run.outputs.watching:
+            from unblur.web.guard import guard
+
+            watching.open(guard(config.web.token))
+            Console(stderr=True, highlight=False).print(f"to watch: {watching.address}/", soft_wrap=True)
         try:
             run.start()
         finally:

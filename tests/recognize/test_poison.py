@@ -102,4 +102,4 @@ def test_what_poisons_is_found_out(enrolment: Enrolment) -> None:
     assert np.mean([bool(POISONOUS & set(photo.findings)) for photo in bad]) > 0.95
     assert np.mean([bool(POISONOUS & set(photo.findings)) for photo in good]) < 0.05
     mixed_up = [photo for photo in bad if photo.path.stem == "5"]
-    assert np.mean([Finding.SOMEBODY_ELSE in photo.findings for photo in mixed_up]) > 0.9
+    assert np.mean([Finding.MIXED_UP in photo.findings for photo in mixed_up]) > 0.9

@@ -116,3 +116,19 @@ def test_a_finished_playlist_is_a_recording(tmp_path: Path) -> None:
 def test_a_playlist_that_is_not_there_yet_is_a_camera_to_wait_for(tmp_path: Path) -> None:
     with serve(tmp_path) as host:
         assert isinstance(open_source(f"http://{host}/film.m3u8"), Capture)
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "it's [a], film;: 2.mp4"])
+def test_a_film_that_loops_is_a_camera_without_an_end(tmp_path: Path, name: str) -> None:
+    write_film(tmp_path / name, count=5)
+    source = open_source(f"loop:{tmp_path / name}")
+    assert isinstance(source, Capture)
+    seen = [frame.pts_s for frame, _ in zip(source.frames(), range(12), strict=False)]
+    source.close()
+    assert len(seen) == 12
+    assert seen == sorted(seen)
+
+
+def test_a_loop_needs_its_film() -> None:
+    with pytest.raises(SourceError, match="no such file"):
+        open_source("loop:nothing.mp4")

@@ -8,7 +8,9 @@ from ipaddress import ip_address
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
+from unblur.web.application import STATIC
 from unblur.web.signalling import refusal
+from unblur.web.user import LOCAL, admit
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
@@ -20,8 +22,6 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-OPEN = "/static/"
-"""What everybody may fetch: the page without anything in it."""
 
 
 def guard(token: str | None) -> Middleware:
@@ -46,6 +46,7 @@ async def _answer(request: web.Request, handler: Handler, token: str | None) -> 
         refused = refusal(401, "a token is needed, as Authorization: Bearer TOKEN")
         refused.headers[hdrs.WWW_AUTHENTICATE] = 'Bearer realm="unblur"'
         return refused
+    admit(request, LOCAL)
     try:
         return await handler(request)
     except web.HTTPException as error:
@@ -68,7 +69,7 @@ def is_local(host: str) -> bool:
 
 def _bears(request: web.Request, token: str) -> bool:
     """Preflight requests bear none, nor do those within a session, whose id is a secret of its own."""
-    if request.method == hdrs.METH_OPTIONS or request.path == "/" or request.path.startswith(OPEN):
+    if request.method == hdrs.METH_OPTIONS or request.path == "/" or request.path.startswith(STATIC):
         return True
     if "session" in request.match_info:
         return True

@@ -15,37 +15,39 @@ T = TypeVar("T")
 
 
 class Server:
-    """Serves from its making until it is closed. `loop` is where everything asynchronous happens.
+    """Serves from its opening until it is closed. `loop` is where everything asynchronous happens."""
 
-    Raises OutputError if the address is taken, or is none of this machine's.
-    """
-
-    def __init__(self, host: str, port: int, application: Callable[[Server], web.Application]) -> None:
-        """`application` is made on the loop."""
+    def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        self._runner: web.AppRunner | None = None
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
         self._thread.start()
+
+    def open(self, host: str, port: int, application: Callable[[], web.Application]) -> None:
+        """Serve `application`, which is made on the loop. Raises OutputError if the address is taken, or is none of
+        this machine's."""
         try:
             self._runner = self._wait(self._started(host, port, application))
         except OSError as error:
-            self._end()
             raise OutputError(
                 f"http://{host}:{port} cannot be served: {error.strerror}; take another --port"
             ) from error
 
     @property
     def address(self) -> str:
-        """Where it can be reached."""
+        """Where it can be reached, once it is open."""
+        assert self._runner
         host, port = self._runner.addresses[0][:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def close(self) -> None:
         """Let the requests at hand finish, and stop."""
-        self._wait(self._runner.cleanup())
+        if self._runner:
+            self._wait(self._runner.cleanup())
         self._end()
 
-    async def _started(self, host: str, port: int, application: Callable[[Server], web.Application]) -> web.AppRunner:
-        runner = web.AppRunner(application(self), access_log=None, shutdown_timeout=2)
+    async def _started(self, host: str, port: int, application: Callable[[], web.Application]) -> web.AppRunner:
+        runner = web.AppRunner(application(), access_log=None, shutdown_timeout=2)
         await runner.setup()
         try:
             await web.TCPSite(runner, host, port).start()

@@ -4,43 +4,85 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
+from pydantic import AwareDatetime, BaseModel
 
 from configs.schema import Web
 from stream.data import Frame, Image
 from stream.guest import Guest
 from stream.guests import Guests
+from stream.health import State
 from stream.screen import Screen
 from stream.source import Live
 from stream.stages import Source
 from stream.viewers import Codec, Viewers
 from unblur.web.announcing import Announcer
-from unblur.web.guard import OPEN, guard
+from unblur.web.api import ROOT, Operation
+from unblur.web.application import application
+from unblur.web.page import Page
 from unblur.web.server import Server
 from unblur.web.signalling import Signalling
+from unblur.web.site import LINKS, draw
 
 _CODECS: Mapping[str, Codec] = {"vp8": "vp8", "h264": "h264"}
-_STATIC = Path(__file__).with_name("static")
+
+
+class Camera(BaseModel):
+    """A camera. What is null is not known of a recording; `whip` is where a guest sends its pictures."""
+
+    name: str
+    state: State | Literal["recording"]
+    whep: str
+    whip: str | None = None
+    since: AwareDatetime | None = None
+    fps: float | None = None
+    frame_age_s: float | None = None
+    dropped: int | None = None
+    reconnects: int | None = None
+    last_error: str | None = None
+
+
+class Cameras(BaseModel):
+    """Every camera."""
+
+    cameras: list[Camera]
 
 
 class Watching:
-    """Serves the cameras' pictures to whoever may see them, from its making until it is closed. `announcer` is the log
-    that tells them the events. Raises OutputError if the address cannot be had."""
+    """The live page, and what shows the cameras' pictures on it to whoever may see them. `announcer` is the log that
+    tells them the events."""
+
+    name = "live"
+    path = "/"
 
     def __init__(self, settings: Web, sources: Sequence[Source]) -> None:
         """Those `sources` that are guests send their pictures here."""
         self._settings = settings
         self._sources = sources
-        self._screens: dict[str, Screen] = {}
-        self._server = Server(settings.host, settings.port, self._application)
+        self._server = Server()
+        self.announcer = Announcer(self._server.loop)
+        self._screens = {source.camera: Screen(self._server.loop) for source in sources}
+        self._viewers = Viewers(self._screens, settings.codec, settings.viewers)
+        self._guests = Guests({source.camera: source for source in sources if isinstance(source, Guest)})
+
+    def open(self, guard: Middleware, pages: Sequence[Page] = ()) -> None:
+        """Let people in whom the guard lets through, to the live page and to `pages`. Raises OutputError if the address
+        cannot be had."""
+        self._server.open(self._settings.host, self._settings.port, lambda: self._application(guard, pages))
 
     @property
     def address(self) -> str:
-        """Where the page is."""
+        """Where the page is, once it is open."""
         return self._server.address
+
+    @property
+    def viewers(self) -> int:
+        """How many pictures are being watched."""
+        return len(self._viewers.sessions)
 
     def show(self, frame: Frame, image: Image) -> None:
         """Put up a camera's picture. Never waits."""
@@ -53,51 +95,44 @@ class Watching:
             screen.close()
         self._server.close()
 
-    def _application(self, server: Server) -> web.Application:
-        self.announcer = Announcer(server.loop)
-        self._screens = {source.camera: Screen(server.loop) for source in self._sources}
-        viewers = Viewers(self._screens, self._settings.codec, self._settings.viewers)
-        guests = Guests({source.camera: source for source in self._sources if isinstance(source, Guest)})
+    def routes(self) -> list[web.AbstractRouteDef]:
+        """The page, and the signalling of viewers and guests."""
+        return [
+            web.get("/", self._page),
+            web.get(f"{ROOT}/events/stream", self.announcer.listen),
+            *Signalling("whep", self._viewers.sessions, self._watch).routes(),
+            *Signalling("whip", self._guests.sessions, self._send).routes(),
+        ]
 
-        async def watch(camera: str, offer: str, query: Mapping[str, str]) -> tuple[str, str]:
-            return await viewers.join(camera, offer, _CODECS.get(query.get("codec", "")))
+    def operations(self) -> list[Operation]:
+        return [Operation("GET", "/cameras", "Every camera, and how it is", self._listed, gives=Cameras)]
 
-        async def send(camera: str, offer: str, _: Mapping[str, str]) -> tuple[str, str]:
-            return await guests.join(camera, offer)
+    def _application(self, guard: Middleware, pages: Sequence[Page]) -> web.Application:
+        made = application(guard, (self, *pages))
+        made.on_shutdown.append(self._see_off)
+        return made
 
-        async def see_off(_: web.Application) -> None:
-            await guests.sessions.close()
-            await viewers.sessions.close()
+    async def _see_off(self, _: web.Application) -> None:
+        await self._guests.sessions.close()
+        await self._viewers.sessions.close()
 
-        application = web.Application(middlewares=[guard(self._settings.token)])
-        application.on_shutdown.append(see_off)
-        application.add_routes(
-            [
-                web.get("/", _page),
-                web.get("/api/v1/cameras", self._listed),
-                web.get("/api/v1/events/stream", self.announcer.listen),
-                web.static(OPEN, _STATIC),
-                *Signalling("whep", viewers.sessions, watch).routes(),
-                *Signalling("whip", guests.sessions, send).routes(),
-            ]
-        )
-        return application
+    async def _watch(self, camera: str, offer: str, query: Mapping[str, str]) -> tuple[str, str]:
+        return await self._viewers.join(camera, offer, _CODECS.get(query.get("codec", "")))
 
-    async def _listed(self, _: web.Request) -> web.Response:
-        return web.json_response({"cameras": [_described(source) for source in self._sources]})
+    async def _send(self, camera: str, offer: str, _: Mapping[str, str]) -> tuple[str, str]:
+        return await self._guests.join(camera, offer)
+
+    async def _listed(self, _: web.Request, __: object) -> Cameras:
+        return Cameras(cameras=[_described(source) for source in self._sources])
+
+    async def _page(self, request: web.Request) -> web.Response:
+        links = request.app[LINKS]
+        return draw(request, "live", events=dict(links).get("events"))
 
 
-def _described(source: Source) -> dict[str, object]:
+def _described(source: Source) -> Camera:
     """A camera, how it is, and where its picture can be fetched, and sent if it is a guest's."""
     path = f"/{quote(source.camera, safe='')}"
-    described: dict[str, object] = {"name": source.camera, "state": "recording", "whep": f"{path}/whep"}
-    if isinstance(source, Live):
-        status = asdict(source.status())
-        described |= status | {"since": status["since"].isoformat(timespec="milliseconds")}
-    if isinstance(source, Guest):
-        described["whip"] = f"{path}/whip"
-    return described
-
-
-async def _page(_: web.Request) -> web.StreamResponse:
-    return web.FileResponse(_STATIC / "watch.html")
+    status = asdict(source.status()) if isinstance(source, Live) else {"state": "recording"}
+    whip = f"{path}/whip" if isinstance(source, Guest) else None
+    return Camera(name=source.camera, whep=f"{path}/whep", whip=whip, **status)

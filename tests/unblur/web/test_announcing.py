@@ -12,6 +12,7 @@ import pytest
 from configs.schema import Web
 from stream.capture import Capture, Feed
 from tests.stream.events import an_event
+from tests.unblur.web.serving import opened
 from unblur.web.announcing import KEPT
 from unblur.web.watching import Watching
 
@@ -21,7 +22,7 @@ WITHIN_S = 20
 
 @pytest.fixture
 def served() -> Iterator[Watching]:
-    watching = Watching(Web(port=0), [Capture(Feed("rtsp://127.0.0.1:1/none"), "lobby")])
+    watching = opened(Web(port=0), [Capture(Feed("rtsp://127.0.0.1:1/none"), "lobby")])
     yield watching
     watching.close()
 
@@ -98,7 +99,7 @@ def test_a_burst_is_told_once_and_in_order(served: Watching) -> None:
 
 
 def test_the_end_of_the_server_is_the_end_of_the_stream() -> None:
-    served = Watching(Web(port=0), [Capture(Feed("rtsp://127.0.0.1:1/none"), "lobby")])
+    served = opened(Web(port=0), [Capture(Feed("rtsp://127.0.0.1:1/none"), "lobby")])
     listener = Listener(served.address)
     served.close()
     listener.thread.join(WITHIN_S)

@@ -24,6 +24,7 @@ from stream.capture import Capture, Feed
 from stream.data import Frame
 from stream.errors import OutputError
 from stream.guest import Guest
+from tests.unblur.web.serving import opened
 from unblur.web.watching import Watching
 
 TOKEN = "a token of enough letters"
@@ -39,7 +40,7 @@ WITHIN_S = 30
 @contextmanager
 def filming(**settings: object) -> Iterator[Watching]:
     """A server with one camera, whose pictures keep coming."""
-    watching, stop = Watching(Web.model_validate({"port": 0, **settings}), [UNREACHED]), threading.Event()
+    watching, stop = opened(Web.model_validate({"port": 0, **settings}), [UNREACHED]), threading.Event()
 
     def film() -> None:
         image = np.full((120, 160, 3), 90, np.uint8)
@@ -161,12 +162,12 @@ def test_cameras_are_listed_with_their_state(client: httpx.Client) -> None:
     assert camera["frame_age_s"] is None
     assert camera["dropped"] == camera["reconnects"] == camera["fps"] == 0
     assert datetime.fromisoformat(camera["since"]).tzinfo is not None
-    assert "whip" not in camera
+    assert camera["whip"] is None
     assert "s3cret" not in answer.text
 
 
 def test_guests_are_listed_with_where_to_send() -> None:
-    served = Watching(Web(port=0), [Guest("phone")])
+    served = opened(Web(port=0), [Guest("phone")])
     (camera,) = httpx.get(f"{served.address}/api/v1/cameras").json()["cameras"]
     assert camera["whip"] == "/phone/whip"
     served.close()
@@ -215,7 +216,7 @@ def test_a_taken_port_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OutputError, match=rf"http://127\.0\.0\.1:{port} cannot be served: .*take another --port"):
-            Watching(Web(port=port), [UNREACHED])
+            opened(Web(port=port), [UNREACHED])
 
 
 def test_pictures_come_until_the_end_which_viewers_are_told() -> None:

@@ -1,14 +1,7 @@
 import { listen } from "./events.js";
 import { Viewer } from "./whep.js";
 
-const SAID = {
-  connecting: "connecting …",
-  live: "live",
-  stalled: "no new picture",
-  reconnecting: "connection lost, trying again …",
-};
-const FAULTS = { stalled: "the camera sends nothing", reconnecting: "no connection to the camera" };
-const WHAT = { new: "is here", update: "was recognised", end: "has left" };
+const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const MOST_EVENTS = 30;
 const ASK_MS = 2000;
 const viewers = [];
@@ -30,14 +23,31 @@ function note(event) {
   const when = event.wall_time ? new Date(event.wall_time).toLocaleTimeString() : `${event.pts_s.toFixed(1)} s`;
   entry.dataset.known = event.name !== null;
   put("when", when);
-  put("who", event.name ?? "unknown");
-  put("what", `${WHAT[event.type]}, ${event.camera}`);
+  put("who", event.name ?? TEXT.unknown);
+  put("what", `${TEXT.events[event.type]}, ${event.camera}`);
   put("score", `${event.score.toFixed(2)} of ${event.threshold.toFixed(2)}`);
-  put("restored", event.deblurred_by === "none" ? "" : "restored");
+  put("restored", event.deblurred_by === "none" ? "" : TEXT.restored);
   const list = document.getElementById("events");
+  if (list.dataset.page) picture(entry, event, `${list.dataset.page}/${event.id}`);
   list.prepend(entry);
   while (list.childElementCount > MOST_EVENTS) list.lastElementChild.remove();
-  list.parentElement.hidden = false;
+  list.closest("section").hidden = false;
+}
+
+// What the event was told by, where there is a page that says more of it.
+function picture(entry, event, page) {
+  const link = entry.querySelector(".crops");
+  link.href = page;
+  const kinds = event.deblurred_by === "none" ? ["raw"] : ["raw", "restored"];
+  for (const kind of event.evidence === null ? [] : kinds) {
+    const image = new Image();
+    image.className = kind;
+    image.alt = TEXT.crops[kind];
+    image.addEventListener("error", () => image.remove());
+    image.src = `/evidence/${event.id}/${kind}.png`;
+    link.append(image);
+  }
+  link.append(entry.querySelector(".who"));
 }
 
 // How the cameras themselves are: the page may well be connected to one that is not.
@@ -47,7 +57,7 @@ async function ask(headers) {
   for (const camera of (await response.json()).cameras) {
     const down = ["stalled", "reconnecting"].includes(camera.state);
     const figure = document.querySelector(`.camera[data-name="${CSS.escape(camera.name)}"]`);
-    const said = down ? `${FAULTS[camera.state]} since ${new Date(camera.since).toLocaleTimeString()}` : "";
+    const said = down ? `${TEXT.faults[camera.state]} ${new Date(camera.since).toLocaleTimeString()}` : "";
     const fault = figure.querySelector(".fault");
     if (fault.textContent !== said) fault.textContent = said; // else it would be read out again
   }
@@ -63,7 +73,7 @@ function show(camera, headers) {
   viewers.push(
     new Viewer(figure.querySelector("video"), camera.whep, headers, (now) => {
       figure.dataset.state = now;
-      state.textContent = SAID[now];
+      state.textContent = TEXT.states[now];
     }),
   );
 }

@@ -1,0 +1,33 @@
+"""The web application: its pages one after the other, behind the guard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from unblur.web.api import ROOT, document
+from unblur.web.page import Page
+from unblur.web.site import LINKS
+
+STATIC = "/static/"
+"""What everybody may fetch: styles and scripts, with nothing of anybody in them."""
+_FILES = Path(__file__).with_name("static")
+
+
+def application(guard: Middleware, pages: Sequence[Page]) -> web.Application:
+    """Everything that is served."""
+    operations = [operation for page in pages for operation in page.operations()]
+    described = document(operations)
+
+    async def describe(_: web.Request) -> web.Response:
+        return web.json_response(described)
+
+    made = web.Application(middlewares=[guard])
+    made[LINKS] = [(page.name, page.path) for page in pages if page.path]
+    made.add_routes([web.static(STATIC, _FILES), web.get(f"{ROOT}/openapi.json", describe)])
+    for page in pages:
+        made.add_routes([*page.routes(), *(operation.route() for operation in page.operations())])
+    return made

@@ -1,0 +1,46 @@
+"""Who is asking, and what they may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from aiohttp import web
+
+Role = Literal["viewer", "operator"]
+"""A viewer looks; an operator also changes: people, feedback, accounts."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who was let in."""
+
+    name: str
+    role: Role
+
+    def may(self, role: Role) -> bool:
+        """Whether they may do what this role may."""
+        return role == "viewer" or self.role == "operator"
+
+
+LOCAL = User("local", "operator")
+"""Whoever sits at this machine, where nobody else can reach the server."""
+_USER = web.RequestKey("user", User)
+
+
+def admit(request: web.Request, user: User) -> None:
+    """Note who asks. For the guard."""
+    request[_USER] = user
+
+
+def asking(request: web.Request) -> User | None:
+    """Who asks; None for somebody who was not let in, who sees what everybody may."""
+    return request.get(_USER)
+
+
+def require(request: web.Request, role: Role) -> User:
+    """Who asks. Raises HTTPForbidden if that is nobody, or they may not do what this role may."""
+    user = asking(request)
+    if user is None or not user.may(role):
+        raise web.HTTPForbidden(text=f"only an {role} may do this" if role == "operator" else "sign in first")
+    return user
