@@ -131,7 +131,11 @@ class Output(_Section):
     picture: str = Field("none", min_length=1, description="window, webrtc, none, or a file ending in .mp4")
     events: Path | None = Field(None, description="The event log, one JSON object a line.")
     store: str | None = Field(None, description="The event store, as sqlite:///FILE.")
-    evidence: Path | None = Field(None, description="A folder for the raw and restored crop of each event.")
+    evidence: Path | None = Field(None, description="A folder for what each event rests on.")
+    redact: Literal["unknown", "all"] | None = Field(
+        None,
+        description="Whose faces are made unrecognisable in every picture that leaves; unknown: without a name yet.",
+    )
     quiet: bool = False
 
     @model_validator(mode="after")
@@ -139,6 +143,27 @@ class Output(_Section):
         if self.picture not in SCREENS and not self.picture.lower().endswith(".mp4"):
             raise ValueError(f"picture is window, webrtc, none or a file ending in .mp4, not {self.picture!r}")
         return self
+
+
+class Encryption(_Section):
+    """Of galleries and of evidence's pictures, where they lie."""
+
+    key: Path | None = Field(None, description="A file with 32 bytes in URL-safe base64; null: nothing is encrypted.")
+
+
+class Limit(_Section):
+    """What is older, or more, goes, the oldest first."""
+
+    days: float | None = Field(None, gt=0)
+    megabytes: float | None = Field(None, gt=0, description="Of 1,000,000 bytes.")
+
+
+class Retention(_Section):
+    """How long what was learnt of people is kept; `unblur forget --expired` carries it out."""
+
+    crops: Limit = Limit()
+    events: Limit = Limit()
+    galleries: Limit = Limit()
 
 
 class Serve(_Section):
@@ -157,6 +182,8 @@ class Config(_Section):
     output: Output = Output()
     web: Web = Web()
     serve: Serve = Serve()
+    encryption: Encryption = Encryption()
+    retention: Retention = Retention()
     pace: Literal["realtime", "fast"] = Field("fast", description="Recorded sources: as filmed, or as fast as it goes.")
     patience_s: float | None = Field(
         10.0, gt=0, description="A lone live camera: give up if it does not answer in this time; null waits for ever."

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import time
 
 import numpy as np
 
@@ -46,8 +47,9 @@ class Enroller:
     """Looks at photos and enrols the faces on them.
 
     `threshold` is the cosine similarity from which two faces may be the same person's; without one it follows the
-    number of people, as measured for SFace. Near-duplicates are told unless `duplicates` is False. A photo with a blur
-    of `blur_limit` pixels or more counts as blurred. When `strict`, doubtful photos are left out, not only reported.
+    number of people, as measured for SFace. An embedder that was fitted to these very photos is not `independent`.
+    A photo with a blur of `blur_limit` pixels or more counts as blurred. Those that would poison the gallery are left
+    out; when `strict`, all doubtful ones are, not only reported.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class Enroller:
         embedder: Embedder,
         *,
         threshold: float | None = None,
-        duplicates: bool = True,
+        independent: bool = True,
         blur_limit: float = BLURRED,
         strict: bool = False,
     ) -> None:
@@ -65,7 +67,7 @@ class Enroller:
         self._look_at = look
         self._embedder = embedder
         self._threshold = threshold
-        self._duplicates = duplicates
+        self._independent = independent
         self._blur_limit = blur_limit
         self._strict = strict
 
@@ -81,7 +83,7 @@ class Enroller:
         others = known.without(*(folder.name for folder in new))
         count = len(new) + len(others.names)
         threshold = threshold_for(count) if self._threshold is None else self._threshold
-        photos = compared(looked, others, threshold, duplicates=self._duplicates)
+        photos = compared(looked, others, threshold, independent=self._independent)
         people = {folder.name: self._person(folder, photos, sources[folder.name]) for folder in new}
         gallery = known.adding({name: person for name, person in people.items() if person})
         if not gallery.names:
@@ -89,7 +91,7 @@ class Enroller:
         return Enrolment(gallery, tuple(photos), unchanged, tuple(name for name in people if not people[name]))
 
     def _source(self, folder: Folder) -> str:
-        return f"{'strict' if self._strict else 'lenient'} {folder.digest()}"
+        return f"{'strict' if self._strict else 'usual'} {folder.digest()}"
 
     def _look(self, folder: Folder, path: Path, progress: Progress) -> Photo:
         photo = self._seen(Photo(folder.name, path))
@@ -116,7 +118,7 @@ class Enroller:
     def _person(self, folder: Folder, photos: Sequence[Photo], source: str) -> Person | None:
         usable = [photo for photo in photos if photo.person == folder.name and photo.usable(self._strict)]
         embeddings = [photo.embedding for photo in usable if photo.embedding is not None]
-        return Person(np.stack(embeddings), folder.description, source) if embeddings else None
+        return Person(np.stack(embeddings), folder.description, source, time()) if embeddings else None
 
 
 def _unchanged(known: Gallery, name: str, source: str) -> bool:

@@ -107,6 +107,11 @@ class TrackRecognizer:
         threshold = threshold_for(len(gallery.names)) if self._threshold is None else self._threshold
         self._known = Known(gallery, threshold)
 
+    @property
+    def known(self) -> Known:
+        """What decisions rest on now."""
+        return self._known
+
     def observe(self, restorations: Sequence[Restoration]) -> list[Identity]:
         """Who the restorations' tracks are, each by all of its track's evidence up to and with this restoration."""
         known, views = self._known, self._views(restorations)

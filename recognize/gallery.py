@@ -26,11 +26,12 @@ import numpy as np
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.neighbors import NearestNeighbors
 
+from stream.cipher import Cipher, opened
 from stream.data import Array, Candidate
 from stream.errors import GalleryError, OutputError
 
 _MAGIC = b"unblur gallery\n"
-_VERSION = b"\x01"
+_VERSION = b"\x02"
 _DIGEST = sha256().digest_size
 _HEADER = len(_MAGIC) + len(_VERSION) + 2 * _DIGEST
 
@@ -40,11 +41,13 @@ class Person:
     """Somebody known: the embeddings of their photos (n x D of length 1, n >= 1) and what is to be said of them.
 
     `source` is the digest of what they were enrolled from, so that it is not done again while that stays the same.
+    `enrolled` is when that was, in seconds since 1970 UTC.
     """
 
     embeddings: Array
     description: str | None = None
     source: str | None = None
+    enrolled: float | None = None
 
     def __post_init__(self) -> None:
         if self.embeddings.ndim != 2 or not self.embeddings.size:
@@ -54,14 +57,20 @@ class Person:
 class Gallery:
     """The known people by name (Unicode NFC). Immutable: `adding` gives a new gallery and leaves this one as it is.
 
-    `fingerprint` tells the network that made the embeddings from all others.
+    `fingerprint` tells the network that made the embeddings from all others; `sha256` is that of the file it was read
+    from, if it was.
     """
 
     def __init__(
-        self, fingerprint: str, people: Mapping[str, Person] | None = None, knn: NearestNeighbors | None = None
+        self,
+        fingerprint: str,
+        people: Mapping[str, Person] | None = None,
+        knn: NearestNeighbors | None = None,
+        sha256: str | None = None,
     ) -> None:
         """`knn` is the index over everybody's photos in order, where it is at hand already."""
         self.fingerprint = fingerprint
+        self.sha256 = sha256
         self.people = MappingProxyType({_named(name): person for name, person in (people or {}).items()})
         self.names = tuple(self.people)
         photos = [person.embeddings for person in self.people.values()]
@@ -102,8 +111,9 @@ class Gallery:
         """The person at this place, with their part of a row of `scores`."""
         return Candidate(self.names[person], float(scores[person]))
 
-    def save(self, path: Path) -> None:
-        """Write the gallery, whole or not at all; readable by its owner only, for faces are personal data.
+    def save(self, path: Path, cipher: Cipher | None = None) -> None:
+        """Write the gallery, whole or not at all; readable by its owner only, for faces are personal data, and
+        encrypted where there is a cipher.
 
         Raises OutputError if the file cannot be written there.
         """
@@ -111,32 +121,39 @@ class Gallery:
         people = {name: asdict(person) for name, person in self.people.items()}
         joblib.dump({"knn": self._knn, "people": people}, dump)
         head = _MAGIC + _VERSION + sha256(self.fingerprint.encode()).digest()
+        content = head + _checksum(head, dump.getvalue()) + dump.getvalue()
         try:
-            write_private(path, head + _checksum(head, dump.getvalue()) + dump.getvalue())
+            write_private(path, cipher.encrypt(content) if cipher else content)
         except OSError as error:
             raise OutputError(f"the gallery cannot be written to {path}: {error.strerror}") from error
 
 
-def load(path: Path, fingerprint: str, *, allow_empty: bool = False) -> Gallery:
+def load(path: Path, fingerprint: str, *, allow_empty: bool = False, cipher: Cipher | None = None) -> Gallery:
     """Read a gallery made with the network of this fingerprint. Trust the file: see the top of this module.
+
+    `cipher` opens it if it is encrypted. Raises UsageError without the right one.
 
     Raises GalleryError, before anything is unpickled, if the file is missing or not a gallery, damaged, of a version
     not known here, or made with another network; and if it holds nobody (unless `allow_empty`), or what this version
     of scikit-learn cannot read.
     """
-    knn, people = _unpickled(path, _checked(path, fingerprint))
+    stored = _read(path)
+    knn, people = _unpickled(path, _checked(path, opened(path, stored, cipher), fingerprint))
     if not people and not allow_empty:
         raise GalleryError(f"{path} holds nobody: enroll somebody with `unblur enroll` first")
-    return Gallery(fingerprint, people, knn)
+    return Gallery(fingerprint, people, knn, sha256(stored).hexdigest())
 
 
-def _checked(path: Path, fingerprint: str) -> bytes:
-    """The dump of a file whose header holds."""
+def _read(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         reason = f"no gallery can be read at {path} ({error.strerror}): make one with `unblur enroll`"
         raise GalleryError(reason) from error
+
+
+def _checked(path: Path, content: bytes, fingerprint: str) -> bytes:
+    """The dump of a file whose header holds."""
     head, checksum, dump = content[: _HEADER - _DIGEST], content[_HEADER - _DIGEST : _HEADER], content[_HEADER:]
     if not content.startswith(_MAGIC):
         raise GalleryError(f"{path} is not a gallery made by `unblur enroll`")

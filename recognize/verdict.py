@@ -26,6 +26,12 @@ class Finding(StrEnum):
     BLURRED = "blurred"
     DUPLICATE = "near-duplicate"
     SOMEBODY_ELSE = "looks like somebody else"
+    MIXED_UP = "somebody else's"
+
+
+POISONOUS = frozenset({Finding.BLURRED, Finding.MIXED_UP})
+"""Doubts over which a photo is never enrolled: a blurred face resembles all blurred faces, and a face that is more like
+somebody else than like the rest of its folder brings them the name (`tests/recognize/test_poison.py`)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,23 +48,25 @@ class Photo:
         return replace(self, findings={**self.findings, finding: why})
 
     def usable(self, strict: bool) -> bool:
-        """Whether it is enrolled: any face will do, but where one is strict no doubt may be left."""
-        return self.embedding is not None and not (strict and self.findings)
+        """Whether it is enrolled: it shows a face that poisons nothing, and where one is strict no doubt is left."""
+        doubts = set(self.findings) if strict else POISONOUS & set(self.findings)
+        return self.embedding is not None and not doubts
 
 
-def compared(photos: Sequence[Photo], others: Gallery, threshold: float, *, duplicates: bool = True) -> list[Photo]:
+def compared(photos: Sequence[Photo], others: Gallery, threshold: float, *, independent: bool = True) -> list[Photo]:
     """The photos, with what is found by comparing them with each other and with the people enrolled before.
 
-    `threshold` is the cosine similarity from which two faces may be the same person's. Near-duplicates are told unless
-    `duplicates` is False: an embedder that was fitted to these very photos finds all of a person's alike.
+    `threshold` is the cosine similarity from which two faces may be the same person's. Where the embedder is not
+    `independent` but was fitted to these very photos, it finds all of a person's alike: near-duplicates are not told,
+    and nothing is called mixed up over a likeness.
     """
     judged = list(photos)
     seen = [number for number, photo in enumerate(judged) if photo.embedding is not None]
     if not seen:
         return judged
     comparison = _Comparison([judged[number] for number in seen], others, threshold)
-    alike = comparison.duplicates() if duplicates else []
-    for row, finding, why in [*alike, *comparison.misplaced()]:
+    alike = comparison.duplicates() if independent else []
+    for row, finding, why in [*alike, *comparison.misplaced(independent)]:
         judged[seen[row]] = judged[seen[row]].noting(finding, why)
     return judged
 
@@ -87,7 +95,7 @@ class _Comparison:
             for row in np.flatnonzero(alike.any(1))
         ]
 
-    def misplaced(self) -> list[Note]:
+    def misplaced(self, independent: bool) -> list[Note]:
         """Photos nearer to somebody else than to the rest of their own folder, the clearest first.
 
         Each is set aside as it is found, so that a photo in the wrong folder does not cast doubt on the photos of
@@ -105,7 +113,9 @@ class _Comparison:
             if doubt[row] <= 0:
                 return notes
             trusted[row] = False
-            notes.append((row, Finding.SOMEBODY_ELSE, self._why(row, other[row], own[row])))
+            beside = independent and own[row].max() > -1
+            finding = Finding.MIXED_UP if beside else Finding.SOMEBODY_ELSE
+            notes.append((row, finding, self._why(row, other[row], own[row])))
 
     def _nearest(self, candidates: Mask, trusted: Mask) -> Array:
         return np.where(candidates & trusted, self._likeness, np.float32(-1))

@@ -264,7 +264,7 @@ class Event:
             "blur": round(who.blur, 2),
             "pts_s": round(self.pts_s, 6),
             "frame": self.frame,
-            "wall_time": None if self.wall_time is None else _iso(self.wall_time),
+            "wall_time": None if self.wall_time is None else iso(self.wall_time),
             "box": list(self.box),
             "first_pts_s": round(self.first_pts_s, 6),
             "evidence": self.evidence,
@@ -275,5 +275,6 @@ def _round(score: float) -> float:
     return round(score, 4)
 
 
-def _iso(moment: datetime) -> str:
+def iso(moment: datetime) -> str:
+    """A wall time as events have it: UTC, to the millisecond."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

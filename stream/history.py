@@ -167,14 +167,15 @@ def _from_file(path: Path, wanted: Filter) -> Iterator[Record]:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if line.endswith(b"\n"):
-                    record = _parse(line, f"{path}, line {number}")
+                    record = parse(line, f"{path}, line {number}")
                     if wanted.wants(record):
                         yield record
     except OSError as error:
         raise UsageError(f"cannot read events from {path}: {error.strerror}") from error
 
 
-def _parse(line: bytes, place: str) -> Record:
+def parse(line: bytes, place: str) -> Record:
+    """The event in a line of a log. Raises UsageError, naming the place, if there is none."""
     try:
         return checked(json.loads(line), place)
     except (ValueError, RecursionError) as error:

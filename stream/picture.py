@@ -12,6 +12,7 @@ from PIL import ImageOps, UnidentifiedImageError
 
 from stream.data import Image
 from stream.errors import SourceError
+from stream.journal import write_whole
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".pgm", ".ppm"})
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
@@ -50,13 +51,12 @@ def read_picture(path: Path) -> Image:
 
 def write_picture(path: Path, image: Image) -> None:
     """Write a PNG, whole or not at all. Raises OSError."""
-    partial = path.with_name(f"{path.name}.part")
-    try:
-        partial.write_bytes(cv2.imencode(".png", image)[1].tobytes())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+    write_whole(path, png(image))
+
+
+def png(image: Image) -> bytes:
+    """The picture as the content of a PNG file."""
+    return cv2.imencode(".png", image)[1].tobytes()
 
 
 def _decode(picture: Pillow.Image) -> Image:

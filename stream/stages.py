@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from stream.data import Crop, Event, Face, Frame, Identity, Image, Restoration, Track
+
+if TYPE_CHECKING:
+    from stream.naming import Look
 
 
 class Source(Protocol):
@@ -73,8 +76,8 @@ class Log(Protocol):
 
 
 class Evidence(Protocol):
-    """Keeps the pictures behind an event."""
+    """Keeps what an event rests on."""
 
-    def keep(self, event_id: str, restoration: Restoration) -> str:
-        """Store the raw crop, and the restored one if there is one; the name to put into the event."""
+    def keep(self, event: Event, look: Look, restoration: Restoration) -> Event:
+        """Store the crops and the circumstances; returns the event as it is to be logged, with the evidence's name."""
         ...

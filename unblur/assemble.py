@@ -34,6 +34,7 @@ from recognize.fitted import Fitted, Method, described
 from recognize.fuse import TrackRecognizer
 from recognize.gallery import Gallery
 from stream.capture import Patience
+from stream.cipher import Cipher
 from stream.errors import DamagedSourceError, UsageError
 from stream.eye import Eye
 from stream.meter import Meter, Reading
@@ -43,6 +44,7 @@ from stream.replay import Playback
 from stream.source import Live, Opened, open_source
 from stream.stages import Deblurrer, Detector, Log, Source
 from unblur.outputs import Outputs, require_apart
+from unblur.provenance import provenance
 
 _HEAD_BYTES = 1 << 20
 MTCNN_CONFIDENCE = 0.9
@@ -92,7 +94,13 @@ class Parts:
     def _gallery(self, path: Path | None) -> Gallery:
         if path is None:
             return Gallery(self.embedder.fingerprint)
-        return galleries.load(path, self.embedder.fingerprint)
+        return galleries.load(path, self.embedder.fingerprint, cipher=self.cipher)
+
+    @cached_property
+    def cipher(self) -> Cipher | None:
+        """Raises UsageError for a key that is none."""
+        key = self._config.encryption.key
+        return Cipher(key) if key else None
 
     def deblurrer(self, shutters: Mapping[str, float] | None = None) -> Deblurrer:
         """What restores crops; `shutters` are the cameras' settings, where they are given.
@@ -194,9 +202,13 @@ def assemble(config: Config, stack: ExitStack, watch: Callable[[Scene], None], *
     parts = Parts(config)
     recognizer = parts.recognizer()
     restorer = parts.deblurrer(_shutters(config, sources))
-    eyes = [Eye(parts.detector(IN_VIDEO), FivePointAligner(), source.live, meter) for source in sources]
+    accountable, watchful = bool(config.output.evidence), bool(config.output.redact)
+    eyes = [
+        Eye(parts.detector(IN_VIDEO), FivePointAligner(), source.live, meter, accountable, watchful)
+        for source in sources
+    ]
     require_apart(config)
-    outputs = Outputs(config, sources, logs, stack)
+    outputs = Outputs(config, sources, logs, provenance(config, recognizer), parts.cipher, stack)
     naming = Naming(restorer, recognizer, outputs.log, outputs.evidence, session(config, sources), meter)
     cameras = [
         Camera(source, eye, outputs.composer(source, meter, watch)) for source, eye in zip(sources, eyes, strict=True)
@@ -224,6 +236,7 @@ def session(config: Config, sources: Sequence[Source]) -> str:
     that a replay gives the same ids; for live cameras the moment, so that no two runs do."""
     digest = hashlib.sha256(config.model_dump_json(include={"detection", "deblur"}).encode())
     digest.update(config.recognition.model_dump_json(include={"threshold"}).encode())
+    digest.update((config.output.redact or "").encode())  # the detector then looks at every frame
     digest.update("".join(network.sha256 for network in manifest.trained()).encode())
     if config.recognition.gallery:
         digest.update(_head(config.recognition.gallery))

@@ -64,6 +64,7 @@ Deblur = Literal["auto", "cnn", "richardson-lucy", "off"]
 Preset = Literal["motion", "seed"]
 Pace = Literal["realtime", "fast"]
 Detector = Literal["yunet", "mtcnn"]
+Redact = Literal["unknown", "all"]
 Format = Literal["json", "csv"]
 Judge = Literal["sface", "facenet"]
 Alignment = Literal["sharp", "blurred", "both"]
@@ -96,7 +97,10 @@ def run(
     port: Annotated[int | None, typer.Option(help="webrtc: the port to listen on; 0: any that is free.")] = None,
     events: Annotated[Path | None, typer.Option(help="Write the events here, one JSON object a line.")] = None,
     store: Annotated[str | None, typer.Option(help="Write the events to a database, as sqlite:///FILE.")] = None,
-    evidence: Annotated[Path | None, typer.Option(help="Keep the crops behind each event in this folder.")] = None,
+    evidence: Annotated[Path | None, typer.Option(help="Keep what each event rests on in this folder.")] = None,
+    redact: Annotated[
+        Redact | None, typer.Option(help="Make faces unrecognisable in every picture that leaves.")
+    ] = None,
     pace: Annotated[Pace | None, typer.Option(help="Recorded sources: as filmed, or as fast as it goes.")] = None,
     start_time: Annotated[datetime | None, typer.Option(help="Recorded sources: when they began (UTC).")] = None,
     begin: Annotated[float | None, typer.Option("--from", help="Recorded sources: begin at this second.")] = None,
@@ -115,7 +119,7 @@ def run(
         "detection": _given(detector=detector, size=detection_size),
         "deblur": _given(mode=deblur, preset=preset),
         "recognition": _given(gallery=gallery, threshold=threshold),
-        "output": _given(picture=output, events=events, store=store, evidence=evidence, quiet=quiet),
+        "output": _given(picture=output, events=events, store=store, evidence=evidence, redact=redact, quiet=quiet),
         "web": _given(host=host, port=port),
         **_given(pace=pace, cameras=[_named(source) | camera for source in sources] if sources else None),
     }
@@ -150,7 +154,7 @@ def demo(out: Annotated[Path, typer.Option(help="The folder for everything it ma
 def enroll(
     faces: Annotated[Path, typer.Argument(help="FACES/<Name>/*.jpg, with an about.txt if there is something to say.")],
     gallery: Annotated[Path, typer.Option(help="The gallery to make, or to add people to.")],
-    strict: Annotated[bool, typer.Option("--strict", help="Leave doubtful photos out.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Leave every doubtful photo out.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Enrol people from folders of photos; every doubtful photo is named."""
@@ -234,6 +238,52 @@ def export_events(
     from unblur.events import export, wanted
 
     export(log, wanted(person, camera, since, until, type), format, out)
+
+
+@events_app.command("verify")
+def verify_events(
+    evidence: Annotated[Path, typer.Argument(help="The folder that a run kept its evidence in.")],
+    log: Annotated[
+        list[str] | None, typer.Option(help="An event log, or a store as sqlite:///FILE, to compare.")
+    ] = None,
+    key: Annotated[
+        list[Path] | None, typer.Option(help="A public key to trust, kept elsewhere (signer-….pem).")
+    ] = None,
+) -> int:
+    """Find every changed, missing or inserted event, bundle or picture; exit status 1 if there is any."""
+    from unblur.verification import verify
+
+    return verify(evidence, log or [], key or [])
+
+
+@events_app.command("crops")
+def decrypt_crops(
+    evidence: Annotated[Path, typer.Argument(help="A folder of evidence, its pictures encrypted.")],
+    out: Annotated[Path, typer.Option(help="The folder for the pictures as they are.")],
+    config: ConfigOption = None,
+) -> None:
+    """Write the pictures of evidence decrypted, with the key that the configuration names (encryption.key)."""
+    from unblur.assemble import Parts
+    from unblur.crops import decrypt
+
+    typer.echo(f"{decrypt(evidence, out, Parts(load(config, {})).cipher)} pictures written to {out}")
+
+
+@app.command()
+def forget(
+    person: Annotated[str | None, typer.Argument(help="The name, as it stands in the gallery and the log.")] = None,
+    gallery: GalleryOption = None,
+    log: Annotated[list[Path] | None, typer.Option(help="An event log; those set aside beside it go with it.")] = None,
+    store: Annotated[list[str] | None, typer.Option(help="An event store, as sqlite:///FILE.")] = None,
+    evidence: Annotated[Path | None, typer.Option(help="A folder of evidence.")] = None,
+    expired: Annotated[bool, typer.Option("--expired", help="Forget what retention no longer allows.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Take a person out of gallery, logs and evidence for good, and list what may remain elsewhere."""
+    from unblur.forgetting import forget_in
+
+    settings = load(config, {"recognition": _given(gallery=gallery), "output": _given(evidence=evidence)})
+    forget_in(settings, person, [*map(str, log or []), *(store or [])], expired)
 
 
 DataOption = Annotated[Path, typer.Option(help="A folder laid out like the project's shared data.")]

@@ -31,13 +31,17 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
     people = folders(faces)
     parts = Parts(config)
     embedder = parts.embedder
-    known = galleries.load(target, embedder.fingerprint) if target.exists() else Gallery(embedder.fingerprint)
+    known = (
+        galleries.load(target, embedder.fingerprint, cipher=parts.cipher)
+        if target.exists()
+        else Gallery(embedder.fingerprint)
+    )
     enroller = Enroller(
         parts.detector(IN_STILLS),
         _looking(),
         embedder,
         threshold=config.recognition.threshold,
-        duplicates=config.recognition.fitted is None,
+        independent=config.recognition.fitted is None,
         strict=strict,
     )
     console = Console(stderr=True, highlight=False)
@@ -49,7 +53,7 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
             progress.update(task, advance=1, description=photo.person)
 
         enrolment = enroller.enroll(people, known, advance)
-    enrolment.gallery.save(target)
+    enrolment.gallery.save(target, parts.cipher)
     _report(enrolment, strict, target, console)
     if enrolment.unusable:
         raise UnblurError(f"not enrolled, for no photo can be used: {', '.join(enrolment.unusable)}")
