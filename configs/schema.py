@@ -88,7 +88,8 @@ class Recognition(_Section):
     """Who is known, and how sure a name must be."""
 
     gallery: Path | None = Field(None, description="A gallery made by `unblur enroll`; without one all are unknown.")
-    threshold: float | None = Field(None, gt=-1, lt=1, description="Cosine similarity; the calibrated default if null.")
+    fpir: float = Field(0.01, ge=1e-6, le=0.5, description="The share of strangers who may be given a name.")
+    threshold: float | None = Field(None, gt=-1, lt=1, description="Cosine similarity; by fpir and gallery if null.")
     embedder: Literal["sface", "facenet", "pca", "lda", "lpp", "fusion-cnn"] = Field(
         "sface", description="What makes embeddings of faces; all but sface need a threshold."
     )

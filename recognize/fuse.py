@@ -16,7 +16,7 @@ from recognize.decision import decide, required
 from recognize.dual import caution, fused
 from recognize.embed import Embedder, normalised
 from recognize.gallery import Gallery
-from recognize.threshold import threshold_for
+from recognize.threshold import USUAL
 from stream.data import Array, Identity, Restoration
 from stream.errors import GalleryError
 
@@ -86,12 +86,16 @@ class TrackRecognizer:
     """Says who each track is by its evidence so far; satisfies `stream.stages.Recognizer`. Used by one thread, but
     `use` may be called from any.
 
-    `threshold` is the cosine similarity from which a face is somebody's; without one it follows the gallery's size, as
-    measured for SFace. `dropped` counts tracks whose evidence was given up because too many were open at once.
+    `threshold` is the cosine similarity from which a face is somebody's; without one it follows the gallery's
+    calibration for the share `fpir` (0..1) of strangers who may be named, as measured for SFace. `dropped` counts
+    tracks whose evidence was given up because too many were open at once.
     """
 
-    def __init__(self, embedder: Embedder, gallery: Gallery, threshold: float | None = None) -> None:
+    def __init__(
+        self, embedder: Embedder, gallery: Gallery, threshold: float | None = None, fpir: float = USUAL
+    ) -> None:
         self.dropped = 0
+        self._fpir = fpir
         self._embedder = embedder
         self._threshold = threshold
         self._tracks: OrderedDict[tuple[str, int], Evidence] = OrderedDict()
@@ -104,7 +108,7 @@ class TrackRecognizer:
         """
         if gallery.fingerprint != self._embedder.fingerprint:
             raise GalleryError("the gallery was made with another embedding network than the one in use: enroll again")
-        threshold = threshold_for(len(gallery.names)) if self._threshold is None else self._threshold
+        threshold = gallery.calibration.threshold(self._fpir) if self._threshold is None else self._threshold
         self._known = Known(gallery, threshold)
 
     @property

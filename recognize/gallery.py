@@ -26,6 +26,7 @@ import numpy as np
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.neighbors import NearestNeighbors
 
+from recognize.calibrate import VERSION, Calibration, calibrated
 from stream.cipher import Cipher, opened
 from stream.data import Array, Candidate
 from stream.errors import GalleryError, OutputError
@@ -67,8 +68,9 @@ class Gallery:
         people: Mapping[str, Person] | None = None,
         knn: NearestNeighbors | None = None,
         sha256: str | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
-        """`knn` is the index over everybody's photos in order, where it is at hand already."""
+        """`knn` is the index over everybody's photos in order, and `calibration` theirs, where they are at hand."""
         self.fingerprint = fingerprint
         self.sha256 = sha256
         self.people = MappingProxyType({_named(name): person for name, person in (people or {}).items()})
@@ -76,6 +78,7 @@ class Gallery:
         photos = [person.embeddings for person in self.people.values()]
         self._owners = np.repeat(np.arange(len(photos)), [len(part) for part in photos])
         self._knn = _index(photos) if knn is None and photos else knn
+        self.calibration = calibration or calibrated(self.people)
 
     def adding(self, people: Mapping[str, Person]) -> Gallery:
         """A gallery that also knows these people, in place of whoever had their names; nobody else is touched."""
@@ -119,7 +122,7 @@ class Gallery:
         """
         dump = io.BytesIO()
         people = {name: asdict(person) for name, person in self.people.items()}
-        joblib.dump({"knn": self._knn, "people": people}, dump)
+        joblib.dump({"knn": self._knn, "people": people, "calibration": asdict(self.calibration)}, dump)
         head = _MAGIC + _VERSION + sha256(self.fingerprint.encode()).digest()
         content = head + _checksum(head, dump.getvalue()) + dump.getvalue()
         try:
@@ -138,10 +141,10 @@ def load(path: Path, fingerprint: str, *, allow_empty: bool = False, cipher: Cip
     of scikit-learn cannot read.
     """
     stored = _read(path)
-    knn, people = _unpickled(path, _checked(path, opened(path, stored, cipher), fingerprint))
+    knn, people, calibration = _unpickled(path, _checked(path, opened(path, stored, cipher), fingerprint))
     if not people and not allow_empty:
         raise GalleryError(f"{path} holds nobody: enroll somebody with `unblur enroll` first")
-    return Gallery(fingerprint, people, knn, sha256(stored).hexdigest())
+    return Gallery(fingerprint, people, knn, sha256(stored).hexdigest(), calibration)
 
 
 def _read(path: Path) -> bytes:
@@ -166,8 +169,9 @@ def _checked(path: Path, content: bytes, fingerprint: str) -> bytes:
     return dump
 
 
-def _unpickled(path: Path, dump: bytes) -> tuple[NearestNeighbors | None, dict[str, Person]]:
-    """The index and the people of a checked dump. An index fitted by another scikit-learn is left out."""
+def _unpickled(path: Path, dump: bytes) -> tuple[NearestNeighbors | None, dict[str, Person], Calibration | None]:
+    """The index, the people and their calibration of a checked dump. An index fitted by another scikit-learn is left
+    out, and so is the calibration of another version."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -175,7 +179,10 @@ def _unpickled(path: Path, dump: bytes) -> tuple[NearestNeighbors | None, dict[s
         except (ImportError, AttributeError) as error:
             raise GalleryError(f"{path} needs another version of scikit-learn ({error}): enroll again") from error
     foreign = any(issubclass(warning.category, InconsistentVersionWarning) for warning in caught)
-    return None if foreign else payload["knn"], {name: Person(**person) for name, person in payload["people"].items()}
+    people = {name: Person(**person) for name, person in payload["people"].items()}
+    told = payload.get("calibration", {})
+    calibration = Calibration(**told) if told.get("version") == VERSION else None
+    return None if foreign else payload["knn"], people, calibration
 
 
 def _named(name: str) -> str:

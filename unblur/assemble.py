@@ -89,7 +89,7 @@ class Parts:
     def recognizer(self) -> TrackRecognizer:
         """Raises GalleryError if the gallery cannot be used."""
         settings = self._config.recognition
-        return TrackRecognizer(self.embedder, self._gallery(settings.gallery), settings.threshold)
+        return TrackRecognizer(self.embedder, self._gallery(settings.gallery), settings.threshold, settings.fpir)
 
     def _gallery(self, path: Path | None) -> Gallery:
         if path is None:
@@ -235,7 +235,7 @@ def session(config: Config, sources: Sequence[Source]) -> str:
     """What the ids of a run's events are derived from: for recordings their content and all that decides on names, so
     that a replay gives the same ids; for live cameras the moment, so that no two runs do."""
     digest = hashlib.sha256(config.model_dump_json(include={"detection", "deblur"}).encode())
-    digest.update(config.recognition.model_dump_json(include={"threshold"}).encode())
+    digest.update(config.recognition.model_dump_json(include={"fpir", "threshold"}).encode())
     digest.update((config.output.redact or "").encode())  # the detector then looks at every frame
     digest.update("".join(network.sha256 for network in manifest.trained()).encode())
     if config.recognition.gallery:

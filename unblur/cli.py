@@ -76,6 +76,7 @@ GalleryOption = Annotated[Path | None, typer.Option(help="Who is known: a file m
 DeblurOption = Annotated[Deblur | None, typer.Option(help="How blurred faces are restored.")]
 PresetOption = Annotated[Preset | None, typer.Option(help="seed: Richardson-Lucy with the fixed 5 x 5 mean kernel.")]
 ThresholdOption = Annotated[float | None, typer.Option(help="Cosine similarity from which a face gets a name.")]
+FpirOption = Annotated[float | None, typer.Option(help="The share of strangers who may be given a name: 0.01.")]
 ConfigOption = Annotated[Path | None, typer.Option(help="A YAML file; what stands on the command line goes over it.")]
 
 
@@ -90,6 +91,7 @@ def run(
     deblur: DeblurOption = None,
     preset: PresetOption = None,
     threshold: ThresholdOption = None,
+    fpir: FpirOption = None,
     detector: Annotated[Detector | None, typer.Option(help="mtcnn needs the extra `facenet`.")] = None,
     detection_size: Annotated[int | None, typer.Option(help="Long side of the picture that the detector sees.")] = None,
     output: Annotated[str | None, typer.Option(help="window, webrtc, none, or a file ending in .mp4.")] = None,
@@ -118,7 +120,7 @@ def run(
     overrides = {
         "detection": _given(detector=detector, size=detection_size),
         "deblur": _given(mode=deblur, preset=preset),
-        "recognition": _given(gallery=gallery, threshold=threshold),
+        "recognition": _given(gallery=gallery, threshold=threshold, fpir=fpir),
         "output": _given(picture=output, events=events, store=store, evidence=evidence, redact=redact, quiet=quiet),
         "web": _given(host=host, port=port),
         **_given(pace=pace, cameras=[_named(source) | camera for source in sources] if sources else None),
@@ -175,6 +177,19 @@ def fit(
     from unblur.fitting import fit_embedder
 
     fit_embedder(load(config, {}), faces, embedder, out, seed)
+
+
+@app.command()
+def calibrate(
+    gallery: Annotated[Path, typer.Argument(help="A gallery made by `unblur enroll`.")],
+    fpir: FpirOption = None,
+    threshold: ThresholdOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """How alike are the people of a gallery, and how many strangers will be given a name?"""
+    from unblur.calibration import calibrate as tell
+
+    tell(load(config, {"recognition": _given(fpir=fpir, threshold=threshold)}), gallery)
 
 
 @app.command()

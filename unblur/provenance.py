@@ -53,4 +53,8 @@ def _threshold(known: Known, given: bool) -> dict[str, object]:
     """What a name takes before the track's evidence and restoration raise or lower it (docs/evidence.md)."""
     if given:
         return {"base": known.threshold, "origin": "given"}
-    return {"base": known.threshold, "origin": f"the default for a gallery of {len(known.gallery.names)}"}
+    told = known.gallery.calibration
+    origin = (
+        f"calibrated (version {told.version}) for a gallery of {told.people}: {told.surcharge:.3f} for their likeness"
+    )
+    return {"base": known.threshold, "origin": origin}
