@@ -50,7 +50,8 @@ events = sql.Table(
 )
 """An event's keys as columns, under their own names and in their own order."""
 
-_DURABLE = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000")
+DURABLE = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000")
+"""Pragmas for SQLite with which what was committed is on disk, and others may read meanwhile."""
 _DISK_REFUSED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 OF_AN_EVENT = [column for column in events.columns if column.name not in ("position", "wall_s")]
 
@@ -65,7 +66,7 @@ class EventStore:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = connect(url, _DURABLE)
+        self._engine = connect(url, DURABLE)
         file = database_file(self._engine)
         made = file is not None and not file.exists()
         try:
@@ -146,11 +147,11 @@ def _remove(file: Path) -> None:
 
 
 def _row(event: Mapping[str, object]) -> dict[str, object]:
-    row = {key: _storable(value) for key, value in event.items()}
+    row = {key: storable(value) for key, value in event.items()}
     wall_time = event["wall_time"]
     return row | {"wall_s": datetime.fromisoformat(str(wall_time)).timestamp() if wall_time else None}
 
 
-def _storable(value: object) -> object:
+def storable(value: object) -> object:
     """Databases take no half of a surrogate pair: it becomes its escape, as in the JSON."""
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

@@ -10,6 +10,7 @@ from typing import Literal
 from aiohttp import web
 
 from stream.webrtc import CrowdedError, OfferError, Sessions
+from unblur.web.user import Role, require
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
@@ -17,6 +18,7 @@ _LONGEST = 64 * 1024
 """Bytes of an offer: several times what a browser sends."""
 _METHODS = "OPTIONS, GET, POST, PATCH, DELETE"
 _HEADERS = "Authorization, Content-Type, If-Match"
+_INSIDE = frozenset(f"/{{camera}}/{kind}/{{session}}" for kind in ("whep", "whip"))
 _EXPOSED = "ETag, ID, Accept-Patch, Link, Location"
 
 Join = Callable[[str, str, Mapping[str, str]], Awaitable[tuple[str, str]]]
@@ -25,10 +27,10 @@ Join = Callable[[str, str, Mapping[str, str]], Awaitable[tuple[str, str]]]
 
 class Signalling:
     """The routes `/{camera}/<kind>` and `/{camera}/<kind>/{session}`. A session's id is a secret: who has it may end
-    it."""
+    it. `role` is what it takes to begin one."""
 
-    def __init__(self, kind: Literal["whep", "whip"], sessions: Sessions, join: Join) -> None:
-        self._kind, self._sessions, self._join = kind, sessions, join
+    def __init__(self, kind: Literal["whep", "whip"], role: Role, sessions: Sessions, join: Join) -> None:
+        self._kind, self._role, self._sessions, self._join = kind, role, sessions, join
 
     def routes(self) -> list[web.RouteDef]:
         """To be added to an application, which answers 405 to every other method."""
@@ -47,6 +49,7 @@ class Signalling:
         return web.Response(status=204, headers=allowed)
 
     async def _post(self, request: web.Request) -> web.Response:
+        require(request, self._role)
         offer = await _body(request, SDP)
         camera = request.match_info["camera"]
         try:
@@ -80,6 +83,12 @@ class Signalling:
         if not await self._sessions.leave(request.match_info["session"]):
             return refusal(404, "there is no such session")
         return web.Response(status=200)
+
+
+def is_inside(request: web.Request) -> bool:
+    """Whether it asks within a session, by its id, which is a secret of its own."""
+    resource = request.match_info.route.resource
+    return resource is not None and resource.canonical in _INSIDE
 
 
 def refusal(status: int, error: str) -> web.Response:

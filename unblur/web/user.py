@@ -25,6 +25,8 @@ class User:
 
 LOCAL = User("local", "operator")
 """Whoever sits at this machine, where nobody else can reach the server."""
+TOKEN = User("token", "operator")
+"""A program, or a page, that bears the configuration's token."""
 _USER = web.RequestKey("user", User)
 
 
