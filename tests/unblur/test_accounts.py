@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx2 as httpx
 import pytest
 
 from unblur.cli import main
@@ -125,3 +127,27 @@ def test_nothing_is_shown_to_others_unguarded(tmp_path: Path, capfd: pytest.Capt
     assert main(arguments) == 2
     (line,) = capfd.readouterr().err.splitlines()
     assert "others can reach 0.0.0.0: set web.token" in line
+
+
+def test_accounts_are_guard_enough_and_change_while_it_serves(tmp_path: Path, type_in: Type) -> None:
+    type_in(PASSWORD)
+    assert users(tmp_path, "add", "ann") == 0
+    config = tmp_path / "unblur.yaml"
+    config.write_text("cameras: [{name: phone, source: 'whip:'}]", encoding="utf-8")
+    command = [sys.executable, "-m", "unblur", "serve", "--config", str(config), "--data", str(tmp_path)]
+    command += ["--host", "0.0.0.0", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        said = next(line for line in process.stderr if "http://" in line)
+        address = said.split()[-1].replace("0.0.0.0", "127.0.0.1")
+        with httpx.Client(base_url=address, timeout=30) as client:
+            assert client.get("/api/v1/cameras").status_code == 401
+            assert client.post("/login", data={"name": "ann", "password": PASSWORD}).status_code == 303
+            assert client.get("/api/v1/cameras").json()["cameras"][0]["name"] == "phone"
+            type_in("another password")
+            assert users(tmp_path, "password", "ann") == 0
+            assert client.get("/api/v1/cameras").status_code == 401
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert PASSWORD not in said + rest

@@ -8,9 +8,9 @@ from unblur.web.provenance import is_encrypted
 from unblur.web.sessions import LONGEST_S
 
 
-def held(request: web.Request) -> str | None:
-    """The cookie that came with the request."""
-    return request.cookies.get(_name(request))
+def held(request: web.Request) -> str:
+    """The cookie that came with the request; empty if none did."""
+    return request.cookies.get(_name(request), "")
 
 
 def hand_out(request: web.Request, response: web.StreamResponse, cookie: str) -> None:

@@ -72,8 +72,8 @@ class Entrance:
         hand_out(request, answer, cookie)
         return answer
 
-    def _begun(self, account: Account, before: str | None, where: str, browser: str) -> str:
-        if before and (session := self._sessions.find(before)):
+    def _begun(self, account: Account, before: str, where: str, browser: str) -> str:
+        if session := self._sessions.find(before):
             self._sessions.end(session.user.name, session.number)
         self._note(account.user.name, "signed in", f"from {where}")
         return self._sessions.begin(account, where, browser)

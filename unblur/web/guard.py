@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from functools import partial
 from urllib.parse import quote
 
 from aiohttp import hdrs, web
@@ -77,10 +78,10 @@ async def _admit(request: web.Request, token: str | None, sessions: Sessions | N
     """Note who asks. Raises HTTPUnauthorized, HTTPForbidden."""
     if token is not None and _bears(request, token):
         admit(request, TOKEN)
-    elif sessions and (session := await _session(request, sessions)):
+    elif sessions and (session := await asyncio.to_thread(sessions.find, held(request))):
         await _require_page_of(session, request, sessions)
         request[SESSION], request[CSRF] = session, session.csrf
-        admit(request, session.user)
+        admit(request, session.user, partial(sessions.find, held(request)))
     elif sessions is not None and await asyncio.to_thread(sessions.accounts.exist):
         _require_open(request, {LOGIN})
     elif token is not None:
@@ -88,11 +89,6 @@ async def _admit(request: web.Request, token: str | None, sessions: Sessions | N
     else:
         _require_local(request)
         admit(request, LOCAL)
-
-
-async def _session(request: web.Request, sessions: Sessions) -> Session | None:
-    cookie = held(request)
-    return await asyncio.to_thread(sessions.find, cookie) if cookie else None
 
 
 async def _require_page_of(session: Session, request: web.Request, sessions: Sessions) -> None:

@@ -41,6 +41,7 @@ class House:
     """A server with a reception, over the database in `folder`."""
 
     def __init__(self, folder: Path, sources: Sequence[Source] = (), token: str | None = None) -> None:
+        self.sources = sources
         self.engine = application_database(folder)
         self.reception = Reception(self.engine, QUICK)
         self.watching = Watching(Web(port=0, token=token), sources)

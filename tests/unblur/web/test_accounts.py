@@ -92,9 +92,10 @@ def test_the_first_is_an_operator_and_there_is_always_one(engine: sql.Engine) ->
     accounts.add("ann", PASSWORD, "operator")
     accounts.add("bob", PASSWORD, "operator")
     accounts.set_role("ann", "viewer")
-    for change in (lambda: accounts.set_role("bob", "viewer"), lambda: accounts.remove("bob")):
-        with pytest.raises(AccountError, match="last operator"):
-            change()
+    with pytest.raises(AccountError, match="last operator"):
+        accounts.set_role("bob", "viewer")
+    with pytest.raises(AccountError, match="last operator"):
+        accounts.remove("bob")
     with pytest.raises(NoAccountError):
         accounts.remove("zoe")
     accounts.remove("ann")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx2 as httpx
 import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
+from tests.stream.events import an_event
 from tests.unblur.web.serving import OPERATOR, PASSWORD, VIEWER, House, Visitor
+from unblur.web import signalling
 
 TOKEN = "a token of enough letters"
 BEARING = {"Authorization": f"Bearer {TOKEN}"}
 NEWCOMER = {"name": "zoe", "password": PASSWORD}
+WITHIN_S = 30
 SDP = {"Content-Type": "application/sdp"}
 
 
@@ -177,3 +183,39 @@ def test_answers_protect_themselves(house: House) -> None:
         assert answer.headers["Referrer-Policy"] == "same-origin"
     with visitor.stream("GET", "/api/v1/events/stream") as stream:
         assert "default-src 'none'" in stream.headers["Content-Security-Policy"]
+
+
+def test_events_end_with_the_session(house: House) -> None:
+    operator = house.visitor(OPERATOR)
+    with operator.stream("GET", "/api/v1/events/stream") as stream:
+        lines = stream.iter_lines()
+        house.watching.announcer.write(an_event(1, name="Zoe"))
+        assert "event-1" in next(lines)
+        house.reception.accounts.set_password(OPERATOR, "another password")
+        house.watching.announcer.write(an_event(2, name="Eve"))
+        assert not any("Eve" in line for line in lines)
+
+
+def test_pictures_end_with_the_session(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signalling, "LOOK_S", 0.05)
+    operator = house.visitor(OPERATOR)
+    headers = {"X-CSRF-Token": operator.csrf(), **SDP}
+
+    async def test() -> None:
+        connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        connection.addTransceiver("video", direction="recvonly")
+        states: asyncio.Queue[str] = asyncio.Queue()
+        connection.on("connectionstatechange", lambda: states.put_nowait(connection.connectionState))
+        await connection.setLocalDescription(await connection.createOffer())
+        offer = connection.localDescription.sdp
+        answer = await asyncio.to_thread(operator.post, "/phone/whep", content=offer, headers=headers)
+        await connection.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
+        while await states.get() != "connected":
+            pass
+        await asyncio.to_thread(house.reception.accounts.set_password, OPERATOR, "another password")
+        while await states.get() != "closed":
+            pass
+        await connection.close()
+
+    asyncio.run(asyncio.wait_for(test(), WITHIN_S))
+    assert house.watching.viewers == 0
