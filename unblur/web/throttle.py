@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,10 +20,11 @@ class _Tries:
 class Throttle:
     """Allows `free` tries at once, and then one after 1, 2, 4, ... seconds, at most `longest_s`. Every try counts when
     it begins, so that many at once are no way around; one that was right is taken back. Nobody gains by waiting to be
-    forgotten: that takes as long as all the free tries would."""
+    forgotten: in that time the longest pauses allow as many tries as there are before them."""
 
     def __init__(self, free: int, longest_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._free, self._longest_s, self._clock = free, longest_s, clock
+        self._memory_s = longest_s * (free + math.ceil(math.log2(longest_s)))
         self._tries: dict[str, _Tries] = {}
         self.forgotten = 0
         """Keys for which there was no room."""
@@ -39,7 +41,7 @@ class Throttle:
         """A try begins."""
         now = self._clock()
         tries = self._tries.pop(key, None)
-        if tries is None or now - tries.last_s > self._free * self._longest_s:
+        if tries is None or now - tries.last_s > self._memory_s:
             tries = _Tries(0, now)
         self._tries[key] = _Tries(tries.count + 1, now)  # at the end: the first are those that tried longest ago
         if len(self._tries) > MOST:
