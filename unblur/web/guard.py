@@ -39,8 +39,8 @@ CSRF_FIELD, CSRF_HEADER = "csrf", "X-CSRF-Token"
 _SAFE = {hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS}
 _ASKING_FOR_TOKEN = {"/", "/send"}
 """Pages that say nothing but that they want the token, which only a script can send."""
-_KEPT = (hdrs.ALLOW, hdrs.RETRY_AFTER)
-"""What a refusal says in its headers."""
+_KEPT = (hdrs.ALLOW, hdrs.LOCATION, hdrs.RETRY_AFTER)
+"""What an answer that was raised says in its headers."""
 
 
 def guard(token: str | None, sessions: Sessions | None = None) -> Middleware:
@@ -67,7 +67,7 @@ async def _answer(
             return _to_the_login(request)
         return _refused(error)
     except web.HTTPRedirection as error:
-        return web.Response(status=error.status, headers={hdrs.LOCATION: error.headers[hdrs.LOCATION]})
+        return web.Response(status=error.status, headers=_kept(error))
     except web.HTTPException as error:
         if sessions and _is_for_people(request):
             return draw(request, "refused", error.status, said=error.text or error.reason)
@@ -105,7 +105,8 @@ def _require_open(request: web.Request, pages: set[str]) -> None:
     connection's session bear its id, which is a secret of its own."""
     if request.path == LOGIN:
         _require_ours(request)
-    is_free = request.method == hdrs.METH_OPTIONS or request.path.startswith(STATIC) or is_inside(request)
+    is_file = request.method in _SAFE and request.path.startswith(STATIC)
+    is_free = is_file or request.method == hdrs.METH_OPTIONS or is_inside(request)
     if not (is_free or request.path in pages):
         raise web.HTTPUnauthorized(text="sign in first; a program sends the token, as Authorization: Bearer TOKEN")
 
@@ -137,10 +138,14 @@ def _to_the_login(request: web.Request) -> web.Response:
 
 def _refused(error: web.HTTPException) -> web.Response:
     refused = refusal(error.status, error.text or error.reason)
-    refused.headers.update({name: error.headers[name] for name in _KEPT if name in error.headers})
+    refused.headers.update(_kept(error))
     if isinstance(error, web.HTTPUnauthorized):
         refused.headers[hdrs.WWW_AUTHENTICATE] = 'Bearer realm="unblur"'
     return refused
+
+
+def _kept(error: web.HTTPException) -> dict[str, str]:
+    return {name: error.headers[name] for name in _KEPT if name in error.headers}
 
 
 def _bears(request: web.Request, token: str) -> bool:
