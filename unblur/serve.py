@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from configs.schema import Config, ConfigError, load
+from stream import heap
 from stream.source import LOOP
 from unblur.assemble import assemble
 from unblur.demo import stage
@@ -26,6 +27,7 @@ def serve(path: Path | None, overrides: dict[str, object]) -> None:
 
     Raises UsageError, ModelError; ConfigError where others could come in without a password or a token.
     """
+    heap.share()
     console = Console(stderr=True, highlight=False)
     given = load(path, overrides)
     data = folder_of_data(given.serve.data)

@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from deblur import degrade, kernels
+from deblur.hint import OTHERS
 from stream.data import Array, Image
 from stream.errors import SourceError, UsageError
 
@@ -22,6 +24,9 @@ NOISE = 0.01
 """Sigma, of full scale."""
 LENGTH_ERROR = 0.2
 """By how much, at most, the known length of a straight motion is off: uniformly distributed."""
+TURN, SCALE, SHIFT = 1.5, 0.015, 1.2
+"""By how much another picture of the same face is off its place: standard deviations in degrees, of the logarithm of
+its size, and in pixels each way."""
 SIZES = (13, 19, 27, 37)
 CRF = 30
 FAR = 4
@@ -33,11 +38,13 @@ Chain = Callable[[Image], Image]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shot:
-    """A photograph as it was taken, the kernel that blurred it, and the motion as far as it is known."""
+    """A photograph as it was taken, the kernel that blurred it, and the motion as far as it is known; and `others` of
+    the same face, as a track has them: it lies a little otherwise, a hand shakes anew, and what moves goes on."""
 
     image: Image
     kernel: Array
     motion: Motion | None
+    others: tuple[Image, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +58,22 @@ class Condition:
 
     def shots(self, photographs: Sequence[Image], seed: int) -> list[Shot]:
         """Each photograph under this condition. The same seed gives the same, whatever else is evaluated."""
-        rng = np.random.default_rng([seed, zlib.crc32(self.name.encode())])
-        return [self._shot(photograph, rng) for photograph in photographs]
+        name = zlib.crc32(self.name.encode())
+        rng, aside = np.random.default_rng([seed, name]), np.random.default_rng([seed, name, 1])
+        return [self._shot(photograph, rng, aside) for photograph in photographs]
 
-    def _shot(self, photograph: Image, rng: np.random.Generator) -> Shot:
+    def _shot(self, photograph: Image, rng: np.random.Generator, aside: np.random.Generator) -> Shot:
         kernel, motion = self.draw(rng)
+        others = (self._other(photograph, kernel, aside) for _ in range(OTHERS))
+        return Shot(self._taken(photograph, kernel, rng), kernel, motion, tuple(others))
+
+    def _other(self, photograph: Image, kernel: Array, rng: np.random.Generator) -> Image:
+        again = kernel if self.straight else self.draw(rng)[0]
+        return self._taken(_moved(photograph, rng), again, rng)
+
+    def _taken(self, photograph: Image, kernel: Array, rng: np.random.Generator) -> Image:
         image = kernels.recorded(kernels.blur(photograph, kernel), NOISE, rng)
-        return Shot(self.chain(image) if self.chain else image, kernel, motion)
+        return self.chain(image) if self.chain else image
 
 
 def conditions(data: Path) -> dict[str, Condition]:
@@ -84,6 +100,16 @@ def chosen(every: Mapping[str, Condition], names: Sequence[str]) -> list[Conditi
     if unknown:
         raise UsageError(f"no condition is called {unknown[0]!r}: there are {', '.join(every)}")
     return [condition for name, condition in every.items() if name in names or not names]
+
+
+def _moved(photograph: Image, rng: np.random.Generator) -> Image:
+    """The photograph about as much off its place as the points found in two pictures of one face are."""
+    height, width = photograph.shape[:2]
+    turn, scale = rng.normal(0, TURN), np.exp(rng.normal(0, SCALE))
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), turn, scale)
+    matrix[:, 2] = matrix[:, 2] + rng.normal(0, SHIFT, 2)
+    moved = cv2.warpAffine(photograph, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(moved, np.uint8)
 
 
 def _line(length: float) -> Callable[[np.random.Generator], tuple[Array, Motion]]:

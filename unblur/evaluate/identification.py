@@ -139,4 +139,5 @@ class Identification:
 
 def _crop(shot: Shot, landmarks: Array) -> Probe:
     image, matrix = align(shot.image, landmarks)
-    return probe(image, matrix, shot.kernel, shot.motion)
+    others = (align(other, landmarks)[0] for other in shot.others)
+    return probe(image, matrix, shot.kernel, shot.motion, others)

@@ -115,7 +115,8 @@ def _outcome(
 
 
 def _probe(shot: Shot) -> Probe:
-    return probe(photos.centre(shot.image, SIDE), _UPRIGHT, shot.kernel, shot.motion)
+    others = (photos.centre(other, SIDE) for other in shot.others)
+    return probe(photos.centre(shot.image, SIDE), _UPRIGHT, shot.kernel, shot.motion, others)
 
 
 def _scores(sharp: Sequence[Image], restored: Sequence[Image]) -> Numbers:

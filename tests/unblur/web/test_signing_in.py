@@ -2,45 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from stream.guest import Guest
 from tests.stream.web import serve
 from tests.unblur.web.serving import OPERATOR, PASSWORD, VIEWER, House
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
-WITHIN_MS = 20_000
 NEW = "staple battery horse"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield running
-        running.close()
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """Somebody's browser, on whose pages no script goes wrong."""
-    made, faults = browser.new_context(), []
-    made.set_default_timeout(WITHIN_MS)
-    made.on("weberror", lambda error: faults.append(str(error.error)))
-    yield made
-    made.close()
-    assert not faults
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Page:
-    return context.new_page()
 
 
 def sign_in(page: Page, name: str = OPERATOR, password: str = PASSWORD) -> None:
