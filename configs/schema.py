@@ -119,11 +119,13 @@ class Web(_Section):
     codec: Literal["vp8", "h264"] = Field("vp8", description="h264 costs more.")
     viewers: int = Field(32, ge=1, description="At once: each costs an encoder.")
 
-    @model_validator(mode="after")
-    def _guarded(self) -> Self:
-        if self.token is None and self.host not in _OWN:
-            raise ValueError(f"others can reach {self.host}: set web.token (${{NAME}} takes an environment variable)")
-        return self
+    def require_guarded(self, accounts: bool = False) -> None:
+        """Raises ConfigError where others can reach the address, and neither token nor accounts keep them out. Whether
+        there are accounts, the configuration cannot know; only `unblur serve` has any."""
+        if self.token is None and not accounts and self.host not in _OWN:
+            raise ConfigError(
+                f"web.host: others can reach {self.host}: set web.token (${{NAME}} takes an environment variable)"
+            )
 
 
 class Output(_Section):

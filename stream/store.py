@@ -56,7 +56,9 @@ RESTORED = events.c.deblurred_by != sql.literal_column("'none'")
 sql.Index("events_known", events.c.wall_s, sqlite_where=KNOWN, postgresql_where=KNOWN)
 sql.Index("events_restored", events.c.wall_s, sqlite_where=RESTORED, postgresql_where=RESTORED)
 
-_DURABLE = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "secure_delete=ON")
+DURABLE = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "secure_delete=ON")
+"""Pragmas for SQLite with which what was committed is on disk, what was deleted is not, and others may read
+meanwhile."""
 _ROWS_AT_ONCE = 500
 _DISK_REFUSED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 OF_AN_EVENT = [column for column in events.columns if column.name not in ("position", "wall_s")]
@@ -72,7 +74,7 @@ class EventStore:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = connect(url, _DURABLE)
+        self._engine = connect(url, DURABLE)
         file = database_file(self._engine)
         made = file is not None and not file.exists()
         try:
@@ -202,11 +204,11 @@ def _remove(file: Path) -> None:
 
 
 def _row(event: Mapping[str, object]) -> dict[str, object]:
-    row = {key: _storable(value) for key, value in event.items()}
+    row = {key: storable(value) for key, value in event.items()}
     wall_time = event["wall_time"]
     return row | {"wall_s": datetime.fromisoformat(str(wall_time)).timestamp() if wall_time else None}
 
 
-def _storable(value: object) -> object:
+def storable(value: object) -> object:
     """Databases take no half of a surrogate pair: it becomes its escape, as in the JSON."""
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

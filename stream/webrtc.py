@@ -49,6 +49,9 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
+    def __contains__(self, session: str) -> bool:
+        return session in self._sessions
+
     def of(self, camera: str) -> list[str]:
         """The sessions of this camera."""
         return [session for session, each in self._sessions.items() if each.camera == camera]

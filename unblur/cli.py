@@ -31,6 +31,8 @@ events_app = typer.Typer(help="Look into an event log or store.", no_args_is_hel
 app.add_typer(events_app, name="events")
 evaluate_app = typer.Typer(help="Measure restoration, identification, and a run over a clip.", no_args_is_help=True)
 app.add_typer(evaluate_app, name="evaluate")
+users_app = typer.Typer(help="Who may use the web application. Passwords are asked for.", no_args_is_help=True)
+app.add_typer(users_app, name="users")
 
 _INTERRUPTED = 130
 """What typer makes of Ctrl-C."""
@@ -77,6 +79,9 @@ DeblurOption = Annotated[Deblur | None, typer.Option(help="How blurred faces are
 PresetOption = Annotated[Preset | None, typer.Option(help="seed: Richardson-Lucy with the fixed 5 x 5 mean kernel.")]
 ThresholdOption = Annotated[float | None, typer.Option(help="Cosine similarity from which a face gets a name.")]
 FpirOption = Annotated[float | None, typer.Option(help="The share of strangers who may be given a name: 0.01.")]
+
+
+FolderOption = Annotated[Path | None, typer.Option("--data", help="The folder for people, events, crops and accounts.")]
 ConfigOption = Annotated[Path | None, typer.Option(help="A YAML file; what stands on the command line goes over it.")]
 
 
@@ -136,7 +141,7 @@ def serve(
     config: ConfigOption = None,
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on; 0: any that is free.")] = None,
-    data: Annotated[Path | None, typer.Option(help="The folder for people, events, crops and accounts.")] = None,
+    data: FolderOption = None,
 ) -> None:
     """The web application: live pictures, events, people. Without a camera in --config it shows a simulated one."""
     from unblur.serve import serve as open_house
@@ -299,6 +304,44 @@ def forget(
 
     settings = load(config, {"recognition": _given(gallery=gallery), "output": _given(evidence=evidence)})
     forget_in(settings, person, [*map(str, log or []), *(store or [])], expired)
+
+
+NameArgument = Annotated[str, typer.Argument(help="The account's name.")]
+RoleOption = Annotated[
+    Literal["viewer", "operator"] | None, typer.Option(help="A viewer looks, an operator also changes things.")
+]
+
+
+@users_app.command("add")
+def add_user(name: NameArgument, role: RoleOption = None, data: FolderOption = None) -> None:
+    """Add an account: the first is an operator's, others are viewers' if --role does not say more."""
+    from unblur.accounts import Register
+
+    Register(data).add(name, role)
+
+
+@users_app.command("list")
+def list_users(data: FolderOption = None) -> None:
+    """Show who has an account."""
+    from unblur.accounts import Register
+
+    Register(data).show()
+
+
+@users_app.command("remove")
+def remove_user(name: NameArgument, data: FolderOption = None) -> None:
+    """Remove an account; the last operator's stays."""
+    from unblur.accounts import Register
+
+    Register(data).remove(name)
+
+
+@users_app.command("password")
+def change_password(name: NameArgument, data: FolderOption = None) -> None:
+    """Give an account another password, and end its sessions."""
+    from unblur.accounts import Register
+
+    Register(data).set_password(name)
 
 
 DataOption = Annotated[Path, typer.Option(help="A folder laid out like the project's shared data.")]

@@ -7,16 +7,15 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 
-from platformdirs import user_data_path
 from rich.console import Console
 
-from configs.schema import Config, load
+from configs.schema import Config, ConfigError, load
 from stream import heap
-from stream.errors import OutputError
 from stream.source import LOOP
 from unblur.assemble import assemble
 from unblur.demo import stage
-from unblur.web.guard import guard
+from unblur.folder import application_database, folder_of_data
+from unblur.web.reception import Reception
 
 STORE, EVIDENCE, GALLERY = "events.sqlite", "evidence", "people.joblib"
 """What lies in the folder of data."""
@@ -26,29 +25,35 @@ def serve(path: Path | None, overrides: dict[str, object]) -> None:
     """Serve what the configuration at `path` says, with `overrides` over it; without a camera, the demo's. Recorded
     sources play at the pace of life, and when they have ended the pages stay.
 
-    Raises UsageError, ModelError.
+    Raises UsageError, ModelError; ConfigError where others could come in without a password or a token.
     """
     heap.share()
     console = Console(stderr=True, highlight=False)
-    config = _settled(load(path, overrides), console)
+    given = load(path, overrides)
+    data = folder_of_data(given.serve.data)
+    reception = Reception(application_database(data))
+    _require_guarded(given, reception.accounts.exist(), data)
+    config = _settled(given, data, console)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped ends its log like any other
     with ExitStack() as stack:
         run = assemble(config, stack, lambda _: None)
         watching = run.outputs.watching
         assert watching
-        watching.open(guard(config.web.token))
+        watching.open(reception.guard(config.web.token), reception.pages)
         console.print(f"unblur: {watching.address}/", soft_wrap=True)
         run.start()
         threading.Event().wait()
 
 
-def _settled(config: Config, console: Console) -> Config:
-    """The configuration with everything in its place in the folder of data."""
-    data = config.serve.data or user_data_path("unblur")
+def _require_guarded(config: Config, accounts: bool, data: Path) -> None:
     try:
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {data}: {error.strerror}; name another as serve.data") from error
+        config.web.require_guarded(accounts)
+    except ConfigError as error:
+        raise ConfigError(f"{error}, or add an account: unblur users add NAME --data {data}") from error
+
+
+def _settled(config: Config, data: Path, console: Console) -> Config:
+    """The configuration with everything in its place in the folder of data."""
     output = config.output.model_copy(update={
         "picture": "webrtc",
         "store": config.output.store or f"sqlite:///{data / STORE}",

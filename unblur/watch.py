@@ -55,6 +55,7 @@ class Roster:
 
 def watch(config: Config) -> None:
     """Run the cameras to their end, or until interrupted. What was seen until then is logged, and summed up."""
+    config.web.require_guarded()
     heap.share()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped ends its log like any other
     roster = Roster()

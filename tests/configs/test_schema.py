@@ -37,7 +37,6 @@ def test_the_schema_for_editors_is_current() -> None:
         ("output: {picture: film.avi}", "picture is window, webrtc, none or a file ending in .mp4"),
         ("cameras:\n- {source: a.mp4, begin_s: 5, end_s: 4}", "end_s must lie after begin_s"),
         ("cameras:\n- {source: a.mp4, start_time: 2026-01-01T00:00:00}", "timezone"),
-        ("web: {host: 0.0.0.0}", "others can reach 0.0.0.0: set web.token"),
         ("recognition: {embedder: facenet}", "no threshold was measured for the embedder facenet: set threshold"),
         ("recognition: {embedder: lda, threshold: 0.5}", "the embedder lda needs a file: set fitted"),
         ("recognition: {fitted: lda.onnx}", "the embedder sface takes no file: leave fitted out"),

@@ -39,7 +39,10 @@ def test_a_bundle_names_the_networks_the_gallery_and_the_very_frame(demo: Path) 
     told = bundles[0]
     assert told["software"] == f"unblur {__version__}"
     assert told["gallery"] == {"sha256": digest(demo / "people.joblib"), "people": 2}
-    assert told["threshold_from"] == {"base": threshold_for(2), "origin": "the default for a gallery of 2"}
+    assert told["threshold_from"] == {
+        "base": threshold_for(2),
+        "origin": "calibrated (version 1) for a gallery of 2: 0.000 for their likeness",
+    }
     assert told["models"] == {
         "detector": {"yunet": network("yunet").sha256},
         "embedder": {"sface": network("sface").sha256},

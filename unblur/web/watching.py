@@ -96,12 +96,13 @@ class Watching:
         self._server.close()
 
     def routes(self) -> list[web.AbstractRouteDef]:
-        """The page, and the signalling of viewers and guests."""
+        """The page, the one that makes a camera of a browser, and the signalling of viewers and guests."""
         return [
             web.get("/", self._page),
+            web.get("/send", self._sending),
             web.get(f"{ROOT}/events/stream", self.announcer.listen),
-            *Signalling("whep", self._viewers.sessions, self._watch).routes(),
-            *Signalling("whip", self._guests.sessions, self._send).routes(),
+            *Signalling("whep", "viewer", self._viewers.sessions, self._watch).routes(),
+            *Signalling("whip", "operator", self._guests.sessions, self._send).routes(),
         ]
 
     def operations(self) -> list[Operation]:
@@ -128,6 +129,9 @@ class Watching:
     async def _page(self, request: web.Request) -> web.Response:
         links = request.app[LINKS]
         return draw(request, "live", events=dict(links).get("events"))
+
+    async def _sending(self, request: web.Request) -> web.Response:
+        return draw(request, "send")
 
 
 def _described(source: Source) -> Camera:

@@ -135,7 +135,7 @@ def test_the_token_is_asked_for(page: Page) -> None:
 def test_a_browser_as_camera(page: Page) -> None:
     guest = Guest("phone")
     served = opened(Web(port=0), [guest])
-    page.goto(f"{served.address}/static/send.html?camera=phone")
+    page.goto(f"{served.address}/send?camera=phone")
     page.get_by_role("button").click()
     frames = guest.frames()
     seen = [next(frames) for _ in range(10)]

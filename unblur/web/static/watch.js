@@ -1,3 +1,4 @@
+import { authority, enter } from "./authority.js";
 import { listen } from "./events.js";
 import { Viewer } from "./whep.js";
 
@@ -7,8 +8,9 @@ const ASK_MS = 2000;
 const viewers = [];
 
 async function watch(token) {
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const headers = authority(token);
   const response = await fetch("/api/v1/cameras", { headers });
+  enter(response);
   document.getElementById("ask").hidden = response.status !== 401;
   document.getElementById("refused").hidden = !(token && response.status === 401);
   if (!response.ok) return;
@@ -53,6 +55,7 @@ function picture(entry, event, page) {
 // How the cameras themselves are: the page may well be connected to one that is not.
 async function ask(headers) {
   const response = await fetch("/api/v1/cameras", { headers }).catch(() => null);
+  enter(response);
   if (!response?.ok) return;
   for (const camera of (await response.json()).cameras) {
     const down = ["stalled", "reconnecting"].includes(camera.state);
