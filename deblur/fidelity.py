@@ -8,16 +8,17 @@ does unless told otherwise: a picture has one figure, whichever of the two gives
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from stream.data import Array, Image
 
 WINDOW = 7
 """Side in pixels of the windows over which structure is compared."""
+_BAND = 256
 _BESSEL = WINDOW**2 / (WINDOW**2 - 1)
 _C1, _C2 = 0.01**2, 0.03**2
 """What keeps the quotients from 0 / 0, for values in 0..1."""
@@ -39,26 +40,36 @@ def fidelity(picture: Image, sharp: Image) -> Fidelity:
 
 
 def _psnr(picture: Image, sharp: Image) -> float:
-    error = np.square(cv2.absdiff(picture, sharp), dtype=np.uint16).mean(dtype=np.float64)
-    return 10 * math.log10(255**2 / error) if error else math.inf
+    error = sum(int(np.square(cv2.absdiff(*rows), dtype=np.uint16).sum()) for rows in _bands(picture, sharp))
+    return 10 * math.log10(255**2 * picture.size / error) if error else math.inf
 
 
 def _ssim(picture: Image, sharp: Image) -> float:
-    """Channel by channel, so that a large picture needs a third of the memory."""
-    return float(np.mean([_similarity(picture[..., channel], sharp[..., channel]) for channel in range(3)]))
+    height, width, channels = picture.shape
+    windows: int = (height - WINDOW + 1) * (width - WINDOW + 1) * channels
+    bands = _bands(picture, sharp, WINDOW - 1)
+    return sum(float(_similarity(*rows).sum(dtype=np.float64)) for rows in bands) / windows
 
 
-def _similarity(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    x, y = (np.multiply(channel, 1 / 255, dtype=np.float32) for channel in (one, other))
+def _bands(picture: Image, sharp: Image, overlap: int = 0) -> Iterator[tuple[Image, Image]]:
+    """Both pictures in the same bands of rows, so that a large one needs no more memory than a small one."""
+    for top in range(0, picture.shape[0] - overlap, _BAND):
+        bottom = top + _BAND + overlap
+        yield picture[top:bottom], sharp[top:bottom]
+
+
+def _similarity(one: Image, other: Image) -> Array:
+    """Of each window, in each channel."""
+    x, y = (np.multiply(picture, 1 / 255, dtype=np.float32) for picture in (one, other))
     mean_x, mean_y = _mean(x), _mean(y)
     spread = _BESSEL * (_mean(x * x) + _mean(y * y) - mean_x**2 - mean_y**2)
     common = _BESSEL * (_mean(x * y) - mean_x * mean_y)
     light = (2 * mean_x * mean_y + _C1) / (mean_x**2 + mean_y**2 + _C1)
-    return float((light * (2 * common + _C2) / (spread + _C2)).mean(dtype=np.float64))
+    return np.asarray(light * (2 * common + _C2) / (spread + _C2), np.float32)
 
 
 def _mean(values: Array) -> Array:
-    """Of each window within the picture."""
+    """Of each window that lies within the picture."""
     margin = WINDOW // 2
     blurred = cv2.blur(values, (WINDOW, WINDOW))
     return np.asarray(blurred[margin:-margin, margin:-margin], np.float32)
