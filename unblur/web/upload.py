@@ -6,7 +6,7 @@ import asyncio
 import time
 import unicodedata
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -34,8 +34,8 @@ _AT_ONCE = 4
 _CHUNK = 1 << 16
 _LONGEST_NAME = 80
 
-_File = tuple[str, bytes | None]
-"""A file's name, and its content; None if there is too much of it."""
+_File = tuple[str, str, bytes | None]
+"""The field that a file was sent as, its name, and its content; None if there is too much of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,10 +74,20 @@ class Uploads:
         Raises HTTPBadRequest, HTTPRequestEntityTooLarge, HTTPRequestTimeout or HTTPTooManyRequests, and HTTPForbidden
         for who was not let in. A file that is at fault by itself comes as an `Upload` that says so.
         """
+        return (await self.fields(request, {field: most}, long_side))[field]
+
+    async def fields(
+        self, request: web.Request, most: Mapping[str, int], long_side: int | None = None
+    ) -> dict[str, list[Upload]]:
+        """The same for several fields, by name, with at most so many pictures in each. There may be none in some, as
+        when a browser sends a form in which nothing was chosen, but not in all."""
         user = require(request, "viewer")
         async with self._room:
-            sent = await self._sent(request, field, most, partial(self._rate.count, user.name))
-            return [await self._upload(name, content, long_side) for name, content in sent]
+            sent = await self._sent(request, most, partial(self._rate.count, user.name))
+            uploads: dict[str, list[Upload]] = {field: [] for field in most}
+            for field, name, content in sent:
+                uploads[field].append(await self._upload(name, content, long_side))
+        return uploads
 
     def close(self) -> None:
         """No more pictures will come."""
@@ -94,39 +104,41 @@ class Uploads:
         except ValueError as error:
             return Upload(name, None, str(error))
 
-    async def _sent(self, request: web.Request, field: str, most: int, count: Callable[[], None]) -> list[_File]:
+    async def _sent(self, request: web.Request, most: Mapping[str, int], count: Callable[[], None]) -> list[_File]:
         """`count` is told of each file before it is read."""
         if (request.content_length or 0) > self._request:
             raise web.HTTPRequestEntityTooLarge(self._request, request.content_length or 0, text=self._too_much())
         try:
             async with asyncio.timeout(self._patience):
-                sent = [each async for each in self._files(request, field, most, count)]
+                sent = [each async for each in self._files(request, most, count)]
         except TimeoutError as error:
             raise web.HTTPRequestTimeout(text=f"the files took longer than {self._patience:g} s to arrive") from error
         except (ValueError, RuntimeError, ConnectionError, HttpProcessingError) as error:
             raise web.HTTPBadRequest(text="the body is not the multipart form that its header says") from error
         if not sent:
-            raise web.HTTPBadRequest(text=f"no file was sent as {field}")
+            raise web.HTTPBadRequest(text=f"no file was sent as {' or '.join(most)}")
         return sent
 
     async def _files(
-        self, request: web.Request, field: str, most: int, count: Callable[[], None]
+        self, request: web.Request, most: Mapping[str, int], count: Callable[[], None]
     ) -> AsyncIterator[_File]:
         if request.content_type != "multipart/form-data":
             raise web.HTTPBadRequest(text=f"files are sent as multipart/form-data, not {request.content_type}")
-        left, found = self._request, 0
+        left, found = self._request, dict.fromkeys(most, 0)
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader):
                 raise web.HTTPBadRequest(text="a form holds fields, not further forms")
-            if part.name == field:
-                found += 1
-                if found > most:
-                    raise web.HTTPBadRequest(text=f"more than {most} pictures at once: send them one after the other")
+            field = part.name if part.name in found and part.filename != "" else None
+            if field:
+                found[field] += 1
+                if found[field] > most[field]:
+                    more = f"more than {most[field]} pictures at once as {field}"
+                    raise web.HTTPBadRequest(text=f"{more}: send them one after the other")
                 count()
             content, size = await self._content(part, left)
             left -= size
-            if part.name == field:
-                yield displayed(part.filename or ""), content
+            if field:
+                yield field, displayed(part.filename or ""), content
 
     async def _content(self, part: BodyPartReader, left: int) -> tuple[bytes | None, int]:
         """What stands in a field, or None if that is too much for a file; and how much it is."""
