@@ -86,7 +86,7 @@ class PhotoPage:
             return _later(error)
         except UnblurError as error:
             raise web.HTTPServiceUnavailable(text=f"the photo cannot be developed: {error}") from error
-        await asyncio.to_thread(self._note, user, "unblurred a photo", f"{len(developed.faces)} faces")
+        await asyncio.to_thread(self._note, user, "unblurred a photo", f"faces: {len(developed.faces)}")
         return told(self._prints.keep(user, wanted.method, developed))
 
     async def _received(self, request: web.Request) -> tuple[Image, Image | None]:
