@@ -30,7 +30,7 @@ WAITING = 3
 RETRY_S = 5
 """When to come again if there is no place."""
 _YIELDING = 10
-"""Niceness of the thread, and of those that its networks start."""
+"""How much nicer than the others the thread is, and those that its networks start."""
 
 
 class BusyError(Exception):
@@ -126,4 +126,5 @@ def _pictures(result: Result) -> dict[str, bytes]:
 def _give_way() -> None:
     """Linux alone gives each thread a niceness of its own, which those that it starts inherit."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _YIELDING)
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _YIELDING)

@@ -1,12 +1,16 @@
-"""Chromium for the pages' tests."""
+"""Chromium for the pages' tests, and somebody known."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from models.fetch import fingerprint
+from recognize.gallery import Gallery, load
 
 CHROMIUM = shutil.which("chromium")
 WITHIN_MS = 20_000
@@ -35,3 +39,9 @@ def page(browser: Browser) -> Iterator[Page]:
     yield opened
     opened.close()
     assert not faults
+
+
+@pytest.fixture(scope="session")
+def known(gallery: Path) -> Gallery:
+    """Barack Obama."""
+    return load(gallery, fingerprint("sface"))
