@@ -50,8 +50,8 @@ class Studio:
         files = {"photo": ("photo.jpg", photo)} | ({} if sharp is None else {"sharp": ("sharp.jpg", sharp)})
         return self._client.post(API, params={"method": method}, files=files)
 
-    def developed(self, *sent: bytes, method: str = "auto") -> Mapping[str, Any]:
-        answer = self.send(*sent, method=method)
+    def developed(self, photo: bytes, sharp: bytes | None = None, method: str = "auto") -> Mapping[str, Any]:
+        answer = self.send(photo, sharp, method)
         assert answer.status_code == 200, answer.text
         told: Mapping[str, Any] = answer.json()
         return told
