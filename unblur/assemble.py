@@ -16,7 +16,7 @@ import cv2
 import structlog
 
 from configs.schema import Camera as CameraSettings
-from configs.schema import Config
+from configs.schema import Config, Deblurring
 from deblur.cnn import CNN, REACH
 from deblur.restore import Off, RichardsonLucy, Seed
 from deblur.standby import Standby
@@ -102,33 +102,34 @@ class Parts:
         key = self._config.encryption.key
         return Cipher(key) if key else None
 
-    def deblurrer(self, shutters: Mapping[str, float] | None = None) -> Deblurrer:
-        """What restores crops; `shutters` are the cameras' settings, where they are given.
+    def deblurrer(self, shutters: Mapping[str, float] | None = None, settings: Deblurring | None = None) -> Deblurrer:
+        """What restores crops; `shutters` are the cameras', where they are given, and `settings` stand in for the
+        configuration's.
 
         Raises ModelError if the network that is asked for is not the pinned one, or nothing runs it.
         """
-        settings = self._config.deblur
+        settings = settings or self._config.deblur
         match settings.mode, settings.preset:
             case "off", _:
                 return Off()
             case "cnn", _:
-                return CNN(self._network(), shutters, looks=settings.looks)
+                return CNN(self._network, shutters, looks=settings.looks)
             case _, "seed":
                 return Seed()
             case "auto", _:
-                return self._best(shutters)
+                return self._best(shutters, settings.looks)
             case _:
                 return RichardsonLucy(shutters)
 
-    def _best(self, shutters: Mapping[str, float] | None) -> Deblurrer:
+    def _best(self, shutters: Mapping[str, float] | None, looks: int) -> Deblurrer:
         """The network, helped by Richardson-Lucy; Richardson-Lucy alone where the network cannot run."""
         try:
-            network = CNN(self._network(), shutters, REACH, self._config.deblur.looks)
-            return Standby(network, RichardsonLucy(shutters))
+            return Standby(CNN(self._network, shutters, REACH, looks), RichardsonLucy(shutters))
         except ModelError as error:
             _log.warning("the deblurring network cannot run: Richardson-Lucy takes its place", reason=str(error))
             return RichardsonLucy(shutters)
 
+    @cached_property
     def _network(self) -> Session:
         pinned = manifest.own("deblur")
         return load(pinned.path, self._config.backend, sha256=pinned.sha256)

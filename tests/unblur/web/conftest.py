@@ -1,4 +1,4 @@
-"""Chromium for the pages' tests, and houses with accounts."""
+"""Chromium for the pages' tests, houses with accounts, and somebody known."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from models.fetch import fingerprint
+from recognize.gallery import Gallery, load
 from stream.guest import Guest
 from tests.unblur.web.serving import OPERATOR, PASSWORD, QUICK, VIEWER, House
 from unblur.folder import application_database
@@ -72,3 +74,9 @@ def empty_house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hous
     made = House(tmp_path, token=getattr(request, "param", None))
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def known(gallery: Path) -> Gallery:
+    """Barack Obama."""
+    return load(gallery, fingerprint("sface"))
