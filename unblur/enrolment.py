@@ -31,8 +31,8 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
     people = folders(faces)
     parts = Parts(config)
     embedder = parts.embedder
-    known = galleries.load(target, embedder.fingerprint) if target.exists() else Gallery(embedder.fingerprint)
-    enroller = Enroller(parts.detector(IN_STILLS), _looking(), embedder, strict=strict)
+    known = _known(target, embedder.fingerprint)
+    enroller = Enroller(parts.detector(IN_STILLS), looking(), embedder, strict=strict)
     console = Console(stderr=True, highlight=False)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -42,13 +42,19 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
             progress.update(task, advance=1, description=photo.person)
 
         enrolment = enroller.enroll(people, known, advance)
-    enrolment.gallery.save(target)
+    with galleries.alone(target):  # somebody may have changed it meanwhile
+        _known(target, embedder.fingerprint).adding(enrolment.enrolled).save(target)
     _report(enrolment, strict, target, console)
     if enrolment.unusable:
         raise UnblurError(f"not enrolled, for no photo can be used: {', '.join(enrolment.unusable)}")
 
 
-def _looking() -> Look:
+def _known(path: Path, fingerprint: str) -> Gallery:
+    return galleries.load(path, fingerprint, allow_empty=True) if path.exists() else Gallery(fingerprint)
+
+
+def looking() -> Look:
+    """Aligns a face, and estimates its blur."""
     blurriness = Blurriness()
 
     def look(image: Image, face: Face) -> tuple[Image, float]:
