@@ -61,7 +61,9 @@ def test_a_change_is_on_disk_in_use_and_noted(
 def test_each_photo_can_be_seen_until_it_is_removed(people: People, obama: list[Shot], tmp_path: Path) -> None:
     people.enrol("Obama", None, obama, "ann")
     first, second = people.gallery.people["Obama"].photos
-    assert np.array_equal(read_picture(tmp_path / "faces" / f"{first}.png"), obama[0].crop)
+    crop = obama[0].crop
+    assert crop is not None
+    assert np.array_equal(read_picture(tmp_path / "faces" / f"{first}.png"), crop)
     assert people.has_face(second)
     people.remove("Obama", first, "ann")
     assert people.face(first) is None
@@ -159,10 +161,12 @@ def test_a_file_that_cannot_be_read_is_not_written_over(people: People, obama: l
 def test_two_who_change_at_once_both_do(people: People, obama: list[Shot], biden: Shot, examiner: Examiner) -> None:
     people.enrol("Obama", None, obama, "ann")
     people.enrol("Biden", None, [biden], "ann")
-    threads = [
-        threading.Thread(target=lambda name=name: [people.describe(name, str(n), "ann") for n in range(10)])
-        for name in ("Obama", "Biden")
-    ]
+
+    def describe(name: str) -> None:
+        for number in range(10):
+            people.describe(name, str(number), "ann")
+
+    threads = [threading.Thread(target=describe, args=(name,)) for name in ("Obama", "Biden")]
     for thread in threads:
         thread.start()
     for thread in threads:

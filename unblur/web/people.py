@@ -30,11 +30,13 @@ from unblur.web.persons import (
 )
 from unblur.web.site import draw
 from unblur.web.tray import Tray
-from unblur.web.upload import Uploads
+from unblur.web.upload import REQUEST, Uploads
 from unblur.web.user import require
 
 MOST = 20
 """Photos in one request."""
+BYTES = REQUEST - (1 << 20)
+"""Of the photos in it; the rest is for the form."""
 LONG_SIDE = 2048
 """Of a photo as it is looked at: larger ones are shrunk, so that twenty of them fit into memory."""
 
@@ -83,14 +85,14 @@ class PeoplePage:
 
     async def _page(self, request: web.Request) -> web.Response:
         require(request, "viewer")
-        return draw(request, "people", people=await asyncio.to_thread(self._everybody), most=MOST)
+        return draw(request, "people", people=await asyncio.to_thread(self._everybody), most=MOST, bytes=BYTES)
 
     async def _person_page(self, request: web.Request) -> web.Response:
         require(request, "viewer")
         with told():
             person = await asyncio.to_thread(self._somebody, request.match_info["id"])
         others = [other for other in await asyncio.to_thread(self._everybody) if other.id != person.id]
-        return draw(request, "person", person=person, others=others, most=MOST)
+        return draw(request, "person", person=person, others=others, most=MOST, bytes=BYTES)
 
     async def _face(self, request: web.Request) -> web.Response:
         require(request, "viewer")

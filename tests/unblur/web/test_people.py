@@ -9,6 +9,8 @@ from pathlib import Path
 
 import httpx2 as httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image as Pillow
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -19,7 +21,7 @@ from tests.unblur.conftest import Notes
 from tests.unblur.web.serving import opened
 from unblur.examination import Examiner
 from unblur.people import People
-from unblur.web.people import PeoplePage, person_id
+from unblur.web.people import MOST, PeoplePage, person_id
 from unblur.web.upload import Uploads
 from unblur.web.watching import Watching
 
@@ -187,6 +189,27 @@ def test_what_is_wrong_is_told(client: httpx.Client, method: str, path: str, bod
     assert status == 200 or answer.json()["error"]
 
 
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from([EVENT, NOBODY, "Ann"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+KEYS = ("id", "name", "description", "photos", "sure", "into", "event", "person", "beside", "photo")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    method=st.sampled_from(["GET", "POST", "PATCH", "DELETE"]),
+    path=st.sampled_from(["", "/photos", "/crops", f"/{NOBODY}", f"/{NOBODY}/merge", f"/{NOBODY}/photos"]),
+    body=st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=4),
+)
+def test_nothing_that_is_sent_is_the_servers_fault(
+    client: httpx.Client, method: str, path: str, body: dict[str, object]
+) -> None:
+    query = {key: str(value) for key, value in body.items()}
+    assert client.request(method, API + path, params=query, json=body).status_code < 500
+
+
 def test_a_name_that_no_file_could_bear(client: httpx.Client, portraits: Path) -> None:
     person = enrolled(client, "../../<b>Łukasz & 李/明\\", portraits / "biden.jpg")
     assert client.get(f"{API}/{person['id']}").json()["name"] == "../../<b>Łukasz & 李/明\\"
@@ -197,10 +220,10 @@ def test_a_name_that_no_file_could_bear(client: httpx.Client, portraits: Path) -
     assert surrogate.status_code == 400
 
 
-def test_a_person_without_pictures_is_shown(client: httpx.Client, people: People, portraits: Path) -> None:
+def test_a_person_without_pictures_is_shown(client: httpx.Client, tmp_path: Path, portraits: Path) -> None:
     person = enrolled(client, "Joe", portraits / "biden.jpg")
-    for photo in people.gallery.photos:
-        Path(people._faces._file(photo)).unlink()
+    for file in (tmp_path / "faces").iterdir():  # `unblur enroll` keeps none
+        file.unlink()
     assert client.get(f"{API}/{person['id']}").json()["photos"][0]["picture"] is None
     assert client.get("/people").status_code == client.get(f"/people/{person['id']}").status_code == 200
 
@@ -326,3 +349,15 @@ def test_a_person_is_revised_merged_and_deleted_on_their_page(
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.get_by_text("Nobody is known yet.")).to_be_visible()
     assert not people.gallery.names
+
+
+def test_more_photos_than_one_request_holds(watching: Watching, page: Page, tmp_path: Path) -> None:
+    walls = [tmp_path / f"{number}.png" for number in range(MOST + 3)]
+    for wall in walls:
+        Pillow.new("RGB", (64, 64), "grey").save(wall)
+    page.goto(f"{watching.address}/people")
+    page.locator("#files").set_input_files(walls)
+    expect(page.locator(".proposed > li")).to_have_count(MOST + 3)
+    page.get_by_label("Name").fill("Nobody")
+    page.get_by_role("button", name="Enrol").click()
+    expect(page.locator("#enrol .fault")).to_have_text("Tick at least one photo with a face.")

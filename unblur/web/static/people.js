@@ -11,7 +11,7 @@ if (form) {
   sending(form, async (values) => {
     const name = values.get("name").trim();
     const there = known(name);
-    const photos = proposal.chosen();
+    const photos = await proposal.chosen();
     const person = there
       ? await ask("POST", `/people/${there}/photos`, photos)
       : await ask("POST", "/people", { name, description: values.get("description").trim() || null, ...photos });

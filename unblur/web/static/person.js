@@ -51,7 +51,7 @@ document.getElementById("delete")?.addEventListener("click", async () => {
 const more = document.getElementById("more");
 if (more) {
   const proposal = new Proposal(more.querySelector(".propose"), TEXT);
-  sending(more, async () => open(await ask("POST", `${path}/photos`, proposal.chosen())));
+  sending(more, async () => open(await ask("POST", `${path}/photos`, await proposal.chosen())));
   sending(document.getElementById("revise"), async (values) =>
     open(await ask("PATCH", path, { name: values.get("name"), description: values.get("description").trim() })),
   );

@@ -8,11 +8,13 @@ export class Proposal {
     this.text = text;
     this.person = fieldset.dataset.person;
     this.most = Number(fieldset.dataset.most);
+    this.bytes = Number(fieldset.dataset.bytes);
     this.list = fieldset.querySelector(".proposed");
     this.template = fieldset.querySelector("template");
     this.status = fieldset.querySelector(".progress");
     this.fault = fieldset.closest("form").querySelector(".fault");
     this.ticks = new Map(); // by id, what a person has said
+    this.pending = Promise.resolve();
     const input = fieldset.querySelector("input[type=file]");
     input.addEventListener("change", () => {
       this.take([...input.files]);
@@ -34,31 +36,58 @@ export class Proposal {
     });
   }
 
-  async take(files) {
-    for (let start = 0; start < files.length; start += this.most) {
-      const form = new FormData();
-      for (const file of files.slice(start, start + this.most)) form.append("photo", file);
-      if (!(await this.look("POST", "/people/photos", form))) return;
+  // One after the other, for each is told of those before it; never rejected, for `look` says what went wrong.
+  queue(what) {
+    return (this.pending = this.pending.then(what));
+  }
+
+  take(files) {
+    return this.queue(async () => {
+      for (const batch of this.batches(files)) {
+        const form = new FormData();
+        for (const file of batch) form.append("photo", file);
+        if (!(await this.look("POST", `/people/photos?${this.query()}`, form))) return;
+      }
+    });
+  }
+
+  // As many together as one request may hold.
+  *batches(files) {
+    let batch = [];
+    let bytes = 0;
+    for (const file of files) {
+      if (batch.length === this.most || (batch.length && bytes + file.size > this.bytes)) {
+        yield batch;
+        [batch, bytes] = [[], 0];
+      }
+      batch.push(file);
+      bytes += file.size;
     }
+    if (batch.length) yield batch;
   }
 
   // They are meant for somebody else than before ("": for somebody new): what speaks against them may be another thing.
-  async meant(person) {
-    if (person === this.person) return;
-    this.person = person;
-    if (this.ids().length) await this.look("GET", "/people/photos");
+  meant(person) {
+    return this.queue(async () => {
+      if (person === this.person) return;
+      this.person = person;
+      if (this.ids().length) await this.look("GET", `/people/photos?${this.query()}`);
+    });
   }
 
-  async event(id) {
-    await this.look("POST", "/people/crops", { event: id, person: this.person || null, beside: this.ids().join(",") });
+  event(id) {
+    return this.queue(() => this.look("POST", "/people/crops", { event: id, person: this.person || null }));
+  }
+
+  query() {
+    return new URLSearchParams({ person: this.person, beside: this.ids().join(",") });
   }
 
   async look(method, path, body) {
     this.status.textContent = this.text.looking;
     this.fault.textContent = "";
-    const query = new URLSearchParams({ person: this.person, beside: this.ids().join(",") });
     try {
-      const { photos } = await ask(method, path.endsWith("photos") ? `${path}?${query}` : path, body);
+      const { photos } = await ask(method, path, body);
       this.show(photos);
       return true;
     } catch (error) {
@@ -98,8 +127,9 @@ export class Proposal {
     return [...this.list.querySelectorAll(which)].map((entry) => entry.dataset.id);
   }
 
-  // What was ticked, and of which of it somebody is sure. Throws if that is nothing.
-  chosen() {
+  // What was ticked, and of which of it somebody is sure, once everything has been looked at. Throws if it is nothing.
+  async chosen() {
+    await this.pending;
     const photos = this.ids("li[data-id]:has(:checked)");
     if (!photos.length) throw new Error(this.text.none);
     return { photos, sure: this.ids("li[data-verdict=doubtful]:has(:checked)") };
