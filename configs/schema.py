@@ -19,6 +19,8 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 SCREENS = frozenset({"window", "webrtc", "none"})
 """What a picture goes to that is no file."""
+_PRETRAINED = frozenset({"sface", "facenet"})
+"""Embedders that are not fitted to anybody's photos here."""
 _OWN = frozenset({"127.0.0.1", "::1", "localhost"})
 """Addresses that only this machine reaches."""
 
@@ -87,6 +89,24 @@ class Recognition(_Section):
 
     gallery: Path | None = Field(None, description="A gallery made by `unblur enroll`; without one all are unknown.")
     threshold: float | None = Field(None, gt=-1, lt=1, description="Cosine similarity; the calibrated default if null.")
+    embedder: Literal["sface", "facenet", "pca", "lda", "lpp", "fusion-cnn"] = Field(
+        "sface", description="What makes embeddings of faces; all but sface need a threshold."
+    )
+    fitted: Path | None = Field(None, description="pca, lda, lpp, fusion-cnn: the file made by `unblur fit`.")
+
+    @model_validator(mode="after")
+    def _fitted_where_it_must_be(self) -> Self:
+        if (self.fitted is None) != (self.embedder in _PRETRAINED):
+            wants = "takes no file: leave fitted out" if self.fitted else "needs a file: set fitted, see `unblur fit`"
+            raise ValueError(f"the embedder {self.embedder} {wants}")
+        return self
+
+    @model_validator(mode="after")
+    def _calibrated(self) -> Self:
+        if self.embedder != "sface" and self.threshold is None:
+            how = "set threshold, above what strangers score (docs/recognition-baselines.md)"
+            raise ValueError(f"no threshold was measured for the embedder {self.embedder}: {how}")
+        return self
 
 
 class Web(_Section):

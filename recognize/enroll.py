@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recognize.embed import SFace
+from recognize.embed import Embedder
 from recognize.folder import Folder
 from recognize.gallery import Gallery, Person
 from recognize.threshold import threshold_for
@@ -47,22 +47,27 @@ class Enrolment:
 class Enroller:
     """Looks at photos and enrols the faces on them.
 
-    A photo with a blur of `blur_limit` pixels or more counts as blurred. When `strict`, doubtful photos are left out,
-    not only reported.
+    `threshold` is the cosine similarity from which two faces may be the same person's; without one it follows the
+    number of people, as measured for SFace. Near-duplicates are told unless `duplicates` is False. A photo with a blur
+    of `blur_limit` pixels or more counts as blurred. When `strict`, doubtful photos are left out, not only reported.
     """
 
     def __init__(
         self,
         detector: Detector,
         look: Look,
-        embedder: SFace,
+        embedder: Embedder,
         *,
+        threshold: float | None = None,
+        duplicates: bool = True,
         blur_limit: float = BLURRED,
         strict: bool = False,
     ) -> None:
         self._detector = detector
         self._look_at = look
         self._embedder = embedder
+        self._threshold = threshold
+        self._duplicates = duplicates
         self._blur_limit = blur_limit
         self._strict = strict
 
@@ -76,7 +81,7 @@ class Enroller:
         new = [folder for folder in folders if folder.name not in unchanged]
         looked = [self._look(folder, path, progress) for folder in new for path in folder.photos]
         others = known.without(*(folder.name for folder in new))
-        photos = compared(looked, others, threshold_for(len(new) + len(others.names)))
+        photos = self.compare(looked, others, len(new) + len(others.names))
         people = {folder.name: self._person(folder, photos, sources[folder.name]) for folder in new}
         enrolled = {name: person for name, person in people.items() if person}
         gallery = known.adding(enrolled)
@@ -85,6 +90,12 @@ class Enroller:
         return Enrolment(
             gallery, enrolled, tuple(photos), unchanged, tuple(name for name in people if name not in enrolled)
         )
+
+    def compare(self, photos: Sequence[Photo], others: Gallery, people: int) -> list[Photo]:
+        """The photos, with what is found beside each other and beside the `others`; `people` is how many these, and
+        those on the photos, are together."""
+        threshold = threshold_for(people) if self._threshold is None else self._threshold
+        return compared(photos, others, threshold, duplicates=self._duplicates)
 
     def _source(self, folder: Folder) -> str:
         return f"{'strict' if self._strict else 'lenient'} {folder.digest()}"

@@ -14,7 +14,7 @@ import numpy as np
 
 from recognize.decision import decide, required
 from recognize.dual import caution, fused
-from recognize.embed import SFace, normalised
+from recognize.embed import Embedder, normalised
 from recognize.gallery import Gallery, Person
 from recognize.threshold import threshold_for
 from stream.data import Array, Identity, Method, Restoration
@@ -38,7 +38,7 @@ class Known(NamedTuple):
 
 
 class View(NamedTuple):
-    """What one restoration says: its worth (0..1), embeddings (128, of length 1), how much more similar than the
+    """What one restoration says: its worth (0..1), embeddings (D, of length 1), how much more similar than the
     threshold it has to be, and what was done to which blur."""
 
     weight: float
@@ -84,7 +84,7 @@ class Evidence:
         return sum(view.weight * view.caution for view in self._views) / self.weight
 
     def means(self) -> Array:
-        """3 x 128, of length 1: the weighted means of the fused, the raw and the restored views; the third is the
+        """3 x D, of length 1: the weighted means of the fused, the raw and the restored views; the third is the
         first again where nothing was restored."""
         both = _mean([(view.weight, view.fused) for view in self._views])
         raw = _mean([(view.weight, view.raw) for view in self._views])
@@ -101,11 +101,11 @@ class TrackRecognizer:
     """Says who each track is by its evidence so far; satisfies `stream.stages.Recognizer`. Used by one thread, but
     `use` may be called from any.
 
-    `threshold` is the cosine similarity from which a face is somebody's; without one it follows the gallery's size.
-    `dropped` counts tracks whose evidence was given up because too many were open at once.
+    `threshold` is the cosine similarity from which a face is somebody's; without one it follows the gallery's size, as
+    measured for SFace. `dropped` counts tracks whose evidence was given up because too many were open at once.
     """
 
-    def __init__(self, embedder: SFace, gallery: Gallery, threshold: float | None = None) -> None:
+    def __init__(self, embedder: Embedder, gallery: Gallery, threshold: float | None = None) -> None:
         self.dropped = 0
         self._embedder = embedder
         self._threshold = threshold

@@ -29,7 +29,6 @@ from filelock import FileLock, Timeout
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.neighbors import NearestNeighbors
 
-from recognize.embed import DIMENSIONS
 from stream.data import Array, Candidate
 from stream.errors import GalleryError, OutputError
 
@@ -42,7 +41,7 @@ _HEADER = len(_MAGIC) + len(_VERSION) + 2 * _DIGEST
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Person:
-    """Somebody known: the embeddings of their photos (n x 128 of length 1, n >= 1) and what is to be said of them.
+    """Somebody known: the embeddings of their photos (n x D of length 1, n >= 1) and what is to be said of them.
 
     `source` is the digest of what they were enrolled from, so that it is not done again while that stays the same.
     """
@@ -52,8 +51,8 @@ class Person:
     source: str | None = None
 
     def __post_init__(self) -> None:
-        if self.embeddings.ndim != 2 or self.embeddings.shape[1] != DIMENSIONS or not len(self.embeddings):
-            raise ValueError(f"a person has n x {DIMENSIONS} embeddings, n >= 1, not {self.embeddings.shape}")
+        if self.embeddings.ndim != 2 or not self.embeddings.size:
+            raise ValueError(f"a person has n x D embeddings, n >= 1, not {self.embeddings.shape}")
 
     @property
     def photos(self) -> tuple[str, ...]:
@@ -89,7 +88,7 @@ class Gallery:
         return Gallery(self.fingerprint, kept)
 
     def scores(self, embeddings: Array) -> Array:
-        """Cosine similarity (-1..1), N x people, of N embeddings (N x 128 of length 1) to everybody's nearest photo.
+        """Cosine similarity (-1..1), N x people, of N embeddings (N x D of length 1) to everybody's nearest photo.
 
         The nearest photo, not the mean of all: people are enrolled at different ages and turns of the head, and their
         mean resembles none of them.
@@ -137,7 +136,7 @@ class Gallery:
         joblib.dump({"knn": self._knn, "people": people}, dump)
         head = _MAGIC + _VERSION + sha256(self.fingerprint.encode()).digest()
         try:
-            _replace(path, head + _checksum(head, dump.getvalue()) + dump.getvalue())
+            write_private(path, head + _checksum(head, dump.getvalue()) + dump.getvalue())
         except OSError as error:
             raise OutputError(f"the gallery cannot be written to {path}: {error.strerror}") from error
 
@@ -222,8 +221,11 @@ def _checksum(head: bytes, dump: bytes) -> bytes:
     return sha256(head + dump).digest()
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Put `content` at `path` in one step; after an error nothing of it is left."""
+def write_private(path: Path, content: bytes) -> None:
+    """Put `content` at `path` in one step, readable by its owner only; after an error nothing of it is left.
+
+    Raises OSError.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:

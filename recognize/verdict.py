@@ -30,7 +30,7 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photo:
-    """A photo in a person's folder: its embedding (128, of length 1) if it shows a face, and the findings, each with
+    """A photo in a person's folder: its embedding (D, of length 1) if it shows a face, and the findings, each with
     a word on why; none for a good photo."""
 
     person: str
@@ -46,17 +46,19 @@ class Photo:
         return self.embedding is not None and not (strict and self.findings)
 
 
-def compared(photos: Sequence[Photo], others: Gallery, threshold: float) -> list[Photo]:
+def compared(photos: Sequence[Photo], others: Gallery, threshold: float, *, duplicates: bool = True) -> list[Photo]:
     """The photos, with what is found by comparing them with each other and with the people enrolled before.
 
-    `threshold` is the cosine similarity from which two faces may be the same person's.
+    `threshold` is the cosine similarity from which two faces may be the same person's. Near-duplicates are told unless
+    `duplicates` is False: an embedder that was fitted to these very photos finds all of a person's alike.
     """
     judged = list(photos)
     seen = [number for number, photo in enumerate(judged) if photo.embedding is not None]
     if not seen:
         return judged
     comparison = _Comparison([judged[number] for number in seen], others, threshold)
-    for row, finding, why in [*comparison.duplicates(), *comparison.misplaced()]:
+    alike = comparison.duplicates() if duplicates else []
+    for row, finding, why in [*alike, *comparison.misplaced()]:
         judged[seen[row]] = judged[seen[row]].noting(finding, why)
     return judged
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from stream.cadence import SIZES, Cadence
+from stream.company import Company
 from stream.data import Face, Frame, Track
 from stream.meter import Meter
 from stream.naming import Look, Moment, Sighting
@@ -25,6 +26,7 @@ class Eye:
         self._cadence = Cadence(live)
         self._tracker = Tracker()
         self._shortlist = Shortlist()
+        self._company = Company()
         self._restless = False
 
     def see(self, frame: Frame) -> Sighting:
@@ -58,8 +60,10 @@ class Eye:
         seen = [self._look(frame, track) for track in update.tracks if track.detected]
         due = [self._shortlist.offer(look) for look in seen if look]
         late = [self._shortlist.close(track.id) for track in update.ended]
+        for track in update.ended:
+            self._company.forget(track.id)
         return [look for look in [*due, *late] if look]
 
     def _look(self, frame: Frame, track: Track) -> Look | None:
         crop = self._aligner.crop(frame, track)
-        return Look(track, crop, Moment.of(frame)) if crop else None
+        return Look(track, self._company.joined(crop), Moment.of(frame)) if crop else None

@@ -49,6 +49,11 @@ events = sql.Table(
     sql.Index("events_by_media_time", "pts_s"),
 )
 """An event's keys as columns, under their own names and in their own order."""
+KNOWN = events.c.name.is_not(None)
+RESTORED = events.c.deblurred_by != sql.literal_column("'none'")
+"""Literally, for a partial index serves only who asks with its own words (sqlite.org/partialindex.html)."""
+sql.Index("events_known", events.c.wall_s, sqlite_where=KNOWN, postgresql_where=KNOWN)
+sql.Index("events_restored", events.c.wall_s, sqlite_where=RESTORED, postgresql_where=RESTORED)
 
 _DURABLE = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000")
 _DISK_REFUSED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
@@ -70,6 +75,8 @@ class EventStore:
         made = file is not None and not file.exists()
         try:
             _metadata.create_all(self._engine)
+            for index in events.indexes:  # a database of an earlier version may lack some
+                index.create(self._engine, checkfirst=True)
             with self._engine.connect() as connection:
                 connection.execute(sql.select(events).limit(0))
         except SQLAlchemyError as error:

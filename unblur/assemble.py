@@ -25,10 +25,12 @@ from detectors.mtcnn import MTCNN
 from detectors.yunet import IN_VIDEO, YuNet
 from models import manifest
 from models.errors import ModelError
-from models.fetch import bar, fetch, fingerprint
-from models.runtime import Session, load
+from models.fetch import bar, fetch, fetch_judge, fingerprint
+from models.runtime import Backend, Session, load
 from recognize import gallery as galleries
-from recognize.embed import SFace
+from recognize.embed import Embedder, SFace
+from recognize.facenet import FaceNet
+from recognize.fitted import Fitted, Method, described
 from recognize.fuse import TrackRecognizer
 from recognize.gallery import Gallery
 from stream.capture import Patience
@@ -70,8 +72,17 @@ class Parts:
                 return MTCNN(long_side=settings.size, min_confidence=least)
 
     @cached_property
-    def embedder(self) -> SFace:
-        return SFace(self._load("sface"), fingerprint("sface"))
+    def embedder(self) -> Embedder:
+        """Raises UsageError if the file of a fitted one cannot be used."""
+        settings = self._config.recognition
+        match settings.embedder:
+            case "sface":
+                return SFace(self._load("sface"), fingerprint("sface"))
+            case "facenet":
+                return facenet()
+            case method:
+                assert settings.fitted  # the configuration has seen to it
+                return fitted(settings.fitted, method, self._config.backend)
 
     def recognizer(self) -> TrackRecognizer:
         """Raises GalleryError if the gallery cannot be used."""
@@ -122,6 +133,18 @@ class Parts:
         with bar() as progress:
             path = fetch(name, progress=progress)
         return load(path, self._config.backend)
+
+
+def facenet() -> FaceNet:
+    """Downloaded if need be. Raises ModelError if it cannot be had."""
+    with bar() as progress:
+        return FaceNet(fetch_judge("facenet", progress=progress), manifest.judge("facenet").sha256)
+
+
+def fitted(path: Path, method: Method, backend: Backend) -> Fitted:
+    """The embedder in a file. Raises UsageError if it was not made by `unblur fit` or by another method, ModelError."""
+    description = described(path, method)
+    return Fitted(load(path, backend), description)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,7 @@ Detector = Literal["yunet", "mtcnn"]
 Format = Literal["json", "csv"]
 Judge = Literal["sface", "facenet"]
 Alignment = Literal["sharp", "blurred", "both"]
+Fitted = Literal["pca", "lda", "lpp", "fusion-cnn"]
 Backend = Literal["auto", "tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino", "openvino-bf16"]
 
 GalleryOption = Annotated[Path | None, typer.Option(help="Who is known: a file made by `unblur enroll`.")]
@@ -155,6 +156,20 @@ def enroll(
     from unblur.enrolment import enroll as enrol
 
     enrol(load(config, {}), faces, gallery, strict)
+
+
+@app.command()
+def fit(
+    faces: Annotated[Path, typer.Argument(help="FACES/<Name>/*.jpg: people whose photos it is fitted to.")],
+    embedder: Annotated[Fitted, typer.Option(help="fusion-cnn needs the extra `train`.")],
+    out: Annotated[Path, typer.Option(help="The file to make; recognition.fitted takes it.")],
+    seed: Annotated[int, typer.Option(min=0, help="Of the training of fusion-cnn.")] = 0,
+    config: ConfigOption = None,
+) -> None:
+    """Fit an embedder to people's photos, to enroll and recognise by it (docs/recognition-baselines.md)."""
+    from unblur.fitting import fit_embedder
+
+    fit_embedder(load(config, {}), faces, embedder, out, seed)
 
 
 @app.command()
@@ -285,6 +300,24 @@ def evaluate_identify(
     settings = Settings(data, split, seed, every, condition or (), method or (), backend, network)
     alignments: tuple[Literal["sharp", "blurred"], ...] = ("sharp", "blurred") if alignment == "both" else (alignment,)
     typer.echo(evaluate(settings, judge, alignments, out), nl=False)
+
+
+@evaluate_app.command("recognition")
+def evaluate_recognition(
+    data: DataOption,
+    out: OutOption,
+    seed: Annotated[int, typer.Option(min=0, help="Of the splits and of the training.")] = 0,
+    repeats: Annotated[int, typer.Option(min=2, help="How many random splits; fewer, to be quick.")] = 10,
+    method: MethodOption = None,
+    backend: BackendOption = "auto",
+) -> None:
+    """How often is the person right on ORL and Yale, by classical features and by networks?"""
+    from unblur.evaluate import results
+
+    results.require("matplotlib")
+    from unblur.evaluate.recognition import evaluate
+
+    typer.echo(evaluate(data, out, seed, repeats, method or (), backend), nl=False)
 
 
 @evaluate_app.command("video")

@@ -32,7 +32,7 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
     parts = Parts(config)
     embedder = parts.embedder
     known = _known(target, embedder.fingerprint)
-    enroller = Enroller(parts.detector(IN_STILLS), looking(), embedder, strict=strict)
+    enroller = enroller_of(config, parts, strict=strict)
     console = Console(stderr=True, highlight=False)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -53,8 +53,19 @@ def _known(path: Path, fingerprint: str) -> Gallery:
     return galleries.load(path, fingerprint, allow_empty=True) if path.exists() else Gallery(fingerprint)
 
 
-def looking() -> Look:
-    """Aligns a face, and estimates its blur."""
+def enroller_of(config: Config, parts: Parts, *, strict: bool = False) -> Enroller:
+    """What looks at photos as the configuration says."""
+    return Enroller(
+        parts.detector(IN_STILLS),
+        _looking(),
+        parts.embedder,
+        threshold=config.recognition.threshold,
+        duplicates=config.recognition.fitted is None,
+        strict=strict,
+    )
+
+
+def _looking() -> Look:
     blurriness = Blurriness()
 
     def look(image: Image, face: Face) -> tuple[Image, float]:

@@ -8,15 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
+from configs.schema import Config
 from deblur.blurriness import Blurriness
-from recognize.embed import SFace
-from recognize.enroll import Enroller
 from recognize.gallery import Gallery
-from recognize.threshold import threshold_for
-from recognize.verdict import Finding, Photo, compared
+from recognize.verdict import Finding, Photo
 from stream.data import Array, Image
-from stream.stages import Detector
-from unblur.enrolment import looking
+from unblur.assemble import Parts
+from unblur.enrolment import enroller_of
 
 _NAMELESS = ""
 _ENROLLED = Path("a photo enrolled before")
@@ -50,9 +48,9 @@ class Shot:
 class Examiner:
     """Looks at pictures; from any thread."""
 
-    def __init__(self, detector: Detector, embedder: SFace) -> None:
-        self.fingerprint = embedder.fingerprint
-        self._enroller = Enroller(detector, looking(), embedder)
+    def __init__(self, config: Config, parts: Parts) -> None:
+        self.fingerprint = parts.embedder.fingerprint
+        self._enroller = enroller_of(config, parts)
         self._blurriness = Blurriness()
         self._alone = threading.Lock()  # a detector is for one thread at a time
 
@@ -70,17 +68,16 @@ class Examiner:
             blur = self._blurriness.estimate(crop).extent
             return _shot(self._enroller.measure(Photo(_NAMELESS, Path(name)), crop, blur), crop)
 
-
-def judged(shots: Sequence[Shot], name: str | None, known: Gallery) -> list[Shot]:
-    """The shots, with what is found by comparing them with each other, with the photos of the person of this name, or
-    of somebody new (None), and with everybody else who is known."""
-    name = name or _NAMELESS
-    person = known.people.get(name)
-    own = [Photo(name, _ENROLLED, embedding) for embedding in person.embeddings] if person else []
-    others = known.without(name)
-    photos = [*own, *(replace(shot.photo, person=name) for shot in shots)]
-    compared_photos = compared(photos, others, threshold_for(len(others.names) + 1))[len(own) :]
-    return [replace(shot, photo=photo) for shot, photo in zip(shots, compared_photos, strict=True)]
+    def judged(self, shots: Sequence[Shot], name: str | None, known: Gallery) -> list[Shot]:
+        """The shots, with what is found by comparing them with each other, with the photos of the person of this name,
+        or of somebody new (None), and with everybody else who is known."""
+        name = name or _NAMELESS
+        person = known.people.get(name)
+        own = [Photo(name, _ENROLLED, embedding) for embedding in person.embeddings] if person else []
+        others = known.without(name)
+        photos = [*own, *(replace(shot.photo, person=name) for shot in shots)]
+        compared = self._enroller.compare(photos, others, len(others.names) + 1)[len(own) :]
+        return [replace(shot, photo=photo) for shot, photo in zip(shots, compared, strict=True)]
 
 
 def usable(shot: Shot) -> bool:

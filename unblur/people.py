@@ -14,7 +14,7 @@ from recognize import revision
 from recognize.gallery import Gallery
 from stream.data import Array, Image
 from stream.errors import UnblurError, UsageError
-from unblur.examination import Examiner, Shot, judged
+from unblur.examination import Examiner, Shot
 from unblur.faces import Faces
 
 _EVERY_S = 0.5
@@ -92,7 +92,7 @@ class People:
         """Add an aligned crop (128 x 128) to somebody; or what speaks against it, and then nothing is changed."""
         if name not in self._gallery.people:
             return f"{name} is not known"
-        (shot,) = judged([self._examiner.crop("crop", crop)], name, self._gallery)
+        (shot,) = self._examiner.judged([self._examiner.crop("crop", crop)], name, self._gallery)
         if shot.findings:
             return "; ".join(f"{finding}: {why}" for finding, why in shot.findings.items())
         self.add(name, [shot], who)

@@ -11,6 +11,7 @@ from platformdirs import user_data_path
 from rich.console import Console
 
 from configs.schema import Config, load
+from stream import heap
 from stream.errors import OutputError
 from stream.source import LOOP
 from unblur.assemble import assemble
@@ -27,6 +28,7 @@ def serve(path: Path | None, overrides: dict[str, object]) -> None:
 
     Raises UsageError, ModelError.
     """
+    heap.share()
     console = Console(stderr=True, highlight=False)
     config = _settled(load(path, overrides), console)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped ends its log like any other

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from configs.schema import Config
-from detectors.yunet import IN_STILLS
 from recognize.gallery import Gallery
 from unblur.assemble import Parts
 from unblur.cli import main
@@ -26,8 +25,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def examiner() -> Examiner:
-    parts = Parts(Config())
-    return Examiner(parts.detector(IN_STILLS), parts.embedder)
+    return Examiner(Config(), Parts(Config()))
 
 
 class Notes(list[tuple[str, str, str]]):

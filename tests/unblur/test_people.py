@@ -20,7 +20,7 @@ from stream.errors import GalleryError, UsageError
 from stream.picture import read_picture
 from tests.unblur.conftest import Notes
 from unblur.enrolment import enroll
-from unblur.examination import Examiner, Shot, judged, usable
+from unblur.examination import Examiner, Shot, usable
 from unblur.people import People
 
 WITHIN_S = 20.0
@@ -203,9 +203,9 @@ def test_verdicts(examiner: Examiner, obama: list[Shot], biden: Shot, people: Pe
         examiner.picture("letter.txt", None, "not a picture"),
         examiner.picture("pair.png", np.hstack([read_picture(portraits / "astronaut.png")] * 2)),
     ]
-    found = [sorted(shot.findings) for shot in judged(shots, None, people.gallery)]
+    found = [sorted(shot.findings) for shot in examiner.judged(shots, None, people.gallery)]
     assert found[:6] == [[], [], [Finding.DUPLICATE], [Finding.SOMEBODY_ELSE], [Finding.NO_FACE], [Finding.UNREADABLE]]
     assert Finding.SEVERAL in found[6]
     assert [usable(shot) for shot in shots] == [True, True, True, True, False, False, True]
-    (same,) = judged([obama[0]], "Biden", people.gallery)
+    (same,) = examiner.judged([obama[0]], "Biden", people.gallery)
     assert not same.findings  # nobody else is like him

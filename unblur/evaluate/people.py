@@ -66,7 +66,7 @@ def cast(data: Path, split: Split, detector: Detector, every: int = 1) -> Cast:
     if not all(parts.values()):
         raise SourceError(f"{archive} is not laid out as {_LAYOUTS[split]}")
     taken = {role: _thinned(images, every) for role, images in parts.items()}
-    found = {role: [each for each in map(_found(detector), images) if each] for role, images in taken.items()}
+    found = {role: [each for each in map(finder(detector), images) if each] for role, images in taken.items()}
     known = {photograph.person for photograph in found["gallery"]}
     probes = [photograph for photograph in found["probe"] if photograph.person in known]
     if not probes or not found["strangers"]:
@@ -116,7 +116,9 @@ def _thinned(images: Sequence[_Image], every: int) -> list[_Image]:
     return [(person, image) for person, image in images if person in people]
 
 
-def _found(detector: Detector) -> Callable[[_Image], Photograph | None]:
+def finder(detector: Detector) -> Callable[[tuple[str, Image]], Photograph | None]:
+    """Makes a photograph of a person's name and picture; None where no face is found."""
+
     def find(photograph: _Image) -> Photograph | None:
         person, image = photograph
         continued = np.pad(image, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), "reflect")

@@ -13,24 +13,24 @@ from stream.data import Image
 from stream.errors import SourceError
 
 
-def read(archive: Path, every: int = 1) -> dict[str, Image]:
-    """Every n-th photograph (JPEG) of a tar archive, by its path in it, in order.
+def read(archive: Path, every: int = 1, suffix: str = ".jpg") -> dict[str, Image]:
+    """Every n-th photograph of a tar archive, by its path in it, in order; photographs are the files of that suffix.
 
     Raises SourceError if there is no such archive, or it cannot be read or holds no photograph.
     """
     try:
-        photographs = dict(_photographs(archive, every))
+        photographs = dict(_photographs(archive, every, suffix))
     except (OSError, EOFError, tarfile.TarError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise SourceError(f"cannot read the photographs {archive}: {reason}") from error
     if not photographs:
-        raise SourceError(f"there are no photographs (.jpg) in {archive}")
+        raise SourceError(f"there are no photographs ({suffix}) in {archive}")
     return photographs
 
 
-def _photographs(archive: Path, every: int) -> Iterator[tuple[str, Image]]:
+def _photographs(archive: Path, every: int, suffix: str) -> Iterator[tuple[str, Image]]:
     with tarfile.open(archive) as tar:
-        for name in sorted(name for name in tar.getnames() if name.endswith(".jpg"))[::every]:
+        for name in sorted(name for name in tar.getnames() if name.endswith(suffix))[::every]:
             member = tar.extractfile(name)
             content = member.read() if member else b""
             image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None

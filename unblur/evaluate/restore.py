@@ -37,7 +37,6 @@ BLURRED = "blurred"
 TITLE = "Restoration"
 BACKEND = "NumPy and SciPy"
 """What runs every method but the network, of which a note tells."""
-_UPRIGHT = np.eye(2, 3, dtype=np.float32)
 _COLUMNS = (
     Column("blur", "blur"),
     Column("method", "method"),
@@ -115,7 +114,9 @@ def _outcome(
 
 
 def _probe(shot: Shot) -> Probe:
-    return probe(photos.centre(shot.image, SIDE), _UPRIGHT, shot.kernel, shot.motion)
+    height, width = shot.image.shape[:2]
+    matrix = np.array([[1, 0, -((width - SIDE) // 2)], [0, 1, -((height - SIDE) // 2)]], np.float32)
+    return probe(photos.centre(shot.image, SIDE), matrix, shot.kernel, shot.motion, shot.others)
 
 
 def _scores(sharp: Sequence[Image], restored: Sequence[Image]) -> Numbers:

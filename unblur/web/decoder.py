@@ -19,7 +19,7 @@ from stream.picture import decode
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 MEMORY = 2 << 30
-"""Bytes that the process may need beside what it starts with: the largest picture with transparency takes 1.3 GB."""
+"""Bytes that the process may need beside what it starts with: the largest picture with transparency took 1.1 GB."""
 _READY = b"ready"
 _TAKEN = Path("/proc/self/statm")
 """Begins with the pages of memory that this process has taken (Linux)."""

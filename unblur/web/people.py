@@ -12,7 +12,7 @@ from aiohttp import web
 from recognize.gallery import Gallery
 from stream.data import Image
 from stream.errors import OutputError, StorageError, UsageError
-from unblur.examination import Examiner, Shot, judged
+from unblur.examination import Examiner, Shot
 from unblur.people import People
 from unblur.web import persons
 from unblur.web.api import Nothing, Operation
@@ -191,12 +191,14 @@ class PeoplePage:
         beside = self._tray.get(proposal.others())
         self._tray.put(shots)
         return ProposedPhotos(
-            photos=[persons.shown(shot) for shot in judged([*beside, *shots], name, self._people.gallery)]
+            photos=[
+                persons.shown(shot) for shot in self._examiner.judged([*beside, *shots], name, self._people.gallery)
+            ]
         )
 
     def _chosen(self, name: str | None, ids: Sequence[str], sure: Sequence[str]) -> list[Shot]:
         """The shots to enrol. Raises UsageError if one of them is doubtful, and nobody is sure of it."""
-        shots = judged(self._tray.get(ids), name, self._people.gallery)
+        shots = self._examiner.judged(self._tray.get(ids), name, self._people.gallery)
         for shot in shots:
             if shot.findings and shot.id not in sure:
                 why = "; ".join(f"{finding}: {said}" for finding, said in shot.findings.items())

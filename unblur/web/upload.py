@@ -81,7 +81,7 @@ class Uploads:
 
     def close(self) -> None:
         """No more pictures will come."""
-        self._thread.shutdown()
+        self._thread.shutdown(cancel_futures=True)
         self._decoder.close()
 
     async def _upload(self, name: str, content: bytes | None, long_side: int | None) -> Upload:

@@ -26,7 +26,7 @@ from unblur.web.application import application
 from unblur.web.page import Page
 from unblur.web.server import Server
 from unblur.web.signalling import Signalling
-from unblur.web.site import draw
+from unblur.web.site import LINKS, draw
 
 _CODECS: Mapping[str, Codec] = {"vp8": "vp8", "h264": "h264"}
 
@@ -126,7 +126,8 @@ class Watching:
         return Cameras(cameras=[_described(source) for source in self._sources])
 
     async def _page(self, request: web.Request) -> web.Response:
-        return draw(request, "live")
+        links = request.app[LINKS]
+        return draw(request, "live", events=dict(links).get("events"))
 
 
 def _described(source: Source) -> Camera:
