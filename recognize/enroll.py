@@ -5,7 +5,7 @@ What finds, aligns and measures faces is handed in, for this room knows no detec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import time
@@ -34,10 +34,12 @@ BLURRED = 5.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Enrolment:
-    """What came of it: the gallery, the photos looked at, by person and file, and the names of people who were left
-    as they were because their folder has not changed (`unchanged`) or shows no face that can be used (`unusable`)."""
+    """What came of it: the gallery, who of it was enrolled anew, the photos looked at, by person and file, and the
+    names of people who were left as they were because their folder has not changed (`unchanged`) or shows no face that
+    can be used (`unusable`)."""
 
     gallery: Gallery
+    enrolled: Mapping[str, Person]
     photos: tuple[Photo, ...]
     unchanged: tuple[str, ...]
     unusable: tuple[str, ...]
@@ -81,14 +83,21 @@ class Enroller:
         new = [folder for folder in folders if folder.name not in unchanged]
         looked = [self._look(folder, path, progress) for folder in new for path in folder.photos]
         others = known.without(*(folder.name for folder in new))
-        count = len(new) + len(others.names)
-        threshold = threshold_for(count) if self._threshold is None else self._threshold
-        photos = compared(looked, others, threshold, independent=self._independent)
+        photos = self.compare(looked, others, len(new) + len(others.names))
         people = {folder.name: self._person(folder, photos, sources[folder.name]) for folder in new}
-        gallery = known.adding({name: person for name, person in people.items() if person})
+        enrolled = {name: person for name, person in people.items() if person}
+        gallery = known.adding(enrolled)
         if not gallery.names:
             raise UsageError(f"nobody can be enrolled: none of {len(photos)} photos shows a face that can be used")
-        return Enrolment(gallery, tuple(photos), unchanged, tuple(name for name in people if not people[name]))
+        return Enrolment(
+            gallery, enrolled, tuple(photos), unchanged, tuple(name for name in people if name not in enrolled)
+        )
+
+    def compare(self, photos: Sequence[Photo], others: Gallery, people: int) -> list[Photo]:
+        """The photos, with what is found beside each other and beside the `others`; `people` is how many these, and
+        those on the photos, are together."""
+        threshold = threshold_for(people) if self._threshold is None else self._threshold
+        return compared(photos, others, threshold, independent=self._independent)
 
     def _source(self, folder: Folder) -> str:
         return f"{'strict' if self._strict else 'usual'} {folder.digest()}"
@@ -103,14 +112,20 @@ class Enroller:
             image = read_picture(photo.path)
         except SourceError as error:
             return photo.noting(Finding.UNREADABLE, str(error))
+        return self.examine(photo, image)[0]
+
+    def examine(self, photo: Photo, image: Image) -> tuple[Photo, Image | None]:
+        """What the picture of a photo shows, and the crop of the face that was taken, if there is one."""
         faces = sorted(self._detector.detect(image), key=lambda face: face.box.area, reverse=True)
         if not faces:
-            return photo.noting(Finding.NO_FACE, "none was found")
+            return photo.noting(Finding.NO_FACE, "none was found"), None
         if len(faces) > 1:
             photo = photo.noting(Finding.SEVERAL, f"{len(faces)}, of which the largest was taken")
-        return self._measured(photo, *self._look_at(image, faces[0]))
+        crop, blur = self._look_at(image, faces[0])
+        return self.measure(photo, crop, blur), crop
 
-    def _measured(self, photo: Photo, crop: Image, blur: float) -> Photo:
+    def measure(self, photo: Photo, crop: Image, blur: float) -> Photo:
+        """What a crop with so many pixels of blur shows."""
         if blur >= self._blur_limit:
             photo = photo.noting(Finding.BLURRED, f"over {blur:.1f} pixels of the face")
         return replace(photo, embedding=self._embedder.embed([crop])[0])

@@ -15,14 +15,17 @@ import os
 import tempfile
 import unicodedata
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 
 import joblib
 import numpy as np
+from filelock import FileLock, Timeout
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.neighbors import NearestNeighbors
 
@@ -34,6 +37,7 @@ from stream.errors import GalleryError, OutputError
 _MAGIC = b"unblur gallery\n"
 _VERSION = b"\x02"
 _DIGEST = sha256().digest_size
+_PATIENCE_S = 10.0
 _HEADER = len(_MAGIC) + len(_VERSION) + 2 * _DIGEST
 
 
@@ -53,6 +57,11 @@ class Person:
     def __post_init__(self) -> None:
         if self.embeddings.ndim != 2 or not self.embeddings.size:
             raise ValueError(f"a person has n x D embeddings, n >= 1, not {self.embeddings.shape}")
+
+    @property
+    def photos(self) -> tuple[str, ...]:
+        """What each of their photos is called: by its embedding, so that it keeps its name wherever it goes."""
+        return tuple(photo_id(embedding) for embedding in self.embeddings)
 
 
 class Gallery:
@@ -114,9 +123,24 @@ class Gallery:
         """The person at this place, with their part of a row of `scores`."""
         return Candidate(self.names[person], float(scores[person]))
 
-    def save(self, path: Path, cipher: Cipher | None = None) -> None:
+    @cached_property
+    def photos(self) -> frozenset[str]:
+        """Everybody's, by what they are called."""
+        return frozenset(photo for person in self.people.values() for photo in person.photos)
+
+    def heir(self, name: str, person: Person) -> str | None:
+        """What somebody is called here who was `person` under this name in another gallery: whoever has most of their
+        photos, or else has their name; None if nobody does."""
+        if self.people.get(name) is person:
+            return name
+        photos = set(person.photos)
+        common = {other: len(photos.intersection(there.photos)) for other, there in self.people.items()}
+        best = max(common, key=lambda other: (common[other], other == name), default=None)
+        return best if best is not None and (common[best] or best == name) else None
+
+    def save(self, path: Path, cipher: Cipher | None = None) -> Gallery:
         """Write the gallery, whole or not at all; readable by its owner only, for faces are personal data, and
-        encrypted where there is a cipher.
+        encrypted where there is a cipher. Returns it as it then lies there.
 
         Raises OutputError if the file cannot be written there.
         """
@@ -125,10 +149,36 @@ class Gallery:
         joblib.dump({"knn": self._knn, "people": people, "calibration": asdict(self.calibration)}, dump)
         head = _MAGIC + _VERSION + sha256(self.fingerprint.encode()).digest()
         content = head + _checksum(head, dump.getvalue()) + dump.getvalue()
+        stored = cipher.encrypt(content) if cipher else content
         try:
-            write_private(path, cipher.encrypt(content) if cipher else content)
+            write_private(path, stored)
         except OSError as error:
             raise OutputError(f"the gallery cannot be written to {path}: {error.strerror}") from error
+        return Gallery(self.fingerprint, self.people, self._knn, sha256(stored).hexdigest(), self.calibration)
+
+
+def photo_id(embedding: Array) -> str:
+    """32 hexadecimal digits that are the same for the same embedding only."""
+    return sha256(embedding.tobytes()).hexdigest()[:32]
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """While the gallery at `path` is read, changed and written back: another program's change waits, and none is lost.
+
+    Raises OutputError if that cannot be arranged there.
+    """
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=_PATIENCE_S)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise OutputError(f"another program has been changing {path} for long: try again") from error
+    except OSError as error:
+        raise OutputError(f"the gallery cannot be written to {path}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def load(path: Path, fingerprint: str, *, allow_empty: bool = False, cipher: Cipher | None = None) -> Gallery:

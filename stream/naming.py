@@ -96,6 +96,7 @@ class Naming:
         self._restoring = threading.Lock()
         self._at_work: frozenset[tuple[str, int]] = frozenset()
         self._work = threading.Lock()
+        self._reconsidered = 0
 
     def see(self, sighting: Sighting) -> None:
         """Note where the tracks are; quick, and called for every frame before its looks are identified."""
@@ -146,6 +147,24 @@ class Naming:
         elif before.name != identity.name:
             self._announce("update", look.track, look.moment, identity, look, restoration)
 
+    def reconsider(self) -> None:
+        """Who is known has changed: judge whoever is in the picture anew, by the evidence so far, so that nobody bears
+        a name that is theirs no longer until the next look at them."""
+        with self._work:
+            self._reconsidered += 1
+            for (camera, track), identity in self._recognizer.reconsider().items():
+                self._correct(camera, track, identity)
+
+    def _correct(self, camera: str, track: int, identity: Identity) -> None:
+        with self._lock:
+            life = self._lives.get((camera, track))
+            if life is None or life.identity is None or life.best is None:
+                return
+            before, life.identity = life.identity, identity
+            where, moment, best = life.track, life.seen, life.best
+        if before.name != identity.name:
+            self._announce("update", where, moment, identity, *best, reconsidered=self._reconsidered)
+
     def end(self, tracks: Sequence[Track]) -> None:
         """Close the lives of tracks; one that nobody could be identified on leaves no event."""
         with self._work:
@@ -186,8 +205,11 @@ class Naming:
         identity: Identity,
         look: Look,
         restoration: Restoration,
+        reconsidered: int = 0,
     ) -> None:
-        number = uuid5(NAMESPACE_URL, f"{self._session}/{track.camera}/{track.id}/{kind}/{moment.frame}").hex
+        """`reconsidered` tells an event that no look has made from one of the same frame that a look has."""
+        place = f"{self._session}/{track.camera}/{track.id}/{kind}/{moment.frame}"
+        number = uuid5(NAMESPACE_URL, f"{place}/{reconsidered}" if reconsidered else place).hex
         event = Event(
             id=number,
             type=kind,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from stream.data import Crop, Event, Face, Frame, Identity, Image, Restoration, Track
@@ -55,6 +55,10 @@ class Recognizer(Protocol):
     def observe(self, restorations: Sequence[Restoration]) -> list[Identity]: ...
     def forget(self, camera: str, track: int) -> None:
         """The track has ended; its evidence goes."""
+        ...
+
+    def reconsider(self) -> Mapping[tuple[str, int], Identity]:
+        """Who each track, by camera and number, is by what is known now and the evidence so far."""
         ...
 
 

@@ -163,7 +163,9 @@ class Run:
     sources: Sequence[Opened]
     pipelines: Sequence[Pipeline]
     meter: Meter
+    parts: Parts
     recognizer: TrackRecognizer
+    naming: Naming
     outputs: Outputs
 
     def start(self) -> None:
@@ -177,6 +179,12 @@ class Run:
                 damage.append(str(error))
         if damage:
             raise DamagedSourceError("; ".join(damage))
+
+    def use(self, gallery: Gallery) -> None:
+        """Recognise by this gallery from now on, also whoever is in a picture at this moment; from any thread. Raises
+        GalleryError if it was made with another network."""
+        self.recognizer.use(gallery)
+        self.naming.reconsider()
 
     def reading(self) -> Reading:
         """What happened so far; what captures, recogniser and window dropped is counted, too."""
@@ -215,7 +223,7 @@ def assemble(config: Config, stack: ExitStack, watch: Callable[[Scene], None], *
         Camera(source, eye, outputs.composer(source, meter, watch)) for source, eye in zip(sources, eyes, strict=True)
     ]
     pipelines = [Pipeline(group, naming, meter) for group in _groups(config, cameras)]
-    return Run(sources, pipelines, meter, recognizer, outputs)
+    return Run(sources, pipelines, meter, parts, recognizer, naming, outputs)
 
 
 def open_sources(config: Config) -> list[Opened]:
