@@ -6,14 +6,27 @@ Secrets stay out of the file: `${NAME}` in any text value is replaced by the env
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -175,6 +188,75 @@ class Serve(_Section):
     data: Path | None = Field(None, description="A folder for people, events and crops; null: the user's own.")
 
 
+class Mqtt(_Section):
+    """A broker that is told who is seen."""
+
+    host: str = Field(min_length=1, description="The broker's address.")
+    port: int = Field(1883, ge=1, le=65535, description="8883 is usual with TLS.")
+    username: str | None = None
+    password: SecretStr | None = Field(None, description="As ${NAME}.")
+    tls: bool = Field(False, description="Encrypt, and check the broker's certificate.")
+    ca: Path | None = Field(None, description="Whose certificates to trust; null: those that the system trusts.")
+    prefix: str = Field("unblur", pattern=r"^[^+#$\x00]+$", description="What the topics begin with.")
+    discovery: str | None = Field(
+        "homeassistant", pattern=r"^[^+#$\x00]+$", description="Home Assistant's prefix for discovery; null: none."
+    )
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if self.ca is not None and not self.tls:
+            raise ValueError("ca needs tls: true")
+        if self.password is not None and self.username is None:
+            raise ValueError("a password needs a username")
+        return self
+
+
+def _signing(secret: SecretStr) -> SecretStr:
+    """Standard Webhooks: whsec_ and the base64 of 24 to 64 bytes."""
+    prefix, _, encoded = secret.get_secret_value().partition("_")
+    try:
+        key = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        key = b""
+    if prefix != "whsec" or not 24 <= len(key) <= 64:
+        raise ValueError("a secret is whsec_ and the base64 of 24 to 64 bytes: whsec_$(openssl rand -base64 32)")
+    return secret
+
+
+class Webhook(_Section):
+    """An address that gets signed POSTs."""
+
+    name: str = Field(min_length=1, max_length=64, description="What it is called on the health page.")
+    url: SecretStr = Field(description="http:// or https://; it may hold a secret, and is shown nowhere.")
+    secret: Annotated[SecretStr, AfterValidator(_signing)] = Field(description="What it is signed with, as ${NAME}.")
+    who: Literal["anybody", "known", "unknown"] = "anybody"
+    people: tuple[str, ...] = Field((), description="Only these; empty: no matter who.")
+    cameras: tuple[str, ...] = Field((), description="Only these; empty: every camera.")
+    types: tuple[Literal["new", "update", "end"], ...] = Field((), description="Only these; empty: every event.")
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: SecretStr) -> SecretStr:
+        parts = urlsplit(url.get_secret_value())
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("a webhook's url begins with http:// or https://")
+        return url
+
+
+class Notify(_Section):
+    """Who is told of events, beside the log."""
+
+    mqtt: Mqtt | None = Field(None, description="host, port, username, password, tls, ca, prefix, discovery")
+    webhooks: tuple[Webhook, ...] = Field((), description="name, url, secret, who, people, cameras, types")
+
+    @field_validator("webhooks")
+    @classmethod
+    def _each_its_name(cls, webhooks: tuple[Webhook, ...]) -> tuple[Webhook, ...]:
+        if len({webhook.name for webhook in webhooks}) < len(webhooks):
+            raise ValueError("two webhooks have the same name")
+        return webhooks
+
+
 class Config(_Section):
     """A whole run of unblur."""
 
@@ -187,6 +269,7 @@ class Config(_Section):
     serve: Serve = Serve()
     encryption: Encryption = Encryption()
     retention: Retention = Retention()
+    notify: Notify = Notify()
     pace: Literal["realtime", "fast"] = Field("fast", description="Recorded sources: as filmed, or as fast as it goes.")
     patience_s: float | None = Field(
         10.0, gt=0, description="A lone live camera: give up if it does not answer in this time; null waits for ever."

@@ -7,7 +7,7 @@ raises ModelError for the deblurring network, the front door takes Richardson-Lu
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
@@ -22,7 +22,18 @@ from models.session import Session
 from models.tensorrt import TensorRt
 from models.torch_cuda import TorchCuda
 
-__all__ = ["CHAIN", "Backend", "BackendState", "ModelError", "Session", "backends", "choice", "load"]
+__all__ = [
+    "CHAIN",
+    "Backend",
+    "BackendState",
+    "Loaded",
+    "ModelError",
+    "Session",
+    "backends",
+    "choice",
+    "choose",
+    "load",
+]
 
 Name = Literal["tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino", "openvino-bf16"]
 Backend = Literal["auto", Name]
@@ -42,7 +53,19 @@ class BackendState(NamedTuple):
     detail: str
 
 
+class Loaded(NamedTuple):
+    """A network as it runs here, and why the backends before its own in the chain were passed over."""
+
+    session: Session
+    passed_over: Mapping[str, str]
+
+
 def load(path: Path, backend: Backend = "auto", threads: int = 1, sha256: str | None = None) -> Session:
+    """As `choose`, for those who do not ask why."""
+    return choose(path, backend, threads, sha256).session
+
+
+def choose(path: Path, backend: Backend = "auto", threads: int = 1, sha256: str | None = None) -> Loaded:
     """Load an ONNX file with a backend, or with the first of the chain that runs it and agrees with the CPU.
 
     `threads` is per call, on a CPU; the stages run beside each other, so that 1 is best on few cores.
@@ -53,7 +76,7 @@ def load(path: Path, backend: Backend = "auto", threads: int = 1, sha256: str | 
         raise ModelError(f"no model at {path}: run `unblur doctor` to see what is missing")
     if sha256 is not None:
         _require(path, sha256)
-    return _first(path, threads) if backend == "auto" else _open(backend, path, threads)
+    return _first(path, threads) if backend == "auto" else Loaded(_open(backend, path, threads), {})
 
 
 def backends() -> list[BackendState]:
@@ -92,7 +115,7 @@ _ON_GPU: dict[str, Callable[[], None]] = {
 """What may take the program down, and is therefore proved in another process; each with what to ask before that."""
 
 
-def _first(path: Path, threads: int) -> Session:
+def _first(path: Path, threads: int) -> Loaded:
     passed_over: dict[str, str] = {}
     for name in CHAIN:
         try:
@@ -102,7 +125,7 @@ def _first(path: Path, threads: int) -> Session:
         else:
             tell = _log.info if driver.installed() else _log.debug  # without a GPU nobody asks why none was taken
             tell("backend chosen", network=path.name, backend=name, passed_over=passed_over)
-            return session
+            return Loaded(session, passed_over)
     reasons = "; ".join(f"{name}: {reason}" for name, reason in passed_over.items())
     raise ModelError(f"no backend runs {path}: {reasons}")
 

@@ -131,6 +131,11 @@ class TrackRecognizer:
         """What decisions rest on now."""
         return self._known
 
+    @property
+    def people(self) -> int:
+        """How many are known."""
+        return len(self._known.gallery.names)
+
     def observe(self, restorations: Sequence[Restoration]) -> list[Identity]:
         """Who the restorations' tracks are, each by all of its track's evidence up to and with this restoration."""
         known, views = self._known, self._views(restorations)

@@ -43,6 +43,7 @@ class Eye:
         self._shortlist = Shortlist()
         self._company = Company()
         self._restless = False
+        meter.follow("crops passed over", lambda: self._shortlist.dropped)
 
     def see(self, frame: Frame) -> Sighting:
         """What this frame shows. Frames come in order."""
@@ -59,7 +60,6 @@ class Eye:
     def finish(self) -> list[Look]:
         """The source has ended: the looks that were still waiting for their turn."""
         ended = self._tracker.finish()
-        self._meter.count("crops passed over", self._shortlist.dropped)
         return [look for track in ended if (look := self._shortlist.close(track.id))]
 
     def _detected(self, frame: Frame) -> list[Face]:
@@ -69,8 +69,8 @@ class Eye:
         with self._meter.stage("detect"):
             faces = self._detector.detect(frame.image)
         self._cadence.spent(time.perf_counter() - began)
-        self._meter.count("detections")
-        self._meter.count("faces", len(faces))
+        self._meter.count("detections", camera=frame.camera)
+        self._meter.count("faces", len(faces), frame.camera)
         return faces
 
     def _looks(self, frame: Frame, update: TrackUpdate) -> list[Look]:

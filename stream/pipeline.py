@@ -80,6 +80,13 @@ class Pipeline:
         self._looks: Latest[tuple[str, int], Look] = Latest()
         self._endings: deque[Sequence[Track]] = deque()
         self._heard: dict[str, float] = {}
+        self._running = False
+        meter.follow("looks dropped", lambda: self._looks.dropped)
+
+    @property
+    def running(self) -> bool:
+        """Whether it is between its beginning and its end."""
+        return self._running
 
     def stop(self) -> None:
         """End the run soon. May be called from any thread."""
@@ -95,6 +102,7 @@ class Pipeline:
         lanes: list[Future[None]] = []
         with ThreadPoolExecutor(len(stages) + 1, "stage") as threads:
             try:
+                self._running = True
                 namer = threads.submit(self._name_looks)
                 lanes += [threads.submit(stage) for stage in stages]
                 for future in (namer, *lanes):
@@ -103,6 +111,7 @@ class Pipeline:
                     if pump and not pump():
                         break
             finally:
+                self._running = False
                 self._rest(lanes)
         _raise_worst([error for future in (namer, *lanes) if (error := future.exception())])
 
@@ -164,6 +173,7 @@ class Pipeline:
     def _live_lane(self, camera: Camera) -> tuple[Callable[[], None], ...]:
         name = camera.source.camera
         scenes: Latest[str, Scene] = Latest()
+        self._meter.follow("pictures dropped", lambda: scenes.dropped, name)
 
         def see() -> None:
             with scenes.closing():
@@ -180,14 +190,13 @@ class Pipeline:
             while newest := scenes.take():
                 for scene in newest:
                     camera.show(scene)
-            self._meter.count("pictures dropped", scenes.dropped)
 
         return see, show
 
     def _see(self, camera: Camera, frame: Frame) -> Sighting:
         sighting = camera.eye.see(frame)
         self._naming.see(sighting)
-        self._meter.count("frames")
+        self._meter.count("frames", camera=frame.camera)
         return sighting
 
     def _queue(self, camera: str, looks: Sequence[Look]) -> None:
@@ -205,7 +214,6 @@ class Pipeline:
             self._end_the_silent()
         for camera in self._cameras:
             self._naming.end_all(camera.source.camera)
-        self._meter.count("looks dropped", self._looks.dropped)
 
     def _end_the_silent(self) -> None:
         """Nobody is seen by a camera that is down; its tracks must not stay open until it returns."""

@@ -57,8 +57,7 @@ sql.Index("events_known", events.c.wall_s, sqlite_where=KNOWN, postgresql_where=
 sql.Index("events_restored", events.c.wall_s, sqlite_where=RESTORED, postgresql_where=RESTORED)
 
 DURABLE = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "secure_delete=ON")
-"""Pragmas for SQLite with which what was committed is on disk, what was deleted is not, and others may read
-meanwhile."""
+"""Pragmas for SQLite: what was committed is on the disk, what was deleted is not, and others may read meanwhile."""
 _ROWS_AT_ONCE = 500
 _DISK_REFUSED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 OF_AN_EVENT = [column for column in events.columns if column.name not in ("position", "wall_s")]

@@ -26,7 +26,7 @@ from detectors.yunet import IN_VIDEO, YuNet
 from models import manifest
 from models.errors import ModelError
 from models.fetch import bar, fetch, fetch_judge, fingerprint
-from models.runtime import Backend, Session, load
+from models.runtime import Backend, Session, choose, load
 from recognize import gallery as galleries
 from recognize.embed import Embedder, SFace
 from recognize.facenet import FaceNet
@@ -52,11 +52,21 @@ MTCNN_CONFIDENCE = 0.9
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network in use: what runs it, and why what would have been better does not."""
+
+    name: str
+    backend: str
+    passed_over: Mapping[str, str]
+
+
 class Parts:
-    """The parts that need a network, each loaded when it is first asked for."""
+    """The parts that need a network, each loaded when it is first asked for; `networks` are those that were."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self.networks: list[Network] = []
         cv2.setNumThreads(1)  # the stages run beside each other; threads within them would only get in the way
 
     def detector(self, confidence: float) -> Detector:
@@ -127,12 +137,13 @@ class Parts:
             return Standby(CNN(self._network, shutters, REACH, looks), RichardsonLucy(shutters))
         except ModelError as error:
             _log.warning("the deblurring network cannot run: Richardson-Lucy takes its place", reason=str(error))
+            self.networks.append(Network("deblur", "richardson-lucy", {self._config.backend: str(error)}))
             return RichardsonLucy(shutters)
 
     @cached_property
     def _network(self) -> Session:
         pinned = manifest.own("deblur")
-        return load(pinned.path, self._config.backend, sha256=pinned.sha256)
+        return self._chosen("deblur", pinned.path, pinned.sha256)
 
     @cached_property
     def _yunet(self) -> Session:
@@ -141,7 +152,12 @@ class Parts:
     def _load(self, name: str) -> Session:
         with bar() as progress:
             path = fetch(name, progress=progress)
-        return load(path, self._config.backend)
+        return self._chosen(name, path)
+
+    def _chosen(self, name: str, path: Path, sha256: str | None = None) -> Session:
+        session, passed_over = choose(path, self._config.backend, sha256=sha256)
+        self.networks.append(Network(name, session.backend, passed_over))
+        return session
 
 
 def facenet() -> FaceNet:
@@ -167,6 +183,16 @@ class Run:
     recognizer: TrackRecognizer
     naming: Naming
     outputs: Outputs
+
+    @property
+    def networks(self) -> Sequence[Network]:
+        """What runs each network."""
+        return self.parts.networks
+
+    @property
+    def running(self) -> bool:
+        """Whether a pipeline is at work."""
+        return any(pipeline.running for pipeline in self.pipelines)
 
     def start(self) -> None:
         """Run to the end. Raises the worst error, after everything has come to rest; damage to recordings is told

@@ -62,8 +62,10 @@ class Outputs:
             if settings.evidence
             else None
         )
-        kept = _logs(settings, fresh=not any(source.live for source in sources), stack=stack)
-        self.log = Logs([*kept, *logs, *([self.watching.announcer] if self.watching else [])])
+        self.ledgers = _ledgers(settings, fresh=not any(source.live for source in sources), stack=stack)
+        self.log = Logs(
+            [*(ledger for _, ledger in self.ledgers), *logs, *([self.watching.announcer] if self.watching else [])]
+        )
 
     def composer(self, source: Source, meter: Meter, watch: Callable[[Scene], None]) -> Composer:
         """What draws a camera's scenes and brings them to its outputs."""
@@ -146,13 +148,14 @@ def require_apart(config: Config) -> None:
                 raise UsageError(f"{target} is what is being read: write to another file")
 
 
-def _logs(settings: Output, fresh: bool, stack: ExitStack) -> list[Log]:
-    logs: list[Log] = []
+def _ledgers(settings: Output, fresh: bool, stack: ExitStack) -> list[tuple[str, EventFile | EventStore]]:
+    """Where events are kept, and by what."""
+    ledgers: list[tuple[str, EventFile | EventStore]] = []
     if settings.store:
-        logs.append(_closing(stack, EventStore(settings.store)))
+        ledgers.append((settings.store, _closing(stack, EventStore(settings.store))))
     if settings.events:
-        logs.append(_finishing(stack, EventFile(settings.events, fresh)))
-    return logs
+        ledgers.append((str(settings.events), _finishing(stack, EventFile(settings.events, fresh))))
+    return ledgers
 
 
 def _closing(stack: ExitStack, thing: Closable) -> Closable:

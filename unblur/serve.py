@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import threading
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
+import sqlalchemy as sql
 from rich.console import Console
 
-from configs.schema import Config, ConfigError, load
+from configs.schema import Config, ConfigError, Notify, load
 from stream import heap
+from stream.archive import Archive
+from stream.cipher import opened
 from stream.source import LOOP
-from unblur.assemble import assemble
+from unblur.assemble import Run, assemble
 from unblur.demo import stage
+from unblur.examination import Examiner
 from unblur.folder import application_database, folder_of_data
+from unblur.housekeeping import Housekeeping
+from unblur.notify.mqtt import Mqtt
+from unblur.notify.notice import Notice
+from unblur.notify.queue import forget_others
+from unblur.notify.webhook import Webhook
+from unblur.people import People
+from unblur.records import Log, Records
+from unblur.web.crops import Crops, Kind, read_crop
+from unblur.web.darkroom import Darkroom
+from unblur.web.feedback import Feedback
+from unblur.web.health import Health
+from unblur.web.metrics import Metrics, Tally
+from unblur.web.page import Page
+from unblur.web.people import PeoplePage
+from unblur.web.photo import PhotoPage
+from unblur.web.prints import Prints
 from unblur.web.reception import Reception
+from unblur.web.sightings import Sightings
+from unblur.web.upload import Uploads
 
 STORE, EVIDENCE, GALLERY = "events.sqlite", "evidence", "people.joblib"
 """What lies in the folder of data."""
@@ -31,15 +55,24 @@ def serve(path: Path | None, overrides: dict[str, object]) -> None:
     console = Console(stderr=True, highlight=False)
     given = load(path, overrides)
     data = folder_of_data(given.serve.data)
-    reception = Reception(application_database(data))
+    engine = application_database(data)
+    reception = Reception(engine)
     _require_guarded(given, reception.accounts.exist(), data)
     config = _settled(given, data, console)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped ends its log like any other
     with ExitStack() as stack:
-        run = assemble(config, stack, lambda _: None)
+        stack.callback(engine.dispose)
+        notices, tally = _notices(config.notify, engine, stack), Tally()
+        # Who is known is the People page's to say, from the gallery's file on.
+        nobody = config.recognition.model_copy(update={"gallery": None})
+        run = assemble(config.model_copy(update={"recognition": nobody}), stack, lambda _: None, tally, *notices)
         watching = run.outputs.watching
         assert watching
-        watching.open(reception.guard(config.web.token), reception.pages)
+        for notice in notices:
+            notice.open([source.camera for source in run.sources])
+        pages = _pages(config, run, engine, reception, stack)
+        health = Health(run, config.output, notices), Metrics(run, tally, notices)
+        watching.open(reception.guard(config.web.token), [*pages, *health, *reception.pages])
         console.print(f"unblur: {watching.address}/", soft_wrap=True)
         run.start()
         threading.Event().wait()
@@ -52,6 +85,48 @@ def _require_guarded(config: Config, accounts: bool, data: Path) -> None:
         raise ConfigError(f"{error}, or add an account: unblur users add NAME --data {data}") from error
 
 
+def _notices(settings: Notify, engine: sql.Engine, stack: ExitStack) -> list[Notice]:
+    """Who is told of events. Raises UsageError."""
+    forget_others(engine, [webhook.name for webhook in settings.webhooks])
+    notices: list[Notice] = [Webhook(each, engine) for each in settings.webhooks]
+    if settings.mqtt:
+        notices.insert(0, Mqtt(settings.mqtt))
+    for notice in notices:
+        stack.callback(notice.close)
+    return notices
+
+
+def _pages(config: Config, run: Run, engine: sql.Engine, reception: Reception, stack: ExitStack) -> list[Page]:
+    """Events, people and photos, and what keeps them in order."""
+    output, gallery, note = config.output, config.recognition.gallery, reception.audit.note
+    assert output.store
+    assert output.evidence
+    assert gallery
+    examiner, uploads = Examiner(config, run.parts), Uploads()
+    people = People(gallery, gallery.with_name(f"{gallery.name}.faces"), examiner, run.use, note)
+    archive, read = Archive(output.store), partial(_opened_crop, output.evidence, run)
+    photo = PhotoPage(Darkroom(config, lambda: people.gallery), uploads, Prints(), note)
+    for thing in (uploads, people, archive, photo, Housekeeping(config.retention, _records(config, run))):
+        stack.callback(thing.close)
+    return [
+        Sightings(archive, Feedback(engine), read, people.add_crop, note),
+        PeoplePage(people, examiner, uploads, Crops(archive, read).raw),
+        photo,
+    ]
+
+
+def _opened_crop(evidence: Path, run: Run, event: str, kind: Kind) -> bytes:
+    return opened(evidence / f"{event}.{kind}.png", read_crop(evidence, event, kind), run.parts.cipher)
+
+
+def _records(config: Config, run: Run) -> Records:
+    """What is kept, through the very files that the run has open."""
+    logs = [[Log(where, ledger)] for where, ledger in run.outputs.ledgers]
+    gallery = config.recognition.gallery
+    there = gallery if gallery and gallery.exists() else None
+    return Records(there, logs, run.outputs.evidence, run.parts.cipher, run.parts.embedder.fingerprint)
+
+
 def _settled(config: Config, data: Path, console: Console) -> Config:
     """The configuration with everything in its place in the folder of data."""
     output = config.output.model_copy(update={
@@ -59,7 +134,8 @@ def _settled(config: Config, data: Path, console: Console) -> Config:
         "store": config.output.store or f"sqlite:///{data / STORE}",
         "evidence": config.output.evidence or data / EVIDENCE,
     })  # fmt: skip
-    settled = config.model_copy(update={"output": output, "pace": "realtime"})
+    known = config.recognition.model_copy(update={"gallery": config.recognition.gallery or data / GALLERY})
+    settled = config.model_copy(update={"output": output, "recognition": known, "pace": "realtime"})
     return settled if config.cameras else _demo(settled, data / "demo", console)
 
 
@@ -69,6 +145,8 @@ def _demo(config: Config, folder: Path, console: Console) -> Config:
     if not (clip.is_file() and gallery.is_file()):
         folder.mkdir(exist_ok=True)
         stage(folder, console)
+    own = config.recognition.gallery
+    if own and not own.exists():
+        shutil.copyfile(gallery, own)
     camera = config.model_validate({"cameras": [{"name": "demo", "source": f"{LOOP}{clip}"}]}).cameras
-    known = config.recognition.model_copy(update={"gallery": config.recognition.gallery or gallery})
-    return config.model_copy(update={"cameras": camera, "recognition": known})
+    return config.model_copy(update={"cameras": camera})

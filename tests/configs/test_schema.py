@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from configs.schema import Config, ConfigError, load
 
 CONFIGS = Path(__file__).parents[2] / "configs"
+HOOK = f"{{name: a, url: 'http://h/', secret: whsec_{'A' * 32}}}"
 
 
 def write(folder: Path, text: str) -> Path:
@@ -40,6 +41,13 @@ def test_the_schema_for_editors_is_current() -> None:
         ("recognition: {embedder: facenet}", "no threshold was measured for the embedder facenet: set threshold"),
         ("recognition: {embedder: lda, threshold: 0.5}", "the embedder lda needs a file: set fitted"),
         ("recognition: {fitted: lda.onnx}", "the embedder sface takes no file: leave fitted out"),
+        ("notify: {mqtt: {}}", "notify.mqtt.host"),
+        ("notify: {mqtt: {host: b, ca: x.pem}}", "ca needs tls: true"),
+        ("notify: {mqtt: {host: b, password: x}}", "a password needs a username"),
+        ("notify: {mqtt: {host: b, prefix: a/#}}", "notify.mqtt.prefix"),
+        ("notify: {webhooks: [{name: a, url: ftp://h/, secret: whsec_}]}", "begins with http:// or https://"),
+        ("notify: {webhooks: [{name: a, url: 'http://h/', secret: short}]}", "a secret is whsec_ and the base64"),
+        (f"notify: {{webhooks: [{HOOK}, {HOOK}]}}", "two webhooks have the same name"),
         ("[1, 2]", "holds no keys"),
         ("a: [", "is not YAML"),
         ("recognition: {gallery: '${NOT_SET_ANYWHERE}'}", "environment variable NOT_SET_ANYWHERE is not set"),
@@ -62,6 +70,12 @@ def test_a_secret_comes_from_the_environment_and_never_shows_in_an_error(
     with pytest.raises(ConfigError) as caught:
         load(path, {})
     assert "s3cret" not in str(caught.value)
+    hook = "{name: a, url: 'http://u:${DOOR_PASSWORD}@h/', secret: '${DOOR_PASSWORD}'}"
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, f"notify: {{webhooks: [{hook}]}}"), {})
+    assert "s3cret" not in str(caught.value)
+    told = load(write(tmp_path, "notify: {mqtt: {host: b, username: u, password: '${DOOR_PASSWORD}'}}"), {})
+    assert "s3cret" not in repr(told)
 
 
 def test_the_command_line_lies_over_the_file(tmp_path: Path) -> None:

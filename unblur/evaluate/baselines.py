@@ -132,6 +132,10 @@ class Attempts:
         scores = self._gallery.scores(self._embedder.embed([each.image for each in restorations]))
         return [self._identity(*pair) for pair in zip(restorations, scores, strict=True)]
 
+    def reconsider(self) -> dict[tuple[str, int], Identity]:
+        """What a track was called stands: whom these know does not change."""
+        return {}
+
     def forget(self, camera: str, track: int) -> None:
         self._tracks.pop((camera, track), None)
 

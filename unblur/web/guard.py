@@ -27,7 +27,7 @@ from aiohttp.typedefs import Handler, Middleware
 from unblur.web.api import ROOT
 from unblur.web.cookie import held
 from unblur.web.form import filled_in
-from unblur.web.headers import STATIC
+from unblur.web.headers import PROBES, STATIC
 from unblur.web.provenance import is_from_here, is_local, is_ours
 from unblur.web.sessions import SESSION, Session, Sessions
 from unblur.web.signalling import is_inside, refusal
@@ -107,7 +107,7 @@ def _require_open(request: web.Request, pages: set[str]) -> None:
         _require_ours(request)
     is_file = request.method in _SAFE and request.path.startswith(STATIC)
     is_free = is_file or request.method == hdrs.METH_OPTIONS or is_inside(request)
-    if not (is_free or request.path in pages):
+    if not (is_free or request.path in pages | PROBES):
         raise web.HTTPUnauthorized(text="sign in first; a program sends the token, as Authorization: Bearer TOKEN")
 
 

@@ -8,6 +8,8 @@ from unblur.web.provenance import is_encrypted
 
 STATIC = "/static/"
 """What everybody may fetch: styles and scripts, with nothing of anybody in them."""
+PROBES = frozenset({"/healthz", "/readyz"})
+"""What everybody may ask: whether we are well, and nothing of anybody."""
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
     " media-src 'self' blob:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"

@@ -124,7 +124,7 @@ class Watching:
         return await self._guests.join(camera, offer)
 
     async def _listed(self, _: web.Request, __: object) -> Cameras:
-        return Cameras(cameras=[_described(source) for source in self._sources])
+        return Cameras(cameras=[described(source) for source in self._sources])
 
     async def _page(self, request: web.Request) -> web.Response:
         links = request.app[LINKS]
@@ -134,7 +134,7 @@ class Watching:
         return draw(request, "send")
 
 
-def _described(source: Source) -> Camera:
+def described(source: Source) -> Camera:
     """A camera, how it is, and where its picture can be fetched, and sent if it is a guest's."""
     path = f"/{quote(source.camera, safe='')}"
     status = asdict(source.status()) if isinstance(source, Live) else {"state": "recording"}

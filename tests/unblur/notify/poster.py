@@ -1,0 +1,17 @@
+"""A process that tells a webhook of events until it is killed."""
+
+import itertools
+import sys
+
+from configs.schema import Webhook as Settings
+from stream.store import DURABLE, connect
+from tests.stream.events import an_event
+from unblur.notify.webhook import Patience, Webhook
+
+url, database, secret = sys.argv[1:]
+settings = Settings.model_validate({"name": "door", "url": url, "secret": secret})
+hook = Webhook(settings, connect(database, DURABLE), Patience(first_retry_s=0.01, longest_retry_s=0.02))
+hook.open(["lobby"])
+for number in itertools.count():
+    hook.write(an_event(number))
+    sys.stdin.readline()  # the test says when the next is to come

@@ -1,0 +1,289 @@
+"""Against a real web server that is down, slow, or in trouble, and comes back."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sql
+
+from configs.schema import Webhook as Settings
+from stream.store import DURABLE, connect
+from tests.stream.events import an_event
+from tests.unblur.notify.receiver import Call, Receiver, status
+from tests.unblur.notify.waiting import WITHIN_S, until
+from unblur.notify import webhook
+from unblur.notify.queue import Queue, forget_others
+from unblur.notify.webhook import Patience, Webhook, sign, wanted
+
+KEY = bytes(range(32))
+SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
+QUICK = Patience(answer_s=0.5, first_retry_s=0.01, longest_retry_s=0.02)
+
+Hooked = Callable[..., Webhook]
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[sql.Engine]:
+    made = connect(f"sqlite:///{tmp_path / 'application.sqlite'}", DURABLE)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def hooked(engine: sql.Engine) -> Iterator[Hooked]:
+    """Makes one that posts to a port of this machine, and opens it."""
+    made = []
+
+    def make(port: int, patience: Patience = QUICK, **settings: object) -> Webhook:
+        made.append(Webhook(settings_of(f"http://127.0.0.1:{port}/hook?key=s3cret", **settings), engine, patience))
+        made[-1].open(["lobby"])
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def settings_of(url: str = "http://127.0.0.1/", **settings: object) -> Settings:
+    return Settings.model_validate({"name": "door", "url": url, "secret": SECRET, **settings})
+
+
+def received(receiver: Receiver) -> Call:
+    return receiver.calls.get(timeout=WITHIN_S)
+
+
+def number(call: Call) -> int:
+    return int(json.loads(call.body)["frame"])
+
+
+def test_the_signature_is_that_of_the_standards_own_libraries() -> None:
+    secret, body = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", b'{"test": 2432232314}'
+    signature = sign(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", body)
+    assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_an_event_arrives_signed_and_as_it_is_in_the_log(receiver: Receiver, hooked: Hooked) -> None:
+    hook, event = hooked(receiver.port), an_event(3, "名前")
+    hook.write(event)
+    call = received(receiver)
+    assert call.path == "/hook?key=s3cret"
+    assert json.loads(call.body) == event.to_json()
+    assert call.headers["Content-Type"] == "application/json"
+    assert call.headers["webhook-id"] == event.id
+    assert abs(int(call.headers["webhook-timestamp"]) - time.time()) < 60
+    signed = f"{event.id}.{call.headers['webhook-timestamp']}.".encode() + call.body
+    expected = base64.b64encode(hmac.digest(KEY, signed, hashlib.sha256)).decode()
+    assert call.headers["webhook-signature"] == f"v1,{expected}"
+    until(lambda: hook.delivery() == webhook.Delivery("door", 1, 0, 0, None))
+
+
+def test_a_server_that_is_down_gets_all_in_order_when_it_is_up(hooked: Hooked) -> None:
+    down = Receiver()
+    down.close()
+    hook = hooked(down.port)
+    for count in range(4):
+        hook.write(an_event(count))
+    until(lambda: "127.0.0.1" in str(hook.delivery().problem))
+    until(lambda: hook.delivery().waiting == 4)
+    with Receiver(port=down.port) as up:
+        assert [number(received(up)) for _ in range(4)] == [0, 1, 2, 3]
+        until(lambda: hook.delivery() == webhook.Delivery("door", 4, 0, 0, None))
+
+
+@pytest.mark.parametrize("trouble", [500, 404, 429])
+def test_what_is_refused_is_tried_again_and_the_next_waits(receiver: Receiver, hooked: Hooked, trouble: int) -> None:
+    receiver.answer = status(trouble)
+    hook = hooked(receiver.port)
+    hook.write(an_event(1))
+    hook.write(an_event(2))
+    assert [number(received(receiver)) for _ in range(3)] == [1, 1, 1]
+    assert hook.delivery().problem == f"answered {trouble}"
+    receiver.answer = status(200)
+    until(lambda: hook.delivery().told == 2)
+
+
+def test_a_slow_server_is_not_waited_for(receiver: Receiver, hooked: Hooked) -> None:
+    slow = threading.Event()
+    receiver.answer = lambda asked: (slow.wait(WITHIN_S), None)[1]
+    hook = hooked(receiver.port)
+    began = time.monotonic()
+    hook.write(an_event(1))
+    assert time.monotonic() - began < 0.1
+    received(receiver)
+    until(lambda: hook.delivery().problem == "no answer in 0.5 s")
+    receiver.answer = status(200)
+    until(lambda: hook.delivery().told == 1)
+    slow.set()
+
+
+def test_an_answer_is_not_read_however_long_it_is(receiver: Receiver, hooked: Hooked) -> None:
+    sent = []
+
+    def endless(asked: object) -> None:
+        status(200, X_More="yes")(asked)  # type: ignore[arg-type]
+        try:
+            while True:
+                asked.wfile.write(bytes(65536))  # type: ignore[attr-defined]
+                sent.append(65536)
+        except OSError:
+            pass
+
+    receiver.answer = endless
+    hook = hooked(receiver.port)
+    hook.write(an_event(1))
+    until(lambda: hook.delivery().told == 1)
+    hook.close()
+    assert sum(sent) < 16 << 20  # what sockets hold, at most
+
+
+def test_no_redirect_is_followed(receiver: Receiver, hooked: Hooked) -> None:
+    with Receiver() as elsewhere:
+        receiver.answer = status(307, Location=f"http://127.0.0.1:{elsewhere.port}/")
+        hook = hooked(receiver.port)
+        hook.write(an_event(1))
+        until(lambda: hook.delivery().problem == "answered 307")
+        received(receiver)
+        received(receiver)
+        assert elsewhere.calls.empty()
+
+
+def test_who_asks_for_time_is_given_it(receiver: Receiver, hooked: Hooked) -> None:
+    receiver.answer = status(503, Retry_After="1")
+    hook = hooked(receiver.port, Patience(first_retry_s=0.01, longest_retry_s=2.0))
+    hook.write(an_event(1))
+    received(receiver)
+    began = time.monotonic()
+    received(receiver)
+    assert time.monotonic() - began > 0.9
+
+
+def test_what_cannot_arrive_is_given_up_and_counted(receiver: Receiver, hooked: Hooked) -> None:
+    receiver.answer = status(500)
+    hook = hooked(receiver.port, Patience(first_retry_s=0.01, longest_retry_s=0.02, event_s=0.2))
+    hook.write(an_event(1))
+    until(lambda: hook.delivery().lost == 1)
+    receiver.answer = status(200)
+    hook.write(an_event(2))
+    until(lambda: hook.delivery() == webhook.Delivery("door", 1, 0, 1, None))
+
+
+def test_what_waits_survives_a_kill(tmp_path: Path, engine: sql.Engine, hooked: Hooked, receiver: Receiver) -> None:
+    arrived: list[int] = []
+    answers = {True: status(204), False: status(503)}
+    receiver.answer = answers[receiver.calls.qsize() <= 3]
+    url = f"http://127.0.0.1:{receiver.port}/"
+    command = [sys.executable, "-m", "tests.unblur.notify.poster", url, str(engine.url), SECRET]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE)
+    assert process.stdin
+    process.stdin.write(b"\n" * 9)
+    process.stdin.flush()
+    until(lambda: sql.inspect(engine).has_table("webhook_posts") and len(Queue(engine, "door")) == 7)
+    process.kill()
+    process.communicate()
+    while not receiver.calls.empty():
+        arrived.append(number(receiver.calls.get()))
+    assert arrived[:4] == [0, 1, 2, 3]
+    receiver.answer = status(200)
+    hook = hooked(receiver.port)
+    assert [number(received(receiver)) for _ in range(7)] == [3, 4, 5, 6, 7, 8, 9]
+    until(lambda: hook.delivery() == webhook.Delivery("door", 7, 0, 0, None))
+
+
+def test_a_database_that_refuses_for_a_while_loses_nothing(
+    tmp_path: Path, engine: sql.Engine, hooked: Hooked, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook, "_DATABASE_RETRY_S", 0.02)
+    hook = hooked(receiver.port)
+    with engine.begin() as connection:
+        connection.execute(sql.text("ALTER TABLE webhook_posts RENAME TO elsewhere"))
+    hook.write(an_event(1))
+    until(lambda: "the database refuses: no such table" in str(hook._problem))
+    with engine.begin() as connection:
+        connection.execute(sql.text("ALTER TABLE elsewhere RENAME TO webhook_posts"))
+    assert number(received(receiver)) == 1
+    until(lambda: hook.delivery() == webhook.Delivery("door", 1, 0, 0, None))
+
+
+def test_two_hooks_do_not_wait_for_each_other(receiver: Receiver, hooked: Hooked) -> None:
+    with Receiver(status(500)) as broken:
+        ill, well = hooked(broken.port, name="ill"), hooked(receiver.port, name="well")
+        for hook in (ill, well):
+            hook.write(an_event(1))
+        until(lambda: well.delivery() == webhook.Delivery("well", 1, 0, 0, None))
+        until(lambda: ill.delivery().problem == "answered 500")
+        assert ill.delivery().waiting == 1
+
+
+def test_secrets_are_never_shown(hooked: Hooked, receiver: Receiver, capfd: pytest.CaptureFixture[str]) -> None:
+    receiver.answer = status(500)
+    hook = hooked(receiver.port)
+    hook.write(an_event(1))
+    until(lambda: hook.delivery().problem is not None)
+    closed = Receiver()
+    closed.close()
+    unreached = hooked(closed.port, name="unreached")
+    unreached.write(an_event(1))
+    until(lambda: unreached.delivery().problem is not None)
+    said = "".join(capfd.readouterr())
+    assert "a webhook did not arrive" in said
+    for shown in (said, repr(hook.delivery()), repr(unreached.delivery()), repr(hook._settings)):
+        assert "s3cret" not in shown
+        assert SECRET not in shown
+
+
+@pytest.mark.parametrize(
+    ("settings", "numbers"),
+    [
+        ({}, [0, 1, 2, 3]),
+        ({"who": "known"}, [0, 2, 3]),
+        ({"who": "unknown"}, [1]),
+        ({"people": ["Ann"]}, [0, 3]),
+        ({"cameras": ["door"]}, [1, 2]),
+        ({"types": ["end"]}, [3]),
+        ({"who": "known", "cameras": ["lobby"], "types": ["new"]}, [0]),
+        ({"who": "unknown", "people": ["Ann"]}, []),
+    ],
+)
+def test_each_hook_gets_what_it_asks_for(settings: dict[str, object], numbers: list[int]) -> None:
+    events = [
+        an_event(0, "Ann"),
+        an_event(1, None, "door"),
+        an_event(2, "Bob", "door"),
+        an_event(3, "Ann", type="end"),
+    ]
+    assert [event.frame for event in events if wanted(event, settings_of(**settings))] == numbers
+
+
+def test_a_queue_that_is_full_loses_its_oldest(engine: sql.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unblur.notify.queue.CAPACITY", 3)
+    queue, other = Queue(engine, "door"), Queue(engine, "other")
+    other.add("kept", "", 0.0)
+    assert [queue.add(str(count), "", 0.0) for count in range(5)] == [0, 0, 0, 1, 1]
+    first = queue.first()
+    assert first
+    assert first.id == "2"
+    assert (len(queue), len(other)) == (3, 1)
+
+
+def test_what_waits_for_a_hook_that_is_no_more_is_forgotten(engine: sql.Engine) -> None:
+    gone, kept = Queue(engine, "gone"), Queue(engine, "kept")
+    gone.add("a", "", 0.0)
+    kept.add("b", "", 0.0)
+    forget_others(engine, ["kept"])
+    assert (len(gone), len(kept)) == (0, 1)

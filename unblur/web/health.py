@@ -1,0 +1,140 @@
+"""How everything is: a page for people, and probes for what keeps the service running."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aiohttp import web
+from pydantic import AwareDatetime, BaseModel
+
+from configs.schema import Output
+from stream.store import connect, database_file
+from unblur import __version__
+from unblur.assemble import Run
+from unblur.notify.notice import Delivery, Notice
+from unblur.web.api import Operation
+from unblur.web.site import draw
+from unblur.web.space import Disk, Space
+from unblur.web.watching import Camera, described
+
+DROPS = {
+    "detect": "frames dropped",
+    "crop": "crops passed over",
+    "deblur": "looks dropped",
+    "recognise": "tracks forgotten",
+    "overlay": "pictures dropped",
+}
+"""What is dropped before a stage has seen it, by the name under which it is counted."""
+_AT_REST = "no pipeline is at work: it has not begun, or its recordings have ended"
+
+
+class Stage(BaseModel):
+    """How long a stage took lately, in milliseconds, and how much was dropped before it."""
+
+    name: str
+    p50_ms: float
+    p95_ms: float
+    dropped: int
+
+
+class Network(BaseModel):
+    """What runs a network, and why what would have been better does not."""
+
+    name: str
+    backend: str
+    passed_over: dict[str, str]
+
+
+class Report(BaseModel):
+    """How everything is. `why` says why it is not ready."""
+
+    version: str
+    started: AwareDatetime
+    uptime_s: float
+    ready: bool
+    why: str | None
+    people: int
+    viewers: int
+    cameras: list[Camera]
+    stages: list[Stage]
+    networks: list[Network]
+    disk: list[Space]
+    notifications: list[Delivery]
+
+
+class Health:
+    """The page on a run, whose `output` says where events and evidence lie."""
+
+    name = "health"
+    path = "/health"
+
+    def __init__(self, run: Run, output: Output, notices: Sequence[Notice] = ()) -> None:
+        self._run, self._notices = run, notices
+        self._started = datetime.now(UTC)
+        self._disk = Disk(_places(output))
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        return [
+            web.get("/health", self._page),
+            web.get("/healthz", self._alive),
+            web.get("/readyz", self._ready),
+        ]
+
+    def operations(self) -> list[Operation]:
+        return [Operation("GET", "/health", "How everything is", self._reported, gives=Report)]
+
+    async def _page(self, request: web.Request) -> web.Response:
+        return draw(request, "health")
+
+    async def _alive(self, _: web.Request) -> web.Response:
+        return web.json_response({"alive": True})
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        """A run exists only once its networks are loaded."""
+        if self._run.running:
+            return web.json_response({"ready": True})
+        return web.json_response({"ready": False, "why": _AT_REST}, status=503)
+
+    async def _reported(self, _: web.Request, __: object) -> Report:
+        return await asyncio.to_thread(self._report)
+
+    def _report(self) -> Report:
+        run, watching = self._run, self._run.outputs.watching
+        return Report(
+            version=__version__,
+            started=self._started,
+            uptime_s=(datetime.now(UTC) - self._started).total_seconds(),
+            ready=run.running,
+            why=None if run.running else _AT_REST,
+            people=run.recognizer.people,
+            viewers=watching.viewers if watching else 0,
+            cameras=[described(source) for source in run.sources],
+            stages=self._stages(),
+            networks=[
+                Network(name=each.name, backend=each.backend, passed_over=dict(each.passed_over))
+                for each in run.networks
+            ],
+            disk=self._disk.spaces(),
+            notifications=[notice.delivery() for notice in self._notices],
+        )
+
+    def _stages(self) -> list[Stage]:
+        reading = self._run.reading()
+        return [
+            Stage(
+                name=name,
+                p50_ms=timing.p50_s * 1000,
+                p95_ms=timing.p95_s * 1000,
+                dropped=reading.counts.get(DROPS.get(name, ""), 0),
+            )
+            for name, timing in reading.stages.items()
+        ]
+
+
+def _places(output: Output) -> dict[str, Path]:
+    """What lies on a disk of this machine."""
+    store = database_file(connect(output.store)) if output.store else None
+    return {name: path for name, path in (("events", store), ("evidence", output.evidence)) if path}

@@ -1,0 +1,94 @@
+const TEXT = JSON.parse(document.getElementById("texts").textContent);
+const ASK_MS = 2000;
+const WORRIES = ["stalled", "reconnecting"];
+let lostSince = null;
+
+async function ask() {
+  const response = await fetch("/api/v1/health").catch(() => null);
+  if (response?.ok) {
+    lostSince = null;
+    show(await response.json());
+  } else {
+    lostSince ??= new Date();
+    put(document.getElementById("summary"), TEXT.lost + lostSince.toLocaleTimeString());
+  }
+  setTimeout(ask, ASK_MS);
+}
+
+function show(report) {
+  fill("cameras", report.cameras, (camera) => [
+    camera.name,
+    TEXT.states[camera.state],
+    camera.since ? new Date(camera.since).toLocaleString() : "",
+    number(camera.fps, 1),
+    camera.frame_age_s === null ? "" : `${number(camera.frame_age_s, 1)} ${TEXT.units.s}`,
+    number(camera.dropped),
+    number(camera.reconnects),
+    camera.last_error ?? "",
+  ]);
+  fill("stages", report.stages, (stage) => [stage.name, number(stage.p50_ms, 1), number(stage.p95_ms, 1), number(stage.dropped)]);
+  fill("networks", report.networks, (network) => [network.name, network.backend, reasons(network.passed_over)]);
+  fill("disk", report.disk, (space) => [TEXT.places[space.name], bytes(space.size), bytes(space.free)]);
+  fill("notifications", report.notifications, (each) => [
+    each.name,
+    number(each.told),
+    number(each.waiting),
+    number(each.lost),
+    each.problem ?? "",
+  ]);
+  put(document.getElementById("version"), report.version);
+  put(document.getElementById("uptime"), duration(report.uptime_s));
+  put(document.getElementById("people"), number(report.people));
+  put(document.getElementById("viewers"), number(report.viewers));
+  put(document.getElementById("summary"), summary(report));
+}
+
+function summary(report) {
+  const troubled = [
+    ...report.cameras.filter((camera) => WORRIES.includes(camera.state)),
+    ...report.notifications.filter((each) => each.problem !== null),
+  ].map((each) => each.name);
+  if (!report.ready) return TEXT.unready + report.why;
+  return troubled.length ? TEXT.troubled + troubled.join(", ") : TEXT.well;
+}
+
+// Only what has changed is touched, so that a selection, and a screen reader's place, are kept.
+function fill(id, things, cells) {
+  const body = document.getElementById(id);
+  body.closest("section").hidden = things.length === 0;
+  while (body.rows.length > things.length) body.deleteRow(-1);
+  things.forEach((thing, index) => {
+    const row = body.rows[index] ?? body.insertRow();
+    row.dataset.worry = WORRIES.includes(thing.state) || Boolean(thing.problem);
+    cells(thing).forEach((text, column) => put(row.cells[column] ?? cell(row, column), text));
+  });
+}
+
+function cell(row, column) {
+  const made = document.createElement(column ? "td" : "th");
+  if (!column) made.scope = "row";
+  row.append(made);
+  return made;
+}
+
+function put(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+const number = (value, digits = 0) =>
+  value === null ? "" : value.toLocaleString(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+
+const reasons = (passedOver) => Object.entries(passedOver).map(([name, why]) => `${name}: ${why}`).join("\n");
+
+function bytes(value) {
+  const unit = value < 1 ? 0 : Math.min(Math.floor(Math.log10(value) / 3), TEXT.units.bytes.length - 1);
+  return `${number(value / 1000 ** unit, unit ? 1 : 0)} ${TEXT.units.bytes[unit]}`;
+}
+
+function duration(seconds) {
+  const [days, hours] = [Math.floor(seconds / 86400), Math.floor(seconds / 3600) % 24];
+  const minutes = `${Math.floor(seconds / 60) % 60} ${TEXT.units.minute}`;
+  return days ? `${days} ${TEXT.units.day} ${hours} ${TEXT.units.hour}` : `${hours} ${TEXT.units.hour} ${minutes}`;
+}
+
+ask();
