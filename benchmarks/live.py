@@ -16,7 +16,7 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.speed import film
+from benchmarks.speed import recorded
 from configs.schema import load
 from stream.meter import Reading
 from tests.stream.rtsp import RtspServer, why_not
@@ -46,8 +46,7 @@ def main() -> None:
         sys.exit(reason)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "photos").mkdir()
-        footage = film(chosen.data, folder)
+        footage = recorded(chosen.data, folder)
         with RtspServer(film=footage.clip) as server:
             reading = watch(server.address("film"), footage.gallery, folder, chosen.seconds)
     counts, age = reading.counts, reading.frame_age_s

@@ -22,15 +22,17 @@ from pathlib import Path
 
 import av
 
-from benchmarks.motion import enroll, make_cast, make_clip
-from benchmarks.people import roster
+from configs.schema import Config
 from detectors.yunet import YuNet
 from models.fetch import fetch
 from models.runtime import load
 from stream.truth import Truth
+from unblur.enrolment import enroll
+from unblur.evaluate.clips import Filming, film, lay_out, one_each, walkers
+from unblur.evaluate.people import ARCHIVE, roles
 from unblur.evaluate.video import read_events, score
 
-PEOPLE, AT_ONCE, SEED = 12, 6, 0
+KNOWN, STRANGERS, AT_ONCE, SEED = 12, 4, 6, 0
 MEMORY_EVERY_S = 1.0
 
 
@@ -56,14 +58,15 @@ class Footage:
         return Truth.load(self.truth).frames
 
 
-def film(data: Path, folder: Path) -> Footage:
+def recorded(data: Path, folder: Path) -> Footage:
     """Record the clip and enrol its people."""
-    people = roster(data, "val", folder / "photos", SEED)
-    cast = make_cast(people, YuNet(load(fetch("yunet"))), PEOPLE)
-    clip = make_clip(folder, cast, "slow", SEED, AT_ONCE)
-    gallery = folder / "gallery.joblib"
-    enroll(people.lay_out(folder / "enrolled"), gallery)
-    return Footage(clip.video, clip.truth, gallery)
+    footage = Footage(folder / "clip.mp4", folder / "truth.json", folder / "gallery.joblib")
+    people, detector = roles(data / "val" / ARCHIVE), YuNet(load(fetch("yunet")))
+    known = walkers(one_each(people["probe"])[:KNOWN], detector, known=True)
+    strangers = walkers(one_each(people["strangers"])[:STRANGERS], detector, known=False)
+    film(known + strangers, Filming("slow", AT_ONCE), SEED, footage.clip, footage.truth)
+    enroll(Config(), lay_out(people["gallery"], folder / "people"), footage.gallery, strict=False)
+    return footage
 
 
 def watched(command: Sequence[str | Path]) -> Process:
@@ -184,8 +187,7 @@ def bench(data: Path, minutes: float) -> str:
     """Everything that was asked for, as Markdown."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "photos").mkdir()
-        footage = film(data, folder)
+        footage = recorded(data, folder)
         parts = [compare(footage, folder)]
         if minutes:
             parts.append(endure(footage, folder, minutes))

@@ -32,6 +32,8 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 SCREENS = frozenset({"window", "webrtc", "none"})
 """What a picture goes to that is no file."""
+_PRETRAINED = frozenset({"sface", "facenet"})
+"""Embedders that are not fitted to anybody's photos here."""
 _OWN = frozenset({"127.0.0.1", "::1", "localhost"})
 """Addresses that only this machine reaches."""
 
@@ -99,7 +101,26 @@ class Recognition(_Section):
     """Who is known, and how sure a name must be."""
 
     gallery: Path | None = Field(None, description="A gallery made by `unblur enroll`; without one all are unknown.")
-    threshold: float | None = Field(None, gt=-1, lt=1, description="Cosine similarity; the calibrated default if null.")
+    fpir: float = Field(0.01, ge=1e-6, le=0.5, description="The share of strangers who may be given a name.")
+    threshold: float | None = Field(None, gt=-1, lt=1, description="Cosine similarity; by fpir and gallery if null.")
+    embedder: Literal["sface", "facenet", "pca", "lda", "lpp", "fusion-cnn"] = Field(
+        "sface", description="What makes embeddings of faces; all but sface need a threshold."
+    )
+    fitted: Path | None = Field(None, description="pca, lda, lpp, fusion-cnn: the file made by `unblur fit`.")
+
+    @model_validator(mode="after")
+    def _fitted_where_it_must_be(self) -> Self:
+        if (self.fitted is None) != (self.embedder in _PRETRAINED):
+            wants = "takes no file: leave fitted out" if self.fitted else "needs a file: set fitted, see `unblur fit`"
+            raise ValueError(f"the embedder {self.embedder} {wants}")
+        return self
+
+    @model_validator(mode="after")
+    def _calibrated(self) -> Self:
+        if self.embedder != "sface" and self.threshold is None:
+            how = "set threshold, above what strangers score (docs/recognition-baselines.md)"
+            raise ValueError(f"no threshold was measured for the embedder {self.embedder}: {how}")
+        return self
 
 
 class Web(_Section):
@@ -111,11 +132,13 @@ class Web(_Section):
     codec: Literal["vp8", "h264"] = Field("vp8", description="h264 costs more.")
     viewers: int = Field(32, ge=1, description="At once: each costs an encoder.")
 
-    @model_validator(mode="after")
-    def _guarded(self) -> Self:
-        if self.token is None and self.host not in _OWN:
-            raise ValueError(f"others can reach {self.host}: set web.token (${{NAME}} takes an environment variable)")
-        return self
+    def require_guarded(self, accounts: bool = False) -> None:
+        """Raises ConfigError where others can reach the address, and neither token nor accounts keep them out. Whether
+        there are accounts, the configuration cannot know; only `unblur serve` has any."""
+        if self.token is None and not accounts and self.host not in _OWN:
+            raise ConfigError(
+                f"web.host: others can reach {self.host}: set web.token (${{NAME}} takes an environment variable)"
+            )
 
 
 class Output(_Section):
@@ -124,7 +147,11 @@ class Output(_Section):
     picture: str = Field("none", min_length=1, description="window, webrtc, none, or a file ending in .mp4")
     events: Path | None = Field(None, description="The event log, one JSON object a line.")
     store: str | None = Field(None, description="The event store, as sqlite:///FILE.")
-    evidence: Path | None = Field(None, description="A folder for the raw and restored crop of each event.")
+    evidence: Path | None = Field(None, description="A folder for what each event rests on.")
+    redact: Literal["unknown", "all"] | None = Field(
+        None,
+        description="Whose faces are made unrecognisable in every picture that leaves; unknown: without a name yet.",
+    )
     quiet: bool = False
 
     @model_validator(mode="after")
@@ -132,6 +159,27 @@ class Output(_Section):
         if self.picture not in SCREENS and not self.picture.lower().endswith(".mp4"):
             raise ValueError(f"picture is window, webrtc, none or a file ending in .mp4, not {self.picture!r}")
         return self
+
+
+class Encryption(_Section):
+    """Of galleries and of evidence's pictures, where they lie."""
+
+    key: Path | None = Field(None, description="A file with 32 bytes in URL-safe base64; null: nothing is encrypted.")
+
+
+class Limit(_Section):
+    """What is older, or more, goes, the oldest first."""
+
+    days: float | None = Field(None, gt=0)
+    megabytes: float | None = Field(None, gt=0, description="Of 1,000,000 bytes.")
+
+
+class Retention(_Section):
+    """How long what was learnt of people is kept; `unblur forget --expired` carries it out."""
+
+    crops: Limit = Limit()
+    events: Limit = Limit()
+    galleries: Limit = Limit()
 
 
 class Serve(_Section):
@@ -219,6 +267,8 @@ class Config(_Section):
     output: Output = Output()
     web: Web = Web()
     serve: Serve = Serve()
+    encryption: Encryption = Encryption()
+    retention: Retention = Retention()
     notify: Notify = Notify()
     pace: Literal["realtime", "fast"] = Field("fast", description="Recorded sources: as filmed, or as fast as it goes.")
     patience_s: float | None = Field(

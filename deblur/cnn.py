@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deblur import hint, kernels
 from deblur.gate import Diagnosis, Gate
 from deblur.restore import undone
-from models.session import Session
+from models.session import Session, Tensor
 from stream.data import Array, Crop, Image, Restoration
 
 SIDE = 128
@@ -27,6 +29,23 @@ AGREEMENT = 0.1
 better known than the kernel: the crop is not looked at again (docs/deblurring.md, "The whole stage on a track")."""
 TOGETHER = 16
 """Crops that go through the network at once, so that memory stays bounded."""
+
+
+class Inputs(NamedTuple):
+    """What the network may take, by the names of its inputs; each with a row for each crop."""
+
+    crops: Image
+    hints: Image
+    motion: Array
+    others: Image
+
+    def some(self, rows: NDArray[np.intp]) -> Inputs:
+        return Inputs(self.crops[rows], self.hints[rows], self.motion[rows], self.others[rows])
+
+    def through(self, session: Session) -> list[Tensor]:
+        """What a network makes of those that it takes. Raises KeyError if it takes anything else, ModelError."""
+        given = self._asdict()
+        return session.run(*(given[name] for name in session.names))
 
 
 class CNN:
@@ -43,8 +62,9 @@ class CNN:
         reach: float = math.inf,
         looks: int = 3,
     ) -> None:
-        """`session` runs the network: crops and hints (N x 128 x 128 x 3, BGR uint8) and motion (N x 2, float32) to
-        restored crops and kernels (N x 49 x 49, float32, each with sum 1); one that gives no kernels looks once.
+        """`session` runs the network: crops and hints (N x 128 x 128 x 3, BGR uint8), motion (N x 2, float32) and
+        others (N x 128 x 128 x 6, uint8), as far as it takes them, to restored crops and kernels (N x 49 x 49, float32,
+        each with sum 1); one that gives no kernels looks once.
         `shutters` are as for `Gate`. Motion that is known to be longer than `reach` crop pixels is undone by
         Richardson-Lucy. `looks` is how often it looks at a crop."""
         self._session = session
@@ -71,20 +91,20 @@ class CNN:
 
     def _images(self, blurred: Sequence[Diagnosis]) -> Iterator[Image]:
         for start in range(0, len(blurred), TOGETHER):
-            yield from self._looked(*_inputs(blurred[start : start + TOGETHER]))
+            yield from self._looked(_inputs(blurred[start : start + TOGETHER]))
 
-    def _looked(self, crops: Image, hints: Image, motion: Array) -> Image:
-        images, *told = self._session.run(crops, hints, motion)
+    def _looked(self, given: Inputs) -> Image:
+        images, *told = given.through(self._session)
         if not told:
             return images
-        lengths = hint.lengths(motion)
+        lengths = hint.lengths(given.motion)
         again = np.flatnonzero([not _borne_out(*each) for each in zip(lengths, told[0], strict=True)])
         if not again.size:
             return images
-        causes = told[0][again]
+        causes, given = told[0][again], given.some(again)
         for _ in range(self._looks - 1):
-            hints = np.stack([hint.undone(*pair) for pair in zip(crops[again], causes, strict=True)])
-            images[again], causes = self._session.run(crops[again], hints, motion[again])
+            hints = np.stack([hint.undone(*pair) for pair in zip(given.crops, causes, strict=True)])
+            images[again], causes = given._replace(hints=hints).through(self._session)
         return images
 
 
@@ -93,11 +113,13 @@ def _borne_out(length: float, told: Array) -> bool:
     return length > 0 and abs(kernels.extent(hint.firm(told)) / length - 1) < AGREEMENT
 
 
-def _inputs(blurred: Sequence[Diagnosis]) -> tuple[Image, Image, Array]:
+def _inputs(blurred: Sequence[Diagnosis]) -> Inputs:
     crops = [each.crop.image for each in blurred]
     for crop in crops:
         if crop.shape[0] != SIDE:
             raise ValueError(f"the network takes crops of {SIDE} x {SIDE} pixels, not of {crop.shape[0]}")
     motions = [each.motion if each.length <= REACH else None for each in blurred]
     hints = [hint.picture(*pair) for pair in zip(crops, motions, strict=True)]
-    return np.stack(crops), np.stack(hints), np.stack([hint.encoded(motion) for motion in motions])
+    encoded = [hint.encoded(motion) for motion in motions]
+    others = [hint.others(each.crop) for each in blurred]
+    return Inputs(np.stack(crops), np.stack(hints), np.stack(encoded), np.stack(others))

@@ -1,4 +1,5 @@
-"""What the network is told of a crop's motion: a picture with it undone, and two numbers.
+"""What the network is told beside a crop: a picture with its motion undone, two numbers for the motion, and what other
+pictures of the track show.
 
 Training makes its samples by these very functions.
 """
@@ -9,12 +10,14 @@ import math
 
 import numpy as np
 
-from deblur import kernels
+from deblur import kernels, register
 from deblur.richardson_lucy import deconvolve
-from stream.data import Array, Image
+from stream.data import Array, Crop, Image
 
 _DOUBT = 0.1
 """Share of a kernel's brightest pixel below which a pixel is left out."""
+OTHERS = 2
+"""Crops of other pictures that the network looks at."""
 UNIT = 32.0
 """Crop pixels of motion that the network sees as 1."""
 
@@ -40,6 +43,13 @@ def firm(kernel: Array) -> Array:
     middle = kernel.shape[0] // 2
     reach = int(max(np.abs(rows - middle).max(), np.abs(columns - middle).max()))
     return kernels.framed(sure, 2 * reach + 1)
+
+
+def others(crop: Crop) -> Image:
+    """H x W x 6: what other pictures of the track show, laid over the crop, side by side in colour; the crop itself
+    where there is none."""
+    laid = [register.laid(other, crop) for other in crop.others[:OTHERS]]
+    return np.concatenate([*laid, *[crop.image] * (OTHERS - len(laid))], 2)
 
 
 def steps(length: float) -> int:

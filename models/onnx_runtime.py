@@ -40,11 +40,11 @@ class OnnxRuntime:
             self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except _FAILURES as error:
             raise ModelError(f"{path} does not load in ONNX Runtime: {shorten(str(error), 240)}") from error
-        self._names = [node.name for node in self._session.get_inputs()]
+        self.names = [node.name for node in self._session.get_inputs()]
 
     def run(self, *inputs: Tensor) -> list[Tensor]:
         try:
-            outputs: list[Tensor] = self._session.run(None, dict(zip(self._names, inputs, strict=True)))
+            outputs: list[Tensor] = self._session.run(None, dict(zip(self.names, inputs, strict=True)))
         except _FAILURES as error:
             raise ModelError(f"ONNX Runtime cannot run the network: {shorten(str(error), 240)}") from error
         return outputs

@@ -44,6 +44,7 @@ class OpenVino:
             self._model = self._core.read_model(str(path))
         except RuntimeError as error:
             raise ModelError(f"{path} does not load in OpenVINO: {shorten(str(error), 240)}") from error
+        self.names = [port.any_name for port in self._model.inputs]
         self._program = lru_cache(SHAPES)(self._compile)
 
     def run(self, *inputs: Tensor) -> list[Tensor]:

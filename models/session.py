@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -24,6 +25,11 @@ class Session(Protocol):
 
     @property
     def backend(self) -> str: ...
+    @property
+    def names(self) -> Sequence[str]:
+        """Its inputs, in the graph's order."""
+        ...
+
     def run(self, *inputs: Tensor) -> list[Tensor]:
         """One forward pass: an array for each input to an array for each output, both in the graph's order.
 

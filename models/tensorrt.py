@@ -47,6 +47,10 @@ class TensorRt:
         self._lane = lru_cache(len(buckets.BUCKETS))(self._new_lane)
         self._turn = threading.Lock()
 
+    @property
+    def names(self) -> Sequence[str]:
+        return self._ports[0]
+
     def run(self, *inputs: Tensor) -> list[Tensor]:
         with self._turn:
             self._device.use()

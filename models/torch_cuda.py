@@ -37,6 +37,7 @@ class TorchCuda:
             raise ModelError(f"PyTorch {self._torch.__version__} finds no GPU that it can use")
         self._device = device
         self._module = _converted(path, converter).eval().to(device)
+        self.names: list[str] = self._module.input_names
         self._turn = threading.Lock()
 
     def run(self, *inputs: Tensor) -> list[Tensor]:

@@ -5,13 +5,14 @@ What finds, aligns and measures faces is handed in, for this room knows no detec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import time
 
 import numpy as np
 
-from recognize.embed import SFace
+from recognize.embed import Embedder
 from recognize.folder import Folder
 from recognize.gallery import Gallery, Person
 from recognize.threshold import threshold_for
@@ -33,10 +34,12 @@ BLURRED = 5.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Enrolment:
-    """What came of it: the gallery, the photos looked at, by person and file, and the names of people who were left
-    as they were because their folder has not changed (`unchanged`) or shows no face that can be used (`unusable`)."""
+    """What came of it: the gallery, who of it was enrolled anew, the photos looked at, by person and file, and the
+    names of people who were left as they were because their folder has not changed (`unchanged`) or shows no face that
+    can be used (`unusable`)."""
 
     gallery: Gallery
+    enrolled: Mapping[str, Person]
     photos: tuple[Photo, ...]
     unchanged: tuple[str, ...]
     unusable: tuple[str, ...]
@@ -45,22 +48,28 @@ class Enrolment:
 class Enroller:
     """Looks at photos and enrols the faces on them.
 
-    A photo with a blur of `blur_limit` pixels or more counts as blurred. When `strict`, doubtful photos are left out,
-    not only reported.
+    `threshold` is the cosine similarity from which two faces may be the same person's; without one it follows the
+    number of people, as measured for SFace. An embedder that was fitted to these very photos is not `independent`.
+    A photo with a blur of `blur_limit` pixels or more counts as blurred. Those that would poison the gallery are left
+    out; when `strict`, all doubtful ones are, not only reported.
     """
 
     def __init__(
         self,
         detector: Detector,
         look: Look,
-        embedder: SFace,
+        embedder: Embedder,
         *,
+        threshold: float | None = None,
+        independent: bool = True,
         blur_limit: float = BLURRED,
         strict: bool = False,
     ) -> None:
         self._detector = detector
         self._look_at = look
         self._embedder = embedder
+        self._threshold = threshold
+        self._independent = independent
         self._blur_limit = blur_limit
         self._strict = strict
 
@@ -74,15 +83,24 @@ class Enroller:
         new = [folder for folder in folders if folder.name not in unchanged]
         looked = [self._look(folder, path, progress) for folder in new for path in folder.photos]
         others = known.without(*(folder.name for folder in new))
-        photos = compared(looked, others, threshold_for(len(new) + len(others.names)))
+        photos = self.compare(looked, others, len(new) + len(others.names))
         people = {folder.name: self._person(folder, photos, sources[folder.name]) for folder in new}
-        gallery = known.adding({name: person for name, person in people.items() if person})
+        enrolled = {name: person for name, person in people.items() if person}
+        gallery = known.adding(enrolled)
         if not gallery.names:
             raise UsageError(f"nobody can be enrolled: none of {len(photos)} photos shows a face that can be used")
-        return Enrolment(gallery, tuple(photos), unchanged, tuple(name for name in people if not people[name]))
+        return Enrolment(
+            gallery, enrolled, tuple(photos), unchanged, tuple(name for name in people if name not in enrolled)
+        )
+
+    def compare(self, photos: Sequence[Photo], others: Gallery, people: int) -> list[Photo]:
+        """The photos, with what is found beside each other and beside the `others`; `people` is how many these, and
+        those on the photos, are together."""
+        threshold = threshold_for(people) if self._threshold is None else self._threshold
+        return compared(photos, others, threshold, independent=self._independent)
 
     def _source(self, folder: Folder) -> str:
-        return f"{'strict' if self._strict else 'lenient'} {folder.digest()}"
+        return f"{'strict' if self._strict else 'usual'} {folder.digest()}"
 
     def _look(self, folder: Folder, path: Path, progress: Progress) -> Photo:
         photo = self._seen(Photo(folder.name, path))
@@ -94,14 +112,20 @@ class Enroller:
             image = read_picture(photo.path)
         except SourceError as error:
             return photo.noting(Finding.UNREADABLE, str(error))
+        return self.examine(photo, image)[0]
+
+    def examine(self, photo: Photo, image: Image) -> tuple[Photo, Image | None]:
+        """What the picture of a photo shows, and the crop of the face that was taken, if there is one."""
         faces = sorted(self._detector.detect(image), key=lambda face: face.box.area, reverse=True)
         if not faces:
-            return photo.noting(Finding.NO_FACE, "none was found")
+            return photo.noting(Finding.NO_FACE, "none was found"), None
         if len(faces) > 1:
             photo = photo.noting(Finding.SEVERAL, f"{len(faces)}, of which the largest was taken")
-        return self._measured(photo, *self._look_at(image, faces[0]))
+        crop, blur = self._look_at(image, faces[0])
+        return self.measure(photo, crop, blur), crop
 
-    def _measured(self, photo: Photo, crop: Image, blur: float) -> Photo:
+    def measure(self, photo: Photo, crop: Image, blur: float) -> Photo:
+        """What a crop with so many pixels of blur shows."""
         if blur >= self._blur_limit:
             photo = photo.noting(Finding.BLURRED, f"over {blur:.1f} pixels of the face")
         return replace(photo, embedding=self._embedder.embed([crop])[0])
@@ -109,7 +133,7 @@ class Enroller:
     def _person(self, folder: Folder, photos: Sequence[Photo], source: str) -> Person | None:
         usable = [photo for photo in photos if photo.person == folder.name and photo.usable(self._strict)]
         embeddings = [photo.embedding for photo in usable if photo.embedding is not None]
-        return Person(np.stack(embeddings), folder.description, source) if embeddings else None
+        return Person(np.stack(embeddings), folder.description, source, time()) if embeddings else None
 
 
 def _unchanged(known: Gallery, name: str, source: str) -> bool:

@@ -15,59 +15,79 @@ import os
 import tempfile
 import unicodedata
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 
 import joblib
 import numpy as np
+from filelock import FileLock, Timeout
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.neighbors import NearestNeighbors
 
-from recognize.embed import DIMENSIONS
+from recognize.calibrate import VERSION, Calibration, calibrated
+from stream.cipher import Cipher, opened
 from stream.data import Array, Candidate
 from stream.errors import GalleryError, OutputError
 
 _MAGIC = b"unblur gallery\n"
-_VERSION = b"\x01"
+_VERSION = b"\x02"
 _DIGEST = sha256().digest_size
+_PATIENCE_S = 10.0
 _HEADER = len(_MAGIC) + len(_VERSION) + 2 * _DIGEST
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Person:
-    """Somebody known: the embeddings of their photos (n x 128 of length 1, n >= 1) and what is to be said of them.
+    """Somebody known: the embeddings of their photos (n x D of length 1, n >= 1) and what is to be said of them.
 
     `source` is the digest of what they were enrolled from, so that it is not done again while that stays the same.
+    `enrolled` is when that was, in seconds since 1970 UTC.
     """
 
     embeddings: Array
     description: str | None = None
     source: str | None = None
+    enrolled: float | None = None
 
     def __post_init__(self) -> None:
-        if self.embeddings.ndim != 2 or self.embeddings.shape[1] != DIMENSIONS or not len(self.embeddings):
-            raise ValueError(f"a person has n x {DIMENSIONS} embeddings, n >= 1, not {self.embeddings.shape}")
+        if self.embeddings.ndim != 2 or not self.embeddings.size:
+            raise ValueError(f"a person has n x D embeddings, n >= 1, not {self.embeddings.shape}")
+
+    @property
+    def photos(self) -> tuple[str, ...]:
+        """What each of their photos is called: by its embedding, so that it keeps its name wherever it goes."""
+        return tuple(photo_id(embedding) for embedding in self.embeddings)
 
 
 class Gallery:
     """The known people by name (Unicode NFC). Immutable: `adding` gives a new gallery and leaves this one as it is.
 
-    `fingerprint` tells the network that made the embeddings from all others.
+    `fingerprint` tells the network that made the embeddings from all others; `sha256` is that of the file it was read
+    from, if it was.
     """
 
     def __init__(
-        self, fingerprint: str, people: Mapping[str, Person] | None = None, knn: NearestNeighbors | None = None
+        self,
+        fingerprint: str,
+        people: Mapping[str, Person] | None = None,
+        knn: NearestNeighbors | None = None,
+        sha256: str | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
-        """`knn` is the index over everybody's photos in order, where it is at hand already."""
+        """`knn` is the index over everybody's photos in order, and `calibration` theirs, where they are at hand."""
         self.fingerprint = fingerprint
+        self.sha256 = sha256
         self.people = MappingProxyType({_named(name): person for name, person in (people or {}).items()})
         self.names = tuple(self.people)
         photos = [person.embeddings for person in self.people.values()]
         self._owners = np.repeat(np.arange(len(photos)), [len(part) for part in photos])
         self._knn = _index(photos) if knn is None and photos else knn
+        self.calibration = calibration or calibrated(self.people)
 
     def adding(self, people: Mapping[str, Person]) -> Gallery:
         """A gallery that also knows these people, in place of whoever had their names; nobody else is touched."""
@@ -80,7 +100,7 @@ class Gallery:
         return Gallery(self.fingerprint, kept)
 
     def scores(self, embeddings: Array) -> Array:
-        """Cosine similarity (-1..1), N x people, of N embeddings (N x 128 of length 1) to everybody's nearest photo.
+        """Cosine similarity (-1..1), N x people, of N embeddings (N x D of length 1) to everybody's nearest photo.
 
         The nearest photo, not the mean of all: people are enrolled at different ages and turns of the head, and their
         mean resembles none of them.
@@ -103,41 +123,90 @@ class Gallery:
         """The person at this place, with their part of a row of `scores`."""
         return Candidate(self.names[person], float(scores[person]))
 
-    def save(self, path: Path) -> None:
-        """Write the gallery, whole or not at all; readable by its owner only, for faces are personal data.
+    @cached_property
+    def photos(self) -> frozenset[str]:
+        """Everybody's, by what they are called."""
+        return frozenset(photo for person in self.people.values() for photo in person.photos)
+
+    def heir(self, name: str, person: Person) -> str | None:
+        """What somebody is called here who was `person` under this name in another gallery: whoever has most of their
+        photos, or else has their name; None if nobody does."""
+        if self.people.get(name) is person:
+            return name
+        photos = set(person.photos)
+        common = {other: len(photos.intersection(there.photos)) for other, there in self.people.items()}
+        best = max(common, key=lambda other: (common[other], other == name), default=None)
+        return best if best is not None and (common[best] or best == name) else None
+
+    def save(self, path: Path, cipher: Cipher | None = None) -> Gallery:
+        """Write the gallery, whole or not at all; readable by its owner only, for faces are personal data, and
+        encrypted where there is a cipher. Returns it as it then lies there.
 
         Raises OutputError if the file cannot be written there.
         """
         dump = io.BytesIO()
         people = {name: asdict(person) for name, person in self.people.items()}
-        joblib.dump({"knn": self._knn, "people": people}, dump)
+        joblib.dump({"knn": self._knn, "people": people, "calibration": asdict(self.calibration)}, dump)
         head = _MAGIC + _VERSION + sha256(self.fingerprint.encode()).digest()
+        content = head + _checksum(head, dump.getvalue()) + dump.getvalue()
+        stored = cipher.encrypt(content) if cipher else content
         try:
-            _replace(path, head + _checksum(head, dump.getvalue()) + dump.getvalue())
+            write_private(path, stored)
         except OSError as error:
             raise OutputError(f"the gallery cannot be written to {path}: {error.strerror}") from error
+        return Gallery(self.fingerprint, self.people, self._knn, sha256(stored).hexdigest(), self.calibration)
 
 
-def load(path: Path, fingerprint: str, *, allow_empty: bool = False) -> Gallery:
+def photo_id(embedding: Array) -> str:
+    """32 hexadecimal digits that are the same for the same embedding only."""
+    return sha256(embedding.tobytes()).hexdigest()[:32]
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """While the gallery at `path` is read, changed and written back: another program's change waits, and none is lost.
+
+    Raises OutputError if that cannot be arranged there.
+    """
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=_PATIENCE_S)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise OutputError(f"another program has been changing {path} for long: try again") from error
+    except OSError as error:
+        raise OutputError(f"the gallery cannot be written to {path}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def load(path: Path, fingerprint: str, *, allow_empty: bool = False, cipher: Cipher | None = None) -> Gallery:
     """Read a gallery made with the network of this fingerprint. Trust the file: see the top of this module.
+
+    `cipher` opens it if it is encrypted. Raises UsageError without the right one.
 
     Raises GalleryError, before anything is unpickled, if the file is missing or not a gallery, damaged, of a version
     not known here, or made with another network; and if it holds nobody (unless `allow_empty`), or what this version
     of scikit-learn cannot read.
     """
-    knn, people = _unpickled(path, _checked(path, fingerprint))
+    stored = _read(path)
+    knn, people, calibration = _unpickled(path, _checked(path, opened(path, stored, cipher), fingerprint))
     if not people and not allow_empty:
         raise GalleryError(f"{path} holds nobody: enroll somebody with `unblur enroll` first")
-    return Gallery(fingerprint, people, knn)
+    return Gallery(fingerprint, people, knn, sha256(stored).hexdigest(), calibration)
 
 
-def _checked(path: Path, fingerprint: str) -> bytes:
-    """The dump of a file whose header holds."""
+def _read(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         reason = f"no gallery can be read at {path} ({error.strerror}): make one with `unblur enroll`"
         raise GalleryError(reason) from error
+
+
+def _checked(path: Path, content: bytes, fingerprint: str) -> bytes:
+    """The dump of a file whose header holds."""
     head, checksum, dump = content[: _HEADER - _DIGEST], content[_HEADER - _DIGEST : _HEADER], content[_HEADER:]
     if not content.startswith(_MAGIC):
         raise GalleryError(f"{path} is not a gallery made by `unblur enroll`")
@@ -150,8 +219,9 @@ def _checked(path: Path, fingerprint: str) -> bytes:
     return dump
 
 
-def _unpickled(path: Path, dump: bytes) -> tuple[NearestNeighbors | None, dict[str, Person]]:
-    """The index and the people of a checked dump. An index fitted by another scikit-learn is left out."""
+def _unpickled(path: Path, dump: bytes) -> tuple[NearestNeighbors | None, dict[str, Person], Calibration | None]:
+    """The index, the people and their calibration of a checked dump. An index fitted by another scikit-learn is left
+    out, and so is the calibration of another version."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -159,7 +229,10 @@ def _unpickled(path: Path, dump: bytes) -> tuple[NearestNeighbors | None, dict[s
         except (ImportError, AttributeError) as error:
             raise GalleryError(f"{path} needs another version of scikit-learn ({error}): enroll again") from error
     foreign = any(issubclass(warning.category, InconsistentVersionWarning) for warning in caught)
-    return None if foreign else payload["knn"], {name: Person(**person) for name, person in payload["people"].items()}
+    people = {name: Person(**person) for name, person in payload["people"].items()}
+    told = payload.get("calibration", {})
+    calibration = Calibration(**told) if told.get("version") == VERSION else None
+    return None if foreign else payload["knn"], people, calibration
 
 
 def _named(name: str) -> str:
@@ -174,8 +247,11 @@ def _checksum(head: bytes, dump: bytes) -> bytes:
     return sha256(head + dump).digest()
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Put `content` at `path` in one step; after an error nothing of it is left."""
+def write_private(path: Path, content: bytes) -> None:
+    """Put `content` at `path` in one step, readable by its owner only; after an error nothing of it is left.
+
+    Raises OSError.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:

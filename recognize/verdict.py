@@ -26,11 +26,17 @@ class Finding(StrEnum):
     BLURRED = "blurred"
     DUPLICATE = "near-duplicate"
     SOMEBODY_ELSE = "looks like somebody else"
+    MIXED_UP = "somebody else's"
+
+
+POISONOUS = frozenset({Finding.BLURRED, Finding.MIXED_UP})
+"""Doubts over which a photo is never enrolled: a blurred face resembles all blurred faces, and a face that is more like
+somebody else than like the rest of its folder brings them the name (`tests/recognize/test_poison.py`)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photo:
-    """A photo in a person's folder: its embedding (128, of length 1) if it shows a face, and the findings, each with
+    """A photo in a person's folder: its embedding (D, of length 1) if it shows a face, and the findings, each with
     a word on why; none for a good photo."""
 
     person: str
@@ -42,21 +48,25 @@ class Photo:
         return replace(self, findings={**self.findings, finding: why})
 
     def usable(self, strict: bool) -> bool:
-        """Whether it is enrolled: any face will do, but where one is strict no doubt may be left."""
-        return self.embedding is not None and not (strict and self.findings)
+        """Whether it is enrolled: it shows a face that poisons nothing, and where one is strict no doubt is left."""
+        doubts = set(self.findings) if strict else POISONOUS & set(self.findings)
+        return self.embedding is not None and not doubts
 
 
-def compared(photos: Sequence[Photo], others: Gallery, threshold: float) -> list[Photo]:
+def compared(photos: Sequence[Photo], others: Gallery, threshold: float, *, independent: bool = True) -> list[Photo]:
     """The photos, with what is found by comparing them with each other and with the people enrolled before.
 
-    `threshold` is the cosine similarity from which two faces may be the same person's.
+    `threshold` is the cosine similarity from which two faces may be the same person's. Where the embedder is not
+    `independent` but was fitted to these very photos, it finds all of a person's alike: near-duplicates are not told,
+    and nothing is called mixed up over a likeness.
     """
     judged = list(photos)
     seen = [number for number, photo in enumerate(judged) if photo.embedding is not None]
     if not seen:
         return judged
     comparison = _Comparison([judged[number] for number in seen], others, threshold)
-    for row, finding, why in [*comparison.duplicates(), *comparison.misplaced()]:
+    alike = comparison.duplicates() if independent else []
+    for row, finding, why in [*alike, *comparison.misplaced(independent)]:
         judged[seen[row]] = judged[seen[row]].noting(finding, why)
     return judged
 
@@ -85,7 +95,7 @@ class _Comparison:
             for row in np.flatnonzero(alike.any(1))
         ]
 
-    def misplaced(self) -> list[Note]:
+    def misplaced(self, independent: bool) -> list[Note]:
         """Photos nearer to somebody else than to the rest of their own folder, the clearest first.
 
         Each is set aside as it is found, so that a photo in the wrong folder does not cast doubt on the photos of
@@ -103,7 +113,9 @@ class _Comparison:
             if doubt[row] <= 0:
                 return notes
             trusted[row] = False
-            notes.append((row, Finding.SOMEBODY_ELSE, self._why(row, other[row], own[row])))
+            beside = independent and own[row].max() > -1
+            finding = Finding.MIXED_UP if beside else Finding.SOMEBODY_ELSE
+            notes.append((row, finding, self._why(row, other[row], own[row])))
 
     def _nearest(self, candidates: Mask, trusted: Mask) -> Array:
         return np.where(candidates & trusted, self._likeness, np.float32(-1))
@@ -113,5 +125,5 @@ class _Comparison:
         name = self._photos[int(other.argmax())].person
         if elsewhere and elsewhere.score > score:
             name, score = elsewhere.name, elsewhere.score
-        beside = f"only {own.max():.2f} like the rest of the folder" if own.max() > -1 else "nothing beside it"
+        beside = f"only {own.max():.2f} like their other photos" if own.max() > -1 else "nothing beside it"
         return f"{score:.2f} like {name}, {beside}"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from stream.data import Frame, Image
 from stream.handover import Latest
 from stream.meter import Meter
+from stream.mosaic import Mosaic
 from stream.overlay import Label, Overlay
 from stream.pipeline import Scene
 from stream.stages import Picture
@@ -23,7 +25,8 @@ _RATE_OVER = 30
 class Composer:
     """Draws the scenes of one camera and hands them to its outputs; `watch` sees each scene. Called by one thread.
 
-    Without an overlay nothing is drawn: where nobody looks, the pictures would be made for nothing.
+    Without an overlay nothing is drawn: where nobody looks, the pictures would be made for nothing. With a mosaic, no
+    output sees the faces that it hides.
     """
 
     def __init__(
@@ -33,10 +36,12 @@ class Composer:
         live: bool,
         meter: Meter,
         watch: Callable[[Scene], None],
+        mosaic: Mosaic | None = None,
     ) -> None:
         self._overlay = overlay
         self._pictures = pictures
         self._watch = watch
+        self._mosaic = mosaic
         self._live = live
         self._meter = meter
         self._shown: deque[float] = deque(maxlen=_RATE_OVER)
@@ -53,10 +58,17 @@ class Composer:
             labels = [
                 Label(track.box, scene.names.get(track.id), track.id in scene.restoring) for track in scene.tracks
             ]
-            image = overlay.draw(scene.frame, labels, self._rate())
+            frame = self._hidden(scene)
+            image = overlay.draw(frame, labels, self._rate())
         with self._meter.stage("output"):
             for picture in self._pictures:
-                picture.show(scene.frame, image)
+                picture.show(frame, image)
+
+    def _hidden(self, scene: Scene) -> Frame:
+        if self._mosaic is None:
+            return scene.frame
+        image = self._mosaic.picture(scene.frame.image, scene.tracks, scene.names, scene.others)
+        return replace(scene.frame, image=image)
 
     def _rate(self) -> float | None:
         """Pictures a second, for live cameras; of a replay it would say how fast the machine is."""

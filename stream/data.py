@@ -155,7 +155,8 @@ class Crop:
 
     `image` is square; the embedding network's 112 x 112 view is its centre. `matrix` (2 x 3) maps frame pixels to
     crop pixels. `motion` is the face's velocity in crop pixels per frame, as the tracker saw it: the direction and,
-    times the camera's shutter fraction, the length of its motion blur; None where the tracker cannot tell.
+    times the camera's shutter fraction, the length of its motion blur; None where the tracker cannot tell. `others` are
+    the same track's crops from pictures before, the latest first.
     """
 
     camera: str
@@ -166,11 +167,14 @@ class Crop:
     matrix: Array
     motion: tuple[float, float] | None
     quality: Quality
+    others: tuple[Crop, ...] = ()
 
     def __post_init__(self) -> None:
         _require_image(self.image)
         _require(self.image.shape[0] == self.image.shape[1], "a crop is square")
         _require(self.matrix.shape == (2, 3), "a crop's matrix is 2 x 3")
+        sizes = {other.image.shape for other in self.others}
+        _require(sizes <= {self.image.shape}, "crops of a track have one size")
 
     @property
     def speed(self) -> float:
@@ -260,7 +264,7 @@ class Event:
             "blur": round(who.blur, 2),
             "pts_s": round(self.pts_s, 6),
             "frame": self.frame,
-            "wall_time": None if self.wall_time is None else _iso(self.wall_time),
+            "wall_time": None if self.wall_time is None else iso(self.wall_time),
             "box": list(self.box),
             "first_pts_s": round(self.first_pts_s, 6),
             "evidence": self.evidence,
@@ -271,5 +275,6 @@ def _round(score: float) -> float:
     return round(score, 4)
 
 
-def _iso(moment: datetime) -> str:
+def iso(moment: datetime) -> str:
+    """A wall time as events have it: UTC, to the millisecond."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

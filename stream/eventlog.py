@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import filecmp
+import glob
 import itertools
 import json
-import os
-from collections.abc import Mapping
-from contextlib import suppress
-from io import FileIO
+from collections.abc import Callable, Mapping
 from pathlib import Path
-
-import structlog
-from filelock import lock_descriptor
 
 from stream.data import Event
 from stream.errors import OutputError, StorageError
+from stream.journal import Journal
 
-_log = structlog.get_logger()
 _BEGINNING = b'{"schema":'
-_LONGEST_LINE = 1 << 20
+Change = Callable[[dict[str, object]], dict[str, object] | None]
+"""What is to become of an event (as `Event.to_json` gives it): the same, another in its place, or None."""
 
 
 def to_line(event: Mapping[str, object]) -> str:
@@ -45,41 +41,56 @@ class EventFile:
         _require_events(path)
         self._made = not path.exists()
         try:
-            self._file = _hold(path)
-            if fresh and path.stat().st_size:
-                self._set_aside()
-            _cut_torn_line(path, self._file)
-            _sync_folder(path.parent)
+            self._journal = Journal(path)
+            if fresh and self._journal.size:
+                self._kept = _spare(path)
+                self._journal.set_aside(self._kept)
         except OSError as error:
             raise OutputError(f"cannot log to {path}: {error.strerror}; choose a folder that can be written") from error
-        self._size = self._file.seek(0, os.SEEK_END)
 
     def write(self, event: Event) -> None:
-        line = f"{to_line(event.to_json())}\n".encode()
         try:
-            _write_durably(self._file, line)
+            self._journal.append(f"{to_line(event.to_json())}\n".encode())
         except OSError as error:
-            with suppress(OSError):  # a disk that is gone; the torn line is then cut off at the next start
-                self._file.truncate(self._size)
             raise StorageError(f"cannot log to {self._path}: {error.strerror}; make room and start again") from error
-        self._size += len(line)
+
+    def amend(self, change: Change) -> int:
+        """Put what `change` makes of each event in its place, in one step; how many were changed or are gone.
+
+        The old file is gone from the folder; what the disk keeps of it is the disk's. Raises StorageError.
+        """
+        amended = 0
+
+        def changed(line: bytes) -> bytes:
+            nonlocal amended
+            before = json.loads(line)
+            after = change(before)
+            if after == before:
+                return line
+            amended += 1
+            return f"{to_line(after)}\n".encode() if after else b""
+
+        try:
+            self._journal.rewrite(lambda content: b"".join(map(changed, content.splitlines(keepends=True))))
+        except OSError as error:
+            raise StorageError(f"cannot rewrite {self._path}: {error.strerror}; make room and try again") from error
+        return amended
 
     def close(self) -> None:
-        self._file.close()
+        self._journal.close()
 
     def withdraw(self) -> None:
         """Close it, and if this run wrote nothing, put back what it found: the run never began."""
-        if not self._size and self._kept:
+        if not self._journal.size and self._kept:
             self._kept.replace(self._path)
-        elif not self._size and self._made:
+        elif not self._journal.size and self._made:
             self._path.unlink(missing_ok=True)
         self.close()
 
-    def _set_aside(self) -> None:
-        with self._file:  # held until the new file is
-            self._kept = _spare(self._path)
-            self._path.replace(self._kept)
-            self._file = _hold(self._path)
+
+def set_aside(path: Path) -> list[Path]:
+    """The earlier logs that recorded runs have kept beside this one."""
+    return sorted(path.parent.glob(f"{glob.escape(path.name)}.previous*"))
 
 
 def _require_events(path: Path) -> None:
@@ -100,45 +111,8 @@ def _begins_like_events(path: Path) -> bool:
         raise OutputError(f"cannot log to {path}: {error.strerror}; choose a file that can be written") from error
 
 
-def _hold(path: Path) -> FileIO:
-    """Open it to append, for this process alone. The lock lies on the log itself, which whoever held it before may
-    have moved or removed after it was opened here."""
-    file = path.open("ab", buffering=0)
-    if lock_descriptor(file.fileno(), blocking=False) and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-        return file
-    file.close()
-    raise OutputError(f"cannot log to {path}: another unblur is writing there; name another file")
-
-
 def _spare(path: Path) -> Path:
     """The first name to keep a log under that is free, or holds the very same bytes."""
     names = itertools.chain([""], (f".{number}" for number in itertools.count(2)))
     kept = (path.with_name(f"{path.name}.previous{name}") for name in names)
     return next(one for one in kept if not one.exists() or filecmp.cmp(one, path, shallow=False))
-
-
-def _cut_torn_line(path: Path, file: FileIO) -> None:
-    with path.open("rb") as reader:
-        size = reader.seek(0, os.SEEK_END)
-        reader.seek(max(size - _LONGEST_LINE, 0))
-        torn = len(reader.read().rpartition(b"\n")[2])
-    if torn:
-        file.truncate(size - torn)
-        _log.warning("cut off a last line that a crash had torn", file=str(path), bytes=torn)
-
-
-def _write_durably(file: FileIO, line: bytes) -> None:
-    rest = memoryview(line)
-    while rest:
-        rest = rest[file.write(rest) :]
-    os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """A new file's name is as durable as its folder."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -1,34 +1,229 @@
-"""The pictures behind the events: `<event id>.raw.png`, and `<event id>.restored.png` where a crop was restored."""
+"""What the events rest on, in a folder: for each a bundle `<event id>.json` and its pictures `<event id>.raw.png` and,
+where a crop was restored, `<event id>.restored.png`; and the chain (`stream/links.py`) that holds them together."""
 
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-from stream.data import Image, Restoration
-from stream.errors import OutputError, StorageError
-from stream.picture import write_picture
+import structlog
+
+from stream.bundle import VARYING, Facts, describe
+from stream.chain import EVERY, Chain
+from stream.cipher import Cipher
+from stream.data import Event, Image, Restoration, iso
+from stream.errors import OutputError, StorageError, UnblurError
+from stream.eventlog import Change, to_line
+from stream.journal import sync_folder, write_whole
+from stream.links import CHAIN, Removal
+from stream.mark import restored_png
+from stream.mosaic import Mosaic
+from stream.naming import Look
+from stream.picture import png
+from stream.signature import Signer, pem_name
+
+PICTURES = ("raw.png", "restored.png")
+KINDS = (*PICTURES, "json")
+"""What the files of an event end in."""
+Provenance = Callable[[], Mapping[str, object]]
+"""What the run knows of how it names people; see `stream.bundle.describe`."""
+
+_log = structlog.get_logger()
 
 
 class EvidenceFolder:
-    """Writes evidence into one folder. Raises OutputError if the folder cannot be made."""
+    """Keeps evidence in one folder, and goes on with the chain that is there; one process at a time.
 
-    def __init__(self, folder: Path) -> None:
+    A link goes on the chain before its files are written: so the next start knows what a crash left unfinished,
+    deletes it and says so, in the log and in the chain. Every 64 bundles and at the end the chain is signed. Threads
+    may share it.
+
+    Raises OutputError if the folder cannot be used, StorageError when the disk refuses later.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        signer: Signer,
+        provenance: Provenance,
+        mosaic: Mosaic | None = None,
+        cipher: Cipher | None = None,
+    ) -> None:
+        """`mosaic` hides faces in the pictures, `cipher` encrypts them."""
+        self._folder, self._signer = folder, signer
+        self._provenance, self._mosaic, self._cipher = provenance, mosaic, cipher
+        self._lock = threading.Lock()
+        self._torn = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            self._chain = Chain(folder, signer)
+            write_whole(folder / pem_name(signer.public.name), signer.public.pem())
+            self._mend()
         except OSError as error:
-            raise OutputError(f"cannot make the evidence folder {folder}: {error.strerror}") from error
-        self._folder = folder
+            raise OutputError(f"cannot keep evidence in {folder}: {error.strerror}; choose another folder") from error
 
-    def keep(self, event_id: str, restoration: Restoration) -> str:
-        """Write the pictures; the raw one's name, relative to the folder, so that a replay elsewhere is the same."""
+    def keep(self, event: Event, look: Look, restoration: Restoration) -> Event:
+        """Write the bundle; the event then names the raw picture, relative to the folder, so that a replay elsewhere is
+        the same. Of an event that is there already, from an earlier replay, nothing is written."""
+        event = replace(event, evidence=f"{event.id}.raw.png")
+        facts = describe(event, look, restoration, self._provenance())
+        with self._lock:
+            if not self._is_there(event.id, facts):
+                self._add(event.id, facts, self._pictures(event, look, restoration))
+        return event
+
+    def events(self) -> list[dict[str, object]]:
+        """The events that bundles are there of, in the order of writing. Raises UnblurError at one that is damaged."""
+        with self._lock:
+            return [self._read(event)["event"] for event in self._chain.standing.live]
+
+    def ages(self) -> list[tuple[str, datetime, int]]:
+        """The bundles that are there, oldest first: the event, when it was written, and bytes of all its files."""
+        with self._lock:
+            return [(event, *self._age(event)) for event in self._chain.standing.live]
+
+    def amend(self, change: Change, why: Removal) -> int:
+        """Put what `change` makes of each bundle's event in its place, and delete the bundles of which it makes
+        nothing; how many were changed or are gone. The chain says so, signed, and holds."""
+        changed: dict[str, bytes | None] = {}
+        with self._lock:
+            for event in self._chain.standing.live:
+                facts = self._read(event)
+                after = change(facts["event"])
+                if after != facts["event"]:
+                    changed[event] = f"{to_line({**facts, 'event': after})}\n".encode() if after else None
+            if changed:
+                self._put(changed, why)
+        return len(changed)
+
+    def shorten(self) -> None:
+        """Drop what the chain says of bundles that are gone, up to the first that is there."""
+        with self._lock, self._telling():
+            self._chain.cut()
+
+    def close(self) -> None:
+        """Sign what was kept; without anything, no chain stays behind."""
+        with self._lock, self._telling():
+            if self._chain.empty:
+                self._withdraw()
+            elif self._chain.unsigned and not self._torn:
+                self._chain.check("end")
+            self._chain.close()
+
+    def _pictures(self, event: Event, look: Look, restoration: Restoration) -> dict[str, bytes]:
+        crop = restoration.crop
+
+        def hidden(image: Image) -> Image:
+            return self._mosaic.crop(image, crop.matrix, look.track.box, event.identity) if self._mosaic else image
+
+        pictures = {f"{event.id}.raw.png": png(hidden(crop.image))}
         if restoration.method != "none":
-            self._write(f"{event_id}.restored.png", restoration.image)
-        name = f"{event_id}.raw.png"
-        self._write(name, restoration.crop.image)
-        return name
+            pictures[f"{event.id}.restored.png"] = restored_png(hidden(restoration.image), restoration.method)
+        return {name: self._cipher.encrypt(each) for name, each in pictures.items()} if self._cipher else pictures
 
-    def _write(self, name: str, image: Image) -> None:
+    def _add(self, event: str, facts: Facts, pictures: Mapping[str, bytes]) -> None:
+        facts["pictures"] = {name: sha256(content).hexdigest() for name, content in pictures.items()}
+        facts["written"] = iso(datetime.now(UTC))
+        facts["previous"] = self._chain.last.sha256 if self._chain.last else None
+        bundle = f"{to_line(facts)}\n".encode()
+        with self._telling():
+            self._torn = True
+            self._chain.add(event, sha256(bundle).hexdigest())
+            for name, content in (*pictures.items(), (f"{event}.json", bundle)):
+                write_whole(self._folder / name, content)
+            sync_folder(self._folder)
+            self._torn = False
+            if self._chain.unsigned >= EVERY:
+                self._chain.check("count")
+
+    def _is_there(self, event: str, facts: Facts) -> bool:
+        """Raises UnblurError where there is another bundle of this name: evidence is never written over."""
+        if event not in self._chain.standing.live:
+            return False
+        if _lasting(self._read(event)) != _lasting(json.loads(to_line(facts))):
+            raise UnblurError(
+                f"{self._folder} holds other evidence of the event {event}, from another run over the same recording:"
+                " name a new folder"
+            )
+        return True
+
+    def _put(self, changed: Mapping[str, bytes | None], why: Removal) -> None:
+        """The new bundles lie ready before the chain speaks of them: if not now, the next start puts them in place."""
+        with self._telling():
+            for event, bundle in changed.items():
+                if bundle:
+                    _part(self._folder, event).write_bytes(bundle)
+            digests = {event: sha256(bundle).hexdigest() if bundle else None for event, bundle in changed.items()}
+            self._chain.remove(digests, why)
+            self._finish()
+
+    def _mend(self) -> None:
+        """Make good what a crash left: the last bundle half-written, or an amendment that was not carried out."""
+        last = self._chain.last
+        if self._chain.unsigned and last and not self._is_whole(last.event, last.sha256):
+            self._chain.remove({last.event: None}, "torn")
+            _log.warning("deleted a last bundle that a crash had torn", folder=str(self._folder), bundle=last.event)
+        elif self._chain.unsigned:
+            self._chain.check("broken off")
+        self._finish()
+
+    def _finish(self) -> None:
+        """Bring the files to what the chain says."""
+        standing = self._chain.standing
+        for part in self._folder.glob("*.json.part"):
+            event = part.name.removesuffix(".json.part")
+            if standing.live.get(event) == sha256(part.read_bytes()).hexdigest():
+                part.replace(self._folder / f"{event}.json")
+        for event in standing.gone:
+            for path in self._files(event):
+                path.unlink(missing_ok=True)
+        for part in (*self._folder.glob("*.json.part"), *self._folder.glob("*.png.part")):
+            part.unlink(missing_ok=True)
+        sync_folder(self._folder)
+
+    def _is_whole(self, event: str, digest: str) -> bool:
+        with suppress(OSError):
+            bundle = (self._folder / f"{event}.json").read_bytes()
+            return sha256(bundle).hexdigest() == digest  # its pictures are written before it
+        return False
+
+    def _read(self, event: str) -> dict[str, Any]:
+        path = self._folder / f"{event}.json"
         try:
-            write_picture(self._folder / name, image)
+            facts: dict[str, Any] = json.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise UnblurError(f"{path} cannot be read: `unblur events verify {self._folder}` tells more") from error
+        return facts
+
+    def _age(self, event: str) -> tuple[datetime, int]:
+        size = sum(path.stat().st_size for path in self._files(event) if path.exists())
+        return datetime.fromisoformat(self._read(event)["written"]), size
+
+    def _files(self, event: str) -> list[Path]:
+        return [self._folder / f"{event}.{kind}" for kind in KINDS]
+
+    def _withdraw(self) -> None:
+        for name in (CHAIN, pem_name(self._signer.public.name)):
+            (self._folder / name).unlink(missing_ok=True)
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
-            raise StorageError(f"cannot keep evidence in {self._folder}: {error.strerror}") from error
+            raise StorageError(f"cannot keep evidence in {self._folder}: {error.strerror}; make room") from error
+
+
+def _lasting(facts: Mapping[str, object]) -> dict[str, object]:
+    return {key: value for key, value in facts.items() if key not in VARYING}
+
+
+def _part(folder: Path, event: str) -> Path:
+    return folder / f"{event}.json.part"

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from hashlib import sha256
+
+import numpy as np
 
 from stream.cadence import SIZES, Cadence
-from stream.data import Face, Frame, Track
+from stream.company import Company
+from stream.data import Box, Face, Frame, Track
 from stream.meter import Meter
 from stream.naming import Look, Moment, Sighting
 from stream.shortlist import Shortlist
@@ -16,27 +21,41 @@ from stream.track import Tracker, TrackUpdate
 class Eye:
     """The eye of one camera; used by one thread. A live camera's detector follows the load."""
 
-    def __init__(self, detector: Detector, aligner: Aligner, live: bool, meter: Meter) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        aligner: Aligner,
+        live: bool,
+        meter: Meter,
+        accountable: bool = False,
+        watchful: bool = False,
+    ) -> None:
+        """`accountable`: looks know the sha256 of the pixels that they were cut from. `watchful`: the detector looks at
+        every frame, as closely as it can, whatever the load, and every place where a face may be is told."""
         self._detector = detector
         self._largest = detector.long_side
         self._aligner = aligner
         self._live = live
         self._meter = meter
+        self._accountable, self._watchful = accountable, watchful
         self._cadence = Cadence(live)
         self._tracker = Tracker()
         self._shortlist = Shortlist()
+        self._company = Company()
         self._restless = False
         meter.follow("crops passed over", lambda: self._shortlist.dropped)
 
     def see(self, frame: Frame) -> Sighting:
         """What this frame shows. Frames come in order."""
-        faces = self._detected(frame) if self._cadence.due(self._restless, frame.pts_s) else None
+        due = self._cadence.due(self._restless, frame.pts_s) or self._watchful
+        faces = self._detected(frame) if due else None
         with self._meter.stage("track"):
             update = self._tracker.update(frame, faces)
         with self._meter.stage("crop"):
             looks = self._looks(frame, update)
         self._restless = update.restless
-        return Sighting(frame, update.tracks, looks, update.ended)
+        others = [*update.rumours, *_apart(faces or [], update.tracks)] if self._watchful else []
+        return Sighting(frame, update.tracks, looks, update.ended, others)
 
     def finish(self) -> list[Look]:
         """The source has ended: the looks that were still waiting for their turn."""
@@ -44,7 +63,7 @@ class Eye:
         return [look for track in ended if (look := self._shortlist.close(track.id))]
 
     def _detected(self, frame: Frame) -> list[Face]:
-        if self._live:
+        if self._live and not self._watchful:
             self._detector.long_side = round(self._largest * self._cadence.long_side / SIZES[0])
         began = time.perf_counter()
         with self._meter.stage("detect"):
@@ -55,11 +74,24 @@ class Eye:
         return faces
 
     def _looks(self, frame: Frame, update: TrackUpdate) -> list[Look]:
-        seen = [self._look(frame, track) for track in update.tracks if track.detected]
-        due = [self._shortlist.offer(look) for look in seen if look]
+        seen = self._seen(frame, [track for track in update.tracks if track.detected])
+        due = [self._shortlist.offer(look) for look in seen]
         late = [self._shortlist.close(track.id) for track in update.ended]
+        for track in update.ended:
+            self._company.forget(track.id)
         return [look for look in [*due, *late] if look]
 
-    def _look(self, frame: Frame, track: Track) -> Look | None:
-        crop = self._aligner.crop(frame, track)
-        return Look(track, crop, Moment.of(frame)) if crop else None
+    def _seen(self, frame: Frame, tracks: Sequence[Track]) -> list[Look]:
+        crops = [(track, crop) for track in tracks if (crop := self._aligner.crop(frame, track))]
+        pixels = sha256(np.ascontiguousarray(frame.image).data).hexdigest() if crops and self._accountable else None
+        return [Look(track, self._company.joined(crop), Moment.of(frame), pixels) for track, crop in crops]
+
+
+def _apart(faces: Sequence[Face], tracks: Sequence[Track]) -> list[Box]:
+    """Where faces were found that are none of the tracks'."""
+    return [face.box for face in faces if not any(_is_of(face.box, track.box) for track in tracks)]
+
+
+def _is_of(face: Box, track: Box) -> bool:
+    x, y = face.centre
+    return track.x <= x <= track.x + track.width and track.y <= y <= track.y + track.height

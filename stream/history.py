@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from stream.data import EventType, Method
 from stream.errors import UsageError
 from stream.eventlog import to_line
-from stream.store import OF_AN_EVENT, connect, database_file, events, reason, shown
+from stream.store import KNOWN, OF_AN_EVENT, RESTORED, connect, database_file, events, reason, shown
 
 Record = dict[str, object]
 """An event as `Event.to_json` gives it."""
@@ -49,7 +49,7 @@ class _Candidate(BaseModel):
     score: FiniteFloat
 
 
-class _Event(BaseModel):
+class LoggedEvent(BaseModel):
     """The keys and types of an event, as `Event.to_json` has them."""
 
     model_config = ConfigDict(strict=True, serialize_by_alias=True)
@@ -80,7 +80,8 @@ class Filter:
     """Which events are wanted; what is None is not asked.
 
     `person` is a name, or "unknown" for everybody without one. Times run from `since` up to, and without, `until`;
-    an event that has no wall time never matches one.
+    an event that has no wall time never matches one. `known` asks for events with a name, or without; `restored` for
+    those whose evidence was restored, or left alone.
     """
 
     person: str | None = None
@@ -88,6 +89,8 @@ class Filter:
     since: Moment | None = None
     until: Moment | None = None
     type: EventType | None = None
+    known: bool | None = None
+    restored: bool | None = None
 
     def __post_init__(self) -> None:
         for moment in (self.since, self.until):
@@ -101,6 +104,8 @@ class Filter:
             (self.person is None or name == self.person or (name is None and self.person == UNKNOWN))
             and self.camera in (None, record["camera"])
             and self.type in (None, record["type"])
+            and self.known in (None, name is not None)
+            and self.restored in (None, record["deblurred_by"] != "none")
             and (self.since is None or _seconds(record, self.since) >= _value(self.since))
             and (self.until is None or _seconds(record, self.until) < _value(self.until))
         )
@@ -126,14 +131,15 @@ def write_json(records: Iterable[Record], out: TextIO) -> None:
         out.write(f"{to_line(record)}\n")
 
 
-def write_csv(records: Iterable[Record], out: TextIO) -> None:
+def write_csv(records: Iterable[Record], out: TextIO, more: Sequence[str] = (), header: bool = True) -> None:
     """CSV with a header (RFC 4180) that a spreadsheet can open safely.
 
     Text that a spreadsheet would run as a formula is quoted with an apostrophe, as OWASP advises against CSV
-    injection. Open `out` with newline="".
+    injection. `more` are keys of the records beyond an event's. Open `out` with newline="".
     """
-    writer = csv.DictWriter(out, _COLUMNS, lineterminator="\r\n")
-    writer.writeheader()
+    writer = csv.DictWriter(out, [*_COLUMNS, *more], lineterminator="\r\n")
+    if header:
+        writer.writeheader()
     for record in records:
         writer.writerow({key: _cell(value) for key, value in _flat(record).items()})
 
@@ -161,23 +167,25 @@ def _from_file(path: Path, wanted: Filter) -> Iterator[Record]:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if line.endswith(b"\n"):
-                    record = _parse(line, f"{path}, line {number}")
+                    record = parse(line, f"{path}, line {number}")
                     if wanted.wants(record):
                         yield record
     except OSError as error:
         raise UsageError(f"cannot read events from {path}: {error.strerror}") from error
 
 
-def _parse(line: bytes, place: str) -> Record:
+def parse(line: bytes, place: str) -> Record:
+    """The event in a line of a log. Raises UsageError, naming the place, if there is none."""
     try:
-        return _checked(json.loads(line), place)
+        return checked(json.loads(line), place)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{place} is not JSON: {error}") from error
 
 
-def _checked(record: object, place: str) -> Record:
+def checked(record: object, place: str) -> Record:
+    """What was read, if it is an event. Raises UsageError, which names the `place`."""
     try:
-        return _Event.model_validate(record).model_dump()
+        return LoggedEvent.model_validate(record).model_dump()
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         wrong = f": {'.'.join(map(str, first['loc']))}: {first['msg']}" if first["loc"] else ""
@@ -186,20 +194,23 @@ def _checked(record: object, place: str) -> Record:
 
 def _from_database(url: str, wanted: Filter) -> Iterator[Record]:
     named = connect(url)
-    engine, place = _reader(named), shown(named)
-    chosen = sql.select(*OF_AN_EVENT).where(*_conditions(wanted)).order_by(events.c.position)
+    engine, place = reader(named), shown(named)
+    chosen = sql.select(*OF_AN_EVENT).where(*conditions(wanted)).order_by(events.c.position)
     try:
         with engine.connect().execution_options(yield_per=_ROWS_AT_ONCE) as connection:
             for row in connection.execute(chosen):
-                yield _checked(dict(row._mapping), f"a row of {place}")
+                yield checked(dict(row._mapping), f"a row of {place}")
     except (SQLAlchemyError, ValueError) as error:
         raise UsageError(f"cannot read events from {place}: {reason(error)}") from error
     finally:
         engine.dispose()
 
 
-def _reader(engine: sql.Engine) -> sql.Engine:
-    """SQLite must find its file, and may not change it. Its mode=ro would leave a -wal and a -shm behind."""
+def reader(engine: sql.Engine) -> sql.Engine:
+    """SQLite must find its file, and may not change it. Its mode=ro would leave a -wal and a -shm behind.
+
+    Raises UsageError where there is no such file.
+    """
     file = database_file(engine)
     if file is None:
         return engine
@@ -209,7 +220,8 @@ def _reader(engine: sql.Engine) -> sql.Engine:
     return connect(engine.url.set(database=file.absolute().as_uri(), query=query), ["query_only=ON"])
 
 
-def _conditions(wanted: Filter) -> Iterator[sql.ColumnElement[bool]]:
+def conditions(wanted: Filter) -> Iterator[sql.ColumnElement[bool]]:
+    """What `Filter.wants` asks, as a database is asked."""
     if wanted.person is not None:
         nameless = events.c.name.is_(None) if wanted.person == UNKNOWN else sql.false()
         yield sql.or_(events.c.name == wanted.person, nameless)
@@ -217,6 +229,10 @@ def _conditions(wanted: Filter) -> Iterator[sql.ColumnElement[bool]]:
         yield events.c.camera == wanted.camera
     if wanted.type is not None:
         yield events.c.type == wanted.type
+    if wanted.known is not None:
+        yield KNOWN if wanted.known else ~KNOWN
+    if wanted.restored is not None:
+        yield RESTORED if wanted.restored else ~RESTORED
     if wanted.since is not None:
         yield _clock(wanted.since) >= _value(wanted.since)
     if wanted.until is not None:

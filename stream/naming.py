@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import NAMESPACE_URL, uuid5
 
-from stream.data import Crop, Event, EventType, Frame, Identity, Restoration, Track
+from stream.data import Box, Crop, Event, EventType, Frame, Identity, Restoration, Track
 from stream.meter import Meter
 from stream.stages import Deblurrer, Evidence, Log, Recognizer
 
@@ -32,21 +32,27 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """A track's face cut out of one frame, on its way to the identify worker."""
+    """A track's face cut out of one frame, on its way to the identify worker.
+
+    `frame_sha256` is that of the frame's pixels (its rows of BGR bytes, top to bottom) where evidence is kept.
+    """
 
     track: Track
     crop: Crop
     moment: Moment
+    frame_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sighting:
-    """What one frame showed: its tracks, the looks worth identifying, and the tracks that ended."""
+    """What one frame showed: its tracks, the looks worth identifying, and the tracks that ended; and, where somebody is
+    to be hidden, the other places where a face may be."""
 
     frame: Frame
     tracks: Sequence[Track]
     looks: Sequence[Look]
     ended: Sequence[Track]
+    others: Sequence[Box] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -56,11 +62,11 @@ class _Life:
     track: Track
     seen: Moment
     identity: Identity | None = None
-    best: Restoration | None = None
+    best: tuple[Look, Restoration] | None = None
 
-    def keep_best(self, restoration: Restoration) -> None:
-        if self.best is None or restoration.crop.quality.overall > self.best.crop.quality.overall:
-            self.best = restoration
+    def keep_best(self, look: Look, restoration: Restoration) -> None:
+        if self.best is None or restoration.crop.quality.overall > self.best[1].crop.quality.overall:
+            self.best = look, restoration
 
 
 class Naming:
@@ -90,6 +96,7 @@ class Naming:
         self._restoring = threading.Lock()
         self._at_work: frozenset[tuple[str, int]] = frozenset()
         self._work = threading.Lock()
+        self._reconsidered = 0
 
     def see(self, sighting: Sighting) -> None:
         """Note where the tracks are; quick, and called for every frame before its looks are identified."""
@@ -134,11 +141,29 @@ class Naming:
             if life is None:  # it ended while its look was waiting
                 return
             before, life.identity = life.identity, identity
-            life.keep_best(restoration)
+            life.keep_best(look, restoration)
         if before is None:
-            self._announce("new", look.track, look.moment, identity, restoration)
+            self._announce("new", look.track, look.moment, identity, look, restoration)
         elif before.name != identity.name:
-            self._announce("update", look.track, look.moment, identity, restoration)
+            self._announce("update", look.track, look.moment, identity, look, restoration)
+
+    def reconsider(self) -> None:
+        """Who is known has changed: judge whoever is in the picture anew, by the evidence so far, so that nobody bears
+        a name that is theirs no longer until the next look at them."""
+        with self._work:
+            self._reconsidered += 1
+            for (camera, track), identity in self._recognizer.reconsider().items():
+                self._correct(camera, track, identity)
+
+    def _correct(self, camera: str, track: int, identity: Identity) -> None:
+        with self._lock:
+            life = self._lives.get((camera, track))
+            if life is None or life.identity is None or life.best is None:
+                return
+            before, life.identity = life.identity, identity
+            where, moment, best = life.track, life.seen, life.best
+        if before.name != identity.name:
+            self._announce("update", where, moment, identity, *best, reconsidered=self._reconsidered)
 
     def end(self, tracks: Sequence[Track]) -> None:
         """Close the lives of tracks; one that nobody could be identified on leaves no event."""
@@ -151,7 +176,7 @@ class Naming:
             life = self._lives.pop((track.camera, track.id), None)
         self._recognizer.forget(track.camera, track.id)
         if life is not None and life.identity is not None and life.best is not None:
-            self._announce("end", life.track, life.seen, life.identity, life.best)
+            self._announce("end", life.track, life.seen, life.identity, *life.best)
 
     def end_all(self, camera: str) -> None:
         """The camera is gone: end what still lives there."""
@@ -173,9 +198,18 @@ class Naming:
         return frozenset(number for where, number in self._at_work if where == camera)
 
     def _announce(
-        self, kind: EventType, track: Track, moment: Moment, identity: Identity, restoration: Restoration
+        self,
+        kind: EventType,
+        track: Track,
+        moment: Moment,
+        identity: Identity,
+        look: Look,
+        restoration: Restoration,
+        reconsidered: int = 0,
     ) -> None:
-        number = uuid5(NAMESPACE_URL, f"{self._session}/{track.camera}/{track.id}/{kind}/{moment.frame}").hex
+        """`reconsidered` tells an event that no look has made from one of the same frame that a look has."""
+        place = f"{self._session}/{track.camera}/{track.id}/{kind}/{moment.frame}"
+        number = uuid5(NAMESPACE_URL, f"{place}/{reconsidered}" if reconsidered else place).hex
         event = Event(
             id=number,
             type=kind,
@@ -187,8 +221,10 @@ class Naming:
             wall_time=moment.wall_time,
             box=track.box.rounded(),
             first_pts_s=track.first_pts_s,
-            evidence=self._evidence.keep(number, restoration) if self._evidence else None,
         )
+        if self._evidence:
+            with self._meter.stage("evidence"):
+                event = self._evidence.keep(event, look, restoration)
         with self._meter.stage("log"):
             self._log.write(event)
         self._meter.count("events")

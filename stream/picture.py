@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import IO
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import ImageOps, UnidentifiedImageError
 
 from stream.data import Image
 from stream.errors import SourceError
+from stream.journal import write_whole
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".pgm", ".ppm"})
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
@@ -39,32 +41,48 @@ def read_picture(path: Path) -> Image:
     try:
         if path.stat().st_size == 0:
             raise SourceError(f"{path}: the file is empty")
-        with Pillow.open(path, formats=FORMATS) as picture:
-            return _decode(picture)
+        with path.open("rb") as file:
+            return decode(file, FORMATS, PIXELS_MOST)
+    except OSError as error:
+        raise SourceError(f"{path}: the picture cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise SourceError(f"{path}: {error}") from error
+
+
+def decode(file: IO[bytes], formats: tuple[str, ...], pixels_most: int, long_side: int | None = None) -> Image:
+    """What `read_picture` gives, of an open file; if there is a `long_side`, shrunk until it is no longer than that.
+
+    Raises ValueError, with the reason, if this is no picture of these `formats` with at most so many pixels.
+    """
+    try:
+        with Pillow.open(file, formats=formats) as picture:
+            return _decode(picture, pixels_most, long_side)
     except UnidentifiedImageError:
-        raise SourceError(f"{path}: not a picture (known are {', '.join(FORMATS)})") from None
+        raise ValueError(f"not a picture (known are {', '.join(formats)})") from None
     except _UNREADABLE as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SourceError(f"{path}: the picture cannot be read: {reason}") from error
+        raise ValueError(f"the picture cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def write_picture(path: Path, image: Image) -> None:
     """Write a PNG, whole or not at all. Raises OSError."""
-    partial = path.with_name(f"{path.name}.part")
-    try:
-        partial.write_bytes(cv2.imencode(".png", image)[1].tobytes())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+    write_whole(path, png(image))
 
 
-def _decode(picture: Pillow.Image) -> Image:
+def png(image: Image) -> bytes:
+    """The picture as the content of a PNG file."""
+    return cv2.imencode(".png", image)[1].tobytes()
+
+
+def _decode(picture: Pillow.Image, pixels_most: int, long_side: int | None) -> Image:
     width, height = picture.size
-    if width * height > PIXELS_MOST:
-        raise ValueError(f"{width} x {height} is more than {PIXELS_MOST // 1_000_000} million pixels")
-    upright = ImageOps.exif_transpose(picture)
-    return cv2.cvtColor(np.asarray(_to_rgb(upright)), cv2.COLOR_RGB2BGR).astype(np.uint8, copy=False)
+    if width * height > pixels_most:
+        raise ValueError(f"{width} x {height} is more than {pixels_most // 1_000_000} million pixels")
+    if long_side:
+        picture.draft(None, (long_side, long_side))  # a large JPEG need not be decoded in full
+    upright = _to_rgb(ImageOps.exif_transpose(picture))
+    if long_side:
+        upright.thumbnail((long_side, long_side))
+    return cv2.cvtColor(np.asarray(upright), cv2.COLOR_RGB2BGR).astype(np.uint8, copy=False)
 
 
 def _to_rgb(picture: Pillow.Image) -> Pillow.Image:

@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
 
-from stream.data import Frame, Identity, Restoration, Track
+from stream.data import Box, Frame, Identity, Restoration, Track
 from stream.errors import DamagedSourceError
 from stream.handover import Belt, Latest
 from stream.meter import Meter
@@ -33,12 +33,14 @@ _SILENT_S = 1.5
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
     """A frame with what is known about it, ready to be drawn. `restoring` are live tracks whose crops are with the
-    deblurrer now; a recording waits for its restorations, so that a replay is drawn alike."""
+    deblurrer now; a recording waits for its restorations, so that a replay is drawn alike. `others` are further places
+    where a face may be."""
 
     frame: Frame
     tracks: Sequence[Track]
     names: Mapping[int, Identity]
     restoring: frozenset[int] = frozenset()
+    others: Sequence[Box] = ()
 
 
 Restored = tuple[Sighting, list[Restoration]]
@@ -156,7 +158,8 @@ class Pipeline:
             with scenes.closing():
                 for sighting, restorations in restored:
                     self._naming.recognise(sighting.looks, restorations)
-                    scenes.put(Scene(sighting.frame, sighting.tracks, self._naming.names(name)))
+                    names = self._naming.names(name)
+                    scenes.put(Scene(sighting.frame, sighting.tracks, names, others=sighting.others))
                     self._naming.end(sighting.ended)
                 self._naming.identify(last)
                 self._naming.end_all(name)
@@ -180,7 +183,7 @@ class Pipeline:
                     self._queue(name, sighting.looks)
                     self._endings.append(sighting.ended)
                     names, restoring = self._naming.names(name), self._naming.restoring(name)
-                    scenes.put(name, Scene(frame, sighting.tracks, names, restoring))
+                    scenes.put(name, Scene(frame, sighting.tracks, names, restoring, sighting.others))
                 self._queue(name, camera.eye.finish())
 
         def show() -> None:

@@ -1,12 +1,16 @@
-"""What passes before the simulated camera: people who walk past on straight lines while the camera stands still."""
+"""What passes before the simulated camera: people who walk past on straight lines while the camera stands still; what
+comes between, and the light."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
 
 from stream.cutout import Cutout
-from stream.data import Box, Image
+from stream.data import Array, Box, Image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +28,10 @@ class Passage:
     through: tuple[float, float]
     velocity: tuple[float, float]
     at: float = 0.0
+
+    @property
+    def light(self) -> Array:
+        return self.cutout.light
 
     @property
     def speed(self) -> float:
@@ -63,10 +71,31 @@ def _crossing(start: float, size: float, speed: float, limit: float) -> tuple[fl
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Occluder:
+    """Something that passes between the camera and the people. `light` is H x W x 4, as a cutout's; its middle is at
+    `through` (x, y in pixels of the frame) in the middle of frame `at`'s exposure, and moves by `velocity` pixels per
+    frame."""
+
+    light: Array
+    through: tuple[float, float]
+    velocity: tuple[float, float]
+    at: float = 0.0
+
+    def origin(self, moment: float) -> tuple[float, float]:
+        """Where its top left corner is at a moment, in frames."""
+        height, width = self.light.shape[:2]
+        elapsed = moment - self.at
+        x, y = (place + speed * elapsed for place, speed in zip(self.through, self.velocity, strict=True))
+        return x - width / 2, y - height / 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Scene:
     """A clip before it is taken: `background` is the empty picture, `passages` stand in order of depth, the farthest
-    first. `shutter` is the share of a frame's time in which the shutter is open (0..1]; `noise` the standard deviation
-    of the sensor's noise in grey levels of 255."""
+    first, and `occluders` before them all. `shutter` is the share of a frame's time in which the shutter is open
+    (0..1]; `noise` the standard deviation of the sensor's noise in grey levels of 255. `lighting` holds frames, in
+    order, and how bright it is then: what falls into the lens is so many times the light of the background and the
+    photographs, and changes evenly from one to the next."""
 
     background: Image
     passages: tuple[Passage, ...]
@@ -75,10 +104,20 @@ class Scene:
     shutter: float = 0.6
     noise: float = 2.0
     seed: int = 0
+    occluders: tuple[Occluder, ...] = ()
+    lighting: tuple[tuple[float, float], ...] = ((0.0, 1.0),)
 
     def __post_init__(self) -> None:
         if not (0 < self.shutter <= 1 and self.frames > 0 and self.fps > 0 and self.noise >= 0):
             raise ValueError("a scene needs frames, a frame rate, a shutter in (0, 1] and no negative noise")
+        in_order = all(before < after for (before, _), (after, _) in pairwise(self.lighting))
+        if not (self.lighting and in_order and all(light >= 0 for _, light in self.lighting)):
+            raise ValueError("a scene's lighting is frames in order, each with a brightness that is not negative")
+
+    def brightness(self, moment: float) -> float:
+        """How bright it is at a moment, in frames."""
+        moments, levels = zip(*self.lighting, strict=True)
+        return float(np.interp(moment, moments, levels))
 
     @property
     def width(self) -> int:

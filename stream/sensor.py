@@ -4,7 +4,7 @@ While the shutter is open it adds up linear light, so a moving person is smeared
 and silhouette alike. Before a background at rest the sum over all moments of the exposure is that of the person alone,
 laid over the background by the share of the time in which it was covered; it is taken once per passage, over
 sub-frames a quarter of a pixel apart. Where the smeared edges of two people meet, what each covers is taken to be
-independent of the other.
+independent of the other. The light is taken to be what it is in the middle of the exposure.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from stream.cutout import encoded, linear
 from stream.data import Array, Image
-from stream.scene import Passage, Scene
+from stream.scene import Occluder, Passage, Scene
 
 SUBFRAMES = 4
 """Per pixel of motion."""
@@ -29,7 +29,8 @@ class Sensor:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self._background = np.asarray(cv2.cvtColor(linear(scene.background), cv2.COLOR_BGR2BGRA), np.float32)
-        self._layers = [_Layer(passage, scene.shutter) for passage in scene.passages]
+        passing: list[Passage | Occluder] = [*scene.passages, *scene.occluders]
+        self._layers = [_Layer(each, scene.shutter) for each in passing]
         shape = scene.height + _NOISE_MARGIN, scene.width + _NOISE_MARGIN, 3
         # Shot noise grows with the root of the light, and gamma encoding flattens about that: one sigma for all
         # levels. One field, laid differently over each frame, costs a twentieth of drawing a new one.
@@ -41,14 +42,18 @@ class Sensor:
         scene = self.scene
         light, picture = self._background.copy(), scene.background.copy()
         touched = [layer.cover(light, index, (0, 0)) for layer in self._layers]
-        for rows, columns in touched:
-            picture[rows, columns] = encoded(light[rows, columns, :3])
+        brightness = scene.brightness(index)
+        if brightness != 1:
+            picture = encoded(np.minimum(light[..., :3] * np.float32(brightness), 1))
+        else:
+            for rows, columns in touched:
+                picture[rows, columns] = encoded(light[rows, columns, :3])
         x, y = np.random.default_rng((scene.seed, index)).integers(_NOISE_MARGIN, size=2)
         noise = self._noise[y : y + scene.height, x : x + scene.width]
         return np.asarray(cv2.add(picture, noise, dtype=cv2.CV_8U), np.uint8)
 
     def hidden(self, index: int, passage: Passage) -> float:
-        """The share (0..1) of a passage's face box that nearer people cover during a frame's exposure."""
+        """The share (0..1) of a passage's face box that what is nearer covers during a frame's exposure."""
         box = passage.face(index)
         corner = math.floor(box.x), math.floor(box.y)
         covered = np.zeros((math.ceil(box.height), math.ceil(box.width), 4), np.float32)
@@ -58,23 +63,21 @@ class Sensor:
 
 
 class _Layer:
-    """A passage's person as smeared by the exposure, to be laid over what is behind."""
+    """Somebody or something that passes, as smeared by the exposure, to be laid over what is behind."""
 
-    def __init__(self, passage: Passage, shutter: float) -> None:
-        self._passage = passage
-        path = passage.velocity[0] * shutter, passage.velocity[1] * shutter
+    def __init__(self, passing: Passage | Occluder, shutter: float) -> None:
+        self._passing = passing
+        path = passing.velocity[0] * shutter, passing.velocity[1] * shutter
         self._margin = edge = math.ceil(max(map(abs, path)) / 2) + 1
-        light = cv2.copyMakeBorder(
-            passage.cutout.light, edge, edge, edge, edge, cv2.BORDER_CONSTANT, value=(0, 0, 0, 0)
-        )
+        light = cv2.copyMakeBorder(passing.light, edge, edge, edge, edge, cv2.BORDER_CONSTANT, value=(0, 0, 0, 0))
         self._light = np.asarray(cv2.filter2D(light, -1, _streak(path, edge)), np.float32)
 
     def cover(self, light: Array, moment: float, corner: tuple[int, int]) -> tuple[slice, slice]:
-        """Lay the person over `light` (H x W x 4 as a cutout's, `corner` its top left pixel in the frame), in place.
+        """Lay it over `light` (H x W x 4 as a cutout's, `corner` its top left pixel in the frame), in place.
 
         Returns the rows and columns that were touched.
         """
-        x, y = (place - self._margin - edge for place, edge in zip(self._passage.origin(moment), corner, strict=True))
+        x, y = (place - self._margin - edge for place, edge in zip(self._passing.origin(moment), corner, strict=True))
         rows, columns = (
             _within(y, self._light.shape[0], light.shape[0]),
             _within(x, self._light.shape[1], light.shape[1]),
@@ -82,9 +85,9 @@ class _Layer:
         size = columns.stop - columns.start, rows.stop - rows.start
         if min(size) > 0:
             shift = np.array([[1, 0, x - columns.start], [0, 1, y - rows.start]], np.float32)
-            person = cv2.warpAffine(self._light, shift, size, flags=cv2.INTER_LINEAR)
-            light[rows, columns] *= cv2.merge([1 - person[..., 3]] * 4)
-            light[rows, columns] += person
+            passing = cv2.warpAffine(self._light, shift, size, flags=cv2.INTER_LINEAR)
+            light[rows, columns] *= cv2.merge([1 - passing[..., 3]] * 4)
+            light[rows, columns] += passing
         return rows, columns
 
 

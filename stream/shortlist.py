@@ -14,7 +14,7 @@ GROWTH = 1.3
 """From crop to crop the gap grows by this factor: six in the first second, then ever fewer."""
 BLURRING = 8.0
 """Speed, in crop pixels per frame, from which the gap does not grow: with a shutter half open that is 4 pixels of blur,
-and one blurred crop tells little, many tell more. At 5 `val` (`benchmarks.motion`) has the same names for more work."""
+and one blurred crop tells little, many tell more. At 5 the same people of `val` were named for more work."""
 BETTER = 1.3
 """A crop so many times better than the best so far does not wait for its turn."""
 RATE = 12.0

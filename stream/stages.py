@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from stream.data import Crop, Event, Face, Frame, Identity, Image, Restoration, Track
+
+if TYPE_CHECKING:
+    from stream.naming import Look
 
 
 class Source(Protocol):
@@ -54,6 +57,10 @@ class Recognizer(Protocol):
         """The track has ended; its evidence goes."""
         ...
 
+    def reconsider(self) -> Mapping[tuple[str, int], Identity]:
+        """Who each track, by camera and number, is by what is known now and the evidence so far."""
+        ...
+
 
 class Picture(Protocol):
     """Takes finished pictures: a window, a file, a stream of viewers."""
@@ -73,8 +80,8 @@ class Log(Protocol):
 
 
 class Evidence(Protocol):
-    """Keeps the pictures behind an event."""
+    """Keeps what an event rests on."""
 
-    def keep(self, event_id: str, restoration: Restoration) -> str:
-        """Store the raw crop, and the restored one if there is one; the name to put into the event."""
+    def keep(self, event: Event, look: Look, restoration: Restoration) -> Event:
+        """Store the crops and the circumstances; returns the event as it is to be logged, with the evidence's name."""
         ...

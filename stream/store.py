@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -16,6 +16,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from stream.data import Event
 from stream.errors import OutputError, StorageError
+from stream.eventlog import Change
 
 _metadata = sql.MetaData()
 
@@ -49,9 +50,15 @@ events = sql.Table(
     sql.Index("events_by_media_time", "pts_s"),
 )
 """An event's keys as columns, under their own names and in their own order."""
+KNOWN = events.c.name.is_not(None)
+RESTORED = events.c.deblurred_by != sql.literal_column("'none'")
+"""Literally, for a partial index serves only who asks with its own words (sqlite.org/partialindex.html)."""
+sql.Index("events_known", events.c.wall_s, sqlite_where=KNOWN, postgresql_where=KNOWN)
+sql.Index("events_restored", events.c.wall_s, sqlite_where=RESTORED, postgresql_where=RESTORED)
 
-DURABLE = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000")
-"""Pragmas for SQLite: what was committed is on the disk, and others may read meanwhile."""
+DURABLE = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "secure_delete=ON")
+"""Pragmas for SQLite: what was committed is on the disk, what was deleted is not, and others may read meanwhile."""
+_ROWS_AT_ONCE = 500
 _DISK_REFUSED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 OF_AN_EVENT = [column for column in events.columns if column.name not in ("position", "wall_s")]
 
@@ -71,6 +78,8 @@ class EventStore:
         made = file is not None and not file.exists()
         try:
             _metadata.create_all(self._engine)
+            for index in events.indexes:  # a database of an earlier version may lack some
+                index.create(self._engine, checkfirst=True)
             with self._engine.connect() as connection:
                 connection.execute(sql.select(events).limit(0))
         except SQLAlchemyError as error:
@@ -90,6 +99,35 @@ class EventStore:
             raise StorageError(
                 f"cannot log to {shown(self._engine)}: {reason(error)}; make room and start again"
             ) from error
+
+    def amend(self, change: Change) -> int:
+        """Put what `change` makes of each event in its place; how many were changed or are gone.
+
+        From SQLite's own files they are gone for good: what is deleted is overwritten, and the file is written anew.
+        A database server keeps what it keeps. Raises StorageError.
+        """
+        try:
+            with self._engine.begin() as connection:
+                amended = list(_amended(connection, change))
+                for number, after in amended:
+                    _put(connection, number, after)
+            if self._engine.dialect.name == "sqlite":
+                self._wipe(rewrite=bool(amended))
+        except SQLAlchemyError as error:
+            raise StorageError(f"cannot rewrite {shown(self._engine)}: {reason(error)}; try again") from error
+        return len(amended)
+
+    def _wipe(self, rewrite: bool) -> None:
+        """Leave nothing in free pages (sqlite.org/lang_vacuum.html), nor in the log of pages beside the file."""
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            if rewrite:
+                connection.exec_driver_sql("VACUUM")
+            busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalars().first()
+        if busy:
+            raise StorageError(
+                f"what was deleted still lies in the -wal file of {shown(self._engine)}, for another program reads it:"
+                " end that program and try again"
+            )
 
     def close(self) -> None:
         self._engine.dispose()
@@ -129,6 +167,24 @@ def reason(error: Exception) -> str:
     return said.splitlines()[0]
 
 
+def _amended(connection: sql.Connection, change: Change) -> Iterator[tuple[int, dict[str, object] | None]]:
+    """What is to be changed: where it stands, and what it is to be."""
+    chosen = sql.select(events.c.position, *OF_AN_EVENT).order_by(events.c.position)
+    for row in connection.execute(chosen.execution_options(yield_per=_ROWS_AT_ONCE)):
+        number, *values = row
+        before = dict(zip((column.name for column in OF_AN_EVENT), values, strict=True))
+        after = change(before)
+        if after != before:
+            yield number, after
+
+
+def _put(connection: sql.Connection, number: int, event: dict[str, object] | None) -> None:
+    here = events.c.position == number
+    connection.execute(
+        sql.delete(events).where(here) if event is None else sql.update(events).where(here).values(_row(event))
+    )
+
+
 def _set(pragmas: Sequence[str], connection: Any, _record: ConnectionPoolEntry) -> None:
     for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}")
@@ -147,11 +203,11 @@ def _remove(file: Path) -> None:
 
 
 def _row(event: Mapping[str, object]) -> dict[str, object]:
-    row = {key: _storable(value) for key, value in event.items()}
+    row = {key: storable(value) for key, value in event.items()}
     wall_time = event["wall_time"]
     return row | {"wall_s": datetime.fromisoformat(str(wall_time)).timestamp() if wall_time else None}
 
 
-def _storable(value: object) -> object:
+def storable(value: object) -> object:
     """Databases take no half of a surrogate pair: it becomes its escape, as in the JSON."""
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

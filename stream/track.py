@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from stream import appearance
-from stream.data import Array, Face, Frame, Track
+from stream.data import Array, Box, Face, Frame, Track
 from stream.motion import Motion, Point
 
 BEGIN = 0.65
@@ -53,11 +53,13 @@ class TrackUpdate:
     """The tracks that stand in one frame, by id; and those that ended with it, each as it was last seen.
 
     `restless` says that the detector should look at the next frame too: a face is new, fast, or was just missed.
+    `rumours` are where faces may be that are not reported: seen once and in doubt, or not seen for some time.
     """
 
     tracks: list[Track]
     ended: list[Track]
     restless: bool
+    rumours: list[Box]
 
 
 class Tracker:
@@ -87,7 +89,10 @@ class Tracker:
             self._assign(faces, frame)
             ended += self._drop(lambda path: path.is_lost(frame))
         restless = cut or any(path.is_restless(frame.pts_s, self._clock.interval) for path in self._paths)
-        return TrackUpdate(self._report(frame), ended, restless)
+        tracks = self._report(frame)
+        shown = {track.id for track in tracks}
+        rumours = [path.place for path in self._paths if path.id not in shown]
+        return TrackUpdate(tracks, ended, restless, rumours)
 
     def finish(self) -> list[Track]:
         """End all tracks, because the source has ended. Returns them as they were last seen."""
@@ -189,6 +194,12 @@ class _Path:
         """Whether a detection lies so near that it shows this face a second time."""
         return float(np.hypot(*(sighting.place - self.motion.position))) < self.motion.width / 2
 
+    @property
+    def place(self) -> Box:
+        """Where it is by now, as far as its motion tells."""
+        x, y = np.zeros(2) if self.detected else self.motion.position - self._seen_at
+        return self._latest.face.box.moved(float(x), float(y))
+
     def report(self, frame: Frame, interval: float) -> Track:
         moved = np.zeros(2) if self.detected else self.motion.position - self._seen_at
         velocity = self.motion.velocity * interval
@@ -196,7 +207,7 @@ class _Path:
         track = Track(
             camera=frame.camera,
             id=self.id,
-            box=face.box.moved(float(moved[0]), float(moved[1])),
+            box=self.place,
             landmarks=(face.landmarks + moved).astype(np.float32),
             velocity=(float(velocity[0]), float(velocity[1])),
             confidence=face.confidence,

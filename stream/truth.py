@@ -14,7 +14,7 @@ from stream.sensor import Sensor
 
 SpeedClass = Literal["slow", "medium", "fast"]
 VISIBLE = 0.5
-"""The least share of a face box, inside the frame and with nobody before it, that counts as visible."""
+"""The least share of a face box, inside the frame and with nothing before it, that counts as visible."""
 
 
 def speed_class(speed: float) -> SpeedClass:

@@ -13,6 +13,8 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.exceptions import InvalidStateError, OperationError
 from aiortc.sdp import candidate_from_sdp
 
+from stream import heap
+
 _CONNECTED_WITHIN_S = 20.0
 _UNUSABLE = (ValueError, LookupError, AttributeError, TypeError, AssertionError, OperationError, InvalidStateError)
 """What aiortc raises, from wherever it is, for an SDP that makes no sense."""
@@ -46,6 +48,9 @@ class Sessions:
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+    def __contains__(self, session: str) -> bool:
+        return session in self._sessions
 
     def of(self, camera: str) -> list[str]:
         """The sessions of this camera."""
@@ -91,6 +96,7 @@ class Sessions:
             each.waiting.cancel()
             log.info(f"a {self._who} went", camera=each.camera, connected=len(self))
         await each.connection.close()
+        heap.trim()  # encoders are large and leave holes (benchmarks/endurance.py)
         return True
 
     async def close(self) -> None:

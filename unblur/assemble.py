@@ -16,7 +16,7 @@ import cv2
 import structlog
 
 from configs.schema import Camera as CameraSettings
-from configs.schema import Config
+from configs.schema import Config, Deblurring
 from deblur.cnn import CNN, REACH
 from deblur.restore import Off, RichardsonLucy, Seed
 from deblur.standby import Standby
@@ -25,13 +25,16 @@ from detectors.mtcnn import MTCNN
 from detectors.yunet import IN_VIDEO, YuNet
 from models import manifest
 from models.errors import ModelError
-from models.fetch import bar, fetch, fingerprint
-from models.runtime import Session, choose
+from models.fetch import bar, fetch, fetch_judge, fingerprint
+from models.runtime import Backend, Session, choose, load
 from recognize import gallery as galleries
-from recognize.embed import SFace
+from recognize.embed import Embedder, SFace
+from recognize.facenet import FaceNet
+from recognize.fitted import Fitted, Method, described
 from recognize.fuse import TrackRecognizer
 from recognize.gallery import Gallery
 from stream.capture import Patience
+from stream.cipher import Cipher
 from stream.errors import DamagedSourceError, UsageError
 from stream.eye import Eye
 from stream.meter import Meter, Reading
@@ -41,6 +44,7 @@ from stream.replay import Playback
 from stream.source import Live, Opened, open_source
 from stream.stages import Deblurrer, Detector, Log, Source
 from unblur.outputs import Outputs, require_apart
+from unblur.provenance import provenance
 
 _HEAD_BYTES = 1 << 20
 MTCNN_CONFIDENCE = 0.9
@@ -80,47 +84,63 @@ class Parts:
                 return MTCNN(long_side=settings.size, min_confidence=least)
 
     @cached_property
-    def embedder(self) -> SFace:
-        return SFace(self._load("sface"), fingerprint("sface"))
+    def embedder(self) -> Embedder:
+        """Raises UsageError if the file of a fitted one cannot be used."""
+        settings = self._config.recognition
+        match settings.embedder:
+            case "sface":
+                return SFace(self._load("sface"), fingerprint("sface"))
+            case "facenet":
+                return facenet()
+            case method:
+                assert settings.fitted  # the configuration has seen to it
+                return fitted(settings.fitted, method, self._config.backend)
 
     def recognizer(self) -> TrackRecognizer:
         """Raises GalleryError if the gallery cannot be used."""
         settings = self._config.recognition
-        return TrackRecognizer(self.embedder, self._gallery(settings.gallery), settings.threshold)
+        return TrackRecognizer(self.embedder, self._gallery(settings.gallery), settings.threshold, settings.fpir)
 
     def _gallery(self, path: Path | None) -> Gallery:
         if path is None:
             return Gallery(self.embedder.fingerprint)
-        return galleries.load(path, self.embedder.fingerprint)
+        return galleries.load(path, self.embedder.fingerprint, cipher=self.cipher)
 
-    def deblurrer(self, shutters: Mapping[str, float] | None = None) -> Deblurrer:
-        """What restores crops; `shutters` are the cameras' settings, where they are given.
+    @cached_property
+    def cipher(self) -> Cipher | None:
+        """Raises UsageError for a key that is none."""
+        key = self._config.encryption.key
+        return Cipher(key) if key else None
+
+    def deblurrer(self, shutters: Mapping[str, float] | None = None, settings: Deblurring | None = None) -> Deblurrer:
+        """What restores crops; `shutters` are the cameras', where they are given, and `settings` stand in for the
+        configuration's.
 
         Raises ModelError if the network that is asked for is not the pinned one, or nothing runs it.
         """
-        settings = self._config.deblur
+        settings = settings or self._config.deblur
         match settings.mode, settings.preset:
             case "off", _:
                 return Off()
             case "cnn", _:
-                return CNN(self._network(), shutters, looks=settings.looks)
+                return CNN(self._network, shutters, looks=settings.looks)
             case _, "seed":
                 return Seed()
             case "auto", _:
-                return self._best(shutters)
+                return self._best(shutters, settings.looks)
             case _:
                 return RichardsonLucy(shutters)
 
-    def _best(self, shutters: Mapping[str, float] | None) -> Deblurrer:
+    def _best(self, shutters: Mapping[str, float] | None, looks: int) -> Deblurrer:
         """The network, helped by Richardson-Lucy; Richardson-Lucy alone where the network cannot run."""
         try:
-            network = CNN(self._network(), shutters, REACH, self._config.deblur.looks)
-            return Standby(network, RichardsonLucy(shutters))
+            return Standby(CNN(self._network, shutters, REACH, looks), RichardsonLucy(shutters))
         except ModelError as error:
             _log.warning("the deblurring network cannot run: Richardson-Lucy takes its place", reason=str(error))
             self.networks.append(Network("deblur", "richardson-lucy", {self._config.backend: str(error)}))
             return RichardsonLucy(shutters)
 
+    @cached_property
     def _network(self) -> Session:
         pinned = manifest.own("deblur")
         return self._chosen("deblur", pinned.path, pinned.sha256)
@@ -140,6 +160,18 @@ class Parts:
         return session
 
 
+def facenet() -> FaceNet:
+    """Downloaded if need be. Raises ModelError if it cannot be had."""
+    with bar() as progress:
+        return FaceNet(fetch_judge("facenet", progress=progress), manifest.judge("facenet").sha256)
+
+
+def fitted(path: Path, method: Method, backend: Backend) -> Fitted:
+    """The embedder in a file. Raises UsageError if it was not made by `unblur fit` or by another method, ModelError."""
+    description = described(path, method)
+    return Fitted(load(path, backend), description)
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A run ready to start: pipelines one after the other, and the parts that have something to tell of it."""
@@ -147,9 +179,15 @@ class Run:
     sources: Sequence[Opened]
     pipelines: Sequence[Pipeline]
     meter: Meter
+    parts: Parts
     recognizer: TrackRecognizer
+    naming: Naming
     outputs: Outputs
-    networks: Sequence[Network]
+
+    @property
+    def networks(self) -> Sequence[Network]:
+        """What runs each network."""
+        return self.parts.networks
 
     @property
     def running(self) -> bool:
@@ -167,6 +205,12 @@ class Run:
                 damage.append(str(error))
         if damage:
             raise DamagedSourceError("; ".join(damage))
+
+    def use(self, gallery: Gallery) -> None:
+        """Recognise by this gallery from now on, also whoever is in a picture at this moment; from any thread. Raises
+        GalleryError if it was made with another network."""
+        self.recognizer.use(gallery)
+        self.naming.reconsider()
 
     def reading(self) -> Reading:
         """What happened so far; what captures, recogniser and window dropped is counted, too."""
@@ -193,15 +237,19 @@ def assemble(config: Config, stack: ExitStack, watch: Callable[[Scene], None], *
     parts = Parts(config)
     recognizer = parts.recognizer()
     restorer = parts.deblurrer(_shutters(config, sources))
-    eyes = [Eye(parts.detector(IN_VIDEO), FivePointAligner(), source.live, meter) for source in sources]
+    accountable, watchful = bool(config.output.evidence), bool(config.output.redact)
+    eyes = [
+        Eye(parts.detector(IN_VIDEO), FivePointAligner(), source.live, meter, accountable, watchful)
+        for source in sources
+    ]
     require_apart(config)
-    outputs = Outputs(config, sources, logs, stack)
+    outputs = Outputs(config, sources, logs, provenance(config, recognizer), parts.cipher, stack)
     naming = Naming(restorer, recognizer, outputs.log, outputs.evidence, session(config, sources), meter)
     cameras = [
         Camera(source, eye, outputs.composer(source, meter, watch)) for source, eye in zip(sources, eyes, strict=True)
     ]
     pipelines = [Pipeline(group, naming, meter) for group in _groups(config, cameras)]
-    return Run(sources, pipelines, meter, recognizer, outputs, parts.networks)
+    return Run(sources, pipelines, meter, parts, recognizer, naming, outputs)
 
 
 def open_sources(config: Config) -> list[Opened]:
@@ -222,7 +270,8 @@ def session(config: Config, sources: Sequence[Source]) -> str:
     """What the ids of a run's events are derived from: for recordings their content and all that decides on names, so
     that a replay gives the same ids; for live cameras the moment, so that no two runs do."""
     digest = hashlib.sha256(config.model_dump_json(include={"detection", "deblur"}).encode())
-    digest.update(config.recognition.model_dump_json(include={"threshold"}).encode())
+    digest.update(config.recognition.model_dump_json(include={"fpir", "threshold"}).encode())
+    digest.update((config.output.redact or "").encode())  # the detector then looks at every frame
     digest.update("".join(network.sha256 for network in manifest.trained()).encode())
     if config.recognition.gallery:
         digest.update(_head(config.recognition.gallery))

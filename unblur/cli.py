@@ -31,6 +31,8 @@ events_app = typer.Typer(help="Look into an event log or store.", no_args_is_hel
 app.add_typer(events_app, name="events")
 evaluate_app = typer.Typer(help="Measure restoration, identification, and a run over a clip.", no_args_is_help=True)
 app.add_typer(evaluate_app, name="evaluate")
+users_app = typer.Typer(help="Who may use the web application. Passwords are asked for.", no_args_is_help=True)
+app.add_typer(users_app, name="users")
 
 _INTERRUPTED = 130
 """What typer makes of Ctrl-C."""
@@ -64,15 +66,22 @@ Deblur = Literal["auto", "cnn", "richardson-lucy", "off"]
 Preset = Literal["motion", "seed"]
 Pace = Literal["realtime", "fast"]
 Detector = Literal["yunet", "mtcnn"]
+Redact = Literal["unknown", "all"]
 Format = Literal["json", "csv"]
 Judge = Literal["sface", "facenet"]
 Alignment = Literal["sharp", "blurred", "both"]
+Speed = Literal["slow", "mixed", "fast"]
+Fitted = Literal["pca", "lda", "lpp", "fusion-cnn"]
 Backend = Literal["auto", "tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino", "openvino-bf16"]
 
 GalleryOption = Annotated[Path | None, typer.Option(help="Who is known: a file made by `unblur enroll`.")]
 DeblurOption = Annotated[Deblur | None, typer.Option(help="How blurred faces are restored.")]
 PresetOption = Annotated[Preset | None, typer.Option(help="seed: Richardson-Lucy with the fixed 5 x 5 mean kernel.")]
 ThresholdOption = Annotated[float | None, typer.Option(help="Cosine similarity from which a face gets a name.")]
+FpirOption = Annotated[float | None, typer.Option(help="The share of strangers who may be given a name: 0.01.")]
+
+
+FolderOption = Annotated[Path | None, typer.Option("--data", help="The folder for people, events, crops and accounts.")]
 ConfigOption = Annotated[Path | None, typer.Option(help="A YAML file; what stands on the command line goes over it.")]
 
 
@@ -87,6 +96,7 @@ def run(
     deblur: DeblurOption = None,
     preset: PresetOption = None,
     threshold: ThresholdOption = None,
+    fpir: FpirOption = None,
     detector: Annotated[Detector | None, typer.Option(help="mtcnn needs the extra `facenet`.")] = None,
     detection_size: Annotated[int | None, typer.Option(help="Long side of the picture that the detector sees.")] = None,
     output: Annotated[str | None, typer.Option(help="window, webrtc, none, or a file ending in .mp4.")] = None,
@@ -94,7 +104,10 @@ def run(
     port: Annotated[int | None, typer.Option(help="webrtc: the port to listen on; 0: any that is free.")] = None,
     events: Annotated[Path | None, typer.Option(help="Write the events here, one JSON object a line.")] = None,
     store: Annotated[str | None, typer.Option(help="Write the events to a database, as sqlite:///FILE.")] = None,
-    evidence: Annotated[Path | None, typer.Option(help="Keep the crops behind each event in this folder.")] = None,
+    evidence: Annotated[Path | None, typer.Option(help="Keep what each event rests on in this folder.")] = None,
+    redact: Annotated[
+        Redact | None, typer.Option(help="Make faces unrecognisable in every picture that leaves.")
+    ] = None,
     pace: Annotated[Pace | None, typer.Option(help="Recorded sources: as filmed, or as fast as it goes.")] = None,
     start_time: Annotated[datetime | None, typer.Option(help="Recorded sources: when they began (UTC).")] = None,
     begin: Annotated[float | None, typer.Option("--from", help="Recorded sources: begin at this second.")] = None,
@@ -112,8 +125,8 @@ def run(
     overrides = {
         "detection": _given(detector=detector, size=detection_size),
         "deblur": _given(mode=deblur, preset=preset),
-        "recognition": _given(gallery=gallery, threshold=threshold),
-        "output": _given(picture=output, events=events, store=store, evidence=evidence, quiet=quiet),
+        "recognition": _given(gallery=gallery, threshold=threshold, fpir=fpir),
+        "output": _given(picture=output, events=events, store=store, evidence=evidence, redact=redact, quiet=quiet),
         "web": _given(host=host, port=port),
         **_given(pace=pace, cameras=[_named(source) | camera for source in sources] if sources else None),
     }
@@ -128,7 +141,7 @@ def serve(
     config: ConfigOption = None,
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on; 0: any that is free.")] = None,
-    data: Annotated[Path | None, typer.Option(help="The folder for people, events, crops and accounts.")] = None,
+    data: FolderOption = None,
 ) -> None:
     """The web application: live pictures, events, people. Without a camera in --config it shows a simulated one."""
     from unblur.serve import serve as open_house
@@ -148,13 +161,40 @@ def demo(out: Annotated[Path, typer.Option(help="The folder for everything it ma
 def enroll(
     faces: Annotated[Path, typer.Argument(help="FACES/<Name>/*.jpg, with an about.txt if there is something to say.")],
     gallery: Annotated[Path, typer.Option(help="The gallery to make, or to add people to.")],
-    strict: Annotated[bool, typer.Option("--strict", help="Leave doubtful photos out.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Leave every doubtful photo out.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Enrol people from folders of photos; every doubtful photo is named."""
     from unblur.enrolment import enroll as enrol
 
     enrol(load(config, {}), faces, gallery, strict)
+
+
+@app.command()
+def fit(
+    faces: Annotated[Path, typer.Argument(help="FACES/<Name>/*.jpg: people whose photos it is fitted to.")],
+    embedder: Annotated[Fitted, typer.Option(help="fusion-cnn needs the extra `train`.")],
+    out: Annotated[Path, typer.Option(help="The file to make; recognition.fitted takes it.")],
+    seed: Annotated[int, typer.Option(min=0, help="Of the training of fusion-cnn.")] = 0,
+    config: ConfigOption = None,
+) -> None:
+    """Fit an embedder to people's photos, to enroll and recognise by it (docs/recognition-baselines.md)."""
+    from unblur.fitting import fit_embedder
+
+    fit_embedder(load(config, {}), faces, embedder, out, seed)
+
+
+@app.command()
+def calibrate(
+    gallery: Annotated[Path, typer.Argument(help="A gallery made by `unblur enroll`.")],
+    fpir: FpirOption = None,
+    threshold: ThresholdOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """How alike are the people of a gallery, and how many strangers will be given a name?"""
+    from unblur.calibration import calibrate as tell
+
+    tell(load(config, {"recognition": _given(fpir=fpir, threshold=threshold)}), gallery)
 
 
 @app.command()
@@ -218,6 +258,90 @@ def export_events(
     from unblur.events import export, wanted
 
     export(log, wanted(person, camera, since, until, type), format, out)
+
+
+@events_app.command("verify")
+def verify_events(
+    evidence: Annotated[Path, typer.Argument(help="The folder that a run kept its evidence in.")],
+    log: Annotated[
+        list[str] | None, typer.Option(help="An event log, or a store as sqlite:///FILE, to compare.")
+    ] = None,
+    key: Annotated[
+        list[Path] | None, typer.Option(help="A public key to trust, kept elsewhere (signer-….pem).")
+    ] = None,
+) -> int:
+    """Find every changed, missing or inserted event, bundle or picture; exit status 1 if there is any."""
+    from unblur.verification import verify
+
+    return verify(evidence, log or [], key or [])
+
+
+@events_app.command("crops")
+def decrypt_crops(
+    evidence: Annotated[Path, typer.Argument(help="A folder of evidence, its pictures encrypted.")],
+    out: Annotated[Path, typer.Option(help="The folder for the pictures as they are.")],
+    config: ConfigOption = None,
+) -> None:
+    """Write the pictures of evidence decrypted, with the key that the configuration names (encryption.key)."""
+    from unblur.assemble import Parts
+    from unblur.crops import decrypt
+
+    typer.echo(f"{decrypt(evidence, out, Parts(load(config, {})).cipher)} pictures written to {out}")
+
+
+@app.command()
+def forget(
+    person: Annotated[str | None, typer.Argument(help="The name, as it stands in the gallery and the log.")] = None,
+    gallery: GalleryOption = None,
+    log: Annotated[list[Path] | None, typer.Option(help="An event log; those set aside beside it go with it.")] = None,
+    store: Annotated[list[str] | None, typer.Option(help="An event store, as sqlite:///FILE.")] = None,
+    evidence: Annotated[Path | None, typer.Option(help="A folder of evidence.")] = None,
+    expired: Annotated[bool, typer.Option("--expired", help="Forget what retention no longer allows.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Take a person out of gallery, logs and evidence for good, and list what may remain elsewhere."""
+    from unblur.forgetting import forget_in
+
+    settings = load(config, {"recognition": _given(gallery=gallery), "output": _given(evidence=evidence)})
+    forget_in(settings, person, [*map(str, log or []), *(store or [])], expired)
+
+
+NameArgument = Annotated[str, typer.Argument(help="The account's name.")]
+RoleOption = Annotated[
+    Literal["viewer", "operator"] | None, typer.Option(help="A viewer looks, an operator also changes things.")
+]
+
+
+@users_app.command("add")
+def add_user(name: NameArgument, role: RoleOption = None, data: FolderOption = None) -> None:
+    """Add an account: the first is an operator's, others are viewers' if --role does not say more."""
+    from unblur.accounts import Register
+
+    Register(data).add(name, role)
+
+
+@users_app.command("list")
+def list_users(data: FolderOption = None) -> None:
+    """Show who has an account."""
+    from unblur.accounts import Register
+
+    Register(data).show()
+
+
+@users_app.command("remove")
+def remove_user(name: NameArgument, data: FolderOption = None) -> None:
+    """Remove an account; the last operator's stays."""
+    from unblur.accounts import Register
+
+    Register(data).remove(name)
+
+
+@users_app.command("password")
+def change_password(name: NameArgument, data: FolderOption = None) -> None:
+    """Give an account another password, and end its sessions."""
+    from unblur.accounts import Register
+
+    Register(data).set_password(name)
 
 
 DataOption = Annotated[Path, typer.Option(help="A folder laid out like the project's shared data.")]
@@ -287,15 +411,82 @@ def evaluate_identify(
     typer.echo(evaluate(settings, judge, alignments, out), nl=False)
 
 
+@evaluate_app.command("recognition")
+def evaluate_recognition(
+    data: DataOption,
+    out: OutOption,
+    seed: Annotated[int, typer.Option(min=0, help="Of the splits and of the training.")] = 0,
+    repeats: Annotated[int, typer.Option(min=2, help="How many random splits; fewer, to be quick.")] = 10,
+    method: MethodOption = None,
+    backend: BackendOption = "auto",
+) -> None:
+    """How often is the person right on ORL and Yale, by classical features and by networks?"""
+    from unblur.evaluate import results
+
+    results.require("matplotlib")
+    from unblur.evaluate.recognition import evaluate
+
+    typer.echo(evaluate(data, out, seed, repeats, method or (), backend), nl=False)
+
+
+SpeedOption = Annotated[list[str] | None, typer.Option("--speed", help="slow, mixed or fast; all if none is given.")]
+
+
 @evaluate_app.command("video")
 def evaluate_video(
-    events: Annotated[Path, typer.Argument(help="An event log of a run over a simulated clip.")],
-    truth: Annotated[Path, typer.Argument(help="The clip's truth, as the simulated camera wrote it.")],
+    events: Annotated[Path | None, typer.Argument(help="An event log of a run over a simulated clip.")] = None,
+    truth: Annotated[Path | None, typer.Argument(help="The clip's truth, as the simulated camera wrote it.")] = None,
+    data: Annotated[Path | None, typer.Option(help="A folder laid out like the project's shared data.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder for clips, event logs, tables and plots.")] = None,
+    split: SplitOption = "test",
+    seed: SeedOption = 0,
+    every: EveryOption = 1,
+    speed: SpeedOption = None,
+    method: MethodOption = None,
+    backend: BackendOption = "auto",
 ) -> None:
-    """Are the right people in the log, at the right time?"""
-    from unblur.evaluate.appearances import evaluate
+    """Are the right people in the log, at the right time? One log; or, with --data, simulated clips by every method."""
+    if events and truth and not data and not out:
+        from unblur.evaluate.appearances import evaluate as compare
 
-    typer.echo(evaluate(events, truth), nl=False)
+        typer.echo(compare(events, truth), nl=False)
+        return
+    if events or truth or not (data and out):
+        raise typer.BadParameter("give EVENTS and TRUTH, or --data and --out")
+    from unblur.evaluate import results
+
+    results.require("matplotlib")
+    from unblur.evaluate.screening import evaluate
+    from unblur.evaluate.settings import Settings
+
+    settings = Settings(data, split, seed, every, methods=method or (), backend=backend)
+    typer.echo(evaluate(settings, speed or (), out), nl=False)
+
+
+@evaluate_app.command("clip")
+def evaluate_clip(
+    people: Annotated[
+        Path, typer.Argument(help="A folder or tar: people/<Name>/gallery|probe/*.jpg, strangers/*.jpg.")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="The folder for clip.mp4, truth.json and people/, which is to be enrolled.")
+    ],
+    seed: SeedOption = 0,
+    every: EveryOption = 1,
+    speed: Annotated[Speed, typer.Option(help="4-6, 4-45 or 22-45 pixels a frame.")] = "mixed",
+    at_once: Annotated[int, typer.Option(min=1, help="People before the camera at a time, at most.")] = 4,
+    shutter: Annotated[float, typer.Option(min=0.01, max=1, help="Exposure as a fraction of the frame time.")] = 0.6,
+    crossing: Annotated[
+        bool, typer.Option("--crossing", help="They come in twos, one passes before the other.")
+    ] = False,
+    occlusion: Annotated[bool, typer.Option("--occlusion", help="Something passes before each face.")] = False,
+    lighting: Annotated[bool, typer.Option("--lighting", help="The light goes off and on.")] = False,
+    crf: Annotated[int, typer.Option(min=0, max=51, help="H.264's constant rate factor: more is worse.")] = 26,
+) -> None:
+    """Film people walking past a simulated camera, with the truth of who was seen when."""
+    from unblur.evaluate.clips import Filming, make
+
+    make(people, Filming(speed, at_once, shutter, crossing, occlusion, lighting, crf), seed, every, out)
 
 
 @app.command()

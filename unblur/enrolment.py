@@ -30,9 +30,8 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
     """
     people = folders(faces)
     parts = Parts(config)
-    embedder = parts.embedder
-    known = galleries.load(target, embedder.fingerprint) if target.exists() else Gallery(embedder.fingerprint)
-    enroller = Enroller(parts.detector(IN_STILLS), _looking(), embedder, strict=strict)
+    known = _known(target, parts)
+    enroller = enroller_of(config, parts, strict=strict)
     console = Console(stderr=True, highlight=False)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -42,10 +41,30 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
             progress.update(task, advance=1, description=photo.person)
 
         enrolment = enroller.enroll(people, known, advance)
-    enrolment.gallery.save(target)
+    with galleries.alone(target):  # somebody may have changed it meanwhile
+        _known(target, parts).adding(enrolment.enrolled).save(target, parts.cipher)
     _report(enrolment, strict, target, console)
     if enrolment.unusable:
         raise UnblurError(f"not enrolled, for no photo can be used: {', '.join(enrolment.unusable)}")
+
+
+def _known(path: Path, parts: Parts) -> Gallery:
+    fingerprint = parts.embedder.fingerprint
+    if not path.exists():
+        return Gallery(fingerprint)
+    return galleries.load(path, fingerprint, allow_empty=True, cipher=parts.cipher)
+
+
+def enroller_of(config: Config, parts: Parts, *, strict: bool = False) -> Enroller:
+    """What looks at photos as the configuration says."""
+    return Enroller(
+        parts.detector(IN_STILLS),
+        _looking(),
+        parts.embedder,
+        threshold=config.recognition.threshold,
+        independent=config.recognition.fitted is None,
+        strict=strict,
+    )
 
 
 def _looking() -> Look:

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from configs.schema import SCREENS, Config, Output
 from models.fetch import bar, fetch_typefaces
+from stream.cipher import Cipher
 from stream.compose import Composer, WindowOutlet
 from stream.data import Event
 from stream.errors import UsageError
 from stream.eventlog import EventFile
-from stream.evidence import EvidenceFolder
+from stream.evidence import EvidenceFolder, Provenance
 from stream.guest import Guest
 from stream.lettering import Lettering
 from stream.meter import Meter
+from stream.mosaic import Mosaic
 from stream.overlay import Overlay
 from stream.pipeline import Scene
 from stream.recorder import Recorder
+from stream.signature import Signer
 from stream.stages import Log, Picture, Source
 from stream.store import EventStore
 from stream.window import Window
@@ -38,16 +41,31 @@ Closable = TypeVar("Closable", bound=_Closes)
 class Outputs:
     """The outputs of a run, opened in one go; `stack` closes them. Raises OutputError, and leaves nothing behind."""
 
-    def __init__(self, config: Config, sources: Sequence[Source], logs: Sequence[Log], stack: ExitStack) -> None:
+    def __init__(
+        self,
+        config: Config,
+        sources: Sequence[Source],
+        logs: Sequence[Log],
+        provenance: Provenance,
+        cipher: Cipher | None,
+        stack: ExitStack,
+    ) -> None:
         settings = config.output
+        self._mosaic = Mosaic(settings.redact) if settings.redact else None
         watched = settings.picture == "webrtc" or any(isinstance(source, Guest) for source in sources)
         self._typefaces = _typefaces() if watched or settings.picture != "none" else None
         self._window = _window(settings, self._typefaces, stack)
         self.watching = _watching(config, sources, stack) if watched else None
         self._recorders = {name: _closing(stack, Recorder(path)) for name, path in _films(settings, sources).items()}
-        self.evidence = EvidenceFolder(settings.evidence) if settings.evidence else None
-        kept = _logs(settings, fresh=not any(source.live for source in sources), stack=stack)
-        self.log = Logs([*kept, *logs, *([self.watching.announcer] if self.watching else [])])
+        self.evidence = (
+            _closing(stack, EvidenceFolder(settings.evidence, Signer(), provenance, self._mosaic, cipher))
+            if settings.evidence
+            else None
+        )
+        self.ledgers = _ledgers(settings, fresh=not any(source.live for source in sources), stack=stack)
+        self.log = Logs(
+            [*(ledger for _, ledger in self.ledgers), *logs, *([self.watching.announcer] if self.watching else [])]
+        )
 
     def composer(self, source: Source, meter: Meter, watch: Callable[[Scene], None]) -> Composer:
         """What draws a camera's scenes and brings them to its outputs."""
@@ -57,7 +75,7 @@ class Outputs:
         if self.watching:
             pictures.append(self.watching)
         overlay = Overlay(Lettering(self._typefaces)) if self._typefaces else None
-        return Composer(overlay, pictures, source.live, meter, watch)
+        return Composer(overlay, pictures, source.live, meter, watch, self._mosaic)
 
     @property
     def pump(self) -> Callable[[], bool] | None:
@@ -130,13 +148,14 @@ def require_apart(config: Config) -> None:
                 raise UsageError(f"{target} is what is being read: write to another file")
 
 
-def _logs(settings: Output, fresh: bool, stack: ExitStack) -> list[Log]:
-    logs: list[Log] = []
+def _ledgers(settings: Output, fresh: bool, stack: ExitStack) -> list[tuple[str, EventFile | EventStore]]:
+    """Where events are kept, and by what."""
+    ledgers: list[tuple[str, EventFile | EventStore]] = []
     if settings.store:
-        logs.append(_closing(stack, EventStore(settings.store)))
+        ledgers.append((settings.store, _closing(stack, EventStore(settings.store))))
     if settings.events:
-        logs.append(_finishing(stack, EventFile(settings.events, fresh)))
-    return logs
+        ledgers.append((str(settings.events), _finishing(stack, EventFile(settings.events, fresh))))
+    return ledgers
 
 
 def _closing(stack: ExitStack, thing: Closable) -> Closable:

@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from configs.schema import Config
+from configs.schema import Config, Deblurring
 from deblur.restore import seed_preset
 from detectors.align import FivePointAligner, paste
 from detectors.yunet import IN_STILLS
@@ -110,6 +110,13 @@ class PhotoLab:
         return [(face, crop) for face in faces if (crop := self._aligner.crop(frame, _still(frame, face)))]
 
 
+def equip(parts: Parts, recognizer: TrackRecognizer, settings: Deblurring) -> PhotoLab:
+    """A lab that restores as `settings` say. Raises ModelError."""
+    seed = settings.preset == "seed" and settings.mode != "off"
+    deblurrer = parts.deblurrer(settings=settings)
+    return PhotoLab(parts.detector(IN_STILLS), deblurrer, recognizer, as_the_seed if seed else behind_the_gate)
+
+
 def _still(frame: Frame, face: Face) -> Track:
     """A face of a photo as a track seen once: it has no motion."""
     return Track(
@@ -165,8 +172,7 @@ def develop_all(config: Config, paths: Sequence[Path], out: Path) -> list[Source
     """
     _require_distinct(paths)
     parts = Parts(config)
-    retouch = as_the_seed if config.deblur.preset == "seed" and config.deblur.mode != "off" else behind_the_gate
-    lab = PhotoLab(parts.detector(IN_STILLS), parts.deblurrer(), parts.recognizer(), retouch)
+    lab = equip(parts, parts.recognizer(), config.deblur)
     _make(out)
     faults: list[SourceError] = []
     console = Console(stderr=True)

@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import threading
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sql
-from platformdirs import user_data_path
 from rich.console import Console
 
-from configs.schema import Config, Notify, load
-from stream.errors import OutputError
+from configs.schema import Config, ConfigError, Notify, load
+from stream import heap
+from stream.archive import Archive
+from stream.cipher import opened
 from stream.source import LOOP
-from stream.store import DURABLE, connect
-from unblur.assemble import assemble
+from unblur.assemble import Run, assemble
 from unblur.demo import stage
+from unblur.examination import Examiner
+from unblur.folder import application_database, folder_of_data
+from unblur.housekeeping import Housekeeping
 from unblur.notify.mqtt import Mqtt
 from unblur.notify.notice import Notice
 from unblur.notify.queue import forget_others
 from unblur.notify.webhook import Webhook
-from unblur.web.guard import guard
+from unblur.people import People
+from unblur.records import Log, Records
+from unblur.web.crops import Crops, Kind, read_crop
+from unblur.web.darkroom import Darkroom
+from unblur.web.feedback import Feedback
 from unblur.web.health import Health
 from unblur.web.metrics import Metrics, Tally
+from unblur.web.page import Page
+from unblur.web.people import PeoplePage
+from unblur.web.photo import PhotoPage
+from unblur.web.prints import Prints
+from unblur.web.reception import Reception
+from unblur.web.sightings import Sightings
+from unblur.web.upload import Uploads
 
-STORE, EVIDENCE, GALLERY, APPLICATION = "events.sqlite", "evidence", "people.joblib", "application.sqlite"
+STORE, EVIDENCE, GALLERY = "events.sqlite", "evidence", "people.joblib"
 """What lies in the folder of data."""
 
 
@@ -33,52 +49,93 @@ def serve(path: Path | None, overrides: dict[str, object]) -> None:
     """Serve what the configuration at `path` says, with `overrides` over it; without a camera, the demo's. Recorded
     sources play at the pace of life, and when they have ended the pages stay.
 
-    Raises UsageError, ModelError.
+    Raises UsageError, ModelError; ConfigError where others could come in without a password or a token.
     """
+    heap.share()
     console = Console(stderr=True, highlight=False)
-    config = _settled(load(path, overrides), console)
+    given = load(path, overrides)
+    data = folder_of_data(given.serve.data)
+    engine = application_database(data)
+    reception = Reception(engine)
+    _require_guarded(given, reception.accounts.exist(), data)
+    config = _settled(given, data, console)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped ends its log like any other
     with ExitStack() as stack:
-        engine = connect(f"sqlite:///{_data(config) / APPLICATION}", DURABLE)
         stack.callback(engine.dispose)
-        notices, tally = _notices(config.notify, engine), Tally()
-        for notice in notices:
-            stack.callback(notice.close)
-        run = assemble(config, stack, lambda _: None, tally, *notices)
+        notices, tally = _notices(config.notify, engine, stack), Tally()
+        # Who is known is the People page's to say, from the gallery's file on.
+        nobody = config.recognition.model_copy(update={"gallery": None})
+        run = assemble(config.model_copy(update={"recognition": nobody}), stack, lambda _: None, tally, *notices)
         watching = run.outputs.watching
         assert watching
         for notice in notices:
             notice.open([source.camera for source in run.sources])
-        watching.open(guard(config.web.token), [Health(run, config.output, notices), Metrics(run, tally, notices)])
+        pages = _pages(config, run, engine, reception, stack)
+        health = Health(run, config.output, notices), Metrics(run, tally, notices)
+        watching.open(reception.guard(config.web.token), [*pages, *health, *reception.pages])
         console.print(f"unblur: {watching.address}/", soft_wrap=True)
         run.start()
         threading.Event().wait()
 
 
-def _notices(settings: Notify, engine: sql.Engine) -> list[Notice]:
+def _require_guarded(config: Config, accounts: bool, data: Path) -> None:
+    try:
+        config.web.require_guarded(accounts)
+    except ConfigError as error:
+        raise ConfigError(f"{error}, or add an account: unblur users add NAME --data {data}") from error
+
+
+def _notices(settings: Notify, engine: sql.Engine, stack: ExitStack) -> list[Notice]:
     """Who is told of events. Raises UsageError."""
     forget_others(engine, [webhook.name for webhook in settings.webhooks])
-    webhooks = [Webhook(each, engine) for each in settings.webhooks]
-    return [*([Mqtt(settings.mqtt)] if settings.mqtt else []), *webhooks]
+    notices: list[Notice] = [Webhook(each, engine) for each in settings.webhooks]
+    if settings.mqtt:
+        notices.insert(0, Mqtt(settings.mqtt))
+    for notice in notices:
+        stack.callback(notice.close)
+    return notices
 
 
-def _data(config: Config) -> Path:
-    return config.serve.data or user_data_path("unblur")
+def _pages(config: Config, run: Run, engine: sql.Engine, reception: Reception, stack: ExitStack) -> list[Page]:
+    """Events, people and photos, and what keeps them in order."""
+    output, gallery, note = config.output, config.recognition.gallery, reception.audit.note
+    assert output.store
+    assert output.evidence
+    assert gallery
+    examiner, uploads = Examiner(config, run.parts), Uploads()
+    people = People(gallery, gallery.with_name(f"{gallery.name}.faces"), examiner, run.use, note)
+    archive, read = Archive(output.store), partial(_opened_crop, output.evidence, run)
+    photo = PhotoPage(Darkroom(config, lambda: people.gallery), uploads, Prints(), note)
+    for thing in (uploads, people, archive, photo, Housekeeping(config.retention, _records(config, run))):
+        stack.callback(thing.close)
+    return [
+        Sightings(archive, Feedback(engine), read, people.add_crop, note),
+        PeoplePage(people, examiner, uploads, Crops(archive, read).raw),
+        photo,
+    ]
 
 
-def _settled(config: Config, console: Console) -> Config:
+def _opened_crop(evidence: Path, run: Run, event: str, kind: Kind) -> bytes:
+    return opened(evidence / f"{event}.{kind}.png", read_crop(evidence, event, kind), run.parts.cipher)
+
+
+def _records(config: Config, run: Run) -> Records:
+    """What is kept, through the very files that the run has open."""
+    logs = [[Log(where, ledger)] for where, ledger in run.outputs.ledgers]
+    gallery = config.recognition.gallery
+    there = gallery if gallery and gallery.exists() else None
+    return Records(there, logs, run.outputs.evidence, run.parts.cipher, run.parts.embedder.fingerprint)
+
+
+def _settled(config: Config, data: Path, console: Console) -> Config:
     """The configuration with everything in its place in the folder of data."""
-    data = _data(config)
-    try:
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {data}: {error.strerror}; name another as serve.data") from error
     output = config.output.model_copy(update={
         "picture": "webrtc",
         "store": config.output.store or f"sqlite:///{data / STORE}",
         "evidence": config.output.evidence or data / EVIDENCE,
     })  # fmt: skip
-    settled = config.model_copy(update={"output": output, "pace": "realtime"})
+    known = config.recognition.model_copy(update={"gallery": config.recognition.gallery or data / GALLERY})
+    settled = config.model_copy(update={"output": output, "recognition": known, "pace": "realtime"})
     return settled if config.cameras else _demo(settled, data / "demo", console)
 
 
@@ -88,6 +145,8 @@ def _demo(config: Config, folder: Path, console: Console) -> Config:
     if not (clip.is_file() and gallery.is_file()):
         folder.mkdir(exist_ok=True)
         stage(folder, console)
+    own = config.recognition.gallery
+    if own and not own.exists():
+        shutil.copyfile(gallery, own)
     camera = config.model_validate({"cameras": [{"name": "demo", "source": f"{LOOP}{clip}"}]}).cameras
-    known = config.recognition.model_copy(update={"gallery": config.recognition.gallery or gallery})
-    return config.model_copy(update={"cameras": camera, "recognition": known})
+    return config.model_copy(update={"cameras": camera})

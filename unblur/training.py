@@ -60,7 +60,7 @@ def train(data: Path, out: Path, recipe_file: Path | None = None, overrides: Seq
         raise OutputError(f"{out} cannot be the folder of the run: {error.strerror}") from error
     photos, chosen_by = (_aligned(each, out, console) for each in (archives[:-1], archives[-1:]))
     embedder = _embedder()
-    check = Validation(chosen_by[:: max(1, len(chosen_by) // VALIDATED)], embedder)
+    check = Validation(chosen_by[:: max(1, len(chosen_by) // VALIDATED)], embedder, others=recipe.net.others)
     try:
         trainer = Trainer(recipe, photos, out, check, embedder)
     except ValueError as error:

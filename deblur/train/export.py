@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from deblur.train.faces import SIDE
-from deblur.train.nets import INPUTS, Portable
+from deblur.train.nets import INPUTS, Portable, looking
 from models.packing import packed, unpacked
 
 OPSET = 18
@@ -27,7 +27,8 @@ def export(net: nn.Module, file: Path) -> None:
     crops = torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8)
     beside = file.with_suffix(".part")
     portable = Portable(net).cpu().eval()
-    blank = (crops, crops, torch.zeros(2, 2))
+    blank = (crops, crops, torch.zeros(2, 2), *(crops.repeat(1, 1, 1, others) for others in [looking(net)] if others))
+    inputs = INPUTS[: len(blank)]
     outputs = OUTPUTS[: len(portable(*blank))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # crops have one size here
@@ -35,9 +36,9 @@ def export(net: nn.Module, file: Path) -> None:
             portable,
             blank,
             str(beside),
-            input_names=list(INPUTS),
+            input_names=list(inputs),
             output_names=list(outputs),
-            dynamic_axes={name: {0: "batch"} for name in (*INPUTS, *outputs)},
+            dynamic_axes={name: {0: "batch"} for name in (*inputs, *outputs)},
             opset_version=OPSET,
             dynamo=False,
         )

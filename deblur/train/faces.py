@@ -50,6 +50,15 @@ def view(photo: Photo, rng: np.random.Generator) -> View:
     return View(_lit(warped, rng), (aligned @ np.linalg.inv(placed))[:2])
 
 
+def moved(canvas: Image, rng: np.random.Generator) -> Image:
+    """A canvas as another picture of the track shows it, laid over this one (`deblur/register.py`): a little off."""
+    turn, scale = np.deg2rad(rng.normal(0, 0.7)), np.exp(rng.normal(0, 0.01))
+    margin = (CANVAS - SIDE) / 2
+    there, back = np.eye(3), np.eye(3)
+    there[:2, 2], back[:2, 2] = margin, -margin
+    return _warped(canvas, (there @ _about(scale, turn, rng.normal(0, 0.6, 2)) @ back)[:2])
+
+
 def _jitter(rng: np.random.Generator) -> NDArray[np.float64]:
     """About the crop's centre: what landmarks of a blurred face are off by, and a little more."""
     turn, scale = np.deg2rad(rng.normal(0, 5)), np.exp(rng.normal(0, 0.1))

@@ -32,6 +32,10 @@ Check = Callable[[nn.Module, torch.device], Figures]
 """Validates a network; `score` among its figures is what the best is chosen by."""
 
 
+_LEARNT = "beside"
+"""The part of a network that one to start with may lack."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step as it is told: crops seen so far, its losses, and after a validation its figures."""
@@ -43,7 +47,11 @@ class Step:
 
 
 def built(recipe: NetRecipe) -> nn.Module:
-    return TwoScale() if recipe.kind == "two-scale" else UNet(recipe.widths, recipe.blocks, recipe.unshuffle)
+    return (
+        TwoScale()
+        if recipe.kind == "two-scale"
+        else UNet(recipe.widths, recipe.blocks, recipe.unshuffle, recipe.others)
+    )
 
 
 class Trainer:
@@ -67,7 +75,8 @@ class Trainer:
         self.average = deepcopy(self.net).requires_grad_(False)
         self._opponent = Opponent(self.device) if recipe.loss.adversarial else None
         self._identity = Identity(_placed(embedder, self.device)) if embedder and recipe.loss.identity else None
-        self._optimiser = _adam(self.net, recipe.rate, recipe.weight_decay)
+        self._learning = _learning(self.net, recipe.keep)
+        self._optimiser = _adam(self._learning, recipe.rate, recipe.weight_decay)
         torch.set_num_threads(recipe.threads or torch.get_num_threads())
         self.crops, self.best = 0, float("-inf")
         self._usual = 0.0
@@ -100,7 +109,7 @@ class Trainer:
 
     def _batches(self, phase: Phase) -> Iterator[Batch]:
         seed = (self.recipe.seed, self.crops)
-        source = Synthesis(self._photos, self.recipe.batch, phase.side, phase.reach, seed, self.recipe.net.informed)
+        source = Synthesis(self._photos, self.recipe.batch, phase.side, phase.reach, seed, self.recipe.net)
         workers = self.recipe.workers
         loader = DataLoader(source, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
         yield from loader
@@ -109,9 +118,10 @@ class Trainer:
         """Losses, and the kernels that the network tells."""
         self._warm()
         crops, hints, sharp = (pictures(each, self.device) for each in (batch.crops, batch.hints, batch.sharp))
+        others = [pictures(batch.others, self.device)] if batch.others.shape[-1] else []
         motion, upright, identity, kernels = self._numbers(batch.motion, batch.upright, batch.identity, batch.kernels)
         with mixed(self.device):
-            restored, told = self.net(crops, hints, motion)
+            restored, told = self.net(crops, hints, motion, *others)
         restored = restored.float()
         losses = self._losses(restored, sharp, upright)
         if self._identity and self._late(self.recipe.loss.identity_from):
@@ -154,7 +164,7 @@ class Trainer:
     def _clip(self) -> None:
         """To a multiple of what gradients usually measure: one wild batch, at a bound that suits none, can undo an hour
         of training."""
-        weights = list(self.net.parameters())
+        weights = self._learning
         norm = nn.utils.get_total_norm([each.grad for each in weights if each.grad is not None])
         bound = self.recipe.clip * self._usual if self._usual else float("inf")
         nn.utils.clip_grads_with_norm_(weights, min(bound, float(norm)), norm)
@@ -230,9 +240,11 @@ def _begun(recipe: Recipe) -> nn.Module:
     net = built(recipe.net)
     if recipe.start:
         try:
-            net.load_state_dict(weights(recipe.start))
+            absent, foreign = net.load_state_dict(weights(recipe.start), strict=False)
         except RuntimeError as error:
             raise ValueError(f"{recipe.start} is of another network than the recipe's: {error}") from error
+        if wrong := [*foreign, *(name for name in absent if not name.startswith(_LEARNT))]:
+            raise ValueError(f"{recipe.start} is of another network than the recipe's: {wrong[0]}")
     return net
 
 
@@ -253,8 +265,16 @@ def _placed(net: nn.Module, device: torch.device) -> nn.Module:
     return net.to(device).to(memory_format=torch.channels_last)
 
 
-def _adam(net: nn.Module, rate: float, decay: float) -> torch.optim.AdamW:
-    return torch.optim.AdamW(net.parameters(), rate, weight_decay=decay, foreach=True)
+def _learning(net: nn.Module, keep: bool) -> list[nn.Parameter]:
+    """The weights that a run changes."""
+    if keep:
+        net.requires_grad_(False)
+        net.get_submodule(_LEARNT).requires_grad_(True)
+    return [weight for weight in net.parameters() if weight.requires_grad]
+
+
+def _adam(weights: Sequence[nn.Parameter], rate: float, decay: float) -> torch.optim.AdamW:
+    return torch.optim.AdamW(weights, rate, weight_decay=decay, foreach=True)
 
 
 def _read(file: Path, device: torch.device) -> dict[str, Any]:

@@ -9,20 +9,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from deblur.train.beside import Beside
 from deblur.train.cause import Cause, likely
 from deblur.train.residual import Residual
 
-INPUTS = ("crops", "hints", "motion")
+INPUTS = ("crops", "hints", "motion", "others")
+"""Of an exported network; the last only of one that looks at others."""
 
 
 class UNet(nn.Module):
     """A U-net of residual blocks on the pixel-unshuffled crop; what it gives is added to the crop.
 
     `widths` and `blocks` are per scale, from the finest to the coarsest; the decoder mirrors the encoder. Inputs and
-    output are N x 3 x H x W in 0..1, H and W multiples of `unshuffle` times 2^(scales - 1); `motion` is N x 2.
+    output are N x 3 x H x W in 0..1, H and W multiples of `unshuffle` times 2^(scales - 1); `motion` is N x 2. Where it
+    looks at `others`, crops of the same face from other pictures, they are N x (3 * others) x H x W.
     """
 
-    def __init__(self, widths: Sequence[int], blocks: Sequence[int], unshuffle: int = 2) -> None:
+    def __init__(self, widths: Sequence[int], blocks: Sequence[int], unshuffle: int = 2, others: int = 0) -> None:
         super().__init__()
         packed, steps = 3 * unshuffle**2, list(pairwise(widths))
         self.unshuffle = unshuffle
@@ -35,19 +38,31 @@ class UNet(nn.Module):
         for parameter in self.tail.parameters():  # it starts as the identity
             nn.init.zeros_(parameter)
         self.cause = Cause(widths[0], unshuffle)
+        self.beside = Beside(widths, packed, others) if others else None
 
-    def forward(self, crops: Tensor, hints: Tensor, motion: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, crops: Tensor, hints: Tensor, motion: Tensor, others: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         packed = functional.pixel_unshuffle(torch.cat([crops, hints - crops], 1), self.unshuffle)
         planes = motion[:, :, None, None].expand(-1, -1, packed.shape[2], packed.shape[3])
-        features, skipped = self.head(torch.cat([packed, planes.to(packed.dtype)], 1)), []
-        for encode, down in zip(self.encoder, self.down, strict=False):
+        added = self._added(crops, others)
+        features, skipped = self.head(torch.cat([packed, planes.to(packed.dtype)], 1)) + added[0], []
+        for encode, down, more in zip(self.encoder, self.down, added[1:], strict=False):
             skipped.append(encode(features))
-            features = down(skipped[-1])
+            features = down(skipped[-1]) + more
         features = self.encoder[-1](features)
         for up, decode in zip(reversed(self.up), reversed(self.decoder), strict=True):
             features = decode(functional.pixel_shuffle(up(features), 2) + skipped.pop())
         restored = crops + functional.pixel_shuffle(self.tail(features), self.unshuffle)
         return restored, self.cause(features, packed[:, : 3 * self.unshuffle**2])
+
+    def _added(self, crops: Tensor, others: Tensor | None) -> Sequence[Tensor | int]:
+        """What others add at each scale."""
+        if self.beside is None or others is None:
+            return [0] * len(self.encoder)
+        differences = others - crops.repeat(1, others.shape[1] // 3, 1, 1)
+        added: list[Tensor] = self.beside(functional.pixel_unshuffle(differences, self.unshuffle))
+        return added
 
 
 def _stack(width: int, blocks: int) -> nn.Sequential:
@@ -93,21 +108,28 @@ def _convolutions(entering: int, width: int, depth: int, side: int) -> nn.Sequen
 
 
 class Portable(nn.Module):
-    """A network as it is exported: uint8 BGR, N x H x W x 3, in and out, and the kernels (N x 49 x 49, float32, sum 1)
-    where the network tells them."""
+    """A network as it is exported: uint8 BGR, N x H x W x 3 (others N x H x W x 3k), in and out, and the kernels
+    (N x 49 x 49, float32, sum 1) where the network tells them."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
 
-    def forward(self, crops: Tensor, hints: Tensor, motion: Tensor) -> tuple[Tensor, ...]:
-        restored, kernels = self.net(_unpacked(crops), _unpacked(hints), motion)
+    def forward(self, crops: Tensor, hints: Tensor, motion: Tensor, others: Tensor | None = None) -> tuple[Tensor, ...]:
+        beside = () if others is None else (_unpacked(others),)
+        restored, kernels = self.net(_unpacked(crops), _unpacked(hints), motion, *beside)
         image = torch.clamp(torch.round(restored * 255), 0, 255).permute(0, 2, 3, 1).to(torch.uint8)
         return (image,) if kernels is None else (image, likely(kernels))
 
 
 def _unpacked(pictures: Tensor) -> Tensor:
     return pictures.float().permute(0, 3, 1, 2) / 255  # in this order: TensorRT moves no bytes
+
+
+def looking(net: nn.Module) -> int:
+    """At how many others it looks."""
+    beside = getattr(net, "beside", None)
+    return beside.others if isinstance(beside, Beside) else 0
 
 
 def multiplications(net: nn.Module, side: int = 128) -> int:
@@ -122,7 +144,7 @@ def multiplications(net: nn.Module, side: int = 128) -> int:
     hooks = [layer.register_forward_hook(count) for layer in layers]
     blank = torch.zeros(1, 3, side, side)
     with torch.no_grad():
-        net(blank, blank, torch.zeros(1, 2))
+        net(blank, blank, torch.zeros(1, 2), *(blank.repeat(1, others, 1, 1) for others in [looking(net)] if others))
     for hook in hooks:
         hook.remove()
     return sum(counts)

@@ -19,6 +19,8 @@ class NetRecipe(BaseModel):
     unshuffle: int = Field(2, ge=1)
     informed: bool = True
     """Whether it is told the motion where that is known."""
+    others: int = Field(0, ge=0, le=3)
+    """Crops of the same face from other pictures that the U-net looks at, too."""
 
     @model_validator(mode="after")
     def _each_scale_has_both(self) -> Self:
@@ -67,6 +69,9 @@ class Recipe(BaseModel):
     net: NetRecipe = NetRecipe()
     start: Path | None = None
     """An ONNX file that `unblur train` wrote, to begin with instead of anew: models/weights/deblur.onnx is one."""
+    keep: bool = False
+    """Whether what comes from `start` stays as it is: only what looks at others learns, and without others the network
+    goes on doing what it did, bit for bit."""
     loss: LossRecipe = LossRecipe()
     phases: tuple[Phase, ...] = (
         Phase(until=0.15, side=96, reach=20),
@@ -96,6 +101,12 @@ class Recipe(BaseModel):
         ends = [phase.until for phase in self.phases]
         if not ends or ends != sorted(set(ends)) or ends[-1] != 1:
             raise ValueError(f"phases end at growing shares of the run, the last at 1, not at {ends}")
+        return self
+
+    @model_validator(mode="after")
+    def _something_learns(self) -> Self:
+        if self.keep and not (self.start and self.net.others):
+            raise ValueError("keep: a network to start with is kept, and others to look at are learnt: set both")
         return self
 
     @model_validator(mode="after")

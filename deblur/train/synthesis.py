@@ -14,7 +14,8 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from deblur import degrade, hint, kernels
 from deblur.train.cause import SUPPORT
-from deblur.train.faces import CANVAS, SIDE, Photo, view
+from deblur.train.faces import CANVAS, SIDE, Photo, moved, view
+from deblur.train.recipe import NetRecipe
 from stream.data import Array, Image
 
 _SHAKES = 2048
@@ -26,18 +27,24 @@ _ODDS = (0.45, 0.27, 0.07, 0.07, 0.04, 0.1)
 _INFORMED = 0.6
 """Share of the straight blurs of which the network is told the motion."""
 _LENGTH_ERROR = 0.2
+_ALONE = 0.2
+"""Share of the others that are missing."""
+_ASTRAY = 0.04
+"""Share of the others that show somebody else."""
 _LEAST_HINT = 3.0
 """Shorter motion is not told: the gate leaves such crops alone."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """What the network is given, what it should give (the sharp crop, and the kernel, 49 x 49), each crop's way to its
-    aligned place and whose face it is: one sample, or N of them stacked."""
+    """What the network is given (`others` are H x W x 3k: k crops of the same face beside each other in colour, the
+    crop itself where there is none), what it should give (the sharp crop, and the kernel, 49 x 49), each crop's way to
+    its aligned place and whose face it is: one sample, or N of them stacked."""
 
     crops: Image
     hints: Image
     motion: Array
+    others: Image
     sharp: Image
     kernels: Array
     upright: Array
@@ -46,10 +53,14 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Blur:
-    """A kernel, and the straight motion that made it where the network is told of it."""
+    """A kernel, what made it, and the straight motion where the network is told of it."""
 
+    kind: str
+    extent: float
     kernel: Array
     motion: tuple[float, float] | None
+    along: complex = 0j
+    """The whole straight motion."""
 
 
 class Synthesis(IterableDataset[Batch]):
@@ -65,10 +76,11 @@ class Synthesis(IterableDataset[Batch]):
         side: int,
         reach: float,
         seed: tuple[int, ...],
-        informed: bool = True,
+        net: NetRecipe = NetRecipe(),  # noqa: B008  frozen
     ) -> None:
+        """`net` is for whom the samples are: what it is told, and at how many others it looks."""
         self._photos, self._size, self._side, self._reach, self._seed = photos, size, side, reach, seed
-        self._informed = informed
+        self._net = net
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
@@ -83,14 +95,29 @@ class Synthesis(IterableDataset[Batch]):
         seen, blur = view(photo, rng), blurs.draw(rng)
         crop = _recorded(middle(_blurred(seen.canvas, blur.kernel, rng)), rng)
         sharp = middle(seen.canvas)
-        told = blur.motion if self._informed else None
+        told = blur.motion if self._net.informed else None
+        others = self._others(crop, seen.canvas, blur, blurs, rng)
         left, top = rng.integers(SIDE - self._side + 1, size=2) // 4 * 4
         window = np.s_[top : top + self._side, left : left + self._side]
         upright = seen.upright.copy()
         upright[:, 2] += seen.upright[:, :2] @ (left, top)
         hinted, motion = hint.picture(crop, told)[window], hint.encoded(told)
-        kernel = kernels.framed(blur.kernel, SUPPORT)
-        return Batch(crop[window], hinted, motion, sharp[window], kernel, upright.astype(np.float32), photo.identity)
+        kernel, back = kernels.framed(blur.kernel, SUPPORT), upright.astype(np.float32)
+        return Batch(crop[window], hinted, motion, others[window], sharp[window], kernel, back, photo.identity)
+
+    def _others(self, crop: Image, canvas: Image, blur: Blur, blurs: Blurs, rng: np.random.Generator) -> Image:
+        """What other pictures of the track show: the same face, laid a little otherwise and blurred anew; now and then
+        nothing, or somebody else, since tracks err."""
+        shown = [crop[..., :0]]
+        for _ in range(self._net.others):
+            chance = rng.uniform()
+            if chance < _ALONE:
+                shown.append(crop)
+                continue
+            photo = self._photos[int(rng.integers(len(self._photos)))]
+            face = view(photo, rng).canvas if chance < _ALONE + _ASTRAY else moved(canvas, rng)
+            shown.append(_recorded(middle(_blurred(face, blurs.near(blur, rng), rng)), rng))
+        return np.concatenate(shown, 2)
 
 
 class Blurs:
@@ -101,23 +128,37 @@ class Blurs:
         self._shakes: list[NDArray[np.complex128]] = []
 
     def draw(self, rng: np.random.Generator) -> Blur:
-        kind = _KINDS[rng.choice(len(_KINDS), p=_ODDS)]
-        extent = rng.uniform(3, self._reach)
+        kind, extent = _KINDS[rng.choice(len(_KINDS), p=_ODDS)], rng.uniform(3, self._reach)
+        if kind == "line":
+            return self._line(extent, rng)
+        return Blur(kind, extent, self._kernel(kind, extent, rng), None)
+
+    def near(self, blur: Blur, rng: np.random.Generator) -> Array:
+        """A kernel of another picture of the same track: a hand shakes anew, a face that moves goes on, and a lens
+        stays as it is."""
+        match blur.kind:
+            case "trajectory":
+                return self._kernel(blur.kind, max(2, blur.extent * rng.uniform(0.4, 1.3)), rng)
+            case "line":
+                along = blur.along * rng.uniform(0.8, 1.2) * np.exp(1j * rng.normal(0, 0.1))
+                return kernels.line(along.real, along.imag)
+            case _:
+                return blur.kernel
+
+    def _kernel(self, kind: str, extent: float, rng: np.random.Generator) -> Array:
         match kind:
             case "trajectory":
                 shake = self._shake(rng) * np.exp(2j * np.pi * rng.uniform())
-                return Blur(kernels.traced(shake.conj() if rng.uniform() < 0.5 else shake, extent), None)
-            case "line":
-                return self._line(extent, rng)
+                return kernels.traced(shake.conj() if rng.uniform() < 0.5 else shake, extent)
             case "disk":
-                return Blur(kernels.disk(rng.uniform(0.8, min(8, self._reach / 2))), None)
+                return kernels.disk(rng.uniform(0.8, min(8, self._reach / 2)))
             case "gaussian":
                 along, across = rng.uniform(0.5, 4.5, 2)
-                return Blur(kernels.gaussian(along, across, rng.uniform(0, np.pi)), None)
+                return kernels.gaussian(along, across, rng.uniform(0, np.pi))
             case "box":
-                return Blur(kernels.box(int(rng.choice((3, 5, 7, 9)))), None)
+                return kernels.box(int(rng.choice((3, 5, 7, 9))))
             case _:
-                return Blur(kernels.box(1), None)
+                return kernels.box(1)
 
     def _shake(self, rng: np.random.Generator) -> NDArray[np.complex128]:
         """A new one until there are enough: drawing one takes as long as making the rest of a sample."""
@@ -131,9 +172,10 @@ class Blurs:
         along = length * np.exp(2j * np.pi * rng.uniform())
         kernel = kernels.line(along.real, along.imag)
         if rng.uniform() > _INFORMED:
-            return Blur(kernel, None)
+            return Blur("line", length, kernel, None, along)
         told = along * rng.uniform(1 - _LENGTH_ERROR, 1 + _LENGTH_ERROR) * np.exp(1j * rng.normal(0, 0.03))
-        return Blur(kernel, (float(told.real), float(told.imag)) if abs(told) >= _LEAST_HINT else None)
+        motion = (float(told.real), float(told.imag)) if abs(told) >= _LEAST_HINT else None
+        return Blur("line", length, kernel, motion, along)
 
 
 def _blurred(canvas: Image, kernel: Array, rng: np.random.Generator) -> Array:

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from deblur import hint, kernels
 from deblur.train.cause import SUPPORT, likely
-from deblur.train.faces import CANVAS, SIDE, Photo
+from deblur.train.faces import CANVAS, SIDE, Photo, moved
 from deblur.train.looks import second
 from deblur.train.loop import mixed, pictures
 from deblur.train.losses import Embedder, Identity
 from deblur.train.synthesis import Batch, middle, stacked
-from stream.data import Array
+from stream.data import Array, Image
 
 Draw = Callable[[np.random.Generator], tuple[Array, tuple[float, float] | None]]
 _NOISE = 0.01
@@ -48,10 +48,12 @@ class Validation:
     also after the first, and the light that told and true kernels share, `cause`); `score` is the mean likeness over
     all that is blurred, or without an embedder the mean gain."""
 
-    def __init__(self, photos: Sequence[Photo], embedder: Embedder | None, seed: int = 5) -> None:
-        rng = np.random.default_rng(seed)
+    def __init__(self, photos: Sequence[Photo], embedder: Embedder | None, seed: int = 5, others: int = 0) -> None:
+        """`others` is at how many crops the network looks beside the one that it restores."""
+        rng, aside = np.random.default_rng(seed), np.random.default_rng([seed, others])
         self._batches = {
-            name: stacked([_sample(photo, draw, rng) for photo in photos]) for name, draw in CONDITIONS.items()
+            name: stacked([_sample(photo, draw, rng, aside, others) for photo in photos])
+            for name, draw in CONDITIONS.items()
         }
         self._identity = Identity(embedder) if embedder is not None else None
 
@@ -94,7 +96,8 @@ def _looked(net: nn.Module, batch: Batch, device: torch.device) -> tuple[Tensor,
         part = slice(start, start + _AT_ONCE)
         crops, hints = (pictures(each[part], device) for each in (batch.crops, batch.hints))
         with mixed(device):
-            image, kernels = net(crops, hints, torch.as_tensor(batch.motion[part]).to(device))
+            others = [pictures(batch.others[part], device)] if batch.others.shape[-1] else []
+            image, kernels = net(crops, hints, torch.as_tensor(batch.motion[part]).to(device), *others)
         restored.append(image.float().clamp(0, 1))
         if kernels is not None:
             told.append(likely(kernels).cpu().numpy())
@@ -111,7 +114,7 @@ def _error(one: Tensor, other: Tensor) -> Tensor:
     return ((one - other) ** 2).mean((1, 2, 3)).clamp_min(1e-6)
 
 
-def _sample(photo: Photo, draw: Draw, rng: np.random.Generator) -> Batch:
+def _sample(photo: Photo, draw: Draw, rng: np.random.Generator, aside: np.random.Generator, others: int) -> Batch:
     margin = (CANVAS - SIDE) // 2
     matrix = photo.matrix + np.array([[0, 0, margin], [0, 0, margin]], np.float32)
     canvas = cv2.warpAffine(
@@ -120,7 +123,22 @@ def _sample(photo: Photo, draw: Draw, rng: np.random.Generator) -> Batch:
     kernel, motion = draw(rng)
     crop = kernels.recorded(middle(kernels.blur(np.asarray(canvas, np.uint8), kernel)), _NOISE, rng)
     sharp, upright = np.asarray(middle(canvas), np.uint8), np.eye(2, 3, dtype=np.float32)
-    told = hint.encoded(motion)
+    near = [_other(np.asarray(canvas, np.uint8), kernel, motion, draw, aside) for _ in range(others)]
     return Batch(
-        crop, hint.picture(crop, motion), told, sharp, kernels.framed(kernel, SUPPORT), upright, photo.identity
+        crop,
+        hint.picture(crop, motion),
+        hint.encoded(motion),
+        np.concatenate([crop[..., :0], *near], 2),
+        sharp,
+        kernels.framed(kernel, SUPPORT),
+        upright,
+        photo.identity,
     )
+
+
+def _other(
+    canvas: Image, kernel: Array, motion: tuple[float, float] | None, draw: Draw, rng: np.random.Generator
+) -> Image:
+    """Another picture of the track: a hand shakes anew, a face that moves goes on."""
+    again = draw(rng)[0] if motion is None else kernel
+    return kernels.recorded(middle(kernels.blur(moved(canvas, rng), again)), _NOISE, rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from deblur import cnn, hint, kernels
+from deblur import cnn, hint, kernels, register
 from deblur.cnn import CNN
 from models.runtime import load
 from models.session import Session
@@ -36,6 +37,7 @@ class Telling:
 
     def __init__(self, session: Session, kernel: Array) -> None:
         self.backend, self._session, self._kernel = session.backend, session, kernel
+        self.names = session.names
 
     def run(self, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
         images, _ = self._session.run(*inputs)
@@ -53,6 +55,37 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Session:
     node = helper.make_node("Identity", ["hints"], ["restored"])
     graph = helper.make_graph([node], "echo", [crops, hints, motion], [restored])
     file: Path = tmp_path_factory.mktemp("network") / "echo.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), file)
+    return load(file, "onnxruntime")
+
+
+def test_other_pictures_of_the_track_are_shown_and_the_crop_itself_where_there_is_none(
+    mirror: Session, make_crop: MakeCrop
+) -> None:
+    blurred = make_crop(kernels.line(16, 0))
+    before, earlier = (make_crop(kernels.line(16, angle), seed=angle) for angle in (1, 2))
+    laid = register.laid(earlier, blurred)
+    assert (laid != blurred.image).any()
+    for others, second in (((), blurred.image), ((before,), blurred.image), ((before, earlier), laid)):
+        shown = CNN(mirror).restore([replace(blurred, others=others)])[0].image
+        assert np.array_equal(shown, second)
+
+
+@pytest.fixture(scope="module")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """A network that takes crops and others alone, and gives back the second of the others."""
+    crops, others = (
+        helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", 128, 128, colours])
+        for name, colours in (("crops", 3), ("others", 6))
+    )
+    restored = helper.make_tensor_value_info("restored", TensorProto.UINT8, ["N", 128, 128, 3])
+    bounds = [
+        helper.make_tensor(name, TensorProto.INT64, [1], [value])
+        for name, value in (("from", 3), ("to", 6), ("axis", 3))
+    ]
+    node = helper.make_node("Slice", ["others", "from", "to", "axis"], ["restored"])
+    graph = helper.make_graph([node], "mirror", [crops, others], [restored], bounds)
+    file: Path = tmp_path_factory.mktemp("network") / "mirror.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), file)
     return load(file, "onnxruntime")
 

@@ -22,7 +22,7 @@ class Lost:
     backend = "lost"
 
     def __init__(self, session: Session, passes: int) -> None:
-        self._session, self.passes = session, passes
+        self._session, self.passes, self.names = session, passes, session.names
 
     def run(self, *inputs: Tensor) -> list[Tensor]:
         self.passes -= 1

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from detectors.align import align
 from detectors.yunet import YuNet
@@ -47,6 +48,20 @@ def crop_of(yunet: YuNet, portraits: Path) -> Callable[[str], Image]:
         return cut(image, max(yunet.detect(image), key=lambda face: face.box.area))
 
     return crop
+
+
+def album(crops: Sequence[Image]) -> tuple[list[Image], NDArray[np.intp]]:
+    """Nine photos of each: the crop moved by a few pixels, turned and lit otherwise; and whose each is."""
+    rng = np.random.default_rng(0)
+    return [_another(crop, rng) for crop in crops for _ in range(9)], np.repeat(np.arange(len(crops)), 9)
+
+
+def _another(crop: Image, rng: np.random.Generator) -> Image:
+    moved = cv2.getRotationMatrix2D((64, 64), rng.normal(0, 3), 1)
+    moved[:, 2] += rng.normal(0, 1.5, 2).tolist()
+    photo = cv2.warpAffine(crop, moved, crop.shape[1::-1], borderMode=cv2.BORDER_REFLECT_101)
+    lit = photo * rng.uniform(0.7, 1.1) + rng.normal(0, 3, photo.shape)
+    return np.asarray(lit.clip(0, 255), np.uint8)
 
 
 def directions(count: int, seed: int = 0) -> Array:

@@ -12,6 +12,7 @@ from recognize.dual import caution
 from recognize.embed import SFace
 from recognize.fuse import TrackRecognizer
 from recognize.gallery import Gallery, Person
+from recognize.revision import forgotten, merged, renamed
 from recognize.threshold import threshold_for
 from stream.data import Crop, Image, Quality, Restoration
 from stream.errors import GalleryError
@@ -200,3 +201,45 @@ def test_a_gallery_may_be_swapped_at_any_moment(sface: SFace, known: Gallery, cr
     done.set()
     swapping.join()
     assert set(names) == {"Obama"}
+
+
+def wavering(recognizer: TrackRecognizer, threshold: float, crop_of: CropOf) -> None:
+    """Show poor views of somebody who was named, until the name stays only because it was there."""
+    rng = np.random.default_rng(5)
+    for _ in range(100):
+        (identity,) = recognizer.observe([seen(poor(crop_of("obama2.jpg"), rng))])
+        assert identity.name == "Obama"
+        if identity.score < threshold - 0.01:
+            return
+    pytest.fail("the views were too good")
+
+
+def test_who_is_called_otherwise_keeps_what_their_name_has_earned(
+    sface: SFace, known: Gallery, crop_of: CropOf
+) -> None:
+    view = seen(crop_of("obama2.jpg"))
+    (first,) = TrackRecognizer(sface, known).identify([view])
+    threshold = first.score - 0.02
+    recognizer = TrackRecognizer(sface, known, threshold)
+    recognizer.observe([view, view])
+    wavering(recognizer, threshold, crop_of)
+    recognizer.use(renamed(known, "Obama", "Barack"))
+    assert [identity.name for identity in recognizer.reconsider().values()] == ["Barack"]
+    recognizer.use(merged(renamed(known, "Obama", "Barack"), "Barack", "Biden"))
+    assert [identity.name for identity in recognizer.reconsider().values()] == ["Biden"]
+    recognizer.use(forgotten(known, "Obama"))
+    (identity,) = recognizer.reconsider().values()
+    assert identity.name is None
+    recognizer.use(known)  # as somebody new, who has earned nothing yet
+    assert [identity.name for identity in recognizer.reconsider().values()] == [None]
+
+
+def test_who_is_enrolled_is_known_by_what_was_seen_before(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
+    recognizer = TrackRecognizer(sface, Gallery(sface.fingerprint))
+    (stranger,) = recognizer.observe([seen(crop_of("obama2.jpg"), track=3)])
+    assert stranger.name is None
+    recognizer.use(known)
+    ((track, identity),) = recognizer.reconsider().items()
+    assert (track, identity.name) == (("door", 3), "Obama")
+    recognizer.forget("door", 3)
+    assert not recognizer.reconsider()

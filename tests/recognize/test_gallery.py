@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 import warnings
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recognize.gallery import Gallery, Person, load
+from recognize import gallery
+from recognize.gallery import Gallery, Person, alone, load
 from stream.errors import GalleryError, OutputError
 from tests.recognize.conftest import NETWORK, directions
 
@@ -209,3 +211,33 @@ def test_the_file_is_private(saved: Path) -> None:
 def test_a_person_has_photos() -> None:
     with pytest.raises(ValueError, match="n >= 1"):
         Person(np.empty((0, 128), np.float32))
+
+
+def test_a_photo_is_called_by_its_embedding(saved: Path) -> None:
+    there = load(saved, NETWORK)
+    assert there.photos == Gallery(NETWORK, people(*NAMES)).photos
+    assert len(there.photos) == 2 * len(NAMES)
+    assert len(there.people["👩‍🚀"].photos) == 2
+
+
+def test_whoever_changes_a_gallery_is_alone(saved: Path) -> None:
+    second, order = threading.Event(), []
+
+    def change() -> None:
+        second.set()
+        with alone(saved):
+            order.append("second")
+
+    thread = threading.Thread(target=change)
+    with alone(saved):
+        thread.start()
+        assert second.wait(10)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+
+
+def test_a_gallery_that_stays_taken_is_told(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gallery, "_PATIENCE_S", 0.05)
+    with alone(saved), pytest.raises(OutputError, match="another program has been changing"), alone(saved):
+        pass

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stream.cutout import Cutout
 from stream.data import Box
-from stream.scene import Passage, Scene
+from stream.scene import Occluder, Passage, Scene
 
 CARD = Cutout(np.ones((40, 30, 4), np.float32), Box(5, 10, 20, 24))
 speeds = st.floats(-40, 40).map(lambda speed: round(speed, 2))
@@ -50,3 +50,20 @@ def test_entering_sets_the_moment_of_entering() -> None:
 def test_scene_refuses_a_shutter_that_cannot_be() -> None:
     with pytest.raises(ValueError, match="shutter"):
         Scene(np.zeros((2, 2, 3), np.uint8), (), 1, shutter=1.5)
+
+
+def test_occluder_has_its_middle_where_it_was_asked_to_be_and_moves() -> None:
+    board = Occluder(np.ones((40, 30, 4), np.float32), (100, 50), (3, -4), at=7)
+    assert board.origin(7) == (85, 30)
+    assert board.origin(9) == (91, 22)
+
+
+def test_light_changes_evenly_from_one_moment_to_the_next_and_stays() -> None:
+    scene = Scene(np.zeros((2, 2, 3), np.uint8), (), 1, lighting=((10, 1), (20, 0.2)))
+    assert [scene.brightness(moment) for moment in (0, 10, 15, 20, 99)] == pytest.approx([1, 1, 0.6, 0.2, 0.2])
+
+
+@pytest.mark.parametrize("lighting", [(), ((0, -0.1),), ((5, 1), (5, 0.5)), ((5, 1), (3, 0.5))])
+def test_scene_refuses_a_lighting_that_cannot_be(lighting: tuple[tuple[float, float], ...]) -> None:
+    with pytest.raises(ValueError, match="lighting"):
+        Scene(np.zeros((2, 2, 3), np.uint8), (), 1, lighting=lighting)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stream.cutout import Cutout, encoded, linear
 from stream.data import Array, Box, Image
-from stream.scene import Passage, Scene
+from stream.scene import Occluder, Passage, Scene
 from stream.sensor import Sensor
 
 WIDTH, HEIGHT = 160, 90
@@ -119,3 +119,26 @@ def test_frames_may_be_asked_for_in_any_order() -> None:
 
 def test_seed_changes_the_noise() -> None:
     assert not np.array_equal(Sensor(scene(noise=2, seed=1)).expose(0), Sensor(scene(noise=2, seed=2)).expose(0))
+
+
+def test_occluder_covers_everybody_and_hides_the_face() -> None:
+    near = passage(card(0.9), (80, 45), (0, 0))
+    board = Occluder(card(0.2, 30).light, (95, 45), (0, 0))
+    sensor = Sensor(Scene(BLACK, (near,), 10, noise=0, occluders=(board,)))
+    assert linear(sensor.expose(0))[45, 85, 0] == pytest.approx(0.2, abs=0.01)
+    assert linear(sensor.expose(0))[45, 75, 0] == pytest.approx(0.9, abs=0.01)
+    assert sensor.hidden(0, near) == pytest.approx(0.5)
+
+
+def test_moving_occluder_is_smeared_like_a_person() -> None:
+    person = scene(passage(card(0.8), (80, 45), (24, 0)))
+    board = Scene(BLACK, (), 10, shutter=0.5, noise=0, occluders=(Occluder(card(0.8).light, (80, 45), (24, 0)),))
+    assert np.array_equal(Sensor(board).expose(1), Sensor(person).expose(1))
+
+
+@pytest.mark.parametrize("brightness", [0.2, 3.0])
+def test_light_scales_the_whole_picture_and_is_cut_off_at_white(brightness: float) -> None:
+    grey = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+    lit = Scene(grey, (passage(card(0.4), (80, 45), (0, 0)),), 10, noise=0, lighting=((4, 1), (5, brightness)))
+    before, after = (linear(Sensor(lit).expose(index))[[45, 5], [80, 5], 0] for index in (4, 5))
+    assert after == pytest.approx(np.minimum(before * brightness, 1), abs=0.01)

@@ -178,3 +178,23 @@ def test_a_database_that_cannot_be_used_is_one_clear_error(tmp_path: Path, place
         EventStore(where)
     assert "\n" not in str(refusal.value)
     assert "hunter2" not in str(refusal.value)
+
+
+def test_what_is_deleted_is_gone_from_the_files_once_nobody_reads_the_old_pages(tmp_path: Path) -> None:
+    store = EventStore(url(tmp_path))
+    for number in range(200):
+        store.write(an_event(number, "Zoë Gone" if number % 2 else "Ann"))
+
+    def files() -> bytes:
+        return b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+    with sqlite3.connect(tmp_path / "events.sqlite", isolation_level=None) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM events").fetchone()
+        with pytest.raises(StorageError, match="another program reads it: end that program and try again"):
+            store.amend(lambda event: None if event["name"] == "Zoë Gone" else event)
+        reader.execute("ROLLBACK")
+    assert store.amend(lambda event: event) == 0
+    assert "Zoë Gone".encode() not in files()
+    assert {event["name"] for event in query(url(tmp_path))} == {"Ann"}
+    store.close()

@@ -260,3 +260,15 @@ def test_nobody_is_followed_across_the_cuts_of_a_film(shared: Path) -> None:
             if tracker.update(frame(index, image), [face(10, 160)]).ended:
                 cuts.append(index)
     assert cuts == [20, 82, 211]
+
+
+def test_where_a_face_may_be_that_is_not_reported_is_a_rumour() -> None:
+    tracker = Tracker()
+    doubtful = tracker.update(frame(0), [face(300, confidence=CERTAIN - 0.1)])
+    assert (doubtful.tracks, [box.centre[0] for box in doubtful.rumours]) == ([], [300])
+    seen = tracker.update(frame(1), [face(300)])
+    assert (len(seen.tracks), seen.rumours) == (1, [])
+    for step in range(2, int(MEMORY_S * RATE)):
+        carried = tracker.update(frame(step), None)
+        assert len(carried.tracks) + len(carried.rumours) == 1, "until it is given up, it is one or the other"
+        assert bool(carried.tracks) == ((step - 1) / RATE <= COAST_S)

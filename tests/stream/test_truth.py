@@ -10,7 +10,7 @@ import pytest
 from stream.cutout import Cutout
 from stream.data import Box
 from stream.errors import SourceError
-from stream.scene import Passage, Scene
+from stream.scene import Occluder, Passage, Scene
 from stream.truth import Truth, speed_class
 
 CARD = Cutout(np.ones((30, 30, 4), np.float32), Box(5, 5, 20, 20))
@@ -42,6 +42,13 @@ def test_hidden_face_is_not_seen_in_between() -> None:
     assert len(appearances["Stranger"].sightings) == 41
     assert appearances["Known"].known
     assert not appearances["Stranger"].known
+
+
+def test_face_behind_an_occluder_is_not_seen() -> None:
+    board = Occluder(np.ones((40, 40, 4), np.float32), (80, 45), (8, 0), at=30)
+    scene = Scene(np.zeros((90, 160, 3), np.uint8), (passage("Known", (80, 45), (0, 0)),), 60, occluders=(board,))
+    (appearance,) = Truth.of(scene).appearances
+    assert {one.frame for one in appearance.sightings} == {*range(28), *range(33, 60)}
 
 
 def test_who_never_comes_into_view_has_no_appearance() -> None:

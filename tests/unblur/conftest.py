@@ -1,12 +1,18 @@
-"""The demo, run once: a real clip, a real gallery and everything that a run leaves behind."""
+"""The demo, run once: a real clip, a real gallery and everything that a run leaves behind; and people to be known."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from configs.schema import Config
+from recognize.gallery import Gallery
+from unblur.assemble import Parts
 from unblur.cli import main
+from unblur.examination import Examiner
+from unblur.people import People
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +21,45 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("demo")
     assert main(["demo", "--out", str(out)]) == 0
     return out
+
+
+@pytest.fixture(scope="session")
+def gallery(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of Barack Obama alone."""
+    folder = tmp_path_factory.mktemp("people")
+    person = folder / "faces" / "Barack Obama"
+    person.mkdir(parents=True)
+    (person / "obama.jpg").write_bytes((portraits / "obama.jpg").read_bytes())
+    (person / "about.txt").write_text("44th President of the United States", encoding="utf-8")
+    assert main(["enroll", str(folder / "faces"), "--gallery", str(folder / "people.joblib")]) == 0
+    return folder / "people.joblib"
+
+
+def examiner() -> Examiner:
+    return Examiner(Config(), Parts(Config()))
+
+
+class Notes(list[tuple[str, str, str]]):
+    """What was noted of who did what."""
+
+    def take(self, who: str, what: str, about: str) -> None:
+        self.append((who, what, about))
+
+
+@pytest.fixture
+def notes() -> Notes:
+    return Notes()
+
+
+@pytest.fixture
+def used() -> list[Gallery]:
+    """The galleries that were handed to the recogniser."""
+    return []
+
+
+@pytest.fixture
+def people(tmp_path: Path, examiner: Examiner, used: list[Gallery], notes: Notes) -> Iterator[People]:
+    """Nobody yet."""
+    known = People(tmp_path / "people.joblib", tmp_path / "faces", examiner, used.append, notes.take)
+    yield known
+    known.close()

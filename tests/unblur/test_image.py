@@ -15,17 +15,6 @@ from stream.picture import read_picture
 from unblur.cli import main
 
 
-@pytest.fixture(scope="module")
-def gallery(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("people")
-    person = folder / "faces" / "Barack Obama"
-    person.mkdir(parents=True)
-    (person / "obama.jpg").write_bytes((portraits / "obama.jpg").read_bytes())
-    (person / "about.txt").write_text("44th President of the United States", encoding="utf-8")
-    assert main(["enroll", str(folder / "faces"), "--gallery", str(folder / "people.joblib")]) == 0
-    return folder / "people.joblib"
-
-
 def small(portraits: Path, name: str) -> Image:
     """A portrait whose face is about as large as a crop."""
     picture = read_picture(portraits / name)

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from detectors.align import align
+from models.cache import digest
+from models.manifest import network, own
+from recognize.threshold import threshold_for
+from stream.capture import Patience
+from stream.picture import read_picture
+from stream.replay import Playback
+from stream.source import open_source
+from unblur import __version__
 from unblur.cli import main
 
 
@@ -17,8 +29,42 @@ def run(*arguments: str | Path) -> int:
 
 def test_two_replays_give_the_same_bytes(demo: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        assert run(demo / "camera.mp4", "--gallery", demo / "people.joblib", "--events", tmp_path / name) == 0
+        kept = ("--events", tmp_path / name, "--evidence", tmp_path / f"evidence of {name}")
+        assert run(demo / "camera.mp4", "--gallery", demo / "people.joblib", *kept) == 0
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes() != b""
+
+
+def test_a_bundle_names_the_networks_the_gallery_and_the_very_frame(demo: Path) -> None:
+    bundles = [json.loads(path.read_bytes()) for path in (demo / "crops").glob("*.json")]
+    told = bundles[0]
+    assert told["software"] == f"unblur {__version__}"
+    assert told["gallery"] == {"sha256": digest(demo / "people.joblib"), "people": 2}
+    assert told["threshold_from"] == {
+        "base": threshold_for(2),
+        "origin": "calibrated (version 1) for a gallery of 2: 0.000 for their likeness",
+    }
+    assert told["models"] == {
+        "detector": {"yunet": network("yunet").sha256},
+        "embedder": {"sface": network("sface").sha256},
+        "deblurring": {"deblur": own("deblur").sha256},
+    }
+    frames = {
+        frame.index: frame for frame in open_source(str(demo / "camera.mp4"), None, Playback(), Patience()).frames()
+    }
+    for facts in bundles:
+        crop = facts["crop"]
+        frame = frames[crop["frame"]]
+        assert crop["pts_s"] == frame.pts_s
+        assert crop["frame_sha256"] == sha256(frame.image.tobytes()).hexdigest()
+        again, _ = align(frame.image, np.array(_in_the_frame(crop), np.float32))
+        kept = read_picture(demo / "crops" / facts["event"]["evidence"])
+        assert np.abs(again.astype(int) - kept).mean() < 1, "matrix, landmarks and frame give the crop again"
+
+
+def _in_the_frame(crop: Any) -> Any:
+    """The landmarks, led back by the matrix."""
+    matrix = np.array(crop["matrix"])
+    return (np.array(crop["landmarks"]) - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
 
 
 def test_file_and_store_hold_the_same_events(demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -139,4 +139,4 @@ class Identification:
 
 def _crop(shot: Shot, landmarks: Array) -> Probe:
     image, matrix = align(shot.image, landmarks)
-    return probe(image, matrix, shot.kernel, shot.motion)
+    return probe(image, matrix, shot.kernel, shot.motion, shot.others)

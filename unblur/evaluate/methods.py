@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from deblur import kernels
-from deblur.cnn import CNN, SIDE
+from deblur.cnn import CNN, SIDE, Inputs
 from deblur.restore import RichardsonLucy, seed_preset, steps
 from deblur.richardson_lucy import deconvolve
 from models import manifest
@@ -19,7 +20,7 @@ from models.runtime import Backend, Session, load
 from stream.data import Array, Crop, Image, Quality, Restoration
 from stream.errors import UsageError
 from stream.stages import Deblurrer
-from unblur.evaluate.conditions import Motion
+from unblur.evaluate.conditions import Another, Motion
 from unblur.evaluate.record import named
 
 CAMERA = "evaluation"
@@ -30,31 +31,46 @@ NETWORK = "cnn"
 ONCE = "cnn, one look"
 RICHARDSON_LUCY = "richardson-lucy"
 ORACLE = "oracle"
+COMPANY = "cnn, in company"
+"""Shown what other pictures of the track show, too."""
 INFORMED = "motion known"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
     """A blurred crop; and what is known of its blur, in pixels of the crop: the kernel (told to the oracle alone), and
-    the motion where it is straight (told to informed rows; `crop.motion` is None)."""
+    the motion where it is straight (told to informed rows; `crop.motion` is None). `others` are crops of the same face
+    from other pictures (shown to rows in company; `crop.others` is empty)."""
 
     crop: Crop
     kernel: Array
     motion: Motion | None
+    others: tuple[Crop, ...]
 
 
 Restore = Callable[[Sequence[Probe]], list[Restoration]]
 """One restoration for each probe, in order."""
 
 
-def probe(image: Image, matrix: Array, kernel: Array, motion: Motion | None) -> Probe:
-    """`matrix` (2 x 3) leads from the photograph to the crop `image`; kernel and motion are the photograph's."""
+def probe(image: Image, matrix: Array, kernel: Array, motion: Motion | None, others: Sequence[Another] = ()) -> Probe:
+    """`matrix` (2 x 3) leads from the photograph to the crop `image`; kernel and motion are the photograph's, and
+    `others` show the same face at the same place."""
     turn = matrix[:, :2]
-    crop = Crop(CAMERA, 0, 0, 0.0, image, matrix, None, Quality(1, 1, 1))
+    crop = _crop(image, matrix)
     if motion is not None:
         x, y = turn @ np.array(motion)
         motion = float(x), float(y)
-    return Probe(crop, kernels.warped(kernel, turn), motion)
+    return Probe(crop, kernels.warped(kernel, turn), motion, tuple(_cut_out(each, matrix) for each in others))
+
+
+def _cut_out(another: Another, matrix: Array) -> Crop:
+    there = (another.astray @ np.vstack([matrix, (0, 0, 1)]))[:2].astype(np.float32)
+    image = cv2.warpAffine(another.image, there, (SIDE, SIDE), borderMode=cv2.BORDER_REFLECT_101)
+    return _crop(np.asarray(image, np.uint8), there)
+
+
+def _crop(image: Image, matrix: Array) -> Crop:
+    return Crop(CAMERA, 0, 0, 0.0, image, matrix, None, Quality(1, 1, 1))
 
 
 Makers = Mapping[str, Callable[[], Deblurrer]]
@@ -68,6 +84,7 @@ def makers(backend: Backend = "auto", network: Path | None = None) -> Makers:
     """
     return {
         NETWORK: lambda: CNN(_session(backend, network), OPEN),
+        COMPANY: lambda: CNN(_session(backend, network), OPEN),
         ONCE: lambda: CNN(_session(backend, network), OPEN, looks=1),
         RICHARDSON_LUCY: lambda: RichardsonLucy(OPEN),
     }
@@ -78,7 +95,7 @@ def told(names: Sequence[str], backend: Backend, network: Path | None) -> list[s
 
     Loads it, so that one that cannot be used is told before any work is done. Raises ModelError.
     """
-    if not {NETWORK, ONCE}.intersection(names):
+    if not {NETWORK, COMPANY, ONCE}.intersection(names):
         return []
     session = _session(backend, network)
     return [f"network: {named(network or manifest.own('deblur').path)}, run by {session.backend}"]
@@ -96,9 +113,9 @@ def _deblurring(session: Session, network: Path) -> Session:
     """Raises ModelError unless the network takes and gives what the deblurring network does."""
     crops = np.zeros((1, SIDE, SIDE, 3), np.uint8)
     try:
-        restored, *_ = session.run(crops, crops, np.zeros((1, 2), np.float32))
-    except (ModelError, ValueError) as error:
-        raise ModelError(f"{network} is no deblurring network: it does not take crops, hints and motion") from error
+        restored, *_ = Inputs(crops, crops, np.zeros((1, 2), np.float32), crops.repeat(2, -1)).through(session)
+    except (ModelError, KeyError) as error:
+        raise ModelError(f"{network} is no deblurring network: it takes {', '.join(session.names)}") from error
     if (restored.shape, restored.dtype) != (crops.shape, crops.dtype):
         raise ModelError(f"{network} is no deblurring network: it gives {restored.dtype} {restored.shape}")
     return session
@@ -110,9 +127,10 @@ def methods(names: Sequence[str], deblurrers: Makers, straight: bool) -> dict[st
     rows: dict[str, Restore] = {SEED: seed} if SEED in names else {}
     for name, make in deblurrers.items():
         if name in names:
-            rows[name] = blind(make())
+            company = name == COMPANY
+            rows[name] = told_of(make(), motion=False, others=company)
             if straight:
-                rows[f"{name}, {INFORMED}"] = informed(make())
+                rows[f"{name}, {INFORMED}"] = told_of(make(), motion=True, others=company)
     return rows | ({ORACLE: oracle} if ORACLE in names else {})
 
 
@@ -125,14 +143,16 @@ def chosen(names: Sequence[str], deblurrers: Makers) -> Sequence[str]:
     return names or known
 
 
-def blind(deblurrer: Deblurrer) -> Restore:
-    """Nothing is told of the motion."""
-    return lambda probes: deblurrer.restore([probe.crop for probe in probes])
+def told_of(deblurrer: Deblurrer, motion: bool, others: bool) -> Restore:
+    """With the motion told as a tracker would, or not; and shown what other pictures show, or not."""
 
+    def restore(probes: Sequence[Probe]) -> list[Restoration]:
+        return deblurrer.restore([
+            replace(each.crop, motion=each.motion if motion else None, others=each.others if others else ())
+            for each in probes
+        ])  # fmt: skip
 
-def informed(deblurrer: Deblurrer) -> Restore:
-    """The motion is told as a tracker would."""
-    return lambda probes: deblurrer.restore([replace(probe.crop, motion=probe.motion) for probe in probes])
+    return restore
 
 
 def left(probes: Sequence[Probe]) -> list[Restoration]:

@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.data import Array, Image
+from stream.data import Array, Face, Image
 from stream.errors import SourceError
 from stream.stages import Detector
 from unblur.evaluate import photos
@@ -62,11 +62,9 @@ def cast(data: Path, split: Split, detector: Detector, every: int = 1) -> Cast:
     Raises SourceError if the split's archive is not there or not laid out as it ought to be.
     """
     archive = data / split / ARCHIVE
-    parts = _roles(photos.read(archive), split)
-    if not all(parts.values()):
-        raise SourceError(f"{archive} is not laid out as {_LAYOUTS[split]}")
-    taken = {role: _thinned(images, every) for role, images in parts.items()}
-    found = {role: [each for each in map(_found(detector), images) if each] for role, images in taken.items()}
+    find, parts = finder(detector), roles(archive, every)
+    taken = {role: [(each.person, each.image) for each in portraits] for role, portraits in parts.items()}
+    found = {role: [each for each in map(find, images) if each] for role, images in taken.items()}
     known = {photograph.person for photograph in found["gallery"]}
     probes = [photograph for photograph in found["probe"] if photograph.person in known]
     if not probes or not found["strangers"]:
@@ -75,49 +73,75 @@ def cast(data: Path, split: Split, detector: Detector, every: int = 1) -> Cast:
     return Cast(found["gallery"], probes, found["strangers"], faceless)
 
 
-_LAYOUTS: Mapping[Split, str] = {
-    "test": "people/<Name>/gallery|probe/*.jpg and strangers/<Name>_<number>.jpg",
-    "val": f"<Name>/*.jpg, with {ENROLLED} or more photographs of some and fewer of others",
-}
-_Image = tuple[str, Image]
+Role = Literal["gallery", "probe", "strangers"]
+_LAYOUTS = (
+    "people/<Name>/gallery|probe/*.jpg and strangers/<Name>_<number>.jpg, or as <Name>/*.jpg, with"
+    f" {ENROLLED} or more photographs of some and fewer of others"
+)
 
 
-def _roles(images: Mapping[str, Image], split: Split) -> dict[str, list[_Image]]:
-    """Gallery, probes and strangers, each photograph with its person's name."""
-    roles: dict[str, list[_Image]] = {"gallery": [], "probe": [], "strangers": []}
-    if split == "val":
-        return _divided(images, roles)
+class Portrait(NamedTuple):
+    """A photograph as it lies in an archive: of whom, its file's name, and the picture."""
+
+    person: str
+    file: str
+    image: Image
+
+
+Roles = dict[Role, list[Portrait]]
+
+
+def roles(archive: Path, every: int = 1) -> Roles:
+    """The photographs of an archive, or a folder, by what they are for; of each second, third ... person only
+    (`every`), in the order of their names.
+
+    Raises SourceError if it cannot be read or is laid out neither as people/<Name>/gallery|probe/*.jpg and
+    strangers/<Name>_<number>.jpg, nor as <Name>/*.jpg with enough photographs of some and few of others.
+    """
+    images = photos.read(archive)
+    parts = _as_laid_out(images) if any(name.startswith("people/") for name in images) else _divided(images)
+    if not all(parts.values()):
+        raise SourceError(f"{archive} is not laid out as {_LAYOUTS}")
+    return {role: _thinned(portraits, every) for role, portraits in parts.items()}
+
+
+def _as_laid_out(images: Mapping[str, Image]) -> Roles:
+    parts: Roles = {"gallery": [], "probe": [], "strangers": []}
     for name, image in images.items():
-        match PurePosixPath(name).parts:
+        path = PurePosixPath(name)
+        match path.parts:
             case ("people", person, "gallery" | "probe" as role, _):
-                roles[role].append((person, image))
+                parts[role].append(Portrait(person, path.name, image))
             case ("strangers", _):
-                roles["strangers"].append((PurePosixPath(name).stem.rpartition("_")[0], image))
-    return roles
+                parts["strangers"].append(Portrait(path.stem.rpartition("_")[0], path.name, image))
+    return parts
 
 
-def _divided(images: Mapping[str, Image], roles: dict[str, list[_Image]]) -> dict[str, list[_Image]]:
-    people: dict[str, list[_Image]] = defaultdict(list)
+def _divided(images: Mapping[str, Image]) -> Roles:
+    parts: Roles = {"gallery": [], "probe": [], "strangers": []}
+    people: dict[str, list[Portrait]] = defaultdict(list)
     for name, image in images.items():
-        person = PurePosixPath(name).parent.name
-        people[person].append((person, image))
+        path = PurePosixPath(name)
+        people[path.parent.name].append(Portrait(path.parent.name, path.name, image))
     for taken in people.values():
         if len(taken) < ENROLLED:
-            roles["strangers"] += taken
+            parts["strangers"] += taken
         else:
             half = (len(taken) + 1) // 2
-            roles["gallery"] += taken[:half]
-            roles["probe"] += taken[half:]
-    return roles
+            parts["gallery"] += taken[:half]
+            parts["probe"] += taken[half:]
+    return parts
 
 
-def _thinned(images: Sequence[_Image], every: int) -> list[_Image]:
-    people = set(sorted({person for person, _ in images})[::every])
-    return [(person, image) for person, image in images if person in people]
+def _thinned(portraits: Sequence[Portrait], every: int) -> list[Portrait]:
+    people = set(sorted({portrait.person for portrait in portraits})[::every])
+    return [portrait for portrait in portraits if portrait.person in people]
 
 
-def _found(detector: Detector) -> Callable[[_Image], Photograph | None]:
-    def find(photograph: _Image) -> Photograph | None:
+def finder(detector: Detector) -> Callable[[tuple[str, Image]], Photograph | None]:
+    """Makes a photograph of a person's name and picture; None where no face is found."""
+
+    def find(photograph: tuple[str, Image]) -> Photograph | None:
         person, image = photograph
         continued = np.pad(image, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), "reflect")
         landmarks = middle_face(detector, continued)
@@ -129,8 +153,12 @@ def _found(detector: Detector) -> Callable[[_Image], Photograph | None]:
 def middle_face(detector: Detector, continued: Image) -> Array | None:
     """The five points (5 x 2) of the face nearest to a photograph's centre, whose portrait it is; looked for on the
     photograph as it was before it was continued."""
-    image = continued[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    nearest = portrayed(detector, continued[MARGIN:-MARGIN, MARGIN:-MARGIN])
+    return None if nearest is None else nearest.landmarks + np.float32(MARGIN)
+
+
+def portrayed(detector: Detector, image: Image) -> Face | None:
+    """The face nearest to a photograph's centre, whose portrait it is; None if none is found."""
     middle = np.array([image.shape[1], image.shape[0]]) / 2
     faces = detector.detect(image)
-    nearest = min(faces, key=lambda face: float(np.hypot(*(np.array(face.box.centre) - middle))), default=None)
-    return None if nearest is None else nearest.landmarks + np.float32(MARGIN)
+    return min(faces, key=lambda face: float(np.hypot(*(np.array(face.box.centre) - middle))), default=None)

@@ -1,4 +1,4 @@
-"""Photographs out of the archives that networks are trained and judged on."""
+"""Photographs out of the archives, or folders, that networks are trained and judged on."""
 
 from __future__ import annotations
 
@@ -13,30 +13,39 @@ from stream.data import Image
 from stream.errors import SourceError
 
 
-def read(archive: Path, every: int = 1) -> dict[str, Image]:
-    """Every n-th photograph (JPEG) of a tar archive, by its path in it, in order.
+def read(archive: Path, every: int = 1, suffix: str = ".jpg") -> dict[str, Image]:
+    """Every n-th photograph of a tar archive or a folder, by its path in it: the files of that suffix, in order.
 
     Raises SourceError if there is no such archive, or it cannot be read or holds no photograph.
     """
+    contents = _in_folder if archive.is_dir() else _in_archive
     try:
-        photographs = dict(_photographs(archive, every))
+        photographs = {name: _decoded(content, archive, name) for name, content in contents(archive, every, suffix)}
     except (OSError, EOFError, tarfile.TarError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise SourceError(f"cannot read the photographs {archive}: {reason}") from error
     if not photographs:
-        raise SourceError(f"there are no photographs (.jpg) in {archive}")
+        raise SourceError(f"there are no photographs ({suffix}) in {archive}")
     return photographs
 
 
-def _photographs(archive: Path, every: int) -> Iterator[tuple[str, Image]]:
+def _in_archive(archive: Path, every: int, suffix: str) -> Iterator[tuple[str, bytes]]:
     with tarfile.open(archive) as tar:
-        for name in sorted(name for name in tar.getnames() if name.endswith(".jpg"))[::every]:
+        for name in sorted(name for name in tar.getnames() if name.endswith(suffix))[::every]:
             member = tar.extractfile(name)
-            content = member.read() if member else b""
-            image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
-            if image is None:
-                raise SourceError(f"{archive} holds {name}, which is not a picture")
-            yield name, np.asarray(image, np.uint8)
+            yield name, member.read() if member else b""
+
+
+def _in_folder(folder: Path, every: int, suffix: str) -> Iterator[tuple[str, bytes]]:
+    for name in sorted(path.relative_to(folder).as_posix() for path in folder.rglob(f"*{suffix}"))[::every]:
+        yield name, (folder / name).read_bytes()
+
+
+def _decoded(content: bytes, archive: Path, name: str) -> Image:
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+    if image is None:
+        raise SourceError(f"{archive} holds {name}, which is not a picture")
+    return np.asarray(image, np.uint8)
 
 
 def centre(picture: Image, side: int) -> Image:

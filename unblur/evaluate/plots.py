@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 
 from stream.data import Image
 from unblur.evaluate.rates import Estimate, Numbers
@@ -43,6 +44,20 @@ def gains(series: Mapping[str, Series], label: str, lowest: float, path: Path) -
     axes.set_xticks(range(len(names)), names, rotation=30)
     axes.set(ylabel=label, ylim=(max(axes.get_ylim()[0], lowest), None))
     figure.legend(loc="outside lower center", ncols=4, fontsize=8)
+    _save(figure, path)
+
+
+def spread(panels: Mapping[str, Mapping[str, Numbers]], label: str, path: Path) -> None:
+    """One panel for each data set: a column a row, a dot for each repeat and a line at their mean."""
+    figure, axes = _figure(1, len(panels), (4.5 * len(panels), 3.6))
+    for axis, (title, rows) in zip(axes, panels.items(), strict=True):
+        for place, values in enumerate(rows.values()):
+            beside = np.linspace(-0.2, 0.2, len(values))  # repeats that agree do not hide each other
+            axis.plot(place + beside, values, "o", ms=4, alpha=0.7)
+            axis.hlines(values.mean(), place - 0.3, place + 0.3, color="black", lw=1.2)
+        axis.set_xticks(range(len(rows)), rows, rotation=30)
+        axis.set(title=title, ylabel=label)
+        axis.grid(axis="y", alpha=0.3)
     _save(figure, path)
 
 

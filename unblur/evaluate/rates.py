@@ -8,6 +8,7 @@ throughout is a probe on which no face was found. Rates lie in 0..1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +62,12 @@ class Estimate:
         """The first sample is the data as they are; the others are drawn from them."""
         low, high = np.percentile(samples[1:], (2.5, 97.5))
         return cls(float(samples[0]), float(low), float(high))
+
+
+def over(values: Numbers, statistic: Callable[..., Numbers] = np.mean) -> Estimate:
+    """The mean, or another statistic along an axis, of N values (N >= 1), and its bootstrap interval over them."""
+    drawn = np.random.default_rng(0).integers(len(values), size=(DRAWS, len(values)))
+    return Estimate.of(np.append(statistic(values, axis=0), statistic(values[drawn], axis=1)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

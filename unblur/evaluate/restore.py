@@ -22,7 +22,7 @@ from unblur.evaluate import methods, photos, plots, results
 from unblur.evaluate.conditions import Condition, Shot, chosen, conditions
 from unblur.evaluate.methods import Makers, Probe, probe
 from unblur.evaluate.people import Split
-from unblur.evaluate.rates import DRAWS, Estimate, Numbers
+from unblur.evaluate.rates import Estimate, Numbers, over
 from unblur.evaluate.record import record
 from unblur.evaluate.settings import Settings, side_by_side
 from unblur.evaluate.table import Cell, Column, Table, markdown
@@ -37,7 +37,6 @@ BLURRED = "blurred"
 TITLE = "Restoration"
 BACKEND = "NumPy and SciPy"
 """What runs every method but the network, of which a note tells."""
-_UPRIGHT = np.eye(2, 3, dtype=np.float32)
 _COLUMNS = (
     Column("blur", "blur"),
     Column("method", "method"),
@@ -115,7 +114,9 @@ def _outcome(
 
 
 def _probe(shot: Shot) -> Probe:
-    return probe(photos.centre(shot.image, SIDE), _UPRIGHT, shot.kernel, shot.motion)
+    height, width = shot.image.shape[:2]
+    matrix = np.array([[1, 0, -((width - SIDE) // 2)], [0, 1, -((height - SIDE) // 2)]], np.float32)
+    return probe(photos.centre(shot.image, SIDE), matrix, shot.kernel, shot.motion, shot.others)
 
 
 def _scores(sharp: Sequence[Image], restored: Sequence[Image]) -> Numbers:
@@ -134,14 +135,8 @@ def _cells(before: Numbers, after: Numbers) -> dict[str, Cell]:
     for place, measure in enumerate(("psnr", "ssim")):
         gains = after[:, place] - before[:, place]
         cells[measure] = float(after[:, place].mean())
-        cells[f"{measure}_gain"] = _mean(gains) if gains.any() else None
+        cells[f"{measure}_gain"] = over(gains) if gains.any() else None
     return cells
-
-
-def _mean(values: Numbers) -> Estimate:
-    """The mean of N faces' values, and its bootstrap interval over faces."""
-    drawn = np.random.default_rng(0).integers(len(values), size=(DRAWS, len(values)))
-    return Estimate.of(np.append(values.mean(), values[drawn].mean(1)))
 
 
 def _gains(table: Table) -> dict[str, dict[str, Estimate]]:

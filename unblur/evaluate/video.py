@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stream.data import EventType, Method
 from stream.errors import SourceError
-from stream.truth import Appearance, Truth
+from stream.truth import VISIBLE, Appearance, Sighting, Truth
 
 Verdict = Literal["right", "wrong", "unknown", "missed"]
 """Right: a known person named, or a stranger left unknown. Wrong: another's name. Unknown: a known person not named.
@@ -116,15 +116,28 @@ def score(events: Iterable[LoggedEvent], truth: Truth) -> Score:
 
 
 def _nearest(event: LoggedEvent, appearances: Sequence[Appearance], otherwise: int | None) -> int | None:
-    """Which appearance's face an event's box lies on."""
+    """Which appearance's face an event's box lies on. Of two that overlap, a detector sees the one that hides the
+    other: distance counts the more, the less of a face is visible."""
     distances = {place: _distance(event, one) for place, one in enumerate(appearances)}
-    place = min(distances, key=lambda one: distances[one], default=None)
-    return place if place is not None and distances[place] <= REACH else otherwise
+    near = [place for place, distance in distances.items() if distance <= REACH]
+    return min(near, key=lambda one: distances[one] / _visible(event, appearances[one]), default=otherwise)
+
+
+def _visible(event: LoggedEvent, appearance: Appearance) -> float:
+    """The share of the face that is visible in an event's frame; where it is too small to be known, the mean of what
+    it may be."""
+    seen = _sighting(event, appearance)
+    return seen.visible if seen.frame == event.frame else VISIBLE / 2
+
+
+def _sighting(event: LoggedEvent, appearance: Appearance) -> Sighting:
+    """The one nearest in time to an event."""
+    return min(appearance.sightings, key=lambda one: abs(one.frame - event.frame))
 
 
 def _distance(event: LoggedEvent, appearance: Appearance) -> float:
     """From an event's box to the true face in its frame, centre to centre, in widths of the face."""
-    seen = min(appearance.sightings, key=lambda one: abs(one.frame - event.frame))
+    seen = _sighting(event, appearance)
     ahead = event.frame - seen.frame
     if abs(ahead) > SLACK:
         return math.inf

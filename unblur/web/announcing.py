@@ -12,6 +12,7 @@ from aiohttp import web
 
 from stream.data import Event
 from stream.eventlog import to_line
+from unblur.web.user import may_stay
 
 KEPT = 200
 """Events that somebody who comes, or comes back, is told first; as many may wait for one who is slow."""
@@ -58,7 +59,7 @@ class Announcer:
         await response.prepare(request)
         waiting = self._listener(request.headers.get("Last-Event-ID"))
         try:
-            while (lines := await _next(waiting)) is not None:
+            while (lines := await _next(waiting)) is not None and await may_stay(request):
                 await response.write(lines)
         except ConnectionError:
             pass  # whoever listened is gone

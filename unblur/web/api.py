@@ -69,7 +69,7 @@ class Operation:
         try:
             return self.takes.model_validate({**values, **request.match_info})
         except ValidationError as error:
-            raise web.HTTPBadRequest(text=_explain(error)) from error
+            raise web.HTTPBadRequest(text=explain(error)) from error
 
     def described(self) -> dict[str, object]:
         """As OpenAPI has it."""
@@ -159,6 +159,7 @@ async def _body(request: web.Request) -> dict[str, object]:
     return body
 
 
-def _explain(error: ValidationError) -> str:
+def explain(error: ValidationError) -> str:
+    """The first fault, without the value, which may be a secret."""
     first = error.errors(include_input=False, include_url=False)[0]
     return f"{'.'.join(map(str, first['loc'])) or 'the values'}: {first['msg']}"

@@ -9,13 +9,10 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from unblur.web.api import ROOT, document
+from unblur.web.headers import STATIC, protect
 from unblur.web.page import Page
 from unblur.web.site import LINKS
 
-STATIC = "/static/"
-"""What everybody may fetch: styles and scripts, with nothing of anybody in them."""
-PROBES = frozenset({"/healthz", "/readyz"})
-"""What everybody may ask: whether we are well, and nothing of anybody."""
 _FILES = Path(__file__).with_name("static")
 
 
@@ -28,6 +25,7 @@ def application(guard: Middleware, pages: Sequence[Page]) -> web.Application:
         return web.json_response(described)
 
     made = web.Application(middlewares=[guard])
+    made.on_response_prepare.append(protect)
     made[LINKS] = [(page.name, page.path) for page in pages if page.path]
     made.add_routes([web.static(STATIC, _FILES), web.get(f"{ROOT}/openapi.json", describe)])
     for page in pages:

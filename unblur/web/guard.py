@@ -1,77 +1,153 @@
-"""Who may ask: the right token where one is set, and where none is, only this machine's own pages."""
+"""Who may ask: whoever bears the token or is signed in, and where there is neither token nor account, only this
+machine's own pages.
+
+A browser sends a cookie with whatever request any page makes, and lets any page on this machine reach us. So what
+changes something must show that a page of ours sent it (cross-site request forgery):
+
+- Under a cookie it must bear a token that is an HMAC of this session, and that only this session's own pages were told.
+- Where nobody signs in, there is no session to bind a token to, and a cookie of its own would prove no more than the
+  browser's word does: `provenance.is_ours`. That is sound here because every browser gives it, and what asks
+  without it is a program on this machine, which could change our files as well. Names that only pretend to be ours (DNS
+  rebinding) are refused by their Host header.
+- A bearer token is sent by no browser of its own accord, and so needs nothing more.
+
+The sign-in itself has no session yet: it must be ours by the browser's word, lest a page sign somebody in as another.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import hmac
-from ipaddress import ip_address
+from functools import partial
+from urllib.parse import quote
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from unblur.web.application import PROBES, STATIC
-from unblur.web.signalling import refusal
-from unblur.web.user import LOCAL, admit
+from unblur.web.api import ROOT
+from unblur.web.cookie import held
+from unblur.web.form import filled_in
+from unblur.web.headers import PROBES, STATIC
+from unblur.web.provenance import is_from_here, is_local, is_ours
+from unblur.web.sessions import SESSION, Session, Sessions
+from unblur.web.signalling import is_inside, refusal
+from unblur.web.site import CSRF, draw
+from unblur.web.user import LOCAL, TOKEN, admit
 
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
-    " media-src 'self' blob:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
-_HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
+LOGIN = "/login"
+CSRF_FIELD, CSRF_HEADER = "csrf", "X-CSRF-Token"
+_SAFE = {hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS}
+_ASKING_FOR_TOKEN = {"/", "/send"}
+"""Pages that say nothing but that they want the token, which only a script can send."""
+_KEPT = (hdrs.ALLOW, hdrs.LOCATION, hdrs.RETRY_AFTER)
+"""What an answer that was raised says in its headers."""
 
 
-def guard(token: str | None) -> Middleware:
-    """Lets through whoever bears the `token`. Without one, other sites' pages are kept out, which a browser on this
-    machine would otherwise let look at the cameras: by their origin, and by names that only pretend to be ours."""
+def guard(token: str | None, sessions: Sessions | None = None) -> Middleware:
+    """Lets through whoever bears the `token`, or is signed in."""
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        response = await _answer(request, handler, token)
-        response.headers.update(_HEADERS)
-        if token is not None:  # a page elsewhere that knows the token may look, as with any other client
+        response = await _answer(request, handler, token, sessions)
+        if token is not None and not response.prepared:  # a page elsewhere that knows the token may look
             response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = "*"
         return response
 
     return guarded
 
 
-async def _answer(request: web.Request, handler: Handler, token: str | None) -> web.StreamResponse:
-    if token is None and not is_local(request.host):
-        return refusal(403, f"{request.host} is not a name of this machine: set web.token to be reached by it")
-    if token is not None and not _bears(request, token):
-        refused = refusal(401, "a token is needed, as Authorization: Bearer TOKEN")
-        refused.headers[hdrs.WWW_AUTHENTICATE] = 'Bearer realm="unblur"'
-        return refused
-    admit(request, LOCAL)
+async def _answer(
+    request: web.Request, handler: Handler, token: str | None, sessions: Sessions | None
+) -> web.StreamResponse:
     try:
+        await _admit(request, token, sessions)
         return await handler(request)
+    except web.HTTPUnauthorized as error:
+        if sessions and _is_for_people(request):
+            return _to_the_login(request)
+        return _refused(error)
+    except web.HTTPRedirection as error:
+        return web.Response(status=error.status, headers=_kept(error))
     except web.HTTPException as error:
-        refused = refusal(error.status, error.text or error.reason)
-        if allowed := error.headers.get(hdrs.ALLOW):
-            refused.headers[hdrs.ALLOW] = allowed
-        return refused
+        if sessions and _is_for_people(request):
+            return draw(request, "refused", error.status, said=error.text or error.reason)
+        return _refused(error)
 
 
-def is_local(host: str) -> bool:
-    """Whether a Host header, or an address to bind to, means this machine alone."""
-    name = host[1 : host.index("]")] if host.startswith("[") and "]" in host else host.rsplit(":", 1)[0]
-    if name.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host if host.count(":") > 1 and not host.startswith("[") else name).is_loopback
-    except ValueError:
-        return False
+async def _admit(request: web.Request, token: str | None, sessions: Sessions | None) -> None:
+    """Note who asks. Raises HTTPUnauthorized, HTTPForbidden."""
+    if token is not None and _bears(request, token):
+        admit(request, TOKEN)
+    elif sessions and (session := await asyncio.to_thread(sessions.find, held(request))):
+        await _require_page_of(session, request, sessions)
+        request[SESSION], request[CSRF] = session, session.csrf
+        admit(request, session.user, partial(sessions.find, held(request)))
+    elif sessions is not None and await asyncio.to_thread(sessions.accounts.exist):
+        _require_open(request, {LOGIN})
+    elif token is not None:
+        _require_open(request, {LOGIN, *_ASKING_FOR_TOKEN} if sessions else _ASKING_FOR_TOKEN)
+    else:
+        _require_local(request)
+        admit(request, LOCAL)
+
+
+async def _require_page_of(session: Session, request: web.Request, sessions: Sessions) -> None:
+    _require_ours(request)
+    if request.method in _SAFE or request.path == LOGIN:
+        return
+    borne = request.headers.get(CSRF_HEADER) or (await filled_in(request)).get(CSRF_FIELD, "")
+    if not sessions.bears(session, borne):
+        raise web.HTTPForbidden(text="this was not sent by a page of yours: open it again, and try once more")
+
+
+def _require_open(request: web.Request, pages: set[str]) -> None:
+    """What somebody may have who is not signed in. Preflight requests cannot bear anything, and those within a peer
+    connection's session bear its id, which is a secret of its own."""
+    if request.path == LOGIN:
+        _require_ours(request)
+    is_file = request.method in _SAFE and request.path.startswith(STATIC)
+    is_free = is_file or request.method == hdrs.METH_OPTIONS or is_inside(request)
+    if not (is_free or request.path in pages | PROBES):
+        raise web.HTTPUnauthorized(text="sign in first; a program sends the token, as Authorization: Bearer TOKEN")
+
+
+def _require_local(request: web.Request) -> None:
+    if not is_local(request.host):
+        raise web.HTTPForbidden(
+            text=f"{request.host} is not a name of this machine: set web.token, or add an account, to be reached by it"
+        )
+    if not is_from_here(request):
+        raise web.HTTPForbidden(text="others can reach this through a proxy: set web.token, or add an account")
+    _require_ours(request)
+
+
+def _require_ours(request: web.Request) -> None:
+    if request.method not in _SAFE and not is_ours(request):
+        raise web.HTTPForbidden(text="this was not sent by a page of ours")
+
+
+def _is_for_people(request: web.Request) -> bool:
+    """Whether a browser asks for a page; programs ask for anything, or for something else."""
+    return "text/html" in request.headers.get(hdrs.ACCEPT, "") and not request.path.startswith(ROOT)
+
+
+def _to_the_login(request: web.Request) -> web.Response:
+    back = f"?next={quote(request.rel_url.raw_path_qs, safe='/')}" if request.method in _SAFE else ""
+    return web.Response(status=303, headers={hdrs.LOCATION: LOGIN + back})
+
+
+def _refused(error: web.HTTPException) -> web.Response:
+    refused = refusal(error.status, error.text or error.reason)
+    refused.headers.update(_kept(error))
+    if isinstance(error, web.HTTPUnauthorized):
+        refused.headers[hdrs.WWW_AUTHENTICATE] = 'Bearer realm="unblur"'
+    return refused
+
+
+def _kept(error: web.HTTPException) -> dict[str, str]:
+    return {name: error.headers[name] for name in _KEPT if name in error.headers}
 
 
 def _bears(request: web.Request, token: str) -> bool:
-    """Preflight requests bear none, nor do those within a session, whose id is a secret of its own."""
-    if request.method == hdrs.METH_OPTIONS or request.path in {"/", *PROBES} or request.path.startswith(STATIC):
-        return True
-    if "session" in request.match_info:
-        return True
     borne = request.headers.get(hdrs.AUTHORIZATION, "").removeprefix("Bearer ")
-    return hmac.compare_digest(borne.encode(), token.encode())
+    return hmac.compare_digest(borne.encode(errors="surrogateescape"), token.encode())

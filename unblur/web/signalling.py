@@ -3,6 +3,7 @@ answers that MediaMTX gives."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
@@ -10,13 +11,17 @@ from typing import Literal
 from aiohttp import web
 
 from stream.webrtc import CrowdedError, OfferError, Sessions
+from unblur.web.user import Role, may_stay, require
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 _LONGEST = 64 * 1024
 """Bytes of an offer: several times what a browser sends."""
+LOOK_S = 10.0
+"""How often it is asked whether whoever began a session is still let in."""
 _METHODS = "OPTIONS, GET, POST, PATCH, DELETE"
 _HEADERS = "Authorization, Content-Type, If-Match"
+_INSIDE = frozenset(f"/{{camera}}/{kind}/{{session}}" for kind in ("whep", "whip"))
 _EXPOSED = "ETag, ID, Accept-Patch, Link, Location"
 
 Join = Callable[[str, str, Mapping[str, str]], Awaitable[tuple[str, str]]]
@@ -25,10 +30,11 @@ Join = Callable[[str, str, Mapping[str, str]], Awaitable[tuple[str, str]]]
 
 class Signalling:
     """The routes `/{camera}/<kind>` and `/{camera}/<kind>/{session}`. A session's id is a secret: who has it may end
-    it."""
+    it. `role` is what it takes to begin one."""
 
-    def __init__(self, kind: Literal["whep", "whip"], sessions: Sessions, join: Join) -> None:
-        self._kind, self._sessions, self._join = kind, sessions, join
+    def __init__(self, kind: Literal["whep", "whip"], role: Role, sessions: Sessions, join: Join) -> None:
+        self._kind, self._role, self._sessions, self._join = kind, role, sessions, join
+        self._looking_after: set[asyncio.Task[None]] = set()
 
     def routes(self) -> list[web.RouteDef]:
         """To be added to an application, which answers 405 to every other method."""
@@ -47,6 +53,7 @@ class Signalling:
         return web.Response(status=204, headers=allowed)
 
     async def _post(self, request: web.Request) -> web.Response:
+        require(request, self._role)
         offer = await _body(request, SDP)
         camera = request.match_info["camera"]
         try:
@@ -57,6 +64,7 @@ class Signalling:
             return refusal(400, str(error))
         except CrowdedError as error:
             return refusal(503, str(error))
+        self._look_after(session, request)
         headers = {
             "Location": f"{request.rel_url.raw_path}/{session}",
             "ETag": "*",
@@ -65,6 +73,18 @@ class Signalling:
             "Access-Control-Expose-Headers": _EXPOSED,
         }
         return web.Response(status=201, text=answer, content_type=SDP, headers=headers)
+
+    def _look_after(self, session: str, request: web.Request) -> None:
+        task = asyncio.create_task(self._end_with(session, request))
+        self._looking_after.add(task)  # a loop forgets tasks that nobody holds
+        task.add_done_callback(self._looking_after.discard)
+
+    async def _end_with(self, session: str, request: web.Request) -> None:
+        """Whoever is signed out sees, and sends, nothing any more."""
+        while session in self._sessions:
+            await asyncio.sleep(LOOK_S)
+            if not await may_stay(request):
+                await self._sessions.leave(session)
 
     async def _patch(self, request: web.Request) -> web.Response:
         fragment = await _body(request, FRAGMENT)
@@ -80,6 +100,12 @@ class Signalling:
         if not await self._sessions.leave(request.match_info["session"]):
             return refusal(404, "there is no such session")
         return web.Response(status=200)
+
+
+def is_inside(request: web.Request) -> bool:
+    """Whether it asks within a session, by its id, which is a secret of its own."""
+    resource = request.match_info.route.resource
+    return resource is not None and resource.canonical in _INSIDE
 
 
 def refusal(status: int, error: str) -> web.Response:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,17 +27,30 @@ class User:
 
 LOCAL = User("local", "operator")
 """Whoever sits at this machine, where nobody else can reach the server."""
+TOKEN = User("token", "operator")
+"""A program, or a page, that bears the configuration's token."""
+Still = Callable[[], object]
+"""What somebody may stay for who was let in, or nothing. Blocks."""
 _USER = web.RequestKey("user", User)
+_STILL: web.RequestKey[Still] = web.RequestKey("still")
 
 
-def admit(request: web.Request, user: User) -> None:
-    """Note who asks. For the guard."""
+def admit(request: web.Request, user: User, still: Still | None = None) -> None:
+    """Note who asks, and, if they were not let in for good, how to know whether they may stay. For the guard."""
     request[_USER] = user
+    if still:
+        request[_STILL] = still
 
 
 def asking(request: web.Request) -> User | None:
     """Who asks; None for somebody who was not let in, who sees what everybody may."""
     return request.get(_USER)
+
+
+async def may_stay(request: web.Request) -> bool:
+    """Whether whoever asked is still let in: for answers that go on and on."""
+    still = request.get(_STILL)
+    return still is None or bool(await asyncio.to_thread(still))
 
 
 def require(request: web.Request, role: Role) -> User:

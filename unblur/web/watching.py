@@ -26,7 +26,7 @@ from unblur.web.application import application
 from unblur.web.page import Page
 from unblur.web.server import Server
 from unblur.web.signalling import Signalling
-from unblur.web.site import draw
+from unblur.web.site import LINKS, draw
 
 _CODECS: Mapping[str, Codec] = {"vp8": "vp8", "h264": "h264"}
 
@@ -96,12 +96,13 @@ class Watching:
         self._server.close()
 
     def routes(self) -> list[web.AbstractRouteDef]:
-        """The page, and the signalling of viewers and guests."""
+        """The page, the one that makes a camera of a browser, and the signalling of viewers and guests."""
         return [
             web.get("/", self._page),
+            web.get("/send", self._sending),
             web.get(f"{ROOT}/events/stream", self.announcer.listen),
-            *Signalling("whep", self._viewers.sessions, self._watch).routes(),
-            *Signalling("whip", self._guests.sessions, self._send).routes(),
+            *Signalling("whep", "viewer", self._viewers.sessions, self._watch).routes(),
+            *Signalling("whip", "operator", self._guests.sessions, self._send).routes(),
         ]
 
     def operations(self) -> list[Operation]:
@@ -126,7 +127,11 @@ class Watching:
         return Cameras(cameras=[described(source) for source in self._sources])
 
     async def _page(self, request: web.Request) -> web.Response:
-        return draw(request, "live")
+        links = request.app[LINKS]
+        return draw(request, "live", events=dict(links).get("events"))
+
+    async def _sending(self, request: web.Request) -> web.Response:
+        return draw(request, "send")
 
 
 def described(source: Source) -> Camera:

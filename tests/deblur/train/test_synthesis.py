@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from deblur import kernels
 from deblur.hint import encoded
 from deblur.train.faces import Photo
+from deblur.train.recipe import NetRecipe
 from deblur.train.synthesis import Blurs, Synthesis
 
 _LENGTHS = st.floats(1, 60)
@@ -51,7 +52,7 @@ def test_hints_go_with_motion(photos: list[Photo]) -> None:
 
 
 def test_a_blind_network_is_told_nothing(photos: list[Photo]) -> None:
-    batch = next(iter(Synthesis(photos, 24, 96, 40, (1,), informed=False)))
+    batch = next(iter(Synthesis(photos, 24, 96, 40, (1,), NetRecipe(informed=False))))
     assert not batch.motion.any()
     np.testing.assert_array_equal(batch.hints, batch.crops)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import cv2
 import numpy as np
@@ -19,6 +19,7 @@ from unblur.evaluate.photos import centre
 
 FACE = 100
 """Width of the face in pixels."""
+QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
 ROLES = {
     "people/Barack_Obama/gallery/Barack_Obama_0001.jpg": "obama.jpg",
     "people/Barack_Obama/gallery/Barack_Obama_0002.jpg": "obama2.jpg",
@@ -33,7 +34,7 @@ def pack(archive: Path, images: Mapping[str, Image]) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(archive, "w") as tar:
         for name, image in images.items():
-            code = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+            code = cv2.imencode(PurePath(name).suffix, image, QUALITY)[1].tobytes()
             member = tarfile.TarInfo(name)
             member.size = len(code)
             tar.addfile(member, io.BytesIO(code))

@@ -107,7 +107,7 @@ def test_a_network_that_deblurs_nothing_is_told_before_anything_is_written(
 ) -> None:
     options = ["--out", str(tmp_path / "out"), "--network", str(sface_path)]
     assert main(["evaluate", command, "--data", str(data), *options]) == 2
-    assert "is no deblurring network: it does not take crops, hints and motion" in capsys.readouterr().err
+    assert "is no deblurring network: it takes data" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

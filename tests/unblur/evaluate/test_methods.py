@@ -41,7 +41,7 @@ def deblurrers(deblurring_path: Path) -> Makers:
 
 def test_the_more_a_row_is_told_the_nearer_it_comes(sharp: Image, moved: Probe, deblurrers: Makers) -> None:
     rows = methods.methods(methods.chosen([], deblurrers), deblurrers, straight=True)
-    pairs = [(name, f"{name}, motion known") for name in ("cnn", "cnn, one look", "richardson-lucy")]
+    pairs = [(name, f"{name}, motion known") for name in ("cnn", "cnn, in company", "cnn, one look", "richardson-lucy")]
     assert list(rows) == [SEED, *itertools.chain(*pairs), ORACLE]
     errors = {name: error(sharp, restore([moved])[0].image) for name, restore in rows.items()}
     raw = error(sharp, moved.crop.image)
@@ -62,7 +62,7 @@ def test_informed_rows_stand_only_where_the_motion_is_known(deblurrers: Makers) 
 
 def test_sharp_crops_are_left_alone_by_a_deblurrer(sharp: Image) -> None:
     probes = [probe(sharp, UPRIGHT, kernels.box(1), None)]
-    (restored,) = methods.blind(RichardsonLucy())(probes)
+    (restored,) = methods.told_of(RichardsonLucy(), motion=False, others=False)(probes)
     assert restored.image is sharp
 
 

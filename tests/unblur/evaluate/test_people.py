@@ -12,7 +12,7 @@ from detectors.yunet import YuNet
 from stream.data import Image
 from stream.errors import SourceError
 from tests.unblur.evaluate.conftest import ROLES, pack
-from unblur.evaluate.people import MARGIN, cast
+from unblur.evaluate.people import MARGIN, cast, roles
 from unblur.evaluate.photos import centre, read
 
 
@@ -103,3 +103,13 @@ def test_what_is_not_a_picture_is_named(tmp_path: Path, data: Path) -> None:
     (tmp_path / "broken.tar").write_bytes(broken)
     with pytest.raises(SourceError, match=r"holds astronaut\.png\.jpg, which is not a picture"):
         read(tmp_path / "broken.tar")
+
+
+def test_folder_is_read_like_an_archive(data: Path, tmp_path: Path) -> None:
+    with tarfile.open(data / "test/lfw160.tar") as tar:
+        tar.extractall(tmp_path, filter="data")
+    packed, unpacked = roles(data / "test/lfw160.tar"), roles(tmp_path)
+    for role, portraits in packed.items():
+        assert [each[:2] for each in unpacked[role]] == [each[:2] for each in portraits]
+        assert all(np.array_equal(one.image, two.image) for one, two in zip(unpacked[role], portraits, strict=True))
+    assert packed["probe"][0][:2] == ("Barack_Obama", "Barack_Obama_0003.jpg")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unblur.evaluate.rates import Trial, dir_at, threshold_at
+from unblur.evaluate.rates import Estimate, Trial, dir_at, over, threshold_at
 
 PROBES = np.array([[0.9, 0.1], [0.3, 0.6], [0.5, 0.2], [-np.inf, -np.inf]], np.float32)
 LABELS = np.array([0, 1, 1, 0])
@@ -76,3 +76,12 @@ def test_faces_not_found_are_nobody() -> None:
     trial = Trial(PROBES, LABELS, STRANGERS, np.arange(4))
     assert trial.named(0.5).tolist() == [0, 1, 0, -1]
     assert trial.rates(0.5, 0)["rank1"].value == 0.5
+
+
+def test_estimate_over_values_has_the_plain_statistic_between_its_bounds() -> None:
+    values = np.random.default_rng(1).normal(3, 1, 400)
+    mean, middle = over(values), over(values, np.median)
+    assert mean.value == pytest.approx(values.mean())
+    assert middle.value == pytest.approx(np.median(values))
+    assert mean.high - mean.low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.15), "the normal approximation"
+    assert over(np.ones(5)) == Estimate(1, 1, 1)

@@ -101,6 +101,16 @@ def test_events_go_to_the_face_they_lie_on() -> None:
     assert (second.verdict, second.name) == ("wrong", "Ann"), "a track that slips to another face misnames it"
 
 
+def test_events_where_two_faces_overlap_go_to_the_one_before_the_other() -> None:
+    near, far = appearance("Ann", y=110), appearance("Bob", y=94)
+    behind = tuple(one for one in far.sightings if one.frame not in {20, 21})
+    log = [event(20, "Ann", track=1), event(25, "Ann", track=2), event(40, "Bob", track=3, y=95)]
+    covered = [one.model_copy(update={"visible": 0.5}) if one.frame == 25 else one for one in behind]
+    first, second = score(log[:2], truth(near, far.model_copy(update={"sightings": tuple(covered)}))).outcomes
+    assert (first.verdict, len(first.events), second.verdict) == ("right", 2, "missed")
+    assert [one.verdict for one in score(log[2:], truth(near, far)).outcomes] == ["missed", "right"]
+
+
 def test_end_after_the_face_has_left_belongs_to_its_track() -> None:
     outcome = only([event(50, "Ann"), event(100, "Ann", kind="end")], appearance("Ann"))
     assert len(outcome.events) == 2

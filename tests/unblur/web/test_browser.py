@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 
 from configs.schema import Web
 from stream.capture import Capture, Feed
 from stream.data import Frame, Image
 from stream.guest import Guest
 from tests.stream.events import an_event
+from tests.unblur.web.conftest import WITHIN_MS
 from tests.unblur.web.serving import opened
 from unblur.web.watching import Watching
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
-
-WITHIN_MS = 20_000
 TOKEN = "a token of enough letters"
 COLOURS = {"lobby": (200, 60, 40), "front door": (40, 180, 60)}
 """BGR."""
@@ -36,26 +32,6 @@ _MIDDLE = """video => {
     context.drawImage(video, 0, 0);
     return [...context.getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data].slice(0, 3).reverse();
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield running
-        running.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page on which nothing goes wrong."""
-    opened, faults = browser.new_page(), []
-    opened.set_default_timeout(WITHIN_MS)
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    yield opened
-    opened.close()
-    assert not faults
 
 
 class Film:
@@ -159,7 +135,7 @@ def test_the_token_is_asked_for(page: Page) -> None:
 def test_a_browser_as_camera(page: Page) -> None:
     guest = Guest("phone")
     served = opened(Web(port=0), [guest])
-    page.goto(f"{served.address}/static/send.html?camera=phone")
+    page.goto(f"{served.address}/send?camera=phone")
     page.get_by_role("button").click()
     frames = guest.frames()
     seen = [next(frames) for _ in range(10)]

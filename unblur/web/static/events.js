@@ -2,8 +2,8 @@
 
 const RETRY_MS = 2000;
 
-export async function listen(url, headers, told) {
-  let last = "";
+// From the event `last` on, if it is given.
+export async function listen(url, headers, told, last = "") {
   for (;;) {
     try {
       const response = await fetch(url, { headers: { ...headers, ...(last ? { "Last-Event-ID": last } : {}) } });

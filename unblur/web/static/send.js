@@ -1,7 +1,10 @@
-// This device's camera, sent over WHIP to the camera that the address names: send.html?camera=phone#token=...
+// This device's camera, sent over WHIP to the camera that the address names: /send?camera=phone#token=...
 
+import { authority } from "./authority.js";
+
+const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const camera = new URLSearchParams(location.search).get("camera") ?? "";
-const token = new URLSearchParams(location.hash.slice(1)).get("token");
+const headers = authority(new URLSearchParams(location.hash.slice(1)).get("token"));
 const own = document.getElementById("own");
 const button = document.getElementById("send");
 const state = document.getElementById("state");
@@ -11,38 +14,38 @@ let session = null;
 document.getElementById("name").textContent = camera;
 
 async function send() {
-  if (!navigator.mediaDevices) throw new Error("the browser gives its camera only to pages on localhost or https");
+  if (!navigator.mediaDevices) throw new Error(TEXT.forbidden);
   own.srcObject = await navigator.mediaDevices.getUserMedia({ video: { width: 1280, height: 720 }, audio: false });
   peer = new RTCPeerConnection();
   peer.onconnectionstatechange = () => {
-    if (peer?.connectionState === "connected") state.textContent = "sending";
-    else if (peer?.connectionState === "failed") stop("the connection was lost");
+    if (peer?.connectionState === "connected") state.textContent = TEXT.sending;
+    else if (peer?.connectionState === "failed") stop(TEXT.lost);
   };
   peer.addTransceiver(own.srcObject.getVideoTracks()[0], { direction: "sendonly" });
   await peer.setLocalDescription(await peer.createOffer());
   const response = await fetch(`/${encodeURIComponent(camera)}/whip`, {
     method: "POST",
-    headers: { "Content-Type": "application/sdp", ...(token ? { Authorization: `Bearer ${token}` } : {}) },
+    headers: { ...headers, "Content-Type": "application/sdp" },
     body: peer.localDescription.sdp,
   });
   if (response.status !== 201) throw new Error((await response.json()).error);
   session = response.headers.get("Location");
   await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
-  button.textContent = "Stop";
+  button.textContent = TEXT.stop;
 }
 
 function stop(why) {
   own.srcObject?.getTracks().forEach((track) => track.stop());
   own.srcObject = null;
   peer?.close();
-  if (session) fetch(session, { method: "DELETE", keepalive: true }).catch(() => {});
+  if (session) fetch(session, { method: "DELETE", headers, keepalive: true }).catch(() => {});
   peer = session = null;
-  button.textContent = "Send this device's camera";
+  button.textContent = TEXT.send;
   state.textContent = why;
 }
 
 button.addEventListener("click", () => {
-  if (peer) stop("stopped");
+  if (peer) stop(TEXT.stopped);
   else send().catch((error) => stop(error.message));
 });
 addEventListener("pagehide", () => stop(""));

@@ -1,3 +1,4 @@
+import { authority, enter } from "./authority.js";
 import { listen } from "./events.js";
 import { Viewer } from "./whep.js";
 
@@ -7,8 +8,9 @@ const ASK_MS = 2000;
 const viewers = [];
 
 async function watch(token) {
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const headers = authority(token);
   const response = await fetch("/api/v1/cameras", { headers });
+  enter(response);
   document.getElementById("ask").hidden = response.status !== 401;
   document.getElementById("refused").hidden = !(token && response.status === 401);
   if (!response.ok) return;
@@ -28,14 +30,32 @@ function note(event) {
   put("score", `${event.score.toFixed(2)} of ${event.threshold.toFixed(2)}`);
   put("restored", event.deblurred_by === "none" ? "" : TEXT.restored);
   const list = document.getElementById("events");
+  if (list.dataset.page) picture(entry, event, `${list.dataset.page}/${event.id}`);
   list.prepend(entry);
   while (list.childElementCount > MOST_EVENTS) list.lastElementChild.remove();
-  list.parentElement.hidden = false;
+  list.closest("section").hidden = false;
+}
+
+// What the event was told by, where there is a page that says more of it.
+function picture(entry, event, page) {
+  const link = entry.querySelector(".crops");
+  link.href = page;
+  const kinds = event.deblurred_by === "none" ? ["raw"] : ["raw", "restored"];
+  for (const kind of event.evidence === null ? [] : kinds) {
+    const image = new Image();
+    image.className = kind;
+    image.alt = TEXT.crops[kind];
+    image.addEventListener("error", () => image.remove());
+    image.src = `/evidence/${event.id}/${kind}.png`;
+    link.append(image);
+  }
+  link.append(entry.querySelector(".who"));
 }
 
 // How the cameras themselves are: the page may well be connected to one that is not.
 async function ask(headers) {
   const response = await fetch("/api/v1/cameras", { headers }).catch(() => null);
+  enter(response);
   if (!response?.ok) return;
   for (const camera of (await response.json()).cameras) {
     const down = ["stalled", "reconnecting"].includes(camera.state);

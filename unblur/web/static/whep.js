@@ -56,7 +56,7 @@ export class Viewer {
   leave() {
     this.peer?.close();
     this.peer = null;
-    if (this.session) fetch(this.session, { method: "DELETE", keepalive: true }).catch(() => {});
+    if (this.session) fetch(this.session, { method: "DELETE", headers: this.headers, keepalive: true }).catch(() => {});
     this.session = null;
   }
 

@@ -1,0 +1,82 @@
+"""Changes of a gallery, each giving a new one. All raise KeyError for somebody, or a photo, that is not in it, and
+UsageError for what cannot be."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import replace
+
+import numpy as np
+
+from recognize.gallery import Gallery, Person, photo_id
+from stream.data import Array
+from stream.errors import UsageError
+
+_UNPRINTABLE = frozenset({"Cc", "Cs", "Cn", "Co", "Zl", "Zp"})
+
+
+def fitting(name: str) -> str:
+    """A name as it is kept. Raises UsageError if nobody could be called so."""
+    kept = unicodedata.normalize("NFC", name).strip()
+    if not kept or any(unicodedata.category(letter) in _UNPRINTABLE for letter in kept):
+        raise UsageError("a name is one line of letters")
+    return kept
+
+
+def enrolled(known: Gallery, name: str, description: str | None, embeddings: Array) -> Gallery:
+    """With somebody new."""
+    if name in known.people:
+        raise UsageError(f"{name} is known already: add the photos there")
+    return known.adding({name: Person(_distinct(embeddings), description or None)})
+
+
+def extended(known: Gallery, name: str, embeddings: Array) -> Gallery:
+    """With more photos of somebody."""
+    person = known.people[name]
+    return known.adding({name: replace(person, embeddings=_distinct(person.embeddings, embeddings))})
+
+
+def described(known: Gallery, name: str, description: str | None) -> Gallery:
+    """With something else to be said of somebody, or nothing."""
+    return known.adding({name: replace(known.people[name], description=description or None)})
+
+
+def renamed(known: Gallery, name: str, new: str) -> Gallery:
+    """With a name for somebody that nobody else has; they keep their place."""
+    if name not in known.people:
+        raise KeyError(name)
+    if new in known.people and new != name:
+        raise UsageError(f"{new} is known already: merge the two if they are one")
+    return Gallery(known.fingerprint, {new if each == name else each: who for each, who in known.people.items()})
+
+
+def merged(known: Gallery, name: str, into: str) -> Gallery:
+    """With all photos of `name` as those of `into`, who keeps their own description if they have one."""
+    gone, kept = known.people[name], known.people[into]
+    if name == into:
+        raise UsageError(f"{name} cannot be merged into themselves")
+    embeddings = _distinct(kept.embeddings, gone.embeddings)
+    one = replace(kept, embeddings=embeddings, description=kept.description or gone.description)
+    return known.without(name).adding({into: one})
+
+
+def forgotten(known: Gallery, name: str) -> Gallery:
+    """Without somebody."""
+    if name not in known.people:
+        raise KeyError(name)
+    return known.without(name)
+
+
+def reduced(known: Gallery, name: str, photo: str) -> Gallery:
+    """Without one photo of somebody."""
+    person = known.people[name]
+    kept = [row for row, each in zip(person.embeddings, person.photos, strict=True) if each != photo]
+    if len(kept) == len(person.embeddings):
+        raise KeyError(photo)
+    if not kept:
+        raise UsageError(f"that is the last photo of {name}: delete the person instead")
+    return known.adding({name: replace(person, embeddings=np.stack(kept))})
+
+
+def _distinct(*embeddings: Array) -> Array:
+    return np.stack(list({photo_id(row): row for row in np.concatenate(embeddings)}.values()))

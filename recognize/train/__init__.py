@@ -1,0 +1,1 @@
+"""Training a network that recognises faces. Needs torch (the extra `train`)."""

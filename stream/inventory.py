@@ -1,0 +1,87 @@
+"""Are the files of a folder of evidence those that its chain speaks of?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from stream.audit import Audit
+from stream.evidence import KINDS, PICTURES
+from stream.findings import Findings
+from stream.links import CHAIN, Bundle
+from stream.signature import PublicKey, pem_name
+
+
+class Inventory:
+    """Looks through the files of an audited folder, once. `events` are those of the bundles that are as they should be,
+    in the order of the chain; `keys` the public keys that are, by their names."""
+
+    def __init__(self, folder: Path, audit: Audit, findings: Findings) -> None:
+        self.events: dict[str, Mapping[str, object]] = {}
+        self.keys: dict[str, PublicKey] = {}
+        self._folder, self._audit, self._findings = folder, audit, findings
+        self._expected = {CHAIN}
+        for event, digest in audit.standing.live.items():
+            self._check_bundle(event, digest)
+        for name in sorted({link.key for link in audit.links if not isinstance(link, Bundle)}):
+            self._check_key(name)
+        self._check_strays()
+
+    def _check_bundle(self, event: str, digest: str) -> None:
+        self._expected |= {f"{event}.{kind}" for kind in KINDS}
+        content = self._content(f"{event}.json")
+        pictures = [f"{event}.{kind}" for kind in PICTURES]
+        if content is not None and sha256(content).hexdigest() == digest:
+            facts = json.loads(content)
+            self.events[event] = facts["event"]
+            self._expected -= set(pictures) - set(facts["pictures"])
+            self._check_pictures(facts["pictures"])
+            return
+        if content is not None:
+            self._findings.fault(f"{event}.json", "was changed")
+        for name in pictures:
+            if (self._folder / name).exists() and not self._is_being_written(name):
+                self._findings.fault(name, "cannot be checked without its bundle")
+
+    def _check_pictures(self, digests: Mapping[str, str]) -> None:
+        for name, digest in digests.items():
+            content = self._content(name)
+            if content is not None and sha256(content).hexdigest() != digest:
+                self._findings.fault(name, "was changed")
+
+    def _check_key(self, name: str) -> None:
+        self._expected.add(pem_name(name))
+        content = self._content(pem_name(name))
+        if content is None:
+            return
+        try:
+            key = PublicKey.of(content)
+        except ValueError:
+            key = None
+        if key is None or key.name != name or key.pem() != content:
+            self._findings.fault(pem_name(name), "was changed")
+        else:
+            self.keys[name] = key
+
+    def _check_strays(self) -> None:
+        for path in sorted(self._folder.iterdir()):
+            if path.name in self._expected or (self._audit.held and path.suffix in (".part", ".pem")):
+                continue  # a run that is writing has yet to sign
+            gone = path.name.partition(".")[0] in self._audit.standing.gone
+            self._findings.fault(path.name, "was removed, and is there" if gone else "was put in: no link speaks of it")
+
+    def _content(self, name: str) -> bytes | None:
+        try:
+            return (self._folder / name).read_bytes()
+        except FileNotFoundError:
+            if not self._is_being_written(name):
+                self._findings.fault(name, "is missing")
+        except OSError as error:
+            self._findings.fault(name, f"cannot be read: {error.strerror}")
+        return None
+
+    def _is_being_written(self, name: str) -> bool:
+        last = self._audit.links[-1] if self._audit.links else None
+        return self._audit.held and isinstance(last, Bundle) and name.startswith(f"{last.event}.")

@@ -1,0 +1,131 @@
+"""A file of lines that only grows: each on disk before `append` returns, written by one process at a time."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
+
+import structlog
+from filelock import lock_descriptor
+
+from stream.errors import OutputError
+
+_log = structlog.get_logger()
+_LONGEST_LINE = 1 << 20
+
+
+class Journal:
+    """Appends lines; every thread may. A last line that a crash tore is cut off with a warning: it had not been
+    announced.
+
+    Raises OutputError where another process writes, OSError where the disk refuses: the file then ends with the last
+    line that is whole.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._file = _hold(path)
+        _cut_torn_line(path, self._file)
+        sync_folder(path.parent)
+        self.size = self._file.seek(0, os.SEEK_END)
+
+    def append(self, line: bytes) -> None:
+        """Write `line`, which ends with a line feed."""
+        with self._lock:
+            try:
+                _write_durably(self._file, line)
+            except OSError:
+                with suppress(OSError):  # a disk that is gone; the torn line is then cut off at the next start
+                    self._file.truncate(self.size)
+                raise
+            self.size += len(line)
+
+    def rewrite(self, change: Callable[[bytes], bytes]) -> None:
+        """Put what `change` makes of the whole content in its place, in one step."""
+        with self._lock:
+            content = change(self.path.read_bytes())
+            part = self.path.with_name(f"{self.path.name}.part")
+            part.unlink(missing_ok=True)
+            file = _hold(part)
+            try:
+                _write_durably(file, content)
+                part.replace(self.path)
+            except OSError:
+                file.close()
+                part.unlink(missing_ok=True)
+                raise
+            self._file.close()  # held until the new file is
+            self._file, self.size = file, len(content)
+            sync_folder(self.path.parent)
+
+    def set_aside(self, kept: Path) -> None:
+        """Begin anew; what was written so far goes by the name `kept`."""
+        with self._lock, self._file:  # held until the new file is
+            self.path.replace(kept)
+            self._file = _hold(self.path)
+            self.size = 0
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process writes to it now."""
+    with path.open("rb") as file:
+        return not lock_descriptor(file.fileno(), blocking=False)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all, and on disk but for its name (`sync_folder`). Raises OSError."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """A new file's name is as durable as its folder."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _hold(path: Path) -> FileIO:
+    """Open it to append, for this process alone. The lock lies on the file itself, which whoever held it before may
+    have moved or removed after it was opened here."""
+    file = path.open("ab", buffering=0)
+    if lock_descriptor(file.fileno(), blocking=False) and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+        return file
+    file.close()
+    raise OutputError(f"cannot log to {path}: another unblur is writing there; end it, or name another file")
+
+
+def _cut_torn_line(path: Path, file: FileIO) -> None:
+    with path.open("rb") as reader:
+        size = reader.seek(0, os.SEEK_END)
+        reader.seek(max(size - _LONGEST_LINE, 0))
+        torn = len(reader.read().rpartition(b"\n")[2])
+    if torn:
+        file.truncate(size - torn)
+        _log.warning("cut off a last line that a crash had torn", file=str(path), bytes=torn)
+
+
+def _write_durably(file: FileIO, line: bytes) -> None:
+    rest = memoryview(line)
+    while rest:
+        rest = rest[file.write(rest) :]
+    os.fsync(file.fileno())

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recognize.calibrate import Calibration, calibrated
+from recognize.embed import normalised
+from recognize.gallery import Gallery, Person, load
+from recognize.threshold import fpir_at, threshold_for
+
+ORDINARY = Calibration(40, 0.28, 0.4, ("Ann", "Bo"), 0.5)
+
+
+def people(count: int, alike: float, photos: int = 2) -> dict[str, Person]:
+    """`count` people whose embeddings share so much of one direction."""
+    rng = np.random.default_rng(0)
+    common = normalised(rng.standard_normal((1, 128)).astype(np.float32))
+    made = {}
+    for number in range(count):
+        own = normalised(rng.standard_normal((1, 128)).astype(np.float32))
+        face = np.sqrt(alike) * common + np.sqrt(1 - alike) * own
+        noise = 0.02 * rng.standard_normal((photos, 128)).astype(np.float32)
+        made[f"Person {number}"] = Person(normalised(np.asarray(face + noise, np.float32)))
+    return made
+
+
+def test_people_who_are_more_alike_than_chance_raise_the_threshold() -> None:
+    ordinary, family = calibrated(people(30, 0.05)), calibrated(people(30, 0.6))
+    assert ordinary.surcharge == 0
+    assert ordinary.threshold(0.01) == threshold_for(30)
+    assert family.surcharge > 0.1
+    assert family.threshold(0.01) == pytest.approx(threshold_for(30) + family.surcharge)
+    assert family.fpir(family.threshold(0.02)) == pytest.approx(0.02)
+
+
+def test_few_people_are_judged_by_the_rule_alone() -> None:
+    assert calibrated(people(5, 0.9)).surcharge == 0
+
+
+def test_it_names_the_most_alike_and_the_least_alike_photos() -> None:
+    cast = people(12, 0.05)
+    twin = normalised(cast["Person 3"].embeddings[:1] + 0.05 * cast["Person 7"].embeddings[:1])
+    told = calibrated({**cast, "Twin": Person(np.asarray(twin, np.float32))})
+    assert set(told.pair or ()) == {"Person 3", "Twin"}
+    assert told.ceiling > 0.9
+    apart = replace(cast["Person 5"], embeddings=np.eye(2, 128, dtype=np.float32))
+    assert calibrated({**cast, "Person 5": apart}).floor == pytest.approx(0, abs=1e-6)
+    assert calibrated({}).pair is None
+    assert calibrated({"Ann": Person(np.eye(1, 128, dtype=np.float32))}).floor is None
+
+
+@given(st.integers(0, 2000), st.floats(1e-6, 0.5))
+def test_threshold_and_rate_are_each_others_inverse(count: int, fpir: float) -> None:
+    assert fpir_at(threshold_for(count, fpir), count) == pytest.approx(fpir, rel=1e-6)
+
+
+@given(st.floats(1e-6, 0.5), st.floats(1e-6, 0.5))
+def test_the_rarer_a_stranger_may_be_named_the_higher_the_threshold(one: float, other: float) -> None:
+    assert (one < other) == (ORDINARY.threshold(one) > ORDINARY.threshold(other)) or one == pytest.approx(other)
+
+
+def test_it_goes_with_the_gallery(tmp_path: Path) -> None:
+    gallery = Gallery("network", people(12, 0.5))
+    gallery.save(tmp_path / "people.joblib")
+    assert load(tmp_path / "people.joblib", "network").calibration == gallery.calibration

@@ -1,0 +1,105 @@
+"""Blurred and mixed-up photos in the folders to enrol do not make the gallery name blurred strangers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from deblur import kernels
+from deblur.blurriness import Blurriness, enlargement
+from detectors.align import align
+from detectors.yunet import YuNet
+from recognize.embed import SFace
+from recognize.enroll import Enroller, Enrolment
+from recognize.folder import folders
+from recognize.gallery import Gallery, Person
+from recognize.threshold import threshold_for
+from recognize.verdict import POISONOUS, Finding
+from stream.data import Array, Face, Image
+from tests.recognize.conftest import cut
+from unblur.evaluate.photos import read
+
+KNOWN, STRANGERS = 16, 60
+BLURRINESS = Blurriness()
+
+
+def smeared(photo: Image, rng: np.random.Generator) -> list[Image]:
+    """As a slow shutter, a shaken camera and a lens out of focus show it."""
+    angle = rng.uniform(0, np.pi)
+    blurs = (kernels.line(27 * np.cos(angle), 27 * np.sin(angle)), kernels.trajectory(27, rng), kernels.gaussian(6))
+    return [kernels.recorded(kernels.blur(photo, blur), 0.01, rng) for blur in blurs]
+
+
+def look(image: Image, face: Face) -> tuple[Image, float]:
+    crop, matrix = align(image, face.landmarks)
+    return crop, BLURRINESS.estimate(crop, enlargement(matrix)).extent
+
+
+@pytest.fixture(scope="module")
+def photos(shared: Path) -> dict[str, list[Image]]:
+    """Photos by person, those with the most photos first."""
+    found: dict[str, list[Image]] = {}
+    for name, photo in read(shared / "val" / "lfw160.tar").items():
+        found.setdefault(Path(name).parent.name, []).append(photo)
+    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+
+@pytest.fixture(scope="module")
+def enrolment(
+    photos: dict[str, list[Image]], yunet: YuNet, sface: SFace, tmp_path_factory: pytest.TempPathFactory
+) -> Enrolment:
+    """Each folder has two good photos, three blurred ones, one of somebody else, and a blurred one of somebody else."""
+    rng = np.random.default_rng(0)
+    faces = tmp_path_factory.mktemp("faces")
+    people = list(photos)[:KNOWN]
+    for number, person in enumerate(people):
+        first, second, third, *_ = photos[person]
+        wrong, other = photos[people[(number + 1) % KNOWN]][2], photos[people[(number + 5) % KNOWN]][0]
+        pictures = [first, second, *smeared(third, rng), wrong, smeared(other, rng)[0]]
+        (faces / person).mkdir()
+        for place, picture in enumerate(pictures):
+            assert cv2.imwrite(str(faces / person / f"{place}.png"), picture)
+    return Enroller(yunet, look, sface).enroll(folders(faces), Gallery(sface.fingerprint), lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def strangers(photos: dict[str, list[Image]], yunet: YuNet, sface: SFace) -> Array:
+    """Embeddings of people who are not enrolled, three blurs of each, cut out as a track would: by the sharp face."""
+    rng = np.random.default_rng(1)
+    crops = []
+    for person in list(photos)[-STRANGERS:]:
+        photo = photos[person][0]
+        face = max(yunet.detect(photo), key=lambda found: found.box.area)
+        crops += [cut(blurred, face) for blurred in smeared(photo, rng)]
+    return sface.embed(crops)
+
+
+def named(gallery: Gallery, faces: Array) -> float:
+    """Which part reaches the threshold, as filmed."""
+    return float((gallery.scores(faces).max(1) >= threshold_for(len(gallery.names))).mean())
+
+
+def test_blurred_strangers_do_not_match_a_gallery_made_of_bad_folders(enrolment: Enrolment, strangers: Array) -> None:
+    assert len(enrolment.gallery.names) == KNOWN, "everybody is enrolled by their good photos"
+    assert named(enrolment.gallery, strangers) <= 0.02
+
+
+def test_they_would_if_every_face_were_enrolled(enrolment: Enrolment, strangers: Array) -> None:
+    every: dict[str, list[Array]] = {}
+    for photo in enrolment.photos:
+        if photo.embedding is not None:
+            every.setdefault(photo.person, []).append(photo.embedding)
+    people = {name: Person(np.stack(embeddings)) for name, embeddings in every.items()}
+    assert named(Gallery(enrolment.gallery.fingerprint, people), strangers) > 0.1
+
+
+def test_what_poisons_is_found_out(enrolment: Enrolment) -> None:
+    bad = [photo for photo in enrolment.photos if photo.embedding is not None and photo.path.stem not in "01"]
+    good = [photo for photo in enrolment.photos if photo.path.stem in "01"]
+    assert np.mean([bool(POISONOUS & set(photo.findings)) for photo in bad]) > 0.95
+    assert np.mean([bool(POISONOUS & set(photo.findings)) for photo in good]) < 0.05
+    mixed_up = [photo for photo in bad if photo.path.stem == "5"]
+    assert np.mean([Finding.MIXED_UP in photo.findings for photo in mixed_up]) > 0.9

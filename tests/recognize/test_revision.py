@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recognize import revision
+from recognize.embed import DIMENSIONS, normalised
+from recognize.gallery import Gallery, Person
+from stream.data import Array
+from stream.errors import UsageError
+
+
+def faces(count: int, seed: int) -> Array:
+    return normalised(np.random.default_rng(seed).normal(size=(count, DIMENSIONS)).astype(np.float32))
+
+
+ANN, BOB = Person(faces(3, 1), "from folder", "a digest"), Person(faces(2, 2))
+KNOWN = Gallery("network", {"Ann": ANN, "Bob": BOB})
+
+
+def test_somebody_new() -> None:
+    grown = revision.enrolled(KNOWN, "Cat", "", np.concatenate([faces(2, 3), faces(1, 3)]))
+    assert grown.names == ("Ann", "Bob", "Cat")
+    assert len(grown.people["Cat"].embeddings) == 2  # none twice
+    assert grown.people["Cat"].description is None
+    assert KNOWN.names == ("Ann", "Bob")
+
+
+def test_more_photos_and_fewer() -> None:
+    grown = revision.extended(KNOWN, "Ann", np.concatenate([ANN.embeddings[:1], faces(1, 4)]))
+    assert len(grown.people["Ann"].embeddings) == 4
+    assert grown.people["Ann"].source == "a digest"
+    less = revision.reduced(grown, "Ann", ANN.photos[1])
+    assert less.people["Ann"].photos == (ANN.photos[0], ANN.photos[2], *grown.people["Ann"].photos[3:])
+
+
+def test_another_name_and_another_description() -> None:
+    named = revision.renamed(KNOWN, "Ann", "Anna")
+    assert named.names == ("Anna", "Bob")
+    assert named.people["Anna"] is ANN
+    assert revision.described(KNOWN, "Ann", "tall").people["Ann"].description == "tall"
+    assert revision.described(KNOWN, "Ann", "").people["Ann"].description is None
+
+
+def test_two_become_one() -> None:
+    one = revision.merged(KNOWN, "Ann", "Bob")
+    assert one.names == ("Bob",)
+    assert set(one.people["Bob"].photos) == {*ANN.photos, *BOB.photos}
+    assert one.people["Bob"].description == "from folder"
+
+
+def test_who_is_forgotten_leaves_nothing() -> None:
+    less = revision.forgotten(KNOWN, "Ann")
+    assert less.names == ("Bob",)
+    assert less.photos == frozenset(BOB.photos)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda: revision.enrolled(KNOWN, "Ann", None, faces(1, 5)), "Ann is known already: add the photos there"),
+        (lambda: revision.renamed(KNOWN, "Ann", "Bob"), "Bob is known already: merge"),
+        (lambda: revision.merged(KNOWN, "Ann", "Ann"), "into themselves"),
+        (lambda: revision.reduced(revision.reduced(KNOWN, "Bob", BOB.photos[0]), "Bob", BOB.photos[1]), "last photo"),
+        (lambda: revision.fitting(" \t"), "one line of letters"),
+        (lambda: revision.fitting("Ann\nLee"), "one line of letters"),
+        (lambda: revision.fitting("Ann\ud800"), "one line of letters"),
+    ],
+)
+def test_what_cannot_be(change: Callable[[], object], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        change()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: revision.extended(KNOWN, "Cat", faces(1, 5)),
+        lambda: revision.renamed(KNOWN, "Cat", "Dan"),
+        lambda: revision.described(KNOWN, "Cat", ""),
+        lambda: revision.merged(KNOWN, "Cat", "Ann"),
+        lambda: revision.merged(KNOWN, "Ann", "Cat"),
+        lambda: revision.forgotten(KNOWN, "Cat"),
+        lambda: revision.reduced(KNOWN, "Cat", ANN.photos[0]),
+        lambda: revision.reduced(KNOWN, "Bob", ANN.photos[0]),
+    ],
+)
+def test_who_is_not_known(change: Callable[[], object]) -> None:
+    with pytest.raises(KeyError):
+        change()
+
+
+@given(st.text())
+def test_a_name_is_kept_as_it_will_be_kept(name: str) -> None:
+    try:
+        kept = revision.fitting(name)
+    except UsageError:
+        return
+    assert revision.fitting(kept) == kept
+    assert kept.encode().decode() == kept
+
+
+def test_an_heir_is_known_by_the_photos_or_by_the_name() -> None:
+    assert KNOWN.heir("Ann", ANN) == "Ann"
+    assert revision.renamed(KNOWN, "Ann", "Anna").heir("Ann", ANN) == "Anna"
+    assert revision.merged(KNOWN, "Ann", "Bob").heir("Ann", ANN) == "Bob"
+    assert revision.forgotten(KNOWN, "Ann").heir("Ann", ANN) is None
+    assert Gallery("network").heir("Ann", ANN) is None
+    anew = Gallery("network", {"Ann": Person(faces(2, 6)), "Bob": BOB})
+    assert anew.heir("Ann", ANN) == "Ann"
+    swapped = Gallery("network", {"Bob": ANN, "Ann": BOB})
+    assert swapped.heir("Ann", ANN) == "Bob"

@@ -1,0 +1,211 @@
+"""What an event rests on is kept whole, once, and in a chain that a crash does not break."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from stream.errors import OutputError, StorageError, UnblurError
+from stream.evidence import EvidenceFolder
+from stream.links import CHAIN, Bundle, Checkpoint, Removed, placed
+from stream.mark import BORDER
+from stream.overlay import RESTORING
+from stream.picture import read_picture
+from stream.signature import PublicKey, Signer
+from tests.stream.events import an_event
+from tests.stream.proof import PROVENANCE, a_sighting, keep, open_folder, write
+from tests.stream.test_eventlog import no_room
+
+ROOT = Path(__file__).parents[2]
+
+
+def links(folder: Path) -> list[object]:
+    lines = (folder / CHAIN).read_bytes().splitlines(keepends=True)
+    return [place.link for place in placed(lines)]
+
+
+def kinds(folder: Path) -> list[str]:
+    return [f"{type(link).__name__} {getattr(link, 'why', '')}".strip() for link in links(folder)]
+
+
+def bundle(folder: Path, event: str) -> Any:
+    return json.loads((folder / f"{event}.json").read_bytes())
+
+
+def test_a_bundle_says_what_the_event_rests_on(tmp_path: Path) -> None:
+    (event,) = write(tmp_path, range(1, 2))
+    assert event.evidence == "event-1.raw.png"
+    facts = bundle(tmp_path, "event-1")
+    look, restoration = a_sighting(1)
+    assert facts["event"] == event.to_json()
+    assert facts["scores"] == {"score": 0.63, "raw": -0.4, "restored": None, "runner_up": 0.31}
+    assert (facts["threshold"], facts["blur"], facts["deblurred_by"]) == (0.42, 9.5, "cnn")
+    assert {key: facts[key] for key in PROVENANCE} == PROVENANCE
+    crop = facts["crop"]
+    assert (crop["frame"], crop["pts_s"], crop["frame_sha256"]) == (1, 0.04, look.frame_sha256)
+    assert crop["matrix"] == [[2, 0, -10], [0, 2, -30]]
+    assert crop["landmarks"][0] == [30, 30]
+    names = ["event-1.raw.png", "event-1.restored.png"]
+    assert facts["pictures"] == {name: sha256((tmp_path / name).read_bytes()).hexdigest() for name in names}
+    assert (read_picture(tmp_path / "event-1.raw.png") == restoration.crop.image).all()
+
+
+def test_a_restored_picture_says_so_in_itself_and_in_its_text(tmp_path: Path) -> None:
+    write(tmp_path, range(1, 2))
+    picture = read_picture(tmp_path / "event-1.restored.png")
+    _, restoration = a_sighting(1)
+    assert (picture[BORDER:-BORDER, BORDER:-BORDER] == restoration.image).all(), "the crop is shown whole and unchanged"
+    assert (picture[0] == RESTORING).all()
+    assert (picture[:, 0] == RESTORING).all()
+    assert (picture[-BORDER:].min(axis=2) > 200).any(), "letters are written on the strip"
+    with Pillow.open(tmp_path / "event-1.restored.png") as file:
+        assert "Restored by software (cnn)" in file.info["Description"]
+    with Pillow.open(tmp_path / "event-1.raw.png") as file:
+        assert "Description" not in file.info
+
+
+def test_each_bundle_holds_the_digest_of_the_one_before(tmp_path: Path) -> None:
+    write(tmp_path, range(3))
+    write(tmp_path, range(3, 5))
+    before = None
+    for number in range(5):
+        assert bundle(tmp_path, f"event-{number}")["previous"] == before
+        before = sha256((tmp_path / f"event-{number}.json").read_bytes()).hexdigest()
+    assert kinds(tmp_path) == ["Bundle"] * 3 + ["Checkpoint end"] + ["Bundle"] * 2 + ["Checkpoint end"]
+
+
+def test_checkpoints_are_signed_with_a_key_that_only_its_owner_can_read(tmp_path: Path) -> None:
+    write(tmp_path / "evidence", range(65))
+    key = tmp_path / "keys" / "evidence.key"
+    signer = Signer(key)
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert Signer(key).public.name == signer.public.name, "the key is made once"
+    checkpoints = [link for link in links(tmp_path / "evidence") if isinstance(link, Checkpoint)]
+    assert [link.why for link in checkpoints] == ["count", "end"]
+    public = PublicKey.read(next((tmp_path / "evidence").glob("signer-*.pem")))
+    for link in checkpoints:
+        assert public.signed(link.signature, link.signed())
+        assert not signer.public.signed(link.signature, link.signed())
+        assert not public.signed(link.signature.upper(), link.signed())
+        assert not public.signed(link.signature, link.signed() + b" ")
+
+
+@pytest.mark.parametrize("content", [b"", b"no key", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])
+def test_a_damaged_key_is_told(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(content)
+    with pytest.raises(OutputError, match=r"key.*(restore it|move it away)"):
+        Signer(tmp_path / "key")
+
+
+def test_a_replay_writes_nothing_anew(tmp_path: Path) -> None:
+    first = write(tmp_path, range(3))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert write(tmp_path, range(3)) == first
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_evidence_is_never_written_over(tmp_path: Path) -> None:
+    write(tmp_path, range(3))
+    evidence = open_folder(tmp_path)
+    with pytest.raises(UnblurError, match="other evidence of the event event-1"):
+        evidence.keep(an_event(1, "Somebody Else"), *a_sighting(1))
+    evidence.close()
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    evidence = open_folder(tmp_path)
+    with pytest.raises(OutputError, match="another unblur is writing there"):
+        open_folder(tmp_path)
+    evidence.close()
+    assert not list(tmp_path.iterdir()), "nothing was kept, and nothing is left"
+
+
+def test_a_broken_chain_is_not_gone_on_with(tmp_path: Path) -> None:
+    write(tmp_path, range(3))
+    lines = (tmp_path / CHAIN).read_bytes().splitlines(keepends=True)
+    (tmp_path / CHAIN).write_bytes(b"".join([lines[0], *lines[2:]]))
+    with pytest.raises(OutputError, match="line 2 does not follow the one before"):
+        open_folder(tmp_path)
+
+
+@pytest.mark.parametrize("left", [("raw.png",), ("raw.png", "restored.png"), ("json.part",), ()])
+def test_a_torn_last_bundle_is_told_and_mended(
+    left: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, range(2))
+    evidence = open_folder(tmp_path)
+    keep(evidence, 3)
+    evidence._chain.close()  # as a crash does: without a signature
+    for path in tmp_path.glob("event-3.*"):
+        kind = path.name.removeprefix("event-3.")
+        if kind not in left:
+            path.rename(f"{path}.part") if f"{kind}.part" in left else path.unlink()
+    write(tmp_path, range(4, 5))
+    assert "torn" in capsys.readouterr().out
+    assert not list(tmp_path.glob("event-3.*"))
+    assert kinds(tmp_path)[-4:] == ["Bundle", "Removed torn", "Bundle", "Checkpoint end"]
+
+
+def test_a_torn_line_is_cut_off_and_what_was_kept_is_signed(tmp_path: Path) -> None:
+    evidence = open_folder(tmp_path)
+    keep(evidence, 0)
+    evidence._chain.close()
+    with (tmp_path / CHAIN).open("ab") as file:
+        file.write(b'{"number":1,"prev')
+    write(tmp_path, range(1, 2))
+    assert kinds(tmp_path) == ["Bundle", "Checkpoint broken off", "Bundle", "Checkpoint end"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_kill_9_breaks_no_chain(seed: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.stream.proof", str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        announced = [writer.stdout.readline().strip() for _ in range(random.Random(seed).randint(1, 90))]
+        writer.kill()
+        announced += writer.stdout.read().split()
+    write(tmp_path, range(200_000, 200_001))
+    there = [link.event for link in links(tmp_path) if isinstance(link, Bundle)]
+    assert there[: len(announced)] == announced
+    torn = {event for link in links(tmp_path) if isinstance(link, Removed) for event in link.bundles}
+    assert not torn & set(announced)
+    for event in set(there) - torn:
+        for name, digest in bundle(tmp_path, event)["pictures"].items():
+            assert sha256((tmp_path / name).read_bytes()).hexdigest() == digest
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
+    evidence = open_folder(tmp_path)
+    keep(evidence, 0)
+    with no_room(), pytest.raises(StorageError, match=r"cannot keep evidence in .*; make room"):
+        keep(evidence, 1)
+    evidence.close()
+    write(tmp_path, range(2, 3))
+    assert kinds(tmp_path)[-1] == "Checkpoint end"
+    assert (tmp_path / "event-0.json").exists()
+    assert not list(tmp_path.glob("event-1.*"))
+
+
+def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OutputError, match="choose another folder"):
+        EvidenceFolder(tmp_path / "file" / "evidence", Signer(), lambda: PROVENANCE)
+
+
+def test_crops_of_any_kind_are_kept_as_they_are(tmp_path: Path) -> None:
+    write(tmp_path, range(4))
+    for number in range(4):
+        look, _ = a_sighting(number)
+        assert (read_picture(tmp_path / f"event-{number}.raw.png") == look.crop.image).all()
+        assert (tmp_path / f"event-{number}.restored.png").exists() == (number % 2 == 1)
+    assert np.ptp(read_picture(tmp_path / "event-0.raw.png")) > 200

@@ -1,0 +1,88 @@
+"""Gallery and crops at rest: unreadable without the key, and of full use with it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from stream.cipher import Cipher
+from stream.picture import read_picture
+from stream.signature import Signer
+from tests.stream.test_audit import examined
+from tests.unblur.kept import GONE, keep, records
+from unblur.cli import main
+from unblur.forgetting import erase
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "unblur.key").write_bytes(Fernet.generate_key())
+    (tmp_path / "unblur.yaml").write_text(f"encryption: {{key: {tmp_path / 'unblur.key'}}}\n", encoding="utf-8")
+    return tmp_path / "unblur.yaml"
+
+
+@pytest.fixture
+def album(portraits: Path, tmp_path: Path) -> Path:
+    """A person to enrol, and six pictures of them."""
+    (tmp_path / "faces" / "Barack").mkdir(parents=True)
+    shutil.copy(portraits / "obama.jpg", tmp_path / "faces" / "Barack")
+    (tmp_path / "shown").mkdir()
+    for number in range(6):
+        shutil.copy(portraits / "obama2.jpg", tmp_path / "shown" / f"{number}.jpg")
+    return tmp_path
+
+
+def test_with_the_key_all_is_as_ever_and_without_it_nothing_can_be_read(
+    album: Path, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gallery, log, crops = (str(album / name) for name in ("people.joblib", "log.jsonl", "crops"))
+    keyed = ("--config", str(config))
+    assert main(["enroll", str(album / "faces"), "--gallery", gallery, *keyed]) == 0
+    assert b"Barack" not in Path(gallery).read_bytes()
+    kept = ("--events", log, "--evidence", crops)
+    assert main(["run", "--quiet", str(album / "shown"), "--gallery", gallery, *kept, *keyed]) == 0
+    assert '"name":"Barack"' in Path(log).read_text(encoding="utf-8")
+    assert not any(path.read_bytes().startswith(b"\x89PNG") for path in Path(crops).iterdir())
+    assert not examined(Path(crops), log, key=Signer()).faults, "verifying needs no key"
+
+    event = json.loads(Path(log).read_text(encoding="utf-8").splitlines()[0])
+    assert main(["events", "crops", crops, "--out", str(album / "open"), *keyed]) == 0
+    assert read_picture(album / "open" / event["evidence"]).shape == (128, 128, 3)
+
+    capsys.readouterr()
+    for command in (
+        ["run", str(album / "shown"), "--gallery", gallery],
+        ["events", "crops", crops, "--out", str(album)],
+    ):
+        assert main(command) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "is encrypted: name the key's file in the configuration" in line
+    assert not (album / "other").exists()
+    (album / "unblur.key").write_bytes(Fernet.generate_key())
+    assert main(["run", str(album / "shown"), "--gallery", gallery, *keyed]) == 2
+    assert "encrypted with another key" in capsys.readouterr().err
+    (album / "unblur.key").unlink()
+    assert main(["run", str(album / "shown"), "--gallery", gallery, *keyed]) == 2
+    assert "cannot read the encryption key" in capsys.readouterr().err
+
+
+def test_somebody_can_be_forgotten_from_an_encrypted_gallery(config: Path, tmp_path: Path) -> None:
+    cipher = Cipher(tmp_path / "unblur.key")
+    keep(tmp_path, cipher)
+    with ExitStack() as stack:
+        assert erase(GONE, records(tmp_path, stack, cipher)).known
+    with ExitStack() as stack:
+        people = records(tmp_path, stack, cipher).people()
+    assert people is not None
+    assert people.names == ("Ann", "Bob")
+
+
+def test_the_evidence_itself_is_not_decrypted_in_place(config: Path, tmp_path: Path) -> None:
+    keep(tmp_path)
+    for folder, out in (("evidence", "evidence"), ("none", "out")):
+        assert main(["events", "crops", str(tmp_path / folder), "--out", str(tmp_path / out)]) == 2

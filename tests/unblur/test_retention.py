@@ -1,0 +1,110 @@
+"""What is older or more than allowed goes, the oldest first, and what is left still holds together."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from configs.schema import Limit, Retention
+from models.fetch import fingerprint
+from recognize.gallery import load
+from stream.history import query
+from stream.links import CHAIN, Cut, placed
+from stream.signature import Signer
+from tests.stream.proof import write
+from tests.stream.test_audit import examined
+from tests.unblur.kept import BEGIN, GONE, bytes_of, keep, records
+from unblur.cli import main
+from unblur.retention import Expired, expire
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    keep(tmp_path)
+    return tmp_path
+
+
+def expired(folder: Path, now: datetime, **limits: Limit) -> Expired:
+    with ExitStack() as stack:
+        return expire(Retention(**limits), records(folder, stack), now)
+
+
+def ids(where: object) -> list[object]:
+    return [event["id"] for event in query(str(where))]
+
+
+def test_without_limits_nothing_goes(folder: Path) -> None:
+    before = bytes_of(folder / "evidence") + (folder / "log.jsonl").read_bytes()
+    assert expired(folder, BEGIN + timedelta(days=10_000)) == Expired(0, 0, ())
+    assert bytes_of(folder / "evidence") + (folder / "log.jsonl").read_bytes() == before
+
+
+def test_old_events_go_from_every_log_and_take_their_evidence_with_them(folder: Path) -> None:
+    told = expired(folder, BEGIN + timedelta(days=1, hours=4), events=Limit(days=1))
+    assert (told.entries, told.bundles) == (12, 4)
+    store = f"sqlite:///{folder / 'log.sqlite'}"
+    for log in (folder / "log.jsonl", folder / "log.jsonl.previous", store):
+        assert ids(log) == ["event-4", "event-5", "event-6"]
+    findings = examined(folder / "evidence", folder / "log.jsonl", store, key=Signer())
+    assert not findings.faults
+
+
+def test_old_crops_go_alone_and_the_chain_is_shortened(folder: Path) -> None:
+    last = len((folder / "evidence" / CHAIN).read_bytes())
+    now = datetime.now(UTC)
+    assert expired(folder, now + timedelta(days=2), crops=Limit(days=3)).bundles == 0
+    assert expired(folder, now + timedelta(days=4), crops=Limit(days=3)) == Expired(0, 7, ())
+    lines = (folder / "evidence" / CHAIN).read_bytes().splitlines(keepends=True)
+    assert isinstance(next(placed(lines)).link, Cut)
+    assert len(lines) == 2
+    assert len(b"".join(lines)) < last
+    assert len(ids(folder / "log.jsonl")) == 7
+    findings = examined(folder / "evidence", folder / "log.jsonl", key=Signer())
+    assert not findings.faults
+    write(folder / "evidence", range(20, 22))
+    assert not examined(folder / "evidence", key=Signer()).faults
+
+
+def test_the_oldest_crops_go_until_the_rest_has_room(folder: Path) -> None:
+    evidence = folder / "evidence"
+    size = sum(path.stat().st_size for path in evidence.glob("event-[3456].*"))
+    told = expired(folder, datetime.now(UTC), crops=Limit(megabytes=(size + 100) / 1e6))
+    assert told.bundles == 3
+    assert {path.name.partition(".")[0] for path in evidence.glob("*.json")} == {f"event-{n}" for n in (3, 4, 5, 6)}
+    findings = examined(evidence, folder / "log.jsonl", key=Signer())
+    assert not findings.faults
+    assert any("the beginning of the chain was dropped" in note for note in findings.notes)
+
+
+def test_the_oldest_events_go_until_the_rest_has_room(folder: Path) -> None:
+    line = (folder / "log.jsonl").stat().st_size / 7
+    expired(folder, BEGIN, events=Limit(megabytes=7 * line / 1e6))
+    for log in (folder / "log.jsonl", folder / "log.jsonl.previous"):
+        assert ids(log) == ["event-4", "event-5", "event-6"]
+
+
+def test_people_enrolled_long_ago_are_forgotten(folder: Path) -> None:
+    told = expired(folder, BEGIN + timedelta(days=31.5), galleries=Limit(days=30))
+    assert told.people == ("Ann", GONE)
+    assert load(folder / "people.joblib", fingerprint("sface")).names == ("Bob",)
+    assert GONE.encode() not in (folder / "people.joblib").read_bytes()
+
+
+def test_a_gallery_that_is_too_large_loses_those_enrolled_first(folder: Path) -> None:
+    size = (folder / "people.joblib").stat().st_size
+    assert expired(folder, BEGIN, galleries=Limit(megabytes=size * 0.7 / 1e6)).people == ("Ann",)
+
+
+def test_the_command_follows_the_configuration(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "unblur.yaml").write_text(
+        f"recognition: {{gallery: {folder / 'people.joblib'}}}\n"
+        f"output: {{events: {folder / 'log.jsonl'}, evidence: {folder / 'evidence'}}}\n"
+        "retention: {events: {days: 1}, galleries: {days: 1}}\n",
+        encoding="utf-8",
+    )
+    assert main(["forget", "--expired", "--config", str(folder / "unblur.yaml")]) == 0
+    assert capsys.readouterr().out == f"expired: 14 log entries, 7 bundles; from the gallery: Ann, Bob, {GONE}\n"
+    assert not examined(folder / "evidence", folder / "log.jsonl").faults

@@ -1,0 +1,65 @@
+"""`unblur users`: accounts, from the terminal of the machine that serves."""
+
+from __future__ import annotations
+
+import sys
+from getpass import getpass
+from pathlib import Path
+
+import typer
+
+from stream.errors import UsageError
+from unblur.folder import application_database, folder_of_data
+from unblur.web.accounts import Accounts, folded
+from unblur.web.audit import Audit
+from unblur.web.user import Role
+
+_WHO = "console"
+"""What the audit log calls whoever sits at the terminal."""
+
+
+class Register:
+    """The accounts in a folder of data; changes are written down. All methods raise UsageError."""
+
+    def __init__(self, data: Path | None) -> None:
+        engine = application_database(folder_of_data(data))
+        self._accounts, self._audit = Accounts(engine), Audit(engine)
+
+    def show(self) -> None:
+        """Print names and roles."""
+        for user in self._accounts.all():
+            typer.echo(f"{user.name}\t{user.role}")
+
+    def add(self, name: str, role: Role | None) -> None:
+        """With a password that is asked for. If no role is given, the first is an operator, and others are viewers."""
+        given: Role = role or ("viewer" if self._accounts.exist() else "operator")
+        user = self._accounts.add(name, _password(), given)
+        self._audit.note(_WHO, "added an account", f"{user.name}, {user.role}")
+        typer.echo(f"{user.name} is {user.role}")
+
+    def remove(self, name: str) -> None:
+        """Their sessions end, too."""
+        self._accounts.remove(name)
+        self._audit.note(_WHO, "removed an account", folded(name))
+
+    def set_password(self, name: str) -> None:
+        """To one that is asked for. Their sessions end."""
+        self._accounts.set_password(name, _password())
+        self._audit.note(_WHO, "changed the password", folded(name))
+
+
+def _password() -> str:
+    """Typed twice, and not shown; or a line of standard input, if that is no terminal."""
+    if not sys.stdin.isatty():
+        return _line()
+    password = getpass("Password: ")
+    if password != getpass("Once more: "):
+        raise UsageError("that was not the same password twice: nothing was changed")
+    return password
+
+
+def _line() -> str:
+    try:
+        return sys.stdin.readline().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise UsageError("the password on standard input is not UTF-8") from error

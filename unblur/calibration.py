@@ -1,0 +1,57 @@
+"""`unblur calibrate`: what a gallery says of itself, and what to expect of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from configs.schema import Config
+from recognize import gallery as galleries
+from recognize.calibrate import Calibration
+from recognize.threshold import SMALL
+from unblur.assemble import Parts
+
+RATES = (0.1, 0.03, 0.01, 0.003, 0.001)
+
+
+def calibrate(config: Config, path: Path) -> None:
+    """Print how alike the people of the gallery at `path` are, and which threshold lets how many strangers through.
+
+    Raises UsageError if the gallery cannot be read.
+    """
+    settings = config.recognition
+    parts = Parts(config)
+    told = galleries.load(path, parts.embedder.fingerprint, cipher=parts.cipher).calibration
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{told.people} people in {path}", markup=False)
+    for line in _seen(told):
+        console.print(line, markup=False)
+    if settings.embedder != "sface":
+        console.print(f"no rule was measured for {settings.embedder}: set a threshold above the ceiling")
+        return
+    table = Table("strangers named, at most", "threshold", box=None, pad_edge=False)
+    for rate in sorted({*RATES, settings.fpir}, reverse=True):
+        table.add_row(f"{100 * rate:g} %", f"{told.threshold(rate):.3f}{' <' if rate == settings.fpir else ''}")
+    console.print(table)
+    if settings.threshold is not None:
+        console.print(
+            f"your threshold {settings.threshold:.3f} lets about {100 * told.fpir(settings.threshold):.2g} % through"
+        )
+
+
+def _seen(told: Calibration) -> list[str]:
+    lines = []
+    if told.pair:
+        one, other = told.pair
+        lines.append(
+            f"stranger ceiling {told.ceiling:.3f}: the most alike are {one} and {other}; mean {told.alike:.3f}"
+        )
+    if told.floor is not None:
+        lines.append(f"enrolled-pair floor {told.floor:.3f}: the least alike photos of one person")
+    if told.people < SMALL:
+        lines.append(f"fewer than {SMALL} people: their own likeness does not count, the rule for {SMALL} holds")
+    elif told.surcharge:
+        lines.append(f"they are more alike than people are by chance: the threshold is raised by {told.surcharge:.3f}")
+    return lines

@@ -1,0 +1,89 @@
+"""Looking at pictures of one person who is to be enrolled: what `unblur enroll` says of photos, said of pictures."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import uuid4
+
+from configs.schema import Config
+from deblur.blurriness import Blurriness
+from recognize.gallery import Gallery
+from recognize.verdict import Finding, Photo
+from stream.data import Array, Image
+from unblur.assemble import Parts
+from unblur.enrolment import enroller_of
+
+_NAMELESS = ""
+_ENROLLED = Path("a photo enrolled before")
+_NOTHING = frozenset({Finding.UNREADABLE, Finding.NO_FACE})
+"""What leaves nothing to enrol."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shot:
+    """A picture that was looked at, under an id of our own: what is to be said of it, and the aligned crop (128 x 128)
+    and embedding of its largest face, if it shows one. `photo.path` is what it is called, and leads nowhere."""
+
+    id: str
+    photo: Photo
+    crop: Image | None = None
+
+    @property
+    def name(self) -> str:
+        return self.photo.path.name
+
+    @property
+    def findings(self) -> Mapping[Finding, str]:
+        """What speaks against it."""
+        return self.photo.findings
+
+    @property
+    def embedding(self) -> Array | None:
+        return self.photo.embedding
+
+
+class Examiner:
+    """Looks at pictures; from any thread."""
+
+    def __init__(self, config: Config, parts: Parts) -> None:
+        self.fingerprint, self.cipher = parts.embedder.fingerprint, parts.cipher
+        self._enroller = enroller_of(config, parts)
+        self._blurriness = Blurriness()
+        self._alone = threading.Lock()  # a detector is for one thread at a time
+
+    def picture(self, name: str, image: Image | None, fault: str | None = None) -> Shot:
+        """A picture with a face somewhere; or, with the reason, a file that is none."""
+        photo = Photo(_NAMELESS, Path(name))
+        if image is None:
+            return _shot(photo.noting(Finding.UNREADABLE, fault or ""))
+        with self._alone:
+            return _shot(*self._enroller.examine(photo, image))
+
+    def crop(self, name: str, crop: Image) -> Shot:
+        """A face that was cut out and aligned before, as an event's is."""
+        with self._alone:
+            blur = self._blurriness.estimate(crop).extent
+            return _shot(self._enroller.measure(Photo(_NAMELESS, Path(name)), crop, blur), crop)
+
+    def judged(self, shots: Sequence[Shot], name: str | None, known: Gallery) -> list[Shot]:
+        """The shots, with what is found by comparing them with each other, with the photos of the person of this name,
+        or of somebody new (None), and with everybody else who is known."""
+        name = name or _NAMELESS
+        person = known.people.get(name)
+        own = [Photo(name, _ENROLLED, embedding) for embedding in person.embeddings] if person else []
+        others = known.without(name)
+        photos = [*own, *(replace(shot.photo, person=name) for shot in shots)]
+        compared = self._enroller.compare(photos, others, len(others.names) + 1)[len(own) :]
+        return [replace(shot, photo=photo) for shot, photo in zip(shots, compared, strict=True)]
+
+
+def usable(shot: Shot) -> bool:
+    """Whether it can be enrolled at all."""
+    return not _NOTHING & shot.findings.keys()
+
+
+def _shot(photo: Photo, crop: Image | None = None) -> Shot:
+    return Shot(uuid4().hex, photo, crop)

@@ -1,0 +1,45 @@
+"""What is kept too long goes while the application runs: at its start, and every hour."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+
+import structlog
+
+from configs.schema import Retention
+from stream.errors import UnblurError
+from unblur.records import Records
+from unblur.retention import Expired, expire
+
+_EVERY_S = 3600.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Housekeeping:
+    """Holds `records` to the `limits` on a thread of its own, from its making until it is closed."""
+
+    def __init__(self, limits: Retention, records: Records) -> None:
+        self._limits, self._records = limits, records
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Finish what is at hand."""
+        self._closing.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._tell(expire(self._limits, self._records, datetime.now(UTC)))
+            except UnblurError as error:
+                _log.warning("what is kept too long could not be deleted", reason=str(error))
+            if self._closing.wait(_EVERY_S):
+                return
+
+    def _tell(self, expired: Expired) -> None:
+        if expired.entries or expired.bundles or expired.people:
+            _log.info("expired", events=expired.entries, bundles=expired.bundles, people=len(expired.people))

@@ -1,0 +1,179 @@
+"""The one owner of the gallery while it is served: every change is on disk first, and then in use."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import structlog
+
+from recognize import gallery as galleries
+from recognize import revision
+from recognize.gallery import Gallery
+from stream.data import Array, Image
+from stream.errors import UnblurError, UsageError
+from unblur.examination import Examiner, Shot
+from unblur.faces import Faces
+
+_EVERY_S = 0.5
+"""How often the file is looked at: another program's change is in use within a second."""
+_Stamp = tuple[int, int, int]
+
+_log = structlog.get_logger(__name__)
+
+
+class People:
+    """Who is known, for any thread: by the gallery at `path`, and by the crops of their photos in the folder `faces`,
+    which holds nothing else.
+
+    Each change is written, then handed to `use`, then told to `note` (who did it, what, about whom). A file that
+    another program changes (`unblur enroll`) is taken over, and never written over with what was known before.
+
+    Raises GalleryError if the file cannot be used, OutputError if the folder cannot be made. A change raises, with
+    nothing changed, KeyError for somebody who is not known, UsageError for what cannot be, and OutputError or
+    StorageError if the disk refuses.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        faces: Path,
+        examiner: Examiner,
+        use: Callable[[Gallery], None],
+        note: Callable[[str, str, str], None],
+    ) -> None:
+        self._path, self._examiner, self._use, self._note = path, examiner, use, note
+        self._faces = Faces(faces)
+        self._lock = threading.RLock()
+        self._gallery = Gallery(examiner.fingerprint)
+        self._taken: _Stamp | None = None
+        if path.exists():
+            self._refresh()
+        else:
+            self._take(self._gallery, None)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="people", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Look at the file no more."""
+        self._closing.set()
+        self._thread.join()
+
+    @property
+    def gallery(self) -> Gallery:
+        """Who is known at this moment."""
+        return self._gallery
+
+    def has_face(self, photo: str) -> bool:
+        """Whether the crop of an enrolled photo was kept."""
+        return self._faces.has(photo)
+
+    def face(self, photo: str) -> bytes | None:
+        """The PNG of the crop of a photo; None if nobody is known by it, or its crop was not kept."""
+        return self._faces.read(photo) if photo in self._gallery.photos else None
+
+    def enrol(self, name: str, description: str | None, shots: Sequence[Shot], who: str) -> str:
+        """Somebody new; returns the name as it is kept."""
+        name, embeddings = revision.fitting(name), _embeddings(shots)
+        self._change(lambda known: revision.enrolled(known, name, description, embeddings), shots)
+        self._note(who, "enrolled", name)
+        return name
+
+    def add(self, name: str, shots: Sequence[Shot], who: str) -> None:
+        """More photos of somebody."""
+        embeddings = _embeddings(shots)
+        self._change(lambda known: revision.extended(known, name, embeddings), shots)
+        self._note(who, "added photos", name)
+
+    def add_crop(self, name: str, crop: Image, who: str) -> str | None:
+        """Add an aligned crop (128 x 128) to somebody; or what speaks against it, and then nothing is changed."""
+        if name not in self._gallery.people:
+            return f"{name} is not known"
+        (shot,) = self._examiner.judged([self._examiner.crop("crop", crop)], name, self._gallery)
+        if shot.findings:
+            return "; ".join(f"{finding}: {why}" for finding, why in shot.findings.items())
+        self.add(name, [shot], who)
+        return None
+
+    def rename(self, name: str, new: str, who: str) -> str:
+        """Give somebody a name that nobody has; returns it as it is kept."""
+        new = revision.fitting(new)
+        self._change(lambda known: revision.renamed(known, name, new))
+        self._note(who, f"renamed to {new}", name)
+        return new
+
+    def describe(self, name: str, description: str | None, who: str) -> None:
+        """Say something else of somebody, or nothing."""
+        self._change(lambda known: revision.described(known, name, description))
+        self._note(who, "described", name)
+
+    def merge(self, name: str, into: str, who: str) -> None:
+        """Two are one: all photos of `name` become those of `into`."""
+        self._change(lambda known: revision.merged(known, name, into))
+        self._note(who, f"merged into {into}", name)
+
+    def delete(self, name: str, who: str) -> None:
+        """Forget somebody: embeddings and crops."""
+        self._change(lambda known: revision.forgotten(known, name))
+        self._note(who, "deleted", name)
+
+    def remove(self, name: str, photo: str, who: str) -> None:
+        """Forget one photo of somebody: embedding and crop."""
+        self._change(lambda known: revision.reduced(known, name, photo))
+        self._note(who, "removed a photo", name)
+
+    def _change(self, change: Callable[[Gallery], Gallery], shots: Sequence[Shot] = ()) -> None:
+        with self._lock, galleries.alone(self._path):
+            self._refresh()
+            changed = change(self._gallery)
+            self._faces.keep(shots)
+            self._take(changed.save(self._path, self._examiner.cipher), _stamp(self._path))
+
+    def _refresh(self) -> None:
+        """Take over what another program has made of the file."""
+        stamp, fingerprint = _stamp(self._path), self._gallery.fingerprint
+        if stamp == self._taken:
+            return
+        there = self._read() if stamp else Gallery(fingerprint)
+        self._take(there, stamp)
+        _log.info("the gallery was read", people=len(there.names), file=str(self._path))
+
+    def _read(self) -> Gallery:
+        examiner = self._examiner
+        return galleries.load(self._path, examiner.fingerprint, allow_empty=True, cipher=examiner.cipher)
+
+    def _take(self, gallery: Gallery, stamp: _Stamp | None) -> None:
+        self._gallery, self._taken = gallery, stamp
+        self._use(gallery)
+        self._faces.tidy(gallery)
+
+    def _watch(self) -> None:
+        said = ""
+        while not self._closing.wait(_EVERY_S):
+            try:
+                with self._lock:
+                    self._refresh()
+                said = ""
+            except UnblurError as error:
+                if str(error) != said:
+                    said = str(error)
+                    _log.warning("the gallery on disk cannot be used: the last one stays in use", reason=said)
+
+
+def _embeddings(shots: Sequence[Shot]) -> Array:
+    rows = [shot.embedding for shot in shots if shot.embedding is not None]
+    if not rows:
+        raise UsageError("none of the photos shows a face that can be used")
+    return np.stack(rows)
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    """Another for every file that takes the place of the last; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

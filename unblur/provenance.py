@@ -1,0 +1,60 @@
+"""What stands behind a name, for its evidence: software, networks, gallery, and where the threshold comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from configs.schema import Config
+from models import manifest
+from models.cache import digest
+from recognize.fuse import Known, TrackRecognizer
+from unblur import __version__
+
+
+def provenance(config: Config, recognizer: TrackRecognizer) -> Callable[[], Mapping[str, object]]:
+    """Gives what `stream.bundle.describe` asks for; the gallery is the one in use at that moment."""
+    told = {"software": f"unblur {__version__}", "models": _models(config, recognizer.known)}
+    given = config.recognition.threshold is not None
+
+    def now() -> Mapping[str, object]:
+        known = recognizer.known
+        return {**told, "gallery": _gallery(known), "threshold_from": _threshold(known, given)}
+
+    return now
+
+
+def _models(config: Config, known: Known) -> dict[str, object]:
+    """The sha256 of each network's file; None for the deblurring network where the settings do without it."""
+    wanted = config.deblur.mode in ("auto", "cnn") and config.deblur.preset != "seed"
+    return {
+        "detector": _detector(config),
+        "embedder": {config.recognition.embedder: known.gallery.fingerprint},
+        "deblurring": {"deblur": manifest.own("deblur").sha256} if wanted else None,
+    }
+
+
+def _detector(config: Config) -> dict[str, str]:
+    if config.detection.detector == "yunet":
+        return {"yunet": manifest.network("yunet").sha256}
+    package = find_spec("facenet_pytorch")
+    folders = package.submodule_search_locations if package else None
+    return {file.stem: digest(file) for folder in folders or () for file in sorted(Path(folder).glob("data/*net.pt"))}
+
+
+def _gallery(known: Known) -> dict[str, object] | None:
+    if known.gallery.sha256 is None:
+        return None
+    return {"sha256": known.gallery.sha256, "people": len(known.gallery.names)}
+
+
+def _threshold(known: Known, given: bool) -> dict[str, object]:
+    """What a name takes before the track's evidence and restoration raise or lower it (docs/evidence.md)."""
+    if given:
+        return {"base": known.threshold, "origin": "given"}
+    told = known.gallery.calibration
+    origin = (
+        f"calibrated (version {told.version}) for a gallery of {told.people}: {told.surcharge:.3f} for their likeness"
+    )
+    return {"base": known.threshold, "origin": origin}

@@ -1,0 +1,89 @@
+"""All that a run keeps of people, opened so that it can be changed: galleries, logs and evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from recognize import gallery as galleries
+from recognize.gallery import Gallery
+from stream.cipher import Cipher
+from stream.errors import UsageError
+from stream.eventlog import EventFile, set_aside
+from stream.evidence import EvidenceFolder
+from stream.history import Record, file_of, query
+from stream.signature import Signer
+from stream.store import EventStore
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A log that holds events, and where it is: a file, or a database by URL."""
+
+    where: str
+    ledger: EventFile | EventStore
+
+    def events(self) -> Iterator[Record]:
+        return query(self.where)
+
+    def size(self) -> int | None:
+        """Bytes of its file; None for a database server's."""
+        file = file_of(self.where)
+        return file.stat().st_size if file else None
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """`logs` are groups that belong together, oldest first: a JSONL file and those that earlier runs set aside.
+    `fingerprint` is that of the gallery's embedder."""
+
+    gallery: Path | None
+    logs: Sequence[Sequence[Log]]
+    evidence: EvidenceFolder | None
+    cipher: Cipher | None
+    fingerprint: str
+
+    def people(self) -> Gallery | None:
+        """The gallery, if there is one. Raises GalleryError, UsageError if it cannot be read."""
+        if self.gallery is None:
+            return None
+        return galleries.load(self.gallery, self.fingerprint, allow_empty=True, cipher=self.cipher)
+
+    def keep(self, gallery: Gallery) -> None:
+        """Write the gallery in its place."""
+        if self.gallery:
+            gallery.save(self.gallery, self.cipher)
+
+
+def open_records(
+    gallery: Path | None,
+    logs: Sequence[str],
+    evidence: Path | None,
+    cipher: Cipher | None,
+    fingerprint: str,
+    stack: ExitStack,
+) -> Records:
+    """Open them for this process alone; `stack` closes them.
+
+    Raises UsageError where one of them is missing, OutputError where another process writes there.
+    """
+    for path in (gallery, evidence, *map(file_of, logs)):
+        if path and not path.exists():
+            raise UsageError(f"{path} does not exist: check the name")
+    opened = [[_open(where, stack) for where in _with_earlier(where)] for where in logs]
+    folder = EvidenceFolder(evidence, Signer(), dict) if evidence else None
+    if folder:
+        stack.callback(folder.close)
+    return Records(gallery, opened, folder, cipher, fingerprint)
+
+
+def _with_earlier(where: str) -> list[str]:
+    return [where] if "://" in where else [*map(str, set_aside(Path(where))), where]
+
+
+def _open(where: str, stack: ExitStack) -> Log:
+    ledger = EventStore(where) if "://" in where else EventFile(Path(where))
+    stack.callback(ledger.close)
+    return Log(where, ledger)

@@ -1,0 +1,49 @@
+"""`unblur events verify`: whether the evidence, and the log beside it, are as they were written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from stream.audit import Audit
+from stream.crosscheck import CrossCheck
+from stream.findings import Findings
+from stream.inventory import Inventory
+from stream.signature import PublicKey
+
+
+def verify(folder: Path, logs: Sequence[str], keys: Sequence[Path]) -> int:
+    """Print every fault and note; 1 if there is a fault, else 0.
+
+    `logs` are files, or databases named by URL; `keys` the public keys to trust, those in the folder if none are given.
+    Raises UsageError where there is no evidence, log or key.
+    """
+    findings = Findings()
+    trusted = {key.name: key for key in map(PublicKey.read, keys)}
+    audit = Audit(folder, findings)
+    inventory = Inventory(folder, audit, findings)
+    audit.check_signatures(trusted or inventory.keys)
+    if logs:
+        check = CrossCheck(audit, inventory, findings)
+        for log in logs:
+            check.log(log)
+        check.finish()
+    audit.tell()
+    if not trusted:
+        findings.note(
+            "the signatures were checked with the keys that lie in the folder; --key names one kept elsewhere"
+        )
+    _report(folder, audit, findings)
+    return 1 if findings.faults else 0
+
+
+def _report(folder: Path, audit: Audit, findings: Findings) -> None:
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    for fault in findings.faults:
+        console.print(f"{fault.name}: {fault.what}")
+    for note in findings.notes:
+        console.print(f"note: {note}")
+    said = f"{len(findings.faults)} faults" if findings.faults else "whole"
+    console.print(f"{folder}: {said}; {len(audit.standing.live)} bundles, {len(audit.links)} links, head {audit.head}")

@@ -1,0 +1,22 @@
+"""What a form sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+TYPE = "application/x-www-form-urlencoded"
+_FIELDS = 100
+
+
+async def filled_in(request: web.Request) -> Mapping[str, str]:
+    """A form's fields, in UTF-8 as our pages are; none of another content type. Raises HTTPBadRequest."""
+    if request.content_type != TYPE:
+        return {}
+    body = await request.read()  # aiohttp keeps it, and refuses what is larger than a mebibyte
+    try:
+        return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=_FIELDS))
+    except ValueError as error:
+        raise web.HTTPBadRequest(text=f"the form cannot be read: {error}") from error

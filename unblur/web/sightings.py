@@ -1,0 +1,173 @@
+"""The events: a page to search them, one for each of them, and what operators say of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Annotated
+
+from aiohttp import hdrs, web
+from pydantic import BaseModel, StringConstraints, ValidationError
+
+from stream.archive import Archive
+from stream.data import Image
+from unblur.web.api import ROOT, Operation, explain
+from unblur.web.crops import Crops, Read
+from unblur.web.feedback import Feedback, Verdict
+from unblur.web.form import filled_in
+from unblur.web.search import Detail, Finder, Found, Search, Wanted
+from unblur.web.site import draw
+from unblur.web.user import User, require
+
+Add = Callable[[str, Image, str], str | None]
+"""Adds a crop to a person of the gallery, in the name of who asks; what speaks against it, or None."""
+Note = Callable[[str, str, str], None]
+"""Writes down who did what to what."""
+_OFFERED = 500
+"""Names of persons and cameras that the form offers."""
+
+
+class Named(BaseModel):
+    """An event by its id."""
+
+    id: str
+
+
+class Said(Named):
+    """What is said of an event. `person` says who it is: needed to add the crop to them, and nothing else if the name
+    is right."""
+
+    verdict: Verdict
+    person: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)] | None = None
+
+
+class Sightings:
+    """The events page, its part of the REST interface, and the pictures."""
+
+    name = "events"
+    path = "/events"
+
+    def __init__(self, archive: Archive, feedback: Feedback, read: Read, add: Add, note: Note) -> None:
+        self._archive, self._feedback, self._add, self._note = archive, feedback, add, note
+        self._finder = Finder(archive, feedback)
+        self._crops = Crops(archive, read)
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        return [
+            web.get("/events", self._page),
+            web.get("/events/{id}", self._event),
+            web.post("/events/{id}/feedback", self._sent),
+            *self._crops.routes(),
+        ]
+
+    def operations(self) -> list[Operation]:
+        told = "/events/{id}/feedback"
+        return [
+            Operation("GET", "/events", "Events, newest first, a page at a time", self._found, Search, Found),
+            Operation("GET", "/events.csv", "Events as a table", self._csv, Wanted, "text/csv"),
+            Operation("GET", "/events.jsonl", "Events as JSON lines", self._json, Wanted, "application/jsonl"),
+            Operation("GET", "/events/{id}", "An event", self._one, Named, Detail),
+            Operation("POST", told, "Say whether an event's name is right", self._told, Said, Detail, "operator"),
+        ]
+
+    async def _found(self, _: web.Request, search: Search) -> Found:
+        return await asyncio.to_thread(self._finder.page, search)
+
+    async def _one(self, _: web.Request, named: Named) -> Detail:
+        return await self._detail(named.id)
+
+    async def _told(self, request: web.Request, said: Said) -> Detail:
+        await self._say(require(request, "operator"), said)
+        return await self._detail(said.id)
+
+    async def _csv(self, request: web.Request, wanted: Wanted) -> web.StreamResponse:
+        return await _download(request, self._finder.csv(wanted), "events.csv", "text/csv; charset=utf-8")
+
+    async def _json(self, request: web.Request, wanted: Wanted) -> web.StreamResponse:
+        return await _download(request, self._finder.json(wanted), "events.jsonl", "application/jsonl")
+
+    async def _page(self, request: web.Request) -> web.Response:
+        require(request, "viewer")
+        given = {name: value for name, value in request.query.items() if value}
+        try:
+            search, fault = Search.model_validate(given), None
+        except ValidationError as error:
+            search, fault = Search(), explain(error)
+        return await asyncio.to_thread(self._drawn, request, search, fault)
+
+    def _drawn(self, request: web.Request, search: Search, fault: str | None) -> web.Response:
+        latest = self._archive.latest()  # before the page, so that no event falls between the two
+        url = request.rel_url.without_query_params("before")
+        found = self._finder.page(search)
+        return draw(
+            request,
+            "events",
+            status=400 if fault else 200,
+            search=search,
+            fault=fault,
+            found=found,
+            latest=latest,
+            first=url,
+            older=url.update_query(before=found.next) if found.next else None,
+            exports={kind: f"{ROOT}/events.{kind}?{url.raw_query_string}" for kind in ("csv", "jsonl")},
+            names=self._archive.names(_OFFERED),
+            cameras=[(camera, camera) for camera in self._archive.cameras(_OFFERED)],
+        )
+
+    async def _event(self, request: web.Request) -> web.Response:
+        require(request, "viewer")
+        return await self._shown(request)
+
+    async def _sent(self, request: web.Request) -> web.Response:
+        """The form on an event's page."""
+        user = require(request, "operator")
+        given = {name: value for name, value in (await filled_in(request)).items() if value}
+        try:
+            said = Said.model_validate({**given, "id": request.match_info["id"]})
+            await self._say(user, said)
+        except ValidationError as error:
+            return await self._shown(request, explain(error))
+        except web.HTTPBadRequest as error:
+            return await self._shown(request, error.text)
+        return web.Response(status=303, headers={hdrs.LOCATION: str(request.rel_url.parent)})
+
+    async def _shown(self, request: web.Request, fault: str | None = None) -> web.Response:
+        event = await self._detail(request.match_info["id"])
+        names = await asyncio.to_thread(self._archive.names, _OFFERED)
+        return draw(request, "event", 400 if fault else 200, event=event, fault=fault, names=names)
+
+    async def _detail(self, event: str) -> Detail:
+        found = await asyncio.to_thread(self._finder.one, event)
+        if found is None:
+            raise web.HTTPNotFound(text="there is no such event")
+        return found
+
+    async def _say(self, user: User, said: Said) -> None:
+        event = await self._detail(said.id)
+        await asyncio.to_thread(self._decide, event, said, user.name)
+
+    def _decide(self, event: Detail, said: Said, who: str) -> None:
+        """Raises HTTPBadRequest if the crop cannot be added to the person."""
+        if said.verdict == "added" and (complaint := self._added(event, said.person, who)):
+            raise web.HTTPBadRequest(text=complaint)
+        person = event.name if said.verdict == "right" else said.person
+        self._feedback.say(event.id, said.verdict, person, who)
+        self._note(who, f"feedback: {said.verdict}{f', {person}' if person else ''}", event.id)
+
+    def _added(self, event: Detail, person: str | None, who: str) -> str | None:
+        if not person:
+            return "say whom to add it to"
+        crop = self._crops.raw(event.id)
+        return "there is no picture of this event" if crop is None else self._add(person, crop, who)
+
+
+async def _download(request: web.Request, parts: Iterator[str], name: str, kind: str) -> web.StreamResponse:
+    """Sent as it is read: the reader waits for a slow client, and nothing piles up."""
+    headers = {hdrs.CONTENT_TYPE: kind, hdrs.CACHE_CONTROL: "no-store"}
+    response = web.StreamResponse(headers=headers | {hdrs.CONTENT_DISPOSITION: f'attachment; filename="{name}"'})
+    await response.prepare(request)
+    with suppress(ConnectionError):  # whoever asked is gone
+        while (part := await asyncio.to_thread(next, parts, None)) is not None:
+            await response.write(part.encode())
+    return response

@@ -1,0 +1,61 @@
+// Brings the events' times to the viewer's zone, and tells when there are new ones.
+
+import { listen } from "./events.js";
+
+const TEXT = JSON.parse(document.getElementById("texts").textContent);
+const form = document.querySelector(".search");
+
+for (const time of document.querySelectorAll("time")) {
+  time.textContent = new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle: "medium" });
+}
+for (const image of document.querySelectorAll(".crops img")) {
+  const hide = () => (image.closest("figure").hidden = true);
+  if (image.complete && !image.naturalWidth) hide();
+  image.addEventListener("error", hide);
+}
+if (form) {
+  speakLocalTime();
+  tellNews();
+}
+
+// The form is drawn in UTC and sends UTC; in between it speaks the viewer's own time.
+function speakLocalTime() {
+  const times = [...form.querySelectorAll("[type=datetime-local]")];
+  for (const input of times.filter((input) => input.value)) {
+    const time = new Date(`${input.value}Z`);
+    time.setMinutes(time.getMinutes() - time.getTimezoneOffset());
+    input.value = time.toISOString().slice(0, 19);
+  }
+  for (const zone of form.querySelectorAll(".zone")) zone.remove();
+  form.addEventListener("formdata", ({ formData }) => {
+    for (const [name, value] of [...formData]) if (!value) formData.delete(name);
+    for (const { name, value } of times) if (value) formData.set(name, new Date(value).toISOString());
+  });
+}
+
+function tellNews() {
+  const wanted = JSON.parse(form.dataset.search);
+  const link = document.querySelector("#news a");
+  const fresh = new Set();
+  const told = (event) => {
+    if (!matches(event, wanted) || document.getElementById(`event-${event.id}`)) return;
+    fresh.add(event.id);
+    link.textContent = TEXT.news.replace("{n}", fresh.size);
+    link.hidden = false;
+  };
+  listen("/api/v1/events/stream", {}, told, form.dataset.latest);
+}
+
+function matches(event, wanted) {
+  const agrees = (asked, is) => asked === null || asked === is;
+  const time = Date.parse(event.wall_time);
+  return (
+    (agrees(wanted.person, event.name) || (wanted.person === "unknown" && event.name === null)) &&
+    agrees(wanted.known, event.name !== null) &&
+    agrees(wanted.camera, event.camera) &&
+    agrees(wanted.restored, event.deblurred_by !== "none") &&
+    agrees(wanted.type, event.type) &&
+    (wanted.since === null || time >= Date.parse(wanted.since)) &&
+    (wanted.until === null || time < Date.parse(wanted.until))
+  );
+}

@@ -1,0 +1,54 @@
+"""Slows down those who try again and again."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+MOST = 4096
+"""Keys that are remembered; one more, and the one that tried longest ago is forgotten."""
+
+
+@dataclass(slots=True)
+class _Tries:
+    count: int
+    last_s: float
+
+
+class Throttle:
+    """Allows `free` tries at once, and then one after 1, 2, 4, ... seconds, at most `longest_s`. Every try counts when
+    it begins, so that many at once are no way around; one that was right is taken back. Nobody gains by waiting to be
+    forgotten: in that time the longest pauses allow as many tries as there are before them."""
+
+    def __init__(self, free: int, longest_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._free, self._longest_s, self._clock = free, longest_s, clock
+        self._memory_s = longest_s * (free + math.ceil(math.log2(longest_s)))
+        self._tries: dict[str, _Tries] = {}
+        self.forgotten = 0
+        """Keys for which there was no room."""
+
+    def wait_s(self, key: str) -> float:
+        """How long until this key may try again; 0: now."""
+        tries = self._tries.get(key)
+        if tries is None or tries.count < self._free:
+            return 0.0
+        pause = min(self._longest_s, 2.0 ** min(tries.count - self._free, 64))
+        return max(0.0, tries.last_s + pause - self._clock())
+
+    def count(self, key: str) -> None:
+        """A try begins."""
+        now = self._clock()
+        tries = self._tries.pop(key, None)
+        if tries is None or now - tries.last_s > self._memory_s:
+            tries = _Tries(0, now)
+        self._tries[key] = _Tries(tries.count + 1, now)  # at the end: the first are those that tried longest ago
+        if len(self._tries) > MOST:
+            del self._tries[next(iter(self._tries))]
+            self.forgotten += 1
+
+    def take_back(self, key: str) -> None:
+        """The try was right."""
+        if tries := self._tries.get(key):
+            tries.count -= 1
