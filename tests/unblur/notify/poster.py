@@ -14,4 +14,5 @@ hook = Webhook(settings, connect(database, DURABLE), Patience(first_retry_s=0.01
 hook.open(["lobby"])
 for number in itertools.count():
     hook.write(an_event(number))
-    sys.stdin.readline()  # the test says when the next is to come
+    if not sys.stdin.readline():  # the test says when the next is to come, and is gone
+        break
