@@ -31,7 +31,7 @@ from aiortc.mediastreams import MediaStreamError
 AT_ONCE = 4
 STAY_S = 5.0, 40.0
 PARTS = 10
-_PATHS = ("/", "/api/v1/cameras", "/api/v1/openapi.json")
+_PATHS = ("/", "/events", "/people", "/health", "/metrics", "/api/v1/cameras", "/api/v1/events", "/api/v1/health")
 _ADDRESS = re.compile(r"http://[\d.]+:\d+")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 

@@ -1,0 +1,111 @@
+"""The whole application as a newcomer finds it: `unblur serve` without a configuration, in Chromium and under fuzzing.
+
+With UNBLUR_SCREENSHOTS=FOLDER the pictures of docs/ are taken on the way.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.unblur.web.conftest import WITHIN_MS
+
+PAGES = ("/", "/events", "/people", "/photo", "/health", "/account", "/users", "/audit")
+TOKEN = "a token of enough letters"
+SHOTS = os.environ.get("UNBLUR_SCREENSHOTS")
+_ADDRESS = re.compile(r"unblur: (http://\S+)/")
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@contextmanager
+def serving(data: Path, *more: str, **environment: str) -> Iterator[str]:
+    """The command as a person starts it; its address."""
+    command = [sys.executable, "-m", "unblur", "serve", "--port", "0", "--data", str(data), *more]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}) as server:
+        assert server.stderr
+        address = next(found[1] for line in server.stderr if (found := _ADDRESS.search(line)))
+        threading.Thread(target=server.stderr.read, daemon=True).start()  # else it would stop when the pipe is full
+        try:
+            yield address
+        finally:
+            server.terminate()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("house")
+
+
+@pytest.fixture(scope="module")
+def house(data: Path) -> Iterator[str]:
+    with serving(data) as address:
+        yield address
+
+
+def _shot(page: Page, name: str) -> None:
+    if SHOTS:
+        page.screenshot(path=Path(SHOTS) / f"{name}.jpg", type="jpeg", quality=80)
+
+
+def test_the_first_thing_a_newcomer_sees_works(house: str, page: Page) -> None:
+    page.set_viewport_size({"width": 1280, "height": 1150})
+    page.goto(house)
+    expect(page.locator(".camera[data-state='live']")).to_be_visible(timeout=WITHIN_MS)
+    known = page.locator("#events li[data-known='true']", has_text="Barack_Obama").first
+    expect(known).to_be_visible(timeout=60_000)
+    expect(page.locator("#events .crops img.restored").first).to_be_visible(timeout=60_000)
+    _shot(page, "live")
+    known.locator("a.crops").click()
+    expect(page.get_by_role("heading", name="Barack_Obama")).to_be_visible()
+    page.goto(f"{house}/events?restored=true")
+    expect(page.locator(".sightings li").first).to_be_visible()
+    _shot(page, "events")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_axe_finds_no_fault(house: str, browser: Browser, path: str, scheme: str) -> None:
+    page = browser.new_page(color_scheme="dark" if scheme == "dark" else "light")
+    page.goto(f"{house}{path}")
+    expect(page.locator("main")).to_be_visible()
+    found = Axe().run(page).response["violations"]
+    page.close()
+    assert [(fault["id"], fault["impact"]) for fault in found] == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_scrolls_sideways_on_a_phone(house: str, browser: Browser, path: str) -> None:
+    page = browser.new_page(viewport={"width": 360, "height": 740})
+    page.goto(f"{house}{path}")
+    expect(page.locator("main")).to_be_visible()
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    page.close()
+    assert wide <= 360
+
+
+def test_nothing_that_is_sent_makes_the_server_fail(data: Path, house: str, tmp_path: Path) -> None:
+    """schemathesis over the whole OpenAPI document, as an operator."""
+    (tmp_path / "demo").symlink_to(data / "demo")
+    config = tmp_path / "config.yaml"
+    config.write_text("web: {token: '${UNBLUR_TEST_TOKEN}'}", encoding="utf-8")
+    with serving(tmp_path, "--config", str(config), UNBLUR_TEST_TOKEN=TOKEN) as address:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        assert len(httpx.get(f"{address}/api/v1/openapi.json", headers=headers).json()["paths"]) > 15
+        fuzz = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{address}/api/v1/openapi.json"]
+        options = ["--checks", "not_a_server_error", "--max-examples", "10", "--seed", "1"]
+        bearing = ["--header", f"Authorization: Bearer {TOKEN}"]
+        done = subprocess.run([*fuzz, *options, *bearing], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "Tested" in done.stdout
