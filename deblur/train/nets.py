@@ -60,7 +60,7 @@ class UNet(nn.Module):
         """What others add at each scale."""
         if self.beside is None or others is None:
             return [0] * len(self.encoder)
-        differences = others - crops.repeat(1, others.shape[1] // 3, 1, 1)
+        differences = others - torch.cat([crops] * self.beside.others, 1)
         added: list[Tensor] = self.beside(functional.pixel_unshuffle(differences, self.unshuffle))
         return added
 

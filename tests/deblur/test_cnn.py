@@ -112,16 +112,15 @@ def test_the_network_sees_crops_hints_and_motion(session: Session, crops: list[C
     motions = [(float(length), 0.0) for length in LENGTHS if length]
     blurred = [crop.image for crop, length in zip(crops, LENGTHS, strict=True) if length]
     hints = [hint.picture(*pair) for pair in zip(blurred, motions, strict=True)]
-    expected, told = session.run(np.stack(blurred), np.stack(hints), np.stack([hint.encoded(each) for each in motions]))
+    alone = [np.stack([hint.encoded(each) for each in motions]), np.concatenate([np.stack(blurred)] * 2, 3)]
+    expected, told = session.run(np.stack(blurred), np.stack(hints), *alone)
     restored = [each.image for each in CNN(session, SHUTTERS, looks=1).restore(crops) if each.method == "cnn"]
     assert np.array_equal(np.stack(restored), expected)
 
     for looks in (2, 3):
         again = [hint.undone(*pair) for pair in zip(blurred, told, strict=True)]
         assert all((one != other).any() for one, other in zip(again, hints, strict=True))
-        expected, told = session.run(
-            np.stack(blurred), np.stack(again), np.stack([hint.encoded(each) for each in motions])
-        )
+        expected, told = session.run(np.stack(blurred), np.stack(again), *alone)
         restored = [each.image for each in CNN(session, SHUTTERS, looks=looks).restore(crops) if each.method == "cnn"]
         assert np.array_equal(np.stack(restored), expected)
 

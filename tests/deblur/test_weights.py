@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
 from deblur import kernels
-from deblur.cnn import CNN
+from deblur.cnn import CNN, Inputs
 from models import manifest
 from models.runtime import load
 from stream.data import Array, Image
@@ -22,6 +23,11 @@ SHUTTER = {"lobby": 1.0}
 def cnn() -> CNN:
     pinned = manifest.own("deblur")
     return CNN(load(pinned.path, "onnxruntime", sha256=pinned.sha256), SHUTTER)
+
+
+def _alone(crop: Image) -> Inputs:
+    """A crop of which nothing else is known."""
+    return Inputs(crop[None], crop[None], np.zeros((1, 2), np.float32), np.concatenate([crop, crop], 2)[None])
 
 
 def _psnr(one: Image, other: Image) -> float:
@@ -69,8 +75,7 @@ def test_each_look_of_three_brings_more(make_crop: MakeCrop, extent: int) -> Non
 def test_it_tells_what_blurred_a_face(make_crop: MakeCrop, kernel: Array) -> None:
     """By the light that the told kernel and the true one share, give or take a pixel."""
     pinned = manifest.own("deblur")
-    crop = make_crop(kernel).image[None]
-    _, told = load(pinned.path, "onnxruntime").run(crop, crop, np.zeros((1, 2), np.float32))
+    _, told = _alone(make_crop(kernel).image).through(load(pinned.path, "onnxruntime"))
     soft = [cv2.GaussianBlur(each, (0, 0), 1) for each in (told[0], kernels.framed(kernel, 49))]
     assert np.minimum(*soft).sum() > 0.7
 
@@ -79,5 +84,14 @@ def test_the_network_itself_leaves_a_sharp_face_nearly_as_it_is(make_crop: MakeC
     """Without the gate, which would not let it near."""
     pinned = manifest.own("deblur")
     sharp = make_crop().image
-    restored = load(pinned.path, "onnxruntime").run(sharp[None], sharp[None], np.zeros((1, 2), np.float32))[0][0]
+    restored = _alone(sharp).through(load(pinned.path, "onnxruntime"))[0][0]
     assert _psnr(restored, sharp) > 32
+
+
+def test_company_helps(cnn: CNN, make_crop: MakeCrop) -> None:
+    sharp, gains = make_crop().image, []
+    for seed in range(6):
+        crop, *others = (make_crop(kernels.trajectory(18, np.random.default_rng((seed, n))), seed=n) for n in range(3))
+        alone, together = cnn.restore([crop, replace(crop, others=tuple(others))])
+        gains.append(_psnr(together.image, sharp) - _psnr(alone.image, sharp))
+    assert np.mean(gains) > 0.2

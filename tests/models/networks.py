@@ -44,12 +44,12 @@ class Drawing:
 def deblurring(width: int = 8, seed: int = 0) -> bytes:
     """A residual U-net of two levels on pixel-unshuffled crops, as ONNX, with the contract's inputs and outputs."""
     net = Drawing(seed)
-    crop, hint = net.image("crops"), net.image("hints")
+    crop, hint, others = (net.image(name) for name in ("crops", "hints", "others"))
     motion = net.node("Reshape", "motion", net.constant(np.array([0, 2, 1, 1])))
     planes = net.node("Add", motion, net.constant(np.zeros((1, 2, SIDE // 2, SIDE // 2), np.float32)))
-    unshuffled = [net.node("SpaceToDepth", image, blocksize=2) for image in (crop, hint)]
+    unshuffled = [net.node("SpaceToDepth", image, blocksize=2) for image in (crop, hint, others)]
     seen = net.node("Concat", *unshuffled, planes, axis=1)
-    fine = net.node("Relu", net.convolution(seen, 26, width))
+    fine = net.node("Relu", net.convolution(seen, 50, width))
     coarse = net.node("Relu", net.convolution(fine, width, 2 * width, stride=2))
     up = net.node("DepthToSpace", net.convolution(coarse, 2 * width, 4 * width), blocksize=2)
     joined = net.node("Relu", net.node("Add", up, fine))
@@ -69,15 +69,16 @@ def inputs(rows: int, seed: int = 0) -> list[np.ndarray[Any, Any]]:
     """Noise in the contract's shapes."""
     random = np.random.default_rng(seed)
     crops, hints = (random.integers(0, 256, (rows, SIDE, SIDE, 3), np.uint8) for _ in range(2))
-    return [crops, hints, random.uniform(-1, 1, (rows, 2)).astype(np.float32)]
+    motion = random.uniform(-1, 1, (rows, 2)).astype(np.float32)
+    return [crops, hints, motion, random.integers(0, 256, (rows, SIDE, SIDE, 6), np.uint8)]
 
 
 def _model(net: Drawing) -> bytes:
-    def images(name: str) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", SIDE, SIDE, 3])
+    def images(name: str, colours: int = 3) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", SIDE, SIDE, colours])
 
     motion = helper.make_tensor_value_info("motion", TensorProto.FLOAT, ["N", 2])
-    sources = [images("crops"), images("hints"), motion]
+    sources = [images("crops"), images("hints"), motion, images("others", 6)]
     kernels = helper.make_tensor_value_info("kernels", TensorProto.FLOAT, ["N", SUPPORT, SUPPORT])
     graph = helper.make_graph(net.nodes, "deblurring", sources, [images("restored"), kernels], net.constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)

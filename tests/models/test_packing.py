@@ -15,10 +15,9 @@ def network() -> onnx.ModelProto:
 
 
 def _restored(model: onnx.ModelProto) -> np.ndarray:
-    crops, hints, motion = networks.inputs(3)
     session = ort.InferenceSession(model.SerializeToString())
     names = [port.name for port in session.get_inputs()]
-    restored: np.ndarray = session.run(None, dict(zip(names, (crops, hints, motion), strict=True)))[0]
+    restored: np.ndarray = session.run(None, dict(zip(names, networks.inputs(3), strict=True)))[0]
     return restored
 
 

@@ -86,19 +86,20 @@ def test_a_crop_gives_the_same_whatever_its_neighbours(path: Path, open_session:
 
 @pytest.mark.parametrize("open_session", [lambda path: OnnxRuntime(path, 1), _openvino, _torch])
 def test_views_of_arrays_are_taken(path: Path, open_session: Callable[[Path], Session]) -> None:
-    crops, hints, motion = networks.inputs(4)
+    crops, hints, motion, others = networks.inputs(4)
     session = open_session(path)
 
-    ours = session.run(crops[::2, ..., ::-1], hints[::2, ::-1], motion[::2])[0]
-    copies = [np.ascontiguousarray(rows) for rows in (crops[::2, ..., ::-1], hints[::2, ::-1], motion[::2])]
+    views = crops[::2, ..., ::-1], hints[::2, ::-1], motion[::2], others[::2]
+    ours = session.run(*views)[0]
+    copies = [np.ascontiguousarray(rows) for rows in views]
     np.testing.assert_array_equal(ours, session.run(*copies)[0])
 
 
 @pytest.mark.parametrize("open_session", [lambda path: OnnxRuntime(path, 1), _openvino, _torch])
 def test_what_the_network_does_not_take_is_one_line(path: Path, open_session: Callable[[Path], Session]) -> None:
-    crops, hints, motion = networks.inputs(2)
+    crops, hints, motion, others = networks.inputs(2)
     with pytest.raises(ModelError, match="cannot run the network") as raised:
-        open_session(path).run(crops[:, :, :127], hints[:, :, :127], motion)
+        open_session(path).run(crops[:, :, :127], hints[:, :, :127], motion, others)
     assert "\n" not in str(raised.value)
 
 

@@ -22,7 +22,7 @@ def test_weights_are_half_and_inputs_and_outputs_keep_their_types(deblurring_pat
     assert kinds == {onnx.TensorProto.FLOAT16, onnx.TensorProto.INT64}
     ports = [value.type.tensor_type for value in (*graph.input, *graph.output)]
     uint8, float32 = onnx.TensorProto.UINT8, onnx.TensorProto.FLOAT
-    assert [port.elem_type for port in ports] == [uint8, uint8, float32, uint8, float32]
+    assert [port.elem_type for port in ports] == [uint8, uint8, float32, uint8, uint8, float32]
     assert all(port.shape.dim[0].dim_param == "N" for port in ports)
 
 

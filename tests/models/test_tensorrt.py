@@ -53,9 +53,9 @@ def test_threads_take_turns_and_results_last(gpu: Gpu, deblurring_path: Path) ->
 
 
 def test_inputs_of_another_type_are_refused(gpu: Gpu, deblurring_path: Path) -> None:
-    crops, hints, motion = networks.inputs(1)
+    crops, *others = networks.inputs(1)
     with pytest.raises(TypeError):
-        TensorRt("tensorrt", deblurring_path).run(crops.astype(np.float32), hints, motion)
+        TensorRt("tensorrt", deblurring_path).run(crops.astype(np.float32), *others)
 
 
 def test_a_gpu_without_memory_is_told(gpu: Gpu, deblurring_path: Path) -> None:
