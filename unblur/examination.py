@@ -11,15 +11,15 @@ from uuid import uuid4
 from configs.schema import Config
 from deblur.blurriness import Blurriness
 from recognize.gallery import Gallery
-from recognize.verdict import Finding, Photo
+from recognize.verdict import POISONOUS, Finding, Photo
 from stream.data import Array, Image
 from unblur.assemble import Parts
 from unblur.enrolment import enroller_of
 
 _NAMELESS = ""
 _ENROLLED = Path("a photo enrolled before")
-_NOTHING = frozenset({Finding.UNREADABLE, Finding.NO_FACE})
-"""What leaves nothing to enrol."""
+_NEVER = POISONOUS | {Finding.UNREADABLE, Finding.NO_FACE}
+"""What leaves nothing to enrol, or would poison the gallery."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +82,7 @@ class Examiner:
 
 def usable(shot: Shot) -> bool:
     """Whether it can be enrolled at all."""
-    return not _NOTHING & shot.findings.keys()
+    return not _NEVER & shot.findings.keys()
 
 
 def _shot(photo: Photo, crop: Image | None = None) -> Shot:

@@ -35,6 +35,7 @@ def gallery(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "people.joblib"
 
 
+@pytest.fixture(scope="session")
 def examiner() -> Examiner:
     return Examiner(Config(), Parts(Config()))
 

@@ -122,7 +122,7 @@ def test_a_crop_of_an_event_is_added_or_complained_of(people: People, obama: lis
     crop = obama[1].crop
     assert crop is not None
     assert people.add_crop("Nobody", crop, "ann") == "Nobody is not known"
-    assert "looks like somebody else" in (people.add_crop("Biden", crop, "ann") or "")
+    assert "somebody else's" in (people.add_crop("Biden", crop, "ann") or "")
     assert people.add_crop("Obama", crop, "ann") is None
     assert len(people.gallery.people["Obama"].photos) == 2
     assert "near-duplicate" in (people.add_crop("Obama", crop, "ann") or "")
@@ -204,7 +204,7 @@ def test_verdicts(examiner: Examiner, obama: list[Shot], biden: Shot, people: Pe
         examiner.picture("pair.png", np.hstack([read_picture(portraits / "astronaut.png")] * 2)),
     ]
     found = [sorted(shot.findings) for shot in examiner.judged(shots, None, people.gallery)]
-    assert found[:6] == [[], [], [Finding.DUPLICATE], [Finding.SOMEBODY_ELSE], [Finding.NO_FACE], [Finding.UNREADABLE]]
+    assert found[:6] == [[], [], [Finding.DUPLICATE], [Finding.MIXED_UP], [Finding.NO_FACE], [Finding.UNREADABLE]]
     assert Finding.SEVERAL in found[6]
     assert [usable(shot) for shot in shots] == [True, True, True, True, False, False, True]
     (same,) = examiner.judged([obama[0]], "Biden", people.gallery)
