@@ -40,6 +40,8 @@ from stream.stages import Deblurrer
 from unblur.evaluate import photos as photographs
 
 SIZES = (10, 20, 40, 80, 100, 150)
+RATES = (0.003, 0.01, 0.05, 0.1)
+"""Shares of strangers who may be named."""
 LENGTHS = (0, 9, 15, 21)
 SHAKES = (14, 20, 28)
 VIEWS = 3
@@ -194,6 +196,20 @@ def stills(people: People, embedder: SFace, size: int, repeats: int) -> tuple[fl
     return float(np.quantile(best, 0.99)), outcome
 
 
+def alike(people: People, embedder: SFace, size: int, repeats: int) -> str:
+    """Means over galleries: how similar sharp strangers are to whoever is nearest, the spread from one to the next, how
+    similar those enrolled are to each other, and the share of strangers named at the thresholds for RATES."""
+    shown = {name: align(photo.image, photo.landmarks)[0] for name, photo in people.shown.items()}
+    faces = dict(zip(shown, embedder.embed(list(shown.values())), strict=True))
+    rows = []
+    for gallery, strangers in people.draws(size, repeats, embedder.fingerprint):
+        best = gallery.scores(np.stack([faces[name] for name in strangers])).max(1)
+        named = [(best >= threshold_for(size, rate)).mean() for rate in RATES]
+        rows.append([best.mean(), best.std(), gallery.calibration.alike, *named])
+    means = np.mean(rows, 0)
+    return " | ".join([f"{size}", *(f"{value:.3f}" for value in means[:3]), *(f"{value:.4f}" for value in means[3:])])
+
+
 def tracks(people: People, embedder: SFace, views: dict[str, list[Restoration]], repeats: int) -> Outcome:
     """What becomes of everybody's views when they come one after the other."""
     ends: list[tuple[str, str | None]] = []
@@ -234,6 +250,7 @@ def main() -> None:
     people = split(photos(arguments.data / "val/lfw160.tar", detector), embedder)
     print(f"val/lfw160: {len(people.shown)} people; {arguments.repeats} random galleries a row; crops of {SIDE} px\n")
     _print_stills(people, embedder, arguments.repeats)
+    _print_alike(people, embedder, arguments.repeats)
     _print_tracks(people, embedder, network, arguments.repeats)
 
 
@@ -243,6 +260,15 @@ def _print_stills(people: People, embedder: SFace, repeats: int) -> None:
     for size in SIZES:
         reached, outcome = stills(people, embedder, size, repeats)
         print(f"| {size} | {reached:.3f} | {threshold_for(size):.3f} | {_row(outcome)} |")
+
+
+def _print_alike(people: People, embedder: SFace, repeats: int) -> None:
+    print("\nStrangers and the enrolled\n")
+    asked = " | ".join(f"named, of {100 * rate:g} %" for rate in RATES)
+    print(f"| gallery | strangers' similarity | its spread | of the enrolled to each other | {asked} |")
+    print("|---" * (4 + len(RATES)) + "|")
+    for size in SIZES:
+        print(f"| {alike(people, embedder, size, repeats)} |", flush=True)
 
 
 def _print_tracks(people: People, embedder: SFace, network: Session, repeats: int) -> None:

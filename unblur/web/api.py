@@ -27,6 +27,13 @@ _REFUSALS = {
     403: "not allowed",
     404: "there is no such thing",
 }
+_OF_UPLOADS = {
+    408: "it came too slowly",
+    413: "it is too large",
+    429: "too many in a minute",
+    503: "no place just now",
+    507: "the disk is full",
+}
 
 
 class Refusal(BaseModel):
@@ -102,7 +109,8 @@ class Operation:
         else:
             content = {"application/json": {"schema": _reference(self.gives)}}
         refused = {"application/json": {"schema": _reference(Refusal)}}
-        refusals = {str(status): {"description": said, "content": refused} for status, said in _REFUSALS.items()}
+        known = _REFUSALS | (_OF_UPLOADS if self.files else {})
+        refusals = {str(status): {"description": said, "content": refused} for status, said in known.items()}
         return {"200": {"description": self.summary, "content": content}, **refusals}
 
 
