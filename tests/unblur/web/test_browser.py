@@ -80,6 +80,20 @@ def test_every_camera_is_live(watching: Watching, page: Page) -> None:
             assert camera(page, name).locator("video").evaluate(_MIDDLE) == pytest.approx(colour, abs=12)
 
 
+def test_one_camera_can_be_watched_alone(watching: Watching, page: Page) -> None:
+    with Film(watching):
+        page.goto(watching.address)
+        lobby, door = (page.locator(f".camera[data-name='{name}']") for name in COLOURS)
+        lobby.get_by_role("link", name="lobby").click()
+        expect(door).to_be_hidden()
+        expect(lobby).to_be_visible()
+        page.reload()
+        expect(lobby.get_by_role("link", name="lobby")).to_be_visible()
+        expect(door).to_be_hidden()
+        lobby.get_by_role("link", name="lobby").click()
+        expect(door).to_be_visible()
+
+
 def test_a_picture_that_stands_still_is_told(watching: Watching, page: Page) -> None:
     with Film(watching) as film:
         page.goto(watching.address)

@@ -15,6 +15,7 @@ async function watch(token) {
   document.getElementById("refused").hidden = !(token && response.status === 401);
   if (!response.ok) return;
   for (const camera of (await response.json()).cameras) show(camera, headers);
+  choose();
   setInterval(() => ask(headers), ASK_MS);
   listen("/api/v1/events/stream", headers, note);
 }
@@ -63,6 +64,23 @@ async function ask(headers) {
     const said = down ? `${TEXT.faults[camera.state]} ${new Date(camera.since).toLocaleTimeString()}` : "";
     const fault = figure.querySelector(".fault");
     if (fault.textContent !== said) fault.textContent = said; // else it would be read out again
+    figure.querySelector(".rate").textContent = down || camera.frame_age_s === null ? "" : rate(camera);
+  }
+}
+
+function rate(camera) {
+  return TEXT.rate.replace("{fps}", camera.fps.toFixed(0)).replace("{age}", camera.frame_age_s.toFixed(1));
+}
+
+// The address names the camera that is shown alone; its name leads to it, and back to all of them.
+function choose() {
+  const chosen = new URLSearchParams(location.hash.slice(1)).get("camera");
+  const figures = [...document.querySelectorAll(".camera")];
+  const alone = figures.some((figure) => figure.dataset.name === chosen);
+  for (const figure of figures) {
+    const { name } = figure.dataset;
+    figure.hidden = alone && name !== chosen;
+    figure.querySelector(".name").href = alone ? "#" : `#camera=${encodeURIComponent(name)}`;
   }
 }
 
@@ -85,5 +103,6 @@ document.getElementById("ask").addEventListener("submit", (event) => {
   event.preventDefault();
   watch(document.getElementById("token").value);
 });
+addEventListener("hashchange", choose);
 addEventListener("pagehide", () => viewers.forEach((viewer) => viewer.close()));
 watch(new URLSearchParams(location.hash.slice(1)).get("token"));
