@@ -29,8 +29,8 @@ def test_the_probe_is_the_same_each_time_and_fills_the_types_range(deblurring_pa
     ports = OnnxRuntime(deblurring_path, 1).inputs
     first, second = probe.inputs(ports), probe.inputs(ports)
 
-    assert [each.shape for each in first] == [(3, 128, 128, 3), (3, 128, 128, 3), (3, 2)]
-    assert [each.dtype for each in first] == [np.uint8, np.uint8, np.float32]
+    assert [each.shape for each in first] == [(3, 128, 128, 3), (3, 128, 128, 3), (3, 2), (3, 128, 128, 6)]
+    assert [each.dtype for each in first] == [np.uint8, np.uint8, np.float32, np.uint8]
     assert (first[0].min(), first[0].max()) == (0, 255)
     for ours, theirs in zip(first, second, strict=True):
         np.testing.assert_array_equal(ours, theirs)

@@ -92,7 +92,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     for path, complaint in (
         (tmp_path / "nothing.onnx", "does not exist"),
         (garbage, "does not load in ONNX Runtime"),
-        (_fixed(network), "the first axis of crops, hints, motion is not free: export it with a dynamic batch"),
+        (_fixed(network), "the first axis of crops, hints, motion, others is not free: export it with a dynamic batch"),
     ):
         assert main(["export", "--network", str(path), "--out", str(out)]) == 2
         error = capsys.readouterr().err
