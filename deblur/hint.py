@@ -12,12 +12,11 @@ import numpy as np
 
 from deblur import kernels, register
 from deblur.richardson_lucy import deconvolve
+from stream.company import OTHERS
 from stream.data import Array, Crop, Image
 
 _DOUBT = 0.1
 """Share of a kernel's brightest pixel below which a pixel is left out."""
-OTHERS = 2
-"""Crops of other pictures that the network looks at."""
 UNIT = 32.0
 """Crop pixels of motion that the network sees as 1."""
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from stream.data import Crop
 
 OTHERS = 2
-"""Crops that go with one."""
+"""Crops that go with one: as many as the network looks at."""
 
 
 class Company:

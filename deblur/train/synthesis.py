@@ -76,11 +76,11 @@ class Synthesis(IterableDataset[Batch]):
         side: int,
         reach: float,
         seed: tuple[int, ...],
-        net: NetRecipe = NetRecipe(),  # noqa: B008  frozen
+        net: NetRecipe | None = None,
     ) -> None:
-        """`net` is for whom the samples are: what it is told, and at how many others it looks."""
+        """`net`, the default if not given, is for whom the samples are: what it is told, at how many others it looks."""
         self._photos, self._size, self._side, self._reach, self._seed = photos, size, side, reach, seed
-        self._net = net
+        self._net = net or NetRecipe()
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()

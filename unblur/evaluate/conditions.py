@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deblur import degrade, kernels
-from deblur.hint import OTHERS
 from detectors.align import SIDE
+from stream.company import OTHERS
 from stream.data import Array, Image
 from stream.errors import SourceError, UsageError
 

@@ -1,10 +1,10 @@
 // Asks the server for something, with the right to; what it refuses is thrown, in its own words.
 
-const CSRF = document.querySelector('meta[name="csrf"]').content;
+import { authority } from "./authority.js";
 
 export async function ask(method, path, body) {
   const form = body instanceof FormData;
-  const headers = { "X-CSRF-Token": CSRF, ...(body && !form ? { "Content-Type": "application/json" } : {}) };
+  const headers = { ...authority(), ...(body && !form ? { "Content-Type": "application/json" } : {}) };
   const response = await fetch(`/api/v1${path}`, { method, headers, body: form ? body : body && JSON.stringify(body) });
   const said = await response.json().catch(() => ({ error: `${response.status} ${response.statusText}` }));
   if (!response.ok) throw new Error(said.error);
