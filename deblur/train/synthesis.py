@@ -78,7 +78,7 @@ class Synthesis(IterableDataset[Batch]):
         seed: tuple[int, ...],
         net: NetRecipe | None = None,
     ) -> None:
-        """`net`, the default if not given, is for whom the samples are: what it is told, at how many others it looks."""
+        """`net`, or the default, is for whom the samples are: what it is told, and at how many others it looks."""
         self._photos, self._size, self._side, self._reach, self._seed = photos, size, side, reach, seed
         self._net = net or NetRecipe()
 
