@@ -96,7 +96,8 @@ class Darkroom:
 
     @cached_property
     def _recognizer(self) -> TrackRecognizer:
-        return TrackRecognizer(self._parts.embedder, self._gallery(), self._config.recognition.threshold)
+        settings = self._config.recognition
+        return TrackRecognizer(self._parts.embedder, self._gallery(), settings.threshold, settings.fpir)
 
     def _lab(self, method: Method) -> PhotoLab:
         if method not in self._labs:
