@@ -64,7 +64,7 @@ def keep(folder: Path, cipher: Cipher | None = None) -> None:
 
 def records(folder: Path, stack: ExitStack, cipher: Cipher | None = None) -> Records:
     logs = [str(folder / "log.jsonl"), f"sqlite:///{folder / 'log.sqlite'}"]
-    return open_records(folder / "people.joblib", logs, folder / "evidence", cipher, fingerprint("sface"), stack)
+    return open_records(folder / "people.joblib", logs, folder / "evidence", None, cipher, fingerprint("sface"), stack)
 
 
 def bytes_of(folder: Path) -> bytes:

@@ -38,7 +38,7 @@ def ids(where: object) -> list[object]:
 
 def test_without_limits_nothing_goes(folder: Path) -> None:
     before = bytes_of(folder / "evidence") + (folder / "log.jsonl").read_bytes()
-    assert expired(folder, BEGIN + timedelta(days=10_000)) == Expired(0, 0, ())
+    assert expired(folder, BEGIN + timedelta(days=10_000)) == Expired(0, 0, 0, ())
     assert bytes_of(folder / "evidence") + (folder / "log.jsonl").read_bytes() == before
 
 
@@ -56,7 +56,7 @@ def test_old_crops_go_alone_and_the_chain_is_shortened(folder: Path) -> None:
     last = len((folder / "evidence" / CHAIN).read_bytes())
     now = datetime.now(UTC)
     assert expired(folder, now + timedelta(days=2), crops=Limit(days=3)).bundles == 0
-    assert expired(folder, now + timedelta(days=4), crops=Limit(days=3)) == Expired(0, 7, ())
+    assert expired(folder, now + timedelta(days=4), crops=Limit(days=3)) == Expired(0, 7, 0, ())
     lines = (folder / "evidence" / CHAIN).read_bytes().splitlines(keepends=True)
     assert isinstance(next(placed(lines)).link, Cut)
     assert len(lines) == 2
@@ -106,5 +106,6 @@ def test_the_command_follows_the_configuration(folder: Path, capsys: pytest.Capt
         encoding="utf-8",
     )
     assert main(["forget", "--expired", "--config", str(folder / "unblur.yaml")]) == 0
-    assert capsys.readouterr().out == f"expired: 14 log entries, 7 bundles; from the gallery: Ann, Bob, {GONE}\n"
+    told = "expired: 14 log entries, 7 bundles, 0 opinions and unsent webhooks; from the gallery: Ann, Bob"
+    assert capsys.readouterr().out == f"{told}, {GONE}\n"
     assert not examined(folder / "evidence", folder / "log.jsonl").faults
