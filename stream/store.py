@@ -140,8 +140,8 @@ def connect(url: str | sql.URL, pragmas: Sequence[str] = ()) -> sql.Engine:
 
 
 def wipe(engine: sql.Engine, rewrite: bool) -> None:
-    """Leave nothing of what was deleted in SQLite's free pages (sqlite.org/lang_vacuum.html; `rewrite`), nor in the log
-    of pages beside the file. Raises StorageError, SQLAlchemyError."""
+    """Leave nothing of what was deleted in the log of pages beside SQLite's file, nor, with `rewrite`, in free pages
+    (sqlite.org/lang_vacuum.html). Raises StorageError, SQLAlchemyError."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if rewrite:
             connection.exec_driver_sql("VACUUM")

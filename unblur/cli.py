@@ -303,10 +303,12 @@ def forget(
     """Take a person out of gallery, logs, evidence and the application's data for good, and list what may remain."""
     from unblur.forgetting import forget_in
 
-    settings = load(config, {
-        "recognition": _given(gallery=gallery), "output": _given(evidence=evidence), "serve": _given(data=data)
-    })  # fmt: skip
-    forget_in(settings, person, [str(path) for path in log or []], store or [], expired)
+    overrides = {
+        "recognition": _given(gallery=gallery),
+        "output": _given(evidence=evidence),
+        "serve": _given(data=data),
+    }
+    forget_in(load(config, overrides), person, [str(path) for path in log or []], store or [], expired)
 
 
 NameArgument = Annotated[str, typer.Argument(help="The account's name.")]

@@ -47,7 +47,7 @@ def require_folder_of_data(folder: Path) -> None:
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """While this process serves from the folder, or forgets in it. Raises OutputError where another does."""
-    lock = FileLock(folder / _LOCK, blocking=False)
+    lock = FileLock(folder / _LOCK, timeout=0)
     try:
         lock.acquire()
     except Timeout as error:

@@ -106,7 +106,7 @@ def erase(person: str, records: Records) -> Forgotten:
             ids.add(event["id"])
     forgotten.known = records.dismiss(person)
     change = forgetting(person, ids)
-    if records.annex:  # before the logs, which tell the ids
+    if records.annex:  # while the logs still tell the ids
         forgotten.annexed = records.annex.amend(change, ids, person)
     forgotten.entries = sum(log.ledger.amend(change) for group in records.logs for log in group)
     if records.evidence:

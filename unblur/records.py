@@ -60,12 +60,12 @@ class Records:
         with galleries.alone(self.gallery):
             gallery = self._read(self.gallery)
             left = gallery.without(*names)
-            known = left.names != gallery.names
-            if known:
-                left.save(self.gallery, self.cipher)
             if faces_of(self.gallery).is_dir():
                 Faces(faces_of(self.gallery)).tidy(left)
-        return known
+            if left.names == gallery.names:
+                return False
+            left.save(self.gallery, self.cipher)
+        return True
 
     def _read(self, path: Path) -> Gallery:
         return galleries.load(path, self.fingerprint, allow_empty=True, cipher=self.cipher)

@@ -41,11 +41,11 @@ def expire(limits: Retention, records: Records, now: datetime) -> Expired:
     """Delete what is older than its limit, and then the oldest, until the rest takes no more room than its limit.
 
     An event's age is that of its wall time, or, where it has none, of the log's last change; evidence goes with its
-    event. A gallery that was changed is to be loaded again by whoever uses it.
+    event, and so do opinions and unsent posts. A gallery that was changed is to be loaded again by whoever uses it.
     """
     old = [_beyond(limits.events, _entries(group), now) for group in records.logs]
     ids = set().union(*old)
-    annexed = records.annex.amend(without(ids), ids) if records.annex and ids else 0  # first: the logs tell the ids
+    annexed = records.annex.amend(without(ids), ids) if records.annex and ids else 0  # while logs tell the ids
     entries = sum(
         log.ledger.amend(without(gone)) for group, gone in zip(records.logs, old, strict=True) if gone for log in group
     )

@@ -54,14 +54,14 @@ def serve(path: Path | None, overrides: dict[str, object]) -> None:
     console = Console(stderr=True, highlight=False)
     given = load(path, overrides)
     data = folder_of_data(given.serve.data)
-    engine = application_database(data)
-    reception = Reception(engine)
-    _require_guarded(given, reception.accounts.exist(), data)
-    config = _settled(given, data, console)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped ends its log like any other
     with ExitStack() as stack:
-        stack.callback(engine.dispose)
         stack.enter_context(alone(data))
+        engine = application_database(data)
+        stack.callback(engine.dispose)
+        reception = Reception(engine)
+        _require_guarded(given, reception.accounts.exist(), data)
+        config = _settled(given, data, console)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped ends its log like others
         notices, tally = _notices(config.notify, engine, stack), Tally()
         # Who is known is the People page's to say, from the gallery's file on.
         nobody = config.recognition.model_copy(update={"gallery": None})

@@ -16,8 +16,9 @@ from stream.links import CHAIN, Cut, placed
 from stream.signature import Signer
 from tests.stream.proof import write
 from tests.stream.test_audit import examined
-from tests.unblur.kept import BEGIN, GONE, bytes_of, keep, records
+from tests.unblur.kept import BEGIN, GONE, bytes_of, keep, keep_served, records, said, served, waiting
 from unblur.cli import main
+from unblur.faces import faces_of
 from unblur.retention import Expired, expire
 
 
@@ -109,3 +110,24 @@ def test_the_command_follows_the_configuration(folder: Path, capsys: pytest.Capt
     told = "expired: 14 log entries, 7 bundles, 0 opinions and unsent webhooks; from the gallery: Ann, Bob"
     assert capsys.readouterr().out == f"{told}, {GONE}\n"
     assert not examined(folder / "evidence", folder / "log.jsonl").faults
+
+
+def test_opinions_and_unsent_posts_go_with_their_events(tmp_path: Path) -> None:
+    keep_served(tmp_path)
+    with ExitStack() as stack:
+        limits = Retention(events=Limit(days=1))
+        told = expire(limits, served(tmp_path, stack), BEGIN + timedelta(days=1, hours=4))
+    assert told == Expired(4, 4, 9, ())
+    assert [event for event, _, _ in said(tmp_path)] == ["event-5", "event-5"]
+    assert [event["id"] for hook, event in waiting(tmp_path) if hook == "door"] == ["event-4", "event-5", "event-6"]
+
+
+def test_the_crops_of_people_enrolled_long_ago_go_with_them(tmp_path: Path) -> None:
+    keep_served(tmp_path)
+    with ExitStack() as stack:
+        limits = Retention(galleries=Limit(days=30))
+        told = expire(limits, served(tmp_path, stack), BEGIN + timedelta(days=31.5))
+    assert told.people == ("Ann", GONE)
+    gallery = tmp_path / "people.joblib"
+    crops = {path.stem for path in faces_of(gallery).iterdir()}
+    assert crops == load(gallery, fingerprint("sface")).photos
