@@ -26,10 +26,11 @@ def of_person(events: Iterable[Event], person: str) -> Iterator[Event]:
 
 
 def forgetting(person: str, events: Collection[object]) -> Change:
-    """Drops the events with these ids, and takes the name out of all others, where it was the runner-up's."""
+    """Drops the events with these ids and those that bear the name, and takes it out of all others, where it was the
+    runner-up's."""
 
     def change(event: dict[str, object]) -> dict[str, object] | None:
-        if event["id"] in events:
+        if event["id"] in events or _is(event, person):
             return None
         return {**event, "runner_up": None} if _is(event["runner_up"], person) else event
 
@@ -41,11 +42,16 @@ def without(events: Collection[object]) -> Change:
     return lambda event: None if event["id"] in events else event
 
 
+def same_name(name: str, other: str) -> bool:
+    """Whether they are one name, however each is encoded."""
+    return unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", other)
+
+
 def _if_named(life: list[Event], person: str) -> list[Event]:
     return life if any(_is(event, person) for event in life) else []
 
 
 def _is(named: object, person: str) -> bool:
-    """Whether an event, or a runner-up, bears the name, however it is encoded."""
+    """Whether an event, or a runner-up, bears the name."""
     name = named.get("name") if isinstance(named, Mapping) else None
-    return isinstance(name, str) and unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", person)
+    return isinstance(name, str) and same_name(name, person)

@@ -112,22 +112,10 @@ class EventStore:
                 for number, after in amended:
                     _put(connection, number, after)
             if self._engine.dialect.name == "sqlite":
-                self._wipe(rewrite=bool(amended))
+                wipe(self._engine, rewrite=bool(amended))
         except SQLAlchemyError as error:
             raise StorageError(f"cannot rewrite {shown(self._engine)}: {reason(error)}; try again") from error
         return len(amended)
-
-    def _wipe(self, rewrite: bool) -> None:
-        """Leave nothing in free pages (sqlite.org/lang_vacuum.html), nor in the log of pages beside the file."""
-        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            if rewrite:
-                connection.exec_driver_sql("VACUUM")
-            busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalars().first()
-        if busy:
-            raise StorageError(
-                f"what was deleted still lies in the -wal file of {shown(self._engine)}, for another program reads it:"
-                " end that program and try again"
-            )
 
     def close(self) -> None:
         self._engine.dispose()
@@ -149,6 +137,20 @@ def connect(url: str | sql.URL, pragmas: Sequence[str] = ()) -> sql.Engine:
             raise OutputError(f"{shown(engine)} names no file; write it as sqlite:///FILE")
         sql.event.listen(engine, "connect", partial(_set, pragmas))
     return engine
+
+
+def wipe(engine: sql.Engine, rewrite: bool) -> None:
+    """Leave nothing of what was deleted in the log of pages beside SQLite's file, nor, with `rewrite`, in free pages
+    (sqlite.org/lang_vacuum.html). Raises StorageError, SQLAlchemyError."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if rewrite:
+            connection.exec_driver_sql("VACUUM")
+        busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalars().first()
+    if busy:
+        raise StorageError(
+            f"what was deleted still lies in the -wal file of {shown(engine)}, for another program reads it:"
+            " end that program and try again"
+        )
 
 
 def database_file(engine: sql.Engine) -> Path | None:

@@ -296,14 +296,19 @@ def forget(
     log: Annotated[list[Path] | None, typer.Option(help="An event log; those set aside beside it go with it.")] = None,
     store: Annotated[list[str] | None, typer.Option(help="An event store, as sqlite:///FILE.")] = None,
     evidence: Annotated[Path | None, typer.Option(help="A folder of evidence.")] = None,
+    data: Annotated[Path | None, typer.Option(help="All that `unblur serve` keeps in this folder.")] = None,
     expired: Annotated[bool, typer.Option("--expired", help="Forget what retention no longer allows.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Take a person out of gallery, logs and evidence for good, and list what may remain elsewhere."""
+    """Take a person out of gallery, logs, evidence and the application's data for good, and list what may remain."""
     from unblur.forgetting import forget_in
 
-    settings = load(config, {"recognition": _given(gallery=gallery), "output": _given(evidence=evidence)})
-    forget_in(settings, person, [*map(str, log or []), *(store or [])], expired)
+    overrides = {
+        "recognition": _given(gallery=gallery),
+        "output": _given(evidence=evidence),
+        "serve": _given(data=data),
+    }
+    forget_in(load(config, overrides), person, [str(path) for path in log or []], store or [], expired)
 
 
 NameArgument = Annotated[str, typer.Argument(help="The account's name.")]

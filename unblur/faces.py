@@ -11,6 +11,11 @@ from stream.picture import write_picture
 from unblur.examination import Shot
 
 
+def faces_of(gallery: Path) -> Path:
+    """The folder for the crops of a gallery's photos: beside its file."""
+    return gallery.with_name(f"{gallery.name}.faces")
+
+
 class Faces:
     """Raises OutputError if the folder cannot be made, StorageError when the disk refuses later."""
 
@@ -33,7 +38,7 @@ class Faces:
     def tidy(self, gallery: Gallery) -> None:
         """Of a photo that nobody is known by, nothing stays."""
         try:
-            for file in self._folder.glob("*.png"):
+            for file in self._folder.glob("*.png*"):  # a crash may have left a part of one
                 if file.stem not in gallery.photos:
                     file.unlink()
         except OSError as error:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sql
+from filelock import FileLock, Timeout
 from platformdirs import user_data_path
 
-from stream.errors import OutputError
+from configs.schema import Config
+from stream.errors import OutputError, UsageError
 from stream.store import DURABLE, connect
 
-_DATABASE = "application.sqlite"
+GALLERY = "people.joblib"
+_STORE, _EVIDENCE, _DATABASE, _LOCK = "events.sqlite", "evidence", "application.sqlite", "application.lock"
 
 
 def folder_of_data(named: Path | None) -> Path:
@@ -31,3 +36,39 @@ def application_database(folder: Path) -> sql.Engine:
     except OSError as error:
         raise OutputError(f"cannot write {file}: {error.strerror}; name another folder as serve.data") from error
     return connect(sql.URL.create("sqlite", database=str(file)), DURABLE)
+
+
+def require_folder_of_data(folder: Path) -> None:
+    """Raises UsageError if nothing was ever served from there."""
+    if not (folder / _DATABASE).is_file():
+        raise UsageError(f"{folder} is no folder of data of `unblur serve`: there is no {_DATABASE} in it")
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """While this process serves from the folder, or forgets in it. Raises OutputError where another does."""
+    lock = FileLock(folder / _LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise OutputError(f"cannot use {folder}: another unblur is writing there; end it, or name another") from error
+    except OSError as error:
+        raise OutputError(f"cannot write to {folder}: {error.strerror}; name another as serve.data") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def placed(config: Config, folder: Path, only_there: bool = False) -> Config:
+    """The configuration with its gallery, store and evidence in the folder of data, unless it says where; and with
+    `only_there` those alone that are there."""
+    store, evidence, gallery = (
+        folder / name if not only_there or (folder / name).exists() else None for name in (_STORE, _EVIDENCE, GALLERY)
+    )
+    output = config.output.model_copy(update={
+        "store": config.output.store or (f"sqlite:///{store}" if store else None),
+        "evidence": config.output.evidence or evidence,
+    })  # fmt: skip
+    known = config.recognition.model_copy(update={"gallery": config.recognition.gallery or gallery})
+    return config.model_copy(update={"output": output, "recognition": known})

@@ -41,5 +41,7 @@ class Housekeeping:
                 return
 
     def _tell(self, expired: Expired) -> None:
-        if expired.entries or expired.bundles or expired.people:
-            _log.info("expired", events=expired.entries, bundles=expired.bundles, people=len(expired.people))
+        counts = {"events": expired.entries, "bundles": expired.bundles, "annexed": expired.annexed}
+        counts["people"] = len(expired.people)
+        if any(counts.values()):
+            _log.info("expired", **counts)

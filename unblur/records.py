@@ -1,4 +1,4 @@
-"""All that a run keeps of people, opened so that it can be changed: galleries, logs and evidence."""
+"""All that is kept of people, opened so that it can be changed: galleries, logs, evidence, annex."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from stream.evidence import EvidenceFolder
 from stream.history import Record, file_of, query
 from stream.signature import Signer
 from stream.store import EventStore
+from unblur.annex import Annex
+from unblur.faces import Faces, faces_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,32 +44,45 @@ class Records:
     gallery: Path | None
     logs: Sequence[Sequence[Log]]
     evidence: EvidenceFolder | None
+    annex: Annex | None
     cipher: Cipher | None
     fingerprint: str
 
     def people(self) -> Gallery | None:
         """The gallery, if there is one. Raises GalleryError, UsageError if it cannot be read."""
-        if self.gallery is None:
-            return None
-        return galleries.load(self.gallery, self.fingerprint, allow_empty=True, cipher=self.cipher)
+        return self._read(self.gallery) if self.gallery else None
 
-    def keep(self, gallery: Gallery) -> None:
-        """Write the gallery in its place."""
-        if self.gallery:
-            gallery.save(self.gallery, self.cipher)
+    def dismiss(self, *names: str) -> bool:
+        """Take people out of the gallery, and the crops of their photos out of the folder beside it; whether any of
+        them was known. Doing it again after it failed half-way does the rest."""
+        if self.gallery is None:
+            return False
+        with galleries.alone(self.gallery):
+            gallery = self._read(self.gallery)
+            left = gallery.without(*names)
+            if faces_of(self.gallery).is_dir():
+                Faces(faces_of(self.gallery)).tidy(left)
+            if left.names == gallery.names:
+                return False
+            left.save(self.gallery, self.cipher)
+        return True
+
+    def _read(self, path: Path) -> Gallery:
+        return galleries.load(path, self.fingerprint, allow_empty=True, cipher=self.cipher)
 
 
 def open_records(
     gallery: Path | None,
     logs: Sequence[str],
     evidence: Path | None,
+    annex: Annex | None,
     cipher: Cipher | None,
     fingerprint: str,
     stack: ExitStack,
 ) -> Records:
     """Open them for this process alone; `stack` closes them.
 
-    Raises UsageError where one of them is missing, OutputError where another process writes there.
+    Raises UsageError where one of them is missing or cannot be read, OutputError where another process writes there.
     """
     for path in (gallery, evidence, *map(file_of, logs)):
         if path and not path.exists():
@@ -76,7 +91,9 @@ def open_records(
     folder = EvidenceFolder(evidence, Signer(), dict) if evidence else None
     if folder:
         stack.callback(folder.close)
-    return Records(gallery, opened, folder, cipher, fingerprint)
+    records = Records(gallery, opened, folder, annex, cipher, fingerprint)
+    records.people()  # a gallery that cannot be read is found before anything is changed
+    return records
 
 
 def _with_earlier(where: str) -> list[str]:

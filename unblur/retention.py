@@ -19,10 +19,12 @@ _MEGABYTE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """What went: log entries, bundles of evidence, and people of the gallery by name."""
+    """What went: log entries, bundles of evidence, opinions and unsent posts in the annex, and people of the gallery
+    by name."""
 
     entries: int
     bundles: int
+    annexed: int
     people: tuple[str, ...]
 
 
@@ -39,15 +41,16 @@ def expire(limits: Retention, records: Records, now: datetime) -> Expired:
     """Delete what is older than its limit, and then the oldest, until the rest takes no more room than its limit.
 
     An event's age is that of its wall time, or, where it has none, of the log's last change; evidence goes with its
-    event. A gallery that was changed is to be loaded again by whoever uses it.
+    event, and so do opinions and unsent posts. A gallery that was changed is to be loaded again by whoever uses it.
     """
-    ids: set[str] = set()
-    entries = 0
-    for group in records.logs:
-        old = _beyond(limits.events, _entries(group), now)
-        entries += sum(log.ledger.amend(without(old)) for log in group) if old else 0
-        ids |= old
-    return Expired(entries, _expire_bundles(limits, records, ids, now), _expire_people(limits, records, now))
+    old = [_beyond(limits.events, _entries(group), now) for group in records.logs]
+    ids = set().union(*old)
+    annexed = records.annex.amend(without(ids), ids) if records.annex and ids else 0  # while logs tell the ids
+    entries = sum(
+        log.ledger.amend(without(gone)) for group, gone in zip(records.logs, old, strict=True) if gone for log in group
+    )
+    bundles = _expire_bundles(limits, records, ids, now)
+    return Expired(entries, bundles, annexed, _expire_people(limits, records, now))
 
 
 def _expire_bundles(limits: Retention, records: Records, ids: set[str], now: datetime) -> int:
@@ -67,7 +70,7 @@ def _expire_people(limits: Retention, records: Records, now: datetime) -> tuple[
         return ()
     old = _beyond(limits.galleries, _people(gallery, records.gallery), now)
     if old:
-        records.keep(gallery.without(*old))
+        records.dismiss(*old)
     return tuple(sorted(old))
 
 

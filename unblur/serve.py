@@ -17,10 +17,12 @@ from stream import heap
 from stream.archive import Archive
 from stream.cipher import opened
 from stream.source import LOOP
+from unblur.annex import Annex
 from unblur.assemble import Run, assemble
 from unblur.demo import stage
 from unblur.examination import Examiner
-from unblur.folder import application_database, folder_of_data
+from unblur.faces import faces_of
+from unblur.folder import GALLERY, alone, application_database, folder_of_data, placed
 from unblur.housekeeping import Housekeeping
 from unblur.notify.mqtt import Mqtt
 from unblur.notify.notice import Notice
@@ -41,9 +43,6 @@ from unblur.web.reception import Reception
 from unblur.web.sightings import Sightings
 from unblur.web.upload import Uploads
 
-STORE, EVIDENCE, GALLERY = "events.sqlite", "evidence", "people.joblib"
-"""What lies in the folder of data."""
-
 
 def serve(path: Path | None, overrides: dict[str, object]) -> None:
     """Serve what the configuration at `path` says, with `overrides` over it; without a camera, the demo's. Recorded
@@ -55,13 +54,14 @@ def serve(path: Path | None, overrides: dict[str, object]) -> None:
     console = Console(stderr=True, highlight=False)
     given = load(path, overrides)
     data = folder_of_data(given.serve.data)
-    engine = application_database(data)
-    reception = Reception(engine)
-    _require_guarded(given, reception.accounts.exist(), data)
-    config = _settled(given, data, console)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped ends its log like any other
     with ExitStack() as stack:
+        stack.enter_context(alone(data))
+        engine = application_database(data)
         stack.callback(engine.dispose)
+        reception = Reception(engine)
+        _require_guarded(given, reception.accounts.exist(), data)
+        config = _settled(given, data, console)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped ends its log like others
         notices, tally = _notices(config.notify, engine, stack), Tally()
         # Who is known is the People page's to say, from the gallery's file on.
         nobody = config.recognition.model_copy(update={"gallery": None})
@@ -103,10 +103,10 @@ def _pages(config: Config, run: Run, engine: sql.Engine, reception: Reception, s
     assert output.evidence
     assert gallery
     examiner, uploads = Examiner(config, run.parts), Uploads()
-    people = People(gallery, gallery.with_name(f"{gallery.name}.faces"), examiner, run.use, note)
+    people = People(gallery, faces_of(gallery), examiner, run.use, note)
     archive, read = Archive(output.store), partial(_opened_crop, output.evidence, run)
     photo = PhotoPage(Darkroom(config, lambda: people.gallery), uploads, Prints(), note)
-    for thing in (uploads, people, archive, photo, Housekeeping(config.retention, _records(config, run))):
+    for thing in (uploads, people, archive, photo, Housekeeping(config.retention, _records(config, run, engine))):
         stack.callback(thing.close)
     return [
         Sightings(archive, Feedback(engine), read, people.add_crop, note),
@@ -119,23 +119,19 @@ def _opened_crop(evidence: Path, run: Run, event: str, kind: Kind) -> bytes:
     return opened(evidence / f"{event}.{kind}.png", read_crop(evidence, event, kind), run.parts.cipher)
 
 
-def _records(config: Config, run: Run) -> Records:
+def _records(config: Config, run: Run, engine: sql.Engine) -> Records:
     """What is kept, through the very files that the run has open."""
     logs = [[Log(where, ledger)] for where, ledger in run.outputs.ledgers]
     gallery = config.recognition.gallery
     there = gallery if gallery and gallery.exists() else None
-    return Records(there, logs, run.outputs.evidence, run.parts.cipher, run.parts.embedder.fingerprint)
+    return Records(there, logs, run.outputs.evidence, Annex(engine), run.parts.cipher, run.parts.embedder.fingerprint)
 
 
 def _settled(config: Config, data: Path, console: Console) -> Config:
     """The configuration with everything in its place in the folder of data."""
-    output = config.output.model_copy(update={
-        "picture": "webrtc",
-        "store": config.output.store or f"sqlite:///{data / STORE}",
-        "evidence": config.output.evidence or data / EVIDENCE,
-    })  # fmt: skip
-    known = config.recognition.model_copy(update={"gallery": config.recognition.gallery or data / GALLERY})
-    settled = config.model_copy(update={"output": output, "recognition": known, "pace": "realtime"})
+    config = placed(config, data)
+    output = config.output.model_copy(update={"picture": "webrtc"})
+    settled = config.model_copy(update={"output": output, "pace": "realtime"})
     return settled if config.cameras else _demo(settled, data / "demo", console)
 
 

@@ -31,6 +31,10 @@ def test_others_keep_their_events_without_the_name() -> None:
     assert left[5:] == EVENTS[5:]
 
 
+def test_an_event_that_bears_the_name_goes_though_its_track_was_not_followed() -> None:
+    assert forgetting(GONE, ())(EVENTS[1]) is None
+
+
 KINDS, NAMES = st.sampled_from(["new", "update", "end"]), st.sampled_from(["A", "B", None])
 
 

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import unicodedata
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+import sqlalchemy as sql
+
 from models.fetch import fingerprint
-from recognize.gallery import Gallery, Person
+from recognize.gallery import Gallery, Person, load
 from stream.cipher import Cipher
 from stream.data import Candidate, Event, EventType
-from stream.eventlog import EventFile
+from stream.eventlog import EventFile, to_line
+from stream.picture import write_picture
 from stream.store import EventStore
 from tests.recognize.conftest import directions
 from tests.stream.events import an_event
 from tests.stream.proof import a_sighting, open_folder
+from unblur.annex import Annex
+from unblur.faces import Faces, faces_of
+from unblur.folder import application_database
+from unblur.notify.queue import Queue
 from unblur.records import Records, open_records
+from unblur.web.feedback import Feedback
 
 GONE = "Zoë Gone"
 BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -62,10 +73,58 @@ def keep(folder: Path, cipher: Cipher | None = None) -> None:
     Gallery(fingerprint("sface"), people).save(folder / "people.joblib", cipher)
 
 
+def keep_served(folder: Path) -> None:
+    """The same as a folder of data of `unblur serve`: with crops of the photos, opinions, and posts that wait."""
+    keep(folder)
+    for log in folder.glob("log.jsonl*"):
+        log.unlink()
+    (folder / "log.sqlite").rename(folder / "events.sqlite")
+    gallery = folder / "people.joblib"
+    Faces(faces_of(gallery))
+    for photo in load(gallery, fingerprint("sface")).photos:
+        write_picture(faces_of(gallery) / f"{photo}.png", np.full((128, 128, 3), int(photo[:2], 16), np.uint8))
+    engine = application_database(folder)
+    feedback, hooks = Feedback(engine), [Queue(engine, "door"), Queue(engine, "desk")]
+    feedback.say("event-0", "wrong", None, "operator")
+    feedback.say("event-5", "wrong", unicodedata.normalize("NFD", GONE), "operator")
+    feedback.say("event-5", "right", "Bob", "operator")
+    for event in story():
+        for hook in hooks:
+            hook.add(event.id, to_line(event.to_json()), 0.0)
+    engine.dispose()
+
+
 def records(folder: Path, stack: ExitStack, cipher: Cipher | None = None) -> Records:
     logs = [str(folder / "log.jsonl"), f"sqlite:///{folder / 'log.sqlite'}"]
-    return open_records(folder / "people.joblib", logs, folder / "evidence", cipher, fingerprint("sface"), stack)
+    return open_records(folder / "people.joblib", logs, folder / "evidence", None, cipher, fingerprint("sface"), stack)
 
 
-def bytes_of(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+def served(folder: Path, stack: ExitStack) -> Records:
+    """What `keep_served` kept."""
+    engine = application_database(folder)
+    stack.callback(engine.dispose)
+    store = f"sqlite:///{folder / 'events.sqlite'}"
+    evidence, network = folder / "evidence", fingerprint("sface")
+    return open_records(folder / "people.joblib", [store], evidence, Annex(engine), None, network, stack)
+
+
+def waiting(folder: Path) -> list[tuple[str, dict[str, object]]]:
+    """The posts that wait, each with its hook."""
+    engine = application_database(folder)
+    with engine.connect() as connection:
+        rows = connection.execute(sql.text("SELECT hook, body FROM webhook_posts ORDER BY position")).all()
+    engine.dispose()
+    return [(hook, json.loads(body)) for hook, body in rows]
+
+
+def said(folder: Path) -> list[tuple[str, str, str | None]]:
+    """The event, the verdict, and the person of every opinion."""
+    engine = application_database(folder)
+    with engine.connect() as connection:
+        rows = connection.execute(sql.text("SELECT event, verdict, person FROM feedback ORDER BY number")).all()
+    engine.dispose()
+    return [(event, verdict, person) for event, verdict, person in rows]
+
+
+def bytes_of(folder: Path, pattern: str = "*") -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(folder.rglob(pattern)) if path.is_file())

@@ -114,6 +114,8 @@ def test_a_log_that_is_being_written_is_left_alone(folder: Path, capsys: pytest.
         (["forget", "Ann", "--log", "none.jsonl"], "does not exist"),
         (["forget", "Ann", "--store", "sqlite:///none.sqlite"], "does not exist"),
         (["forget", "Ann"], "nothing to forget in"),
+        (["forget", "Ann", "--data", "."], ". is no folder of data of `unblur serve`"),
+        (["forget", "Ann", "--data", "none"], "none is no folder of data of `unblur serve`"),
         (["forget"], "name a person, or give --expired"),
         (["forget", "Ann", "--expired", "--log", "log.jsonl"], "name a person, or give --expired"),
     ],

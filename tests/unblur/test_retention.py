@@ -16,8 +16,9 @@ from stream.links import CHAIN, Cut, placed
 from stream.signature import Signer
 from tests.stream.proof import write
 from tests.stream.test_audit import examined
-from tests.unblur.kept import BEGIN, GONE, bytes_of, keep, records
+from tests.unblur.kept import BEGIN, GONE, bytes_of, keep, keep_served, records, said, served, waiting
 from unblur.cli import main
+from unblur.faces import faces_of
 from unblur.retention import Expired, expire
 
 
@@ -38,7 +39,7 @@ def ids(where: object) -> list[object]:
 
 def test_without_limits_nothing_goes(folder: Path) -> None:
     before = bytes_of(folder / "evidence") + (folder / "log.jsonl").read_bytes()
-    assert expired(folder, BEGIN + timedelta(days=10_000)) == Expired(0, 0, ())
+    assert expired(folder, BEGIN + timedelta(days=10_000)) == Expired(0, 0, 0, ())
     assert bytes_of(folder / "evidence") + (folder / "log.jsonl").read_bytes() == before
 
 
@@ -56,7 +57,7 @@ def test_old_crops_go_alone_and_the_chain_is_shortened(folder: Path) -> None:
     last = len((folder / "evidence" / CHAIN).read_bytes())
     now = datetime.now(UTC)
     assert expired(folder, now + timedelta(days=2), crops=Limit(days=3)).bundles == 0
-    assert expired(folder, now + timedelta(days=4), crops=Limit(days=3)) == Expired(0, 7, ())
+    assert expired(folder, now + timedelta(days=4), crops=Limit(days=3)) == Expired(0, 7, 0, ())
     lines = (folder / "evidence" / CHAIN).read_bytes().splitlines(keepends=True)
     assert isinstance(next(placed(lines)).link, Cut)
     assert len(lines) == 2
@@ -106,5 +107,27 @@ def test_the_command_follows_the_configuration(folder: Path, capsys: pytest.Capt
         encoding="utf-8",
     )
     assert main(["forget", "--expired", "--config", str(folder / "unblur.yaml")]) == 0
-    assert capsys.readouterr().out == f"expired: 14 log entries, 7 bundles; from the gallery: Ann, Bob, {GONE}\n"
+    told = "expired: 14 log entries, 7 bundles, 0 opinions and unsent webhooks; from the gallery: Ann, Bob"
+    assert capsys.readouterr().out == f"{told}, {GONE}\n"
     assert not examined(folder / "evidence", folder / "log.jsonl").faults
+
+
+def test_opinions_and_unsent_posts_go_with_their_events(tmp_path: Path) -> None:
+    keep_served(tmp_path)
+    with ExitStack() as stack:
+        limits = Retention(events=Limit(days=1))
+        told = expire(limits, served(tmp_path, stack), BEGIN + timedelta(days=1, hours=4))
+    assert told == Expired(4, 4, 9, ())
+    assert [event for event, _, _ in said(tmp_path)] == ["event-5", "event-5"]
+    assert [event["id"] for hook, event in waiting(tmp_path) if hook == "door"] == ["event-4", "event-5", "event-6"]
+
+
+def test_the_crops_of_people_enrolled_long_ago_go_with_them(tmp_path: Path) -> None:
+    keep_served(tmp_path)
+    with ExitStack() as stack:
+        limits = Retention(galleries=Limit(days=30))
+        told = expire(limits, served(tmp_path, stack), BEGIN + timedelta(days=31.5))
+    assert told.people == ("Ann", GONE)
+    gallery = tmp_path / "people.joblib"
+    crops = {path.stem for path in faces_of(gallery).iterdir()}
+    assert crops == load(gallery, fingerprint("sface")).photos

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import sqlalchemy as sql
+
+from stream.eventlog import Change, to_line
 
 _metadata = sql.MetaData()
 _posts = sql.Table(
@@ -78,3 +81,20 @@ def forget_others(engine: sql.Engine, hooks: list[str]) -> None:
     _metadata.create_all(engine)
     with engine.begin() as connection:
         connection.execute(sql.delete(_posts).where(_posts.c.hook.not_in(hooks)))
+
+
+def amend(engine: sql.Engine, change: Change) -> int:
+    """Put what `change` makes of each event that waits, for whichever hook, in its place; how many were changed or are
+    gone."""
+    _metadata.create_all(engine)
+    amended = 0
+    with engine.begin() as connection:
+        for position, body in connection.execute(sql.select(_posts.c.position, _posts.c.body)).all():
+            before, here = json.loads(body), _posts.c.position == position
+            after = change(before)
+            if after is None:
+                connection.execute(sql.delete(_posts).where(here))
+            elif after != before:
+                connection.execute(sql.update(_posts).where(here).values(body=to_line(after)))
+            amended += after != before
+    return amended

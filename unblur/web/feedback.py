@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
 import sqlalchemy as sql
 from pydantic import AwareDatetime, BaseModel
+
+from stream.forgetting import same_name
 
 Verdict = Literal["right", "wrong", "added"]
 """The name is right; it is somebody else; the crop was added to a person of the gallery."""
@@ -64,6 +66,19 @@ class Feedback:
         chosen = sql.select(_feedback).where(_feedback.c.event == event).order_by(_feedback.c.number.desc())
         with self._engine.connect() as connection:
             return [_opinion(row) for row in connection.execute(chosen.limit(_SHOWN))]
+
+    def forget(self, events: Collection[object], person: str | None = None) -> int:
+        """Lose what was said of these events, and whatever names the person; how much that was."""
+        said = sql.select(_feedback.c.number, _feedback.c.event, _feedback.c.person)
+        with self._engine.begin() as connection:
+            gone = [
+                {"gone": number}
+                for number, event, named in connection.execute(said)
+                if event in events or (named and person and same_name(named, person))
+            ]
+            if gone:
+                connection.execute(sql.delete(_feedback).where(_feedback.c.number == sql.bindparam("gone")), gone)
+        return len(gone)
 
 
 def _opinion(row: sql.Row[tuple[object, ...]]) -> Opinion:

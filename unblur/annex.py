@@ -1,0 +1,39 @@
+"""What the application's database holds of events beside their log: what operators said of them, and what of them still
+waits to be sent to webhooks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import sqlalchemy as sql
+from sqlalchemy.exc import SQLAlchemyError
+
+from stream.errors import OutputError, StorageError
+from stream.eventlog import Change
+from stream.store import reason, shown, wipe
+from unblur.notify import queue
+from unblur.web.feedback import Feedback
+
+
+class Annex:
+    """Raises OutputError where the database cannot be used."""
+
+    def __init__(self, engine: sql.Engine) -> None:
+        self._engine = engine
+        try:
+            self._feedback = Feedback(engine)
+        except SQLAlchemyError as error:
+            raise OutputError(f"cannot use {shown(engine)}: {reason(error)}; name another folder") from error
+
+    def amend(self, change: Change, gone: Collection[object], person: str | None = None) -> int:
+        """Do to what waits as `change` does to the log, and lose what was said of the events that are `gone`, and
+        whatever names the `person`; how many words and posts were changed or are gone, for good.
+
+        Raises StorageError; doing it again does the rest.
+        """
+        try:
+            amended = self._feedback.forget(gone, person) + queue.amend(self._engine, change)
+            wipe(self._engine, rewrite=bool(amended))
+        except SQLAlchemyError as error:
+            raise StorageError(f"cannot rewrite {shown(self._engine)}: {reason(error)}; try again") from error
+        return amended
