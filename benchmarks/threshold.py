@@ -42,7 +42,7 @@ from unblur.evaluate import photos as photographs
 SIZES = (10, 20, 40, 80, 100, 150)
 RATES = (0.003, 0.01, 0.05, 0.1)
 """Shares of strangers who may be named."""
-LENGTHS = (0, 9, 15, 21)
+LENGTHS = (0, 9, 15, 21, 27)
 SHAKES = (14, 20, 28)
 VIEWS = 3
 TRACK_GALLERY = 40

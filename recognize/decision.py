@@ -9,7 +9,7 @@ import numpy as np
 from recognize.dual import confirmed
 from stream.data import Array
 
-ENOUGH = 0.5
+ENOUGH = 0.3
 """Weight of evidence, in perfect views, from which the plain threshold holds."""
 SURCHARGE = 0.08
 """What no evidence at all would add to the threshold; falls evenly to nothing at `ENOUGH`."""

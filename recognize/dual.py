@@ -16,7 +16,10 @@ from stream.data import Array
 EVEN = 10.0
 """Blur, in crop pixels, at which a restored crop counts as much as the raw one; the share grows with its square."""
 CAUTION = 0.04
-"""What a restored crop that alone counted would add to the threshold."""
+"""What a restored crop that alone counted would add to the threshold of a still picture, where no second look can
+agree with it."""
+RELIEF = 0.03
+"""By how much a raw crop that showed nothing but blur would lower the threshold of a track."""
 CONTRADICTION = 0.15
 """Restored crops cannot name whom the raw ones find this much less similar than somebody else."""
 
@@ -28,8 +31,16 @@ def share(blur: ArrayLike) -> Array:
 
 
 def caution(blur: ArrayLike) -> Array:
-    """By how much the threshold is higher for what was restored: restoration makes strangers more similar, too."""
+    """By how much a still picture's threshold is higher for what was restored: restoration makes strangers more
+    similar, too."""
     return np.asarray(np.float32(CAUTION) * share(blur))
+
+
+def relief(blur: ArrayLike) -> Array:
+    """By how much a track's threshold is lower for crops that are left as blurred as they are: the more blurred, the
+    less similar strangers are. Of restored ones, as many reach a threshold as of sharp ones
+    (`benchmarks/threshold.py`)."""
+    return np.asarray(np.float32(RELIEF) * share(blur))
 
 
 def fused(raw: Array, restored: Array, blur: ArrayLike) -> Array:

@@ -6,26 +6,24 @@ How a restored view is weighed against the raw one is `dual`'s; the weights belo
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
-import numpy as np
-
-from recognize.decision import decide, required
+from recognize.decision import MARGIN, decide, required
 from recognize.dual import caution, fused
-from recognize.embed import Embedder, normalised
-from recognize.gallery import Gallery, Person
+from recognize.embed import Embedder
+from recognize.evidence import Evidence, View
+from recognize.gallery import Gallery
 from recognize.threshold import USUAL
-from stream.data import Array, Identity, Method, Restoration
+from stream.data import Array, Body, Crop, Identity, Restoration
 from stream.errors import GalleryError
 
 FADING = 10.0
 """Blur, in crop pixels, at which a view is worth half a sharp one; beyond it falls with the square."""
 LEAST = 0.02
 """What the poorest view is worth."""
-VIEWS = 32
-"""The latest views that are evidence: a track whose face changes can change its mind."""
 TRACKS = 1024
 """Tracks remembered at once; when more are seen, the one not seen for longest is forgotten."""
 
@@ -35,66 +33,6 @@ class Known(NamedTuple):
 
     gallery: Gallery
     threshold: float
-
-
-class View(NamedTuple):
-    """What one restoration says: its worth (0..1), embeddings (D, of length 1), how much more similar than the
-    threshold it has to be, and what was done to which blur."""
-
-    weight: float
-    raw: Array
-    restored: Array | None
-    fused: Array
-    caution: float
-    method: Method
-    blur: float
-
-
-class Evidence:
-    """What is known of one track: its latest views, and the name that they have earned so far."""
-
-    def __init__(self) -> None:
-        self._named: tuple[str, Person] | None = None
-        self._views: deque[View] = deque(maxlen=VIEWS)
-
-    def add(self, view: View) -> None:
-        self._views.append(view)
-
-    def name(self, name: str | None, gallery: Gallery) -> None:
-        """Hold on to this person of the gallery."""
-        self._named = None if name is None else (name, gallery.people[name])
-
-    def held(self, gallery: Gallery) -> int | None:
-        """The place in this gallery of the person named so far, whatever they are called there."""
-        heir = gallery.heir(*self._named) if self._named else None
-        return None if heir is None else gallery.names.index(heir)
-
-    @property
-    def latest(self) -> View:
-        return self._views[-1]
-
-    @property
-    def weight(self) -> float:
-        """In perfect views."""
-        return sum(view.weight for view in self._views)
-
-    @property
-    def caution(self) -> float:
-        """Weighted mean of the views'."""
-        return sum(view.weight * view.caution for view in self._views) / self.weight
-
-    def means(self) -> Array:
-        """3 x D, of length 1: the weighted means of the fused, the raw and the restored views; the third is the
-        first again where nothing was restored."""
-        both = _mean([(view.weight, view.fused) for view in self._views])
-        raw = _mean([(view.weight, view.raw) for view in self._views])
-        restored = [(view.weight, view.restored) for view in self._views if view.restored is not None]
-        return np.stack([both, raw, _mean(restored) if restored else both])
-
-    @property
-    def restored(self) -> bool:
-        """Whether any view was restored."""
-        return any(view.restored is not None for view in self._views)
 
 
 class TrackRecognizer:
@@ -114,6 +52,7 @@ class TrackRecognizer:
         self._embedder = embedder
         self._threshold = threshold
         self._tracks: OrderedDict[tuple[str, int], Evidence] = OrderedDict()
+        self._disowned: dict[tuple[str, int], Identity] = {}
         self.use(gallery)
 
     def use(self, gallery: Gallery) -> None:
@@ -139,17 +78,20 @@ class TrackRecognizer:
     def observe(self, restorations: Sequence[Restoration]) -> list[Identity]:
         """Who the restorations' tracks are, each by all of its track's evidence up to and with this restoration."""
         known, views = self._known, self._views(restorations)
-        tracks = [self._track(restoration.crop.camera, restoration.crop.track) for restoration in restorations]
-        identities = []
-        for view, evidence in zip(views, tracks, strict=True):
-            evidence.add(view)
-            identities.append(_concluded(known, evidence))
-        return identities
+        return [
+            self._observed(known, restoration.crop, view) for restoration, view in zip(restorations, views, strict=True)
+        ]
 
     def reconsider(self) -> Mapping[tuple[str, int], Identity]:
         """Who each track, by camera and number, is by the gallery now in use and the evidence so far."""
         known = self._known
-        return {track: _concluded(known, evidence) for track, evidence in self._tracks.items()}
+        identities = {track: self._concluded(known, *track, "same") for track in self._tracks}
+        return {**identities, **self.disowned()}
+
+    def disowned(self) -> Mapping[tuple[str, int], Identity]:
+        """Tracks that have lost their name to somebody beside them since this was last asked: who they are now."""
+        lost, self._disowned = self._disowned, {}
+        return lost
 
     def identify(self, restorations: Sequence[Restoration]) -> list[Identity]:
         """Who is on still pictures: each by itself, with no surcharge for being alone: no second view will come."""
@@ -157,12 +99,49 @@ class TrackRecognizer:
         for view in self._views(restorations):
             evidence = Evidence()
             evidence.add(view)
-            identities.append(_identify(known.gallery, evidence, known.threshold + evidence.caution))
+            care = 0.0 if view.restored is None else float(caution(view.blur))
+            identities.append(_identify(known.gallery, evidence, known.threshold + care))
         return identities
 
     def forget(self, camera: str, track: int) -> None:
         """The track has ended; its evidence goes."""
-        self._tracks.pop((camera, track), None)
+        gone = self._tracks.pop((camera, track), None)
+        self._disowned.pop((camera, track), None)
+        for other in gone.apart if gone else ():
+            if evidence := self._tracks.get((camera, other)):
+                evidence.apart.discard(track)
+
+    def _observed(self, known: Known, crop: Crop, view: View) -> Identity:
+        evidence = self._track(crop.camera, crop.track)
+        body = evidence.add(view)
+        evidence.apart |= crop.beside
+        for other in crop.beside:
+            if beside := self._tracks.get((crop.camera, other)):
+                beside.apart.add(crop.track)
+        return self._concluded(known, crop.camera, crop.track, body)
+
+    def _concluded(self, known: Known, camera: str, track: int, body: Body) -> Identity:
+        """Who a track is; its evidence remembers it."""
+        evidence = self._tracks[camera, track]
+        threshold = required(known.threshold, evidence.weight) - evidence.relief
+        identity = _identify(known.gallery, evidence, threshold)
+        evidence.name(identity.name, known.gallery)
+        evidence.identity = replace(self._alone(known, camera, evidence, identity), body=body)
+        return evidence.identity
+
+    def _alone(self, known: Known, camera: str, evidence: Evidence, identity: Identity) -> Identity:
+        """Nobody is in one picture twice: of two tracks beside each other that would bear one name, that one does which
+        bore it before, unless the other is clearly more similar."""
+        held = evidence.held(known.gallery)
+        for track in sorted(evidence.apart) if held is not None else ():
+            rival = self._tracks.get((camera, track))
+            if rival is None or rival.identity is None or rival.held(known.gallery) != held:
+                continue
+            if identity.score < rival.identity.score + MARGIN:
+                return _without_name(evidence, identity, known, rival.identity.score + MARGIN)
+            rival.identity = _without_name(rival, rival.identity, known, identity.score)
+            self._disowned[camera, track] = rival.identity
+        return identity
 
     def _track(self, camera: str, track: int) -> Evidence:
         evidence = self._tracks.setdefault((camera, track), Evidence())
@@ -187,17 +166,14 @@ def _view(restoration: Restoration, raw: Array, restored: Array | None) -> View:
     quality, blur = restoration.crop.quality, restoration.blur
     weight = max(LEAST, quality.size * quality.pose / (1 + (blur / FADING) ** 2))
     if restored is None:
-        return View(weight, raw, None, raw, 0.0, restoration.method, blur)
-    mixed = fused(raw, restored, blur)
-    return View(weight, raw, restored, mixed, float(caution(blur)), restoration.method, blur)
+        return View(weight, raw, None, raw, restoration.method, blur)
+    return View(weight, raw, restored, fused(raw, restored, blur), restoration.method, blur)
 
 
-def _concluded(known: Known, evidence: Evidence) -> Identity:
-    """Who a track is; its evidence remembers the name."""
-    threshold = required(known.threshold, evidence.weight) + evidence.caution
-    identity = _identify(known.gallery, evidence, threshold)
-    evidence.name(identity.name, known.gallery)
-    return identity
+def _without_name(evidence: Evidence, identity: Identity, known: Known, threshold: float) -> Identity:
+    """Somebody beside them bears it: they would have to be as similar as `threshold`."""
+    evidence.name(None, known.gallery)
+    return replace(identity, name=None, description=None, threshold=threshold)
 
 
 def _identify(gallery: Gallery, evidence: Evidence, threshold: float) -> Identity:
@@ -219,8 +195,3 @@ def _identify(gallery: Gallery, evidence: Evidence, threshold: float) -> Identit
         blur=blur,
         description=gallery.people[name].description if decision.named else None,
     )
-
-
-def _mean(weighted: Sequence[tuple[float, Array]]) -> Array:
-    weights, vectors = zip(*weighted, strict=True)
-    return normalised(np.asarray(weights, np.float32) @ np.stack(vectors))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from stream.data import Crop, Event, Identity, Restoration, Track, iso
-from stream.naming import Look
+from stream.look import Look
 
 Facts = dict[str, object]
 VARYING = frozenset({"pictures", "written", "previous"})

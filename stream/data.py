@@ -22,6 +22,9 @@ Array = NDArray[np.float32]
 Method = Literal["cnn", "richardson-lucy", "none"]
 """What restored a crop; "none" is a crop left alone, bit for bit."""
 EventType = Literal["new", "update", "end"]
+Body = Literal["same", "doubtful", "another"]
+"""Whose face a track's crop shows: the same as before; perhaps somebody else's, which counts for nothing until the next
+crop agrees; and then somebody else's, whose evidence begins with the doubtful crop."""
 
 
 def _require(truth: bool, message: str) -> None:
@@ -156,7 +159,8 @@ class Crop:
     `image` is square; the embedding network's 112 x 112 view is its centre. `matrix` (2 x 3) maps frame pixels to
     crop pixels. `motion` is the face's velocity in crop pixels per frame, as the tracker saw it: the direction and,
     times the camera's shutter fraction, the length of its motion blur; None where the tracker cannot tell. `others` are
-    the same track's crops from pictures before, the latest first.
+    the same track's crops from pictures before, the latest first; `beside` the tracks of everybody else whom the same
+    picture showed.
     """
 
     camera: str
@@ -168,6 +172,7 @@ class Crop:
     motion: tuple[float, float] | None
     quality: Quality
     others: tuple[Crop, ...] = ()
+    beside: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         _require_image(self.image)
@@ -214,7 +219,7 @@ class Identity:
 
     `score` is the cosine similarity that the decision used, of the best candidate even when it falls below
     `threshold`; `raw_score` and `restored_score` are the same candidate's by raw and by restored crops alone.
-    `deblurred_by` and `blur` describe the latest crop.
+    `deblurred_by` and `blur` describe the latest crop. `body` says whose that is.
     """
 
     name: str | None
@@ -226,6 +231,7 @@ class Identity:
     deblurred_by: Method
     blur: float
     description: str | None = None
+    body: Body = "same"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,9 @@ from stream.errors import OutputError, StorageError, UnblurError
 from stream.eventlog import Change, to_line
 from stream.journal import sync_folder, write_whole
 from stream.links import CHAIN, Removal
+from stream.look import Look
 from stream.mark import restored_png
 from stream.mosaic import Mosaic
-from stream.naming import Look
 from stream.picture import png
 from stream.signature import Signer, pem_name
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
@@ -11,8 +12,8 @@ import numpy as np
 from stream.cadence import SIZES, Cadence
 from stream.company import Company
 from stream.data import Box, Face, Frame, Track
+from stream.look import Look, Moment, Sighting
 from stream.meter import Meter
-from stream.naming import Look, Moment, Sighting
 from stream.shortlist import Shortlist
 from stream.stages import Aligner, Detector
 from stream.track import Tracker, TrackUpdate
@@ -84,7 +85,11 @@ class Eye:
     def _seen(self, frame: Frame, tracks: Sequence[Track]) -> list[Look]:
         crops = [(track, crop) for track in tracks if (crop := self._aligner.crop(frame, track))]
         pixels = sha256(np.ascontiguousarray(frame.image).data).hexdigest() if crops and self._accountable else None
-        return [Look(track, self._company.joined(crop), Moment.of(frame), pixels) for track, crop in crops]
+        shown = frozenset(track.id for track in tracks)
+        return [
+            Look(track, replace(self._company.joined(crop), beside=shown - {track.id}), Moment.of(frame), pixels)
+            for track, crop in crops
+        ]
 
 
 def _apart(faces: Sequence[Face], tracks: Sequence[Track]) -> list[Box]:

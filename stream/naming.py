@@ -7,66 +7,16 @@ its best crop; all of it goes when the track ends.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from uuid import NAMESPACE_URL, uuid5
 
-from stream.data import Box, Crop, Event, EventType, Frame, Identity, Restoration, Track
+from stream.data import Event, EventType, Identity, Restoration, Track
+from stream.life import Finding, Life
+from stream.look import Look, Moment, Sighting
 from stream.meter import Meter
 from stream.stages import Deblurrer, Evidence, Log, Recognizer
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """When something was seen."""
-
-    frame: int
-    pts_s: float
-    wall_time: datetime | None
-
-    @classmethod
-    def of(cls, frame: Frame) -> Moment:
-        return cls(frame.index, frame.pts_s, frame.wall_time)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """A track's face cut out of one frame, on its way to the identify worker.
-
-    `frame_sha256` is that of the frame's pixels (its rows of BGR bytes, top to bottom) where evidence is kept.
-    """
-
-    track: Track
-    crop: Crop
-    moment: Moment
-    frame_sha256: str | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sighting:
-    """What one frame showed: its tracks, the looks worth identifying, and the tracks that ended; and, where somebody is
-    to be hidden, the other places where a face may be."""
-
-    frame: Frame
-    tracks: Sequence[Track]
-    looks: Sequence[Look]
-    ended: Sequence[Track]
-    others: Sequence[Box] = ()
-
-
-@dataclass(slots=True, eq=False)
-class _Life:
-    """A living track: where it was seen last, who it is by now, and its best crop."""
-
-    track: Track
-    seen: Moment
-    identity: Identity | None = None
-    best: tuple[Look, Restoration] | None = None
-
-    def keep_best(self, look: Look, restoration: Restoration) -> None:
-        if self.best is None or restoration.crop.quality.overall > self.best[1].crop.quality.overall:
-            self.best = look, restoration
 
 
 class Naming:
@@ -91,12 +41,13 @@ class Naming:
         self._evidence = evidence
         self._session = session
         self._meter = meter
-        self._lives: dict[tuple[str, int], _Life] = {}
+        self._lives: dict[tuple[str, int], Life] = {}
         self._lock = threading.Lock()
         self._restoring = threading.Lock()
         self._at_work: frozenset[tuple[str, int]] = frozenset()
         self._work = threading.Lock()
         self._reconsidered = 0
+        self._numbers: Counter[str] = Counter()
 
     def see(self, sighting: Sighting) -> None:
         """Note where the tracks are; quick, and called for every frame before its looks are identified."""
@@ -104,7 +55,8 @@ class Naming:
         with self._lock:
             for track in sighting.tracks:
                 if track.detected:
-                    life = self._lives.setdefault((track.camera, track.id), _Life(track, moment))
+                    key = track.camera, track.id
+                    life = self._lives.setdefault(key, Life(track, moment, track.first_pts_s))
                     life.track, life.seen = track, moment
 
     def identify(self, looks: Sequence[Look]) -> None:
@@ -134,36 +86,60 @@ class Naming:
                 identities = self._recognizer.observe(restorations)
             for look, restoration, identity in zip(looks, restorations, identities, strict=True):
                 self._conclude(look, restoration, identity)
+            for key, identity in self._recognizer.disowned().items():
+                self._correct(key, identity, "disowned", looks[-1].moment)
 
     def _conclude(self, look: Look, restoration: Restoration, identity: Identity) -> None:
+        key, found = (look.track.camera, look.track.id), (look, restoration)
+        ended = None
         with self._lock:
-            life = self._lives.get((look.track.camera, look.track.id))
+            life = self._lives.get(key)
             if life is None:  # it ended while its look was waiting
                 return
-            before, life.identity = life.identity, identity
-            life.keep_best(look, restoration)
+            if identity.body == "doubtful":
+                life.doubtful = found
+                return
+            if identity.body == "another":
+                ended, life = life, life.another(self._next(look.track.camera))
+                self._lives[key] = life
+            life.number = life.number or self._next(look.track.camera)
+            before = life.identity
+            life.take(found, identity)
+        if ended:
+            self._close(ended)
         if before is None:
-            self._announce("new", look.track, look.moment, identity, look, restoration)
+            self._announce("new", life, look.track, look.moment, found)
         elif before.name != identity.name:
-            self._announce("update", look.track, look.moment, identity, look, restoration)
+            self._announce("update", life, look.track, look.moment, found)
+
+    def _next(self, camera: str) -> int:
+        self._numbers[camera] += 1
+        return self._numbers[camera]
+
+    def _close(self, life: Life) -> None:
+        """Somebody else is on their track now: they were there until their latest crop."""
+        if life.latest and life.best:
+            look = life.latest[0]
+            self._announce("end", life, look.track, look.moment, life.best)
 
     def reconsider(self) -> None:
         """Who is known has changed: judge whoever is in the picture anew, by the evidence so far, so that nobody bears
         a name that is theirs no longer until the next look at them."""
         with self._work:
             self._reconsidered += 1
-            for (camera, track), identity in self._recognizer.reconsider().items():
-                self._correct(camera, track, identity)
+            for key, identity in self._recognizer.reconsider().items():
+                self._correct(key, identity, f"{self._reconsidered}")
 
-    def _correct(self, camera: str, track: int, identity: Identity) -> None:
+    def _correct(self, key: tuple[str, int], identity: Identity, cause: str, moment: Moment | None = None) -> None:
+        """Without a look of its own: now, or at the moment of another's, where the track was looked at last."""
         with self._lock:
-            life = self._lives.get((camera, track))
-            if life is None or life.identity is None or life.best is None:
+            life = self._lives.get(key)
+            if life is None or life.identity is None or life.latest is None or life.best is None:
                 return
             before, life.identity = life.identity, identity
-            where, moment, best = life.track, life.seen, life.best
+            where = life.latest[0].track if moment else life.track
         if before.name != identity.name:
-            self._announce("update", where, moment, identity, *best, reconsidered=self._reconsidered)
+            self._announce("update", life, where, moment or life.seen, life.best, cause)
 
     def end(self, tracks: Sequence[Track]) -> None:
         """Close the lives of tracks; one that nobody could be identified on leaves no event."""
@@ -175,8 +151,8 @@ class Naming:
         with self._lock:
             life = self._lives.pop((track.camera, track.id), None)
         self._recognizer.forget(track.camera, track.id)
-        if life is not None and life.identity is not None and life.best is not None:
-            self._announce("end", life.track, life.seen, life.identity, *life.best)
+        if life is not None and life.best is not None:
+            self._announce("end", life, life.track, life.seen, life.best)
 
     def end_all(self, camera: str) -> None:
         """The camera is gone: end what still lives there."""
@@ -198,29 +174,23 @@ class Naming:
         return frozenset(number for where, number in self._at_work if where == camera)
 
     def _announce(
-        self,
-        kind: EventType,
-        track: Track,
-        moment: Moment,
-        identity: Identity,
-        look: Look,
-        restoration: Restoration,
-        reconsidered: int = 0,
+        self, kind: EventType, life: Life, where: Track, moment: Moment, found: Finding, cause: str = ""
     ) -> None:
-        """`reconsidered` tells an event that no look has made from one of the same frame that a look has."""
-        place = f"{self._session}/{track.camera}/{track.id}/{kind}/{moment.frame}"
-        number = uuid5(NAMESPACE_URL, f"{place}/{reconsidered}" if reconsidered else place).hex
+        """`cause` tells an event that no look has made from one of the same frame that a look has."""
+        look, restoration = found
+        assert life.identity
+        place = f"{self._session}/{where.camera}/{life.number}/{kind}/{moment.frame}"
         event = Event(
-            id=number,
+            id=uuid5(NAMESPACE_URL, f"{place}/{cause}" if cause else place).hex,
             type=kind,
-            camera=track.camera,
-            track=track.id,
-            identity=replace(identity, deblurred_by=restoration.method, blur=restoration.blur),
+            camera=where.camera,
+            track=life.number,
+            identity=replace(life.identity, deblurred_by=restoration.method, blur=restoration.blur),
             pts_s=moment.pts_s,
             frame=moment.frame,
             wall_time=moment.wall_time,
-            box=track.box.rounded(),
-            first_pts_s=track.first_pts_s,
+            box=where.box.rounded(),
+            first_pts_s=life.first_pts_s,
         )
         if self._evidence:
             with self._meter.stage("evidence"):

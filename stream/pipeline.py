@@ -20,8 +20,9 @@ from typing import Protocol
 from stream.data import Box, Frame, Identity, Restoration, Track
 from stream.errors import DamagedSourceError
 from stream.handover import Belt, Latest
+from stream.look import Look, Sighting
 from stream.meter import Meter
-from stream.naming import Look, Naming, Sighting
+from stream.naming import Naming
 from stream.stages import Source
 
 _ENDINGS_NOTICED_S = 0.25

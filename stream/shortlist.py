@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stream.naming import Look
+from stream.look import Look
 
 FIRST_GAP_S = 0.12
 """Seconds of media time between the first crops of a track."""
@@ -13,8 +13,8 @@ LONGEST_GAP_S = 4.0
 GROWTH = 1.3
 """From crop to crop the gap grows by this factor: six in the first second, then ever fewer."""
 BLURRING = 8.0
-"""Speed, in crop pixels per frame, from which the gap does not grow: with a shutter half open that is 4 pixels of blur,
-and one blurred crop tells little, many tell more. At 5 the same people of `val` were named for more work."""
+"""Speed, in crop pixels per frame, from which the gap is the first one: with a shutter half open that is 4 pixels of
+blur, and one blurred crop tells little, many tell more. At 5 the same people of `val` were named for more work."""
 BETTER = 1.3
 """A crop so many times better than the best so far does not wait for its turn."""
 RATE = 12.0
@@ -36,8 +36,8 @@ class _Turn:
     def is_due(self, look: Look, now: float) -> bool:
         if not self.sent:
             return True
-        passed = now - self.sent_s
-        return passed >= self.gap_s or (passed >= FIRST_GAP_S and look.crop.quality.overall > BETTER * self.best)
+        passed, gap_s = now - self.sent_s, self.gap_s if look.crop.speed < BLURRING else FIRST_GAP_S
+        return passed >= gap_s or (passed >= FIRST_GAP_S and look.crop.quality.overall > BETTER * self.best)
 
     def send(self, look: Look, now: float) -> Look:
         if self.sent and look.crop.speed < BLURRING:

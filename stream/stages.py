@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from stream.data import Crop, Event, Face, Frame, Identity, Image, Restoration, Track
 
 if TYPE_CHECKING:
-    from stream.naming import Look
+    from stream.look import Look
 
 
 class Source(Protocol):
@@ -53,6 +53,11 @@ class Recognizer(Protocol):
     """Gathers evidence over each track and says who it is by now; one identity for each restoration, in order."""
 
     def observe(self, restorations: Sequence[Restoration]) -> list[Identity]: ...
+    def disowned(self) -> Mapping[tuple[str, int], Identity]:
+        """Tracks that have lost their name to another since this was last asked, by camera and number: who they are
+        now."""
+        ...
+
     def forget(self, camera: str, track: int) -> None:
         """The track has ended; its evidence goes."""
         ...

@@ -10,7 +10,7 @@ import numpy as np
 
 from stream.data import Box, Crop, Event, EventType, Quality, Restoration, Track
 from stream.evidence import EvidenceFolder
-from stream.naming import Look, Moment
+from stream.look import Look, Moment
 from stream.signature import Signer
 from tests.stream.events import an_event
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.data import Box, Crop, Quality, Track
-from stream.naming import Look, Moment
+from stream.look import Look, Moment
 from stream.shortlist import BETTER, BLURRING, FIRST_GAP_S, LONGEST_GAP_S, RATE, Shortlist
 
 FACE = np.zeros((128, 128, 3), np.uint8)

@@ -14,8 +14,9 @@ import pytest
 from configs.schema import load
 from stream.data import Box, Crop, Event, Image, Quality, Restoration, Track
 from stream.errors import DamagedSourceError, StorageError
+from stream.look import Look, Moment
 from stream.meter import Meter
-from stream.naming import Look, Moment, Naming
+from stream.naming import Naming
 from stream.picture import read_picture, write_picture
 from stream.pipeline import Scene
 from unblur.assemble import Parts, Run, assemble

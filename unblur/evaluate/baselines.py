@@ -22,8 +22,9 @@ from stream.data import Array, Candidate, Event, Face, Frame, Identity, Restorat
 from stream.errors import StorageError
 from stream.eventlog import to_line
 from stream.eye import Eye
+from stream.look import Look, Moment, Sighting
 from stream.meter import Meter
-from stream.naming import Look, Moment, Naming, Sighting
+from stream.naming import Naming
 from stream.pipeline import Camera, Pipeline, Scene
 from stream.source import open_source
 from stream.stages import Aligner, Detector
@@ -134,6 +135,10 @@ class Attempts:
 
     def reconsider(self) -> dict[tuple[str, int], Identity]:
         """What a track was called stands: whom these know does not change."""
+        return {}
+
+    def disowned(self) -> dict[tuple[str, int], Identity]:
+        """Nobody loses a name to others here."""
         return {}
 
     def forget(self, camera: str, track: int) -> None:

@@ -1,0 +1,47 @@
+"""What an eye hands on: a frame with its tracks, and looks at those worth identifying."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from stream.data import Box, Crop, Frame, Track
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something was seen."""
+
+    frame: int
+    pts_s: float
+    wall_time: datetime | None
+
+    @classmethod
+    def of(cls, frame: Frame) -> Moment:
+        return cls(frame.index, frame.pts_s, frame.wall_time)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """A track's face cut out of one frame, on its way to the identify worker.
+
+    `frame_sha256` is that of the frame's pixels (its rows of BGR bytes, top to bottom) where evidence is kept.
+    """
+
+    track: Track
+    crop: Crop
+    moment: Moment
+    frame_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """What one frame showed: its tracks, the looks worth identifying, and the tracks that ended; and, where somebody is
+    to be hidden, the other places where a face may be."""
+
+    frame: Frame
+    tracks: Sequence[Track]
+    looks: Sequence[Look]
+    ended: Sequence[Track]
+    others: Sequence[Box] = ()
