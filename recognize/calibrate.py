@@ -29,6 +29,8 @@ ORDINARY_PER_LOG = 0.035
 """Its growth with the natural logarithm of the number of people."""
 SPREAD = 0.04
 """Its standard deviation from one to the next."""
+RAREST = 0.001
+"""The least share of strangers that the rule was measured for."""
 CERTAIN = 2.0
 """Standard errors that are chance."""
 
@@ -64,6 +66,10 @@ class Calibration:
     def fpir(self, threshold: float) -> float:
         """The share of strangers to expect above a threshold."""
         return fpir_at(threshold - self.surcharge, self.people)
+
+    def chance(self, score: float) -> float:
+        """The share of strangers to expect as similar as that to somebody; not less than what could be measured."""
+        return max(RAREST, self.fpir(score))
 
 
 def calibrated(people: Mapping[str, Person]) -> Calibration:

@@ -29,10 +29,12 @@ TRACKS = 1024
 
 
 class Known(NamedTuple):
-    """A gallery with its threshold: swapped in one step, so that no decision mixes two."""
+    """A gallery with its threshold, and whether that is by its calibration: swapped in one step, so that no decision
+    mixes two."""
 
     gallery: Gallery
     threshold: float
+    calibrated: bool
 
 
 class TrackRecognizer:
@@ -62,8 +64,9 @@ class TrackRecognizer:
         """
         if gallery.fingerprint != self._embedder.fingerprint:
             raise GalleryError("the gallery was made with another embedding network than the one in use: enroll again")
+        calibrated = self._threshold is None
         threshold = gallery.calibration.threshold(self._fpir) if self._threshold is None else self._threshold
-        self._known = Known(gallery, threshold)
+        self._known = Known(gallery, threshold, calibrated)
 
     @property
     def known(self) -> Known:
@@ -125,6 +128,8 @@ class TrackRecognizer:
         evidence = self._tracks[camera, track]
         threshold = required(known.threshold, evidence.weight) - evidence.relief
         identity = _identify(known.gallery, evidence, threshold)
+        if known.calibrated and known.gallery.names:
+            identity = replace(identity, chance=known.gallery.calibration.chance(identity.score + evidence.relief))
         evidence.name(identity.name, known.gallery)
         evidence.identity = replace(self._alone(known, camera, evidence, identity), body=body)
         return evidence.identity

@@ -22,6 +22,7 @@ def describe(event: Event, look: Look, restoration: Restoration, provenance: Map
         "schema": 1,
         "event": event.to_json(),
         "scores": _scores(event.identity),
+        "chance": event.identity.chance,
         "threshold": event.identity.threshold,
         "blur": restoration.blur,
         "deblurred_by": restoration.method,

@@ -219,7 +219,8 @@ class Identity:
 
     `score` is the cosine similarity that the decision used, of the best candidate even when it falls below
     `threshold`; `raw_score` and `restored_score` are the same candidate's by raw and by restored crops alone.
-    `deblurred_by` and `blur` describe the latest crop. `body` says whose that is.
+    `deblurred_by` and `blur` describe the latest crop. `body` says whose that is. `chance` (0..1) is the share of
+    strangers who would be as similar to somebody, by crops as blurred as these; None where that was not measured.
     """
 
     name: str | None
@@ -232,6 +233,7 @@ class Identity:
     blur: float
     description: str | None = None
     body: Body = "same"
+    chance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
