@@ -162,12 +162,13 @@ class TrackRecognizer:
         embeddings = self._embedder.embed([*crops, *(restoration.image for restoration in restored)])
         second = iter(embeddings[len(crops) :])
         return [
-            _view(restoration, raw, None if restoration.method == "none" else next(second))
+            view_of(restoration, raw, None if restoration.method == "none" else next(second))
             for restoration, raw in zip(restorations, embeddings, strict=False)
         ]
 
 
-def _view(restoration: Restoration, raw: Array, restored: Array | None) -> View:
+def view_of(restoration: Restoration, raw: Array, restored: Array | None) -> View:
+    """What a restoration says, by the embeddings (D, of length 1) of its raw and, if there is one, its restored crop."""
     quality, blur = restoration.crop.quality, restoration.blur
     weight = max(LEAST, quality.size * quality.pose / (1 + (blur / FADING) ** 2))
     if restored is None:
