@@ -162,7 +162,7 @@ class Output(_Section):
 
 
 class Encryption(_Section):
-    """Of galleries and of evidence's pictures, where they lie."""
+    """Of galleries, the faces beside them and evidence's pictures, where they lie."""
 
     key: Path | None = Field(None, description="A file with 32 bytes in URL-safe base64; null: nothing is encrypted.")
 

@@ -25,8 +25,9 @@ from stream.stages import Detector
 Look = Callable[[Image, Face], tuple[Image, float]]
 """Cuts a face out of a picture as the square crop that the embedder takes, and says how blurred it is: the extent in
 pixels of the crop, without what is soft because it was enlarged."""
-Progress = Callable[[Photo], None]
-"""Told of each photo as soon as it has been looked at."""
+Progress = Callable[[Photo, Image | None], None]
+"""Told of each photo as soon as it has been looked at, with the crop of its face, if it shows one: nobody else keeps
+it."""
 
 BLURRED = 5.0
 """Extent of blur, in pixels of the crop, from which a photo is too blurred to be compared with."""
@@ -103,16 +104,16 @@ class Enroller:
         return f"{'strict' if self._strict else 'usual'} {folder.digest()}"
 
     def _look(self, folder: Folder, path: Path, progress: Progress) -> Photo:
-        photo = self._seen(Photo(folder.name, path))
-        progress(photo)
+        photo, crop = self._seen(Photo(folder.name, path))
+        progress(photo, crop)
         return photo
 
-    def _seen(self, photo: Photo) -> Photo:
+    def _seen(self, photo: Photo) -> tuple[Photo, Image | None]:
         try:
             image = read_picture(photo.path)
         except SourceError as error:
-            return photo.noting(Finding.UNREADABLE, str(error))
-        return self.examine(photo, image)[0]
+            return photo.noting(Finding.UNREADABLE, str(error)), None
+        return self.examine(photo, image)
 
     def examine(self, photo: Photo, image: Image) -> tuple[Photo, Image | None]:
         """What the picture of a photo shows, and the crop of the face that was taken, if there is one."""

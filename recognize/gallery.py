@@ -30,7 +30,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.neighbors import NearestNeighbors
 
 from recognize.calibrate import VERSION, Calibration, calibrated
-from stream.cipher import Cipher, opened
+from stream.cipher import Cipher, opened, sealed
 from stream.data import Array, Candidate
 from stream.errors import GalleryError, OutputError
 
@@ -149,7 +149,7 @@ class Gallery:
         joblib.dump({"knn": self._knn, "people": people, "calibration": asdict(self.calibration)}, dump)
         head = _MAGIC + _VERSION + sha256(self.fingerprint.encode()).digest()
         content = head + _checksum(head, dump.getvalue()) + dump.getvalue()
-        stored = cipher.encrypt(content) if cipher else content
+        stored = sealed(content, cipher)
         try:
             write_private(path, stored)
         except OSError as error:

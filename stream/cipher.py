@@ -38,9 +38,19 @@ class Cipher:
             raise UsageError(f"{path} is damaged, or was encrypted with another key than {self._path}") from error
 
 
+def sealed(content: bytes, cipher: Cipher | None) -> bytes:
+    """The content as it is to lie in a file: encrypted where there is a cipher."""
+    return cipher.encrypt(content) if cipher else content
+
+
+def is_sealed(content: bytes) -> bool:
+    """Whether a file with this content, or beginning, is encrypted."""
+    return content.startswith(_BEGINNING)
+
+
 def opened(path: Path, content: bytes, cipher: Cipher | None) -> bytes:
     """The content of the file at `path`, decrypted where it is encrypted. Raises UsageError without the right key."""
-    if not content.startswith(_BEGINNING):
+    if not is_sealed(content):
         return content
     if cipher is None:
         raise UsageError(f"{path} is encrypted: name the key's file in the configuration, as encryption.key")

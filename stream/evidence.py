@@ -17,7 +17,7 @@ import structlog
 
 from stream.bundle import VARYING, Facts, describe
 from stream.chain import EVERY, Chain
-from stream.cipher import Cipher
+from stream.cipher import Cipher, sealed
 from stream.data import Event, Image, Restoration, iso
 from stream.errors import OutputError, StorageError, UnblurError
 from stream.eventlog import Change, to_line
@@ -126,7 +126,7 @@ class EvidenceFolder:
         pictures = {f"{event.id}.raw.png": png(hidden(crop.image))}
         if restoration.method != "none":
             pictures[f"{event.id}.restored.png"] = restored_png(hidden(restoration.image), restoration.method)
-        return {name: self._cipher.encrypt(each) for name, each in pictures.items()} if self._cipher else pictures
+        return {name: sealed(each, self._cipher) for name, each in pictures.items()}
 
     def _add(self, event: str, facts: Facts, pictures: Mapping[str, bytes]) -> None:
         facts["pictures"] = {name: sha256(content).hexdigest() for name, content in pictures.items()}

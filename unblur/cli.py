@@ -164,7 +164,7 @@ def enroll(
     strict: Annotated[bool, typer.Option("--strict", help="Leave every doubtful photo out.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Enrol people from folders of photos; every doubtful photo is named."""
+    """Enrol people from folders of photos; every doubtful photo is named. The faces lie in GALLERY.faces beside it."""
     from unblur.enrolment import enroll as enrol
 
     enrol(load(config, {}), faces, gallery, strict)

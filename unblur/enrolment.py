@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
@@ -16,15 +17,18 @@ from detectors.yunet import IN_STILLS
 from recognize import gallery as galleries
 from recognize.enroll import Enroller, Enrolment, Look
 from recognize.folder import folders
-from recognize.gallery import Gallery
+from recognize.gallery import Gallery, photo_id
 from recognize.verdict import Photo
 from stream.data import Face, Image
 from stream.errors import UnblurError
 from unblur.assemble import Parts
+from unblur.faces import Faces, content, faces_of
+from unblur.pile import Pile
 
 
 def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
-    """Enrol the people of `faces` into the gallery at `target`, new or grown.
+    """Enrol the people of `faces` into the gallery at `target`, new or grown, and keep the crops of their photos in the
+    folder beside it.
 
     Raises UsageError if nobody can be enrolled; UnblurError, after the gallery was written, if somebody could not.
     """
@@ -34,18 +38,30 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
     enroller = enroller_of(config, parts, strict=strict)
     console = Console(stderr=True, highlight=False)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("photos", total=sum(len(person.photos) for person in people))
+    with closing(Pile(target.parent)) as pile:
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+            task = progress.add_task("photos", total=sum(len(person.photos) for person in people))
 
-        def advance(photo: Photo) -> None:
-            progress.update(task, advance=1, description=photo.person)
+            def advance(photo: Photo, crop: Image | None) -> None:
+                progress.update(task, advance=1, description=photo.person)
+                if crop is not None and photo.embedding is not None:
+                    pile.add(photo_id(photo.embedding), content(crop, parts.cipher))
 
-        enrolment = enroller.enroll(people, known, advance)
-    with galleries.alone(target):  # somebody may have changed it meanwhile
-        _known(target, parts).adding(enrolment.enrolled).save(target, parts.cipher)
+            enrolment = enroller.enroll(people, known, advance)
+        _keep(enrolment, pile, target, parts)
     _report(enrolment, strict, target, console)
     if enrolment.unusable:
         raise UnblurError(f"not enrolled, for no photo can be used: {', '.join(enrolment.unusable)}")
+
+
+def _keep(enrolment: Enrolment, pile: Pile, target: Path, parts: Parts) -> None:
+    with galleries.alone(target):
+        gallery = _known(target, parts).adding(enrolment.enrolled)  # somebody may have changed it meanwhile
+        faces = Faces(faces_of(target), parts.cipher)
+        for person in enrolment.enrolled.values():
+            faces.keep(pile.take(person.photos))
+        gallery.save(target, parts.cipher)
+        faces.tidy(gallery)
 
 
 def _known(path: Path, parts: Parts) -> Gallery:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from recognize.gallery import Gallery, photo_id
+from recognize.gallery import Gallery
+from stream.cipher import Cipher, is_sealed, opened, sealed
+from stream.data import Image
 from stream.errors import OutputError, StorageError
-from stream.picture import write_picture
-from unblur.examination import Shot
+from stream.journal import write_whole
+from stream.picture import png
 
 
 def faces_of(gallery: Path) -> Path:
@@ -16,44 +18,59 @@ def faces_of(gallery: Path) -> Path:
     return gallery.with_name(f"{gallery.name}.faces")
 
 
-class Faces:
-    """Raises OutputError if the folder cannot be made, StorageError when the disk refuses later."""
+def content(crop: Image, cipher: Cipher | None) -> bytes:
+    """What a crop's file holds: a PNG, encrypted where there is a cipher."""
+    return sealed(png(crop), cipher)
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+
+class Faces:
+    """The folder, for whoever holds the gallery's lock (`recognize.gallery.alone`); reading needs none.
+
+    Raises OutputError if it cannot be made, StorageError when the disk refuses later.
+    """
+
+    def __init__(self, folder: Path, cipher: Cipher | None) -> None:
+        self._folder, self._cipher = folder, cipher
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
 
-    def keep(self, shots: Iterable[Shot]) -> None:
-        """Their crops."""
+    def keep(self, contents: Iterable[tuple[str, bytes]]) -> None:
+        """Of each photo, by what it is called in the gallery, the `content` of its crop."""
         try:
-            for shot in shots:
-                if shot.crop is not None and shot.embedding is not None:
-                    write_picture(self._file(photo_id(shot.embedding)), shot.crop)
+            for photo, each in contents:
+                write_whole(self._file(photo), each)
         except OSError as error:
             raise StorageError(f"cannot keep crops in {self._folder}: {error.strerror}; make room") from error
 
     def tidy(self, gallery: Gallery) -> None:
-        """Of a photo that nobody is known by, nothing stays."""
+        """Of a photo that nobody is known by, nothing stays; and where there is a cipher, nothing stays plain."""
         try:
             for file in self._folder.glob("*.png*"):  # a crash may have left a part of one
                 if file.stem not in gallery.photos:
                     file.unlink()
+                elif self._cipher and not _is_sealed(file):
+                    write_whole(file, self._cipher.encrypt(file.read_bytes()))
         except OSError as error:
-            raise StorageError(f"cannot delete crops in {self._folder}: {error.strerror}") from error
+            raise StorageError(f"cannot tidy the crops in {self._folder}: {error.strerror}") from error
 
     def has(self, photo: str) -> bool:
-        """Whether the crop of an enrolled photo is here: of one that `unblur enroll` took there is none."""
+        """Whether the crop of an enrolled photo is here."""
         return self._file(photo).is_file()
 
     def read(self, photo: str) -> bytes | None:
-        """The PNG of an enrolled photo's crop, if it is here."""
+        """The PNG of an enrolled photo's crop, if it is here. Raises UsageError if the key is not its own."""
+        file = self._file(photo)
         try:
-            return self._file(photo).read_bytes()
+            return opened(file, file.read_bytes(), self._cipher)
         except FileNotFoundError:
             return None
 
     def _file(self, photo: str) -> Path:
         return self._folder / f"{photo}.png"
+
+
+def _is_sealed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return is_sealed(file.read(8))

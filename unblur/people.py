@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,11 @@ import structlog
 
 from recognize import gallery as galleries
 from recognize import revision
-from recognize.gallery import Gallery
+from recognize.gallery import Gallery, photo_id
 from stream.data import Array, Image
 from stream.errors import UnblurError, UsageError
 from unblur.examination import Examiner, Shot
-from unblur.faces import Faces
+from unblur.faces import Faces, content, faces_of
 
 _EVERY_S = 0.5
 """How often the file is looked at: another program's change is in use within a second."""
@@ -25,8 +25,7 @@ _log = structlog.get_logger(__name__)
 
 
 class People:
-    """Who is known, for any thread: by the gallery at `path`, and by the crops of their photos in the folder `faces`,
-    which holds nothing else.
+    """Who is known, for any thread: by the gallery at `path`, and by the crops of their photos in the folder beside it.
 
     Each change is written, then handed to `use`, then told to `note` (who did it, what, about whom). A file that
     another program changes (`unblur enroll`) is taken over, and never written over with what was known before.
@@ -39,20 +38,20 @@ class People:
     def __init__(
         self,
         path: Path,
-        faces: Path,
         examiner: Examiner,
         use: Callable[[Gallery], None],
         note: Callable[[str, str, str], None],
     ) -> None:
         self._path, self._examiner, self._use, self._note = path, examiner, use, note
-        self._faces = Faces(faces)
+        self._faces = Faces(faces_of(path), examiner.cipher)
         self._lock = threading.RLock()
         self._gallery = Gallery(examiner.fingerprint)
         self._taken: _Stamp | None = None
-        if path.exists():
-            self._refresh()
-        else:
-            self._take(self._gallery, None)
+        with galleries.alone(path):
+            if path.exists():
+                self._refresh()
+            else:
+                self._take(self._gallery, None)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="people", daemon=True)
         self._thread.start()
@@ -68,11 +67,12 @@ class People:
         return self._gallery
 
     def has_face(self, photo: str) -> bool:
-        """Whether the crop of an enrolled photo was kept."""
+        """Whether the crop of an enrolled photo is here."""
         return self._faces.has(photo)
 
     def face(self, photo: str) -> bytes | None:
-        """The PNG of the crop of a photo; None if nobody is known by it, or its crop was not kept."""
+        """The PNG of the crop of a photo; None if nobody is known by it, or its crop is not here. Raises
+        UsageError if it cannot be decrypted."""
         return self._faces.read(photo) if photo in self._gallery.photos else None
 
     def enrol(self, name: str, description: str | None, shots: Sequence[Shot], who: str) -> str:
@@ -129,8 +129,13 @@ class People:
         with self._lock, galleries.alone(self._path):
             self._refresh()
             changed = change(self._gallery)
-            self._faces.keep(shots)
+            self._faces.keep(self._contents(shots))
             self._take(changed.save(self._path, self._examiner.cipher), _stamp(self._path))
+
+    def _contents(self, shots: Sequence[Shot]) -> Iterator[tuple[str, bytes]]:
+        for shot in shots:
+            if shot.crop is not None and shot.embedding is not None:
+                yield photo_id(shot.embedding), content(shot.crop, self._examiner.cipher)
 
     def _refresh(self) -> None:
         """Take over what another program has made of the file."""
@@ -154,8 +159,9 @@ class People:
         said = ""
         while not self._closing.wait(_EVERY_S):
             try:
-                with self._lock:
-                    self._refresh()
+                if _stamp(self._path) != self._taken:
+                    with self._lock, galleries.alone(self._path):  # whoever writes it puts crops there first
+                        self._refresh()
                 said = ""
             except UnblurError as error:
                 if str(error) != said:

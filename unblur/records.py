@@ -61,7 +61,7 @@ class Records:
             gallery = self._read(self.gallery)
             left = gallery.without(*names)
             if faces_of(self.gallery).is_dir():
-                Faces(faces_of(self.gallery)).tidy(left)
+                Faces(faces_of(self.gallery), self.cipher).tidy(left)
             if left.names == gallery.names:
                 return False
             left.save(self.gallery, self.cipher)

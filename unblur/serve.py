@@ -13,6 +13,7 @@ import sqlalchemy as sql
 from rich.console import Console
 
 from configs.schema import Config, ConfigError, Notify, load
+from recognize.gallery import write_private
 from stream import heap
 from stream.archive import Archive
 from stream.cipher import opened
@@ -103,7 +104,7 @@ def _pages(config: Config, run: Run, engine: sql.Engine, reception: Reception, s
     assert output.evidence
     assert gallery
     examiner, uploads = Examiner(config, run.parts), Uploads()
-    people = People(gallery, faces_of(gallery), examiner, run.use, note)
+    people = People(gallery, examiner, run.use, note)
     archive, read = Archive(output.store), partial(_opened_crop, output.evidence, run)
     photo = PhotoPage(Darkroom(config, lambda: people.gallery), uploads, Prints(), note)
     for thing in (uploads, people, archive, photo, Housekeeping(config.retention, _records(config, run, engine))):
@@ -138,11 +139,12 @@ def _settled(config: Config, data: Path, console: Console) -> Config:
 def _demo(config: Config, folder: Path, console: Console) -> Config:
     """With the simulated camera, and whom it knows, so that the first thing a newcomer sees works."""
     clip, gallery = folder / "camera.mp4", folder / GALLERY
-    if not (clip.is_file() and gallery.is_file()):
+    if not (clip.is_file() and gallery.is_file() and faces_of(gallery).is_dir()):
         folder.mkdir(exist_ok=True)
         stage(folder, console)
     own = config.recognition.gallery
     if own and not own.exists():
-        shutil.copyfile(gallery, own)
+        shutil.copytree(faces_of(gallery), faces_of(own), dirs_exist_ok=True)
+        write_private(own, gallery.read_bytes())
     camera = config.model_validate({"cameras": [{"name": "demo", "source": f"{LOOP}{clip}"}]}).cameras
     return config.model_copy(update={"cameras": camera})

@@ -42,7 +42,8 @@ def enroll(
 ) -> tuple[Enrolment, list[Photo]]:
     enroller = Enroller(yunet, look, sface, strict=strict)
     looked_at: list[Photo] = []
-    return enroller.enroll(people, known or Gallery(sface.fingerprint), looked_at.append), looked_at
+    enrolment = enroller.enroll(people, known or Gallery(sface.fingerprint), lambda photo, _: looked_at.append(photo))
+    return enrolment, looked_at
 
 
 def findings(enrolment: Enrolment, name: str) -> dict[str, set[Finding]]:

@@ -62,7 +62,7 @@ def enrolment(
         (faces / person).mkdir()
         for place, picture in enumerate(pictures):
             assert cv2.imwrite(str(faces / person / f"{place}.png"), picture)
-    return Enroller(yunet, look, sface).enroll(folders(faces), Gallery(sface.fingerprint), lambda _: None)
+    return Enroller(yunet, look, sface).enroll(folders(faces), Gallery(sface.fingerprint), lambda *_: None)
 
 
 @pytest.fixture(scope="module")

@@ -61,6 +61,6 @@ def used() -> list[Gallery]:
 @pytest.fixture
 def people(tmp_path: Path, examiner: Examiner, used: list[Gallery], notes: Notes) -> Iterator[People]:
     """Nobody yet."""
-    known = People(tmp_path / "people.joblib", tmp_path / "faces", examiner, used.append, notes.take)
+    known = People(tmp_path / "people.joblib", examiner, used.append, notes.take)
     yield known
     known.close()

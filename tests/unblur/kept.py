@@ -80,7 +80,7 @@ def keep_served(folder: Path) -> None:
         log.unlink()
     (folder / "log.sqlite").rename(folder / "events.sqlite")
     gallery = folder / "people.joblib"
-    Faces(faces_of(gallery))
+    Faces(faces_of(gallery), None)
     for photo in load(gallery, fingerprint("sface")).photos:
         write_picture(faces_of(gallery) / f"{photo}.png", np.full((128, 128, 3), int(photo[:2], 16), np.uint8))
     engine = application_database(folder)

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
 
+from configs.schema import load
 from stream.cipher import Cipher
+from stream.errors import UsageError
 from stream.picture import read_picture
 from stream.signature import Signer
 from tests.stream.test_audit import examined
 from tests.unblur.kept import GONE, keep, records
+from unblur.assemble import Parts
 from unblur.cli import main
+from unblur.examination import Examiner
+from unblur.faces import faces_of
 from unblur.forgetting import erase
+from unblur.people import People
+
+PNG = b"\x89PNG"
 
 
 @pytest.fixture
@@ -24,6 +33,21 @@ def config(tmp_path: Path) -> Path:
     (tmp_path / "unblur.key").write_bytes(Fernet.generate_key())
     (tmp_path / "unblur.yaml").write_text(f"encryption: {{key: {tmp_path / 'unblur.key'}}}\n", encoding="utf-8")
     return tmp_path / "unblur.yaml"
+
+
+@pytest.fixture
+def people_of() -> Iterator[Callable[[Path, Path | None], People]]:
+    """The owner of a gallery, as a configuration has it."""
+    with ExitStack() as stack:
+
+        def opened(gallery: Path, config: Path | None) -> People:
+            settings = load(config, {})
+            examiner = Examiner(settings, Parts(settings))
+            people = People(gallery, examiner, lambda _: None, lambda *_: None)
+            stack.callback(people.close)
+            return people
+
+        yield opened
 
 
 @pytest.fixture
@@ -69,6 +93,37 @@ def test_with_the_key_all_is_as_ever_and_without_it_nothing_can_be_read(
     (album / "unblur.key").unlink()
     assert main(["run", str(album / "shown"), "--gallery", gallery, *keyed]) == 2
     assert "cannot read the encryption key" in capsys.readouterr().err
+
+
+def test_crops_of_enrolled_photos_are_encrypted_and_can_be_seen(
+    album: Path, config: Path, people_of: Callable[[Path, Path | None], People]
+) -> None:
+    gallery = album / "people.joblib"
+    command = ["enroll", str(album / "faces"), "--gallery", str(gallery)]
+    assert main([*command, "--config", str(config)]) == 0
+    (crop,) = faces_of(gallery).iterdir()
+    assert not crop.read_bytes().startswith(PNG)
+    assert (people_of(gallery, config).face(crop.stem) or b"").startswith(PNG)
+
+    crop.write_bytes(crop.read_bytes()[:-1])
+    with pytest.raises(UsageError, match="is damaged, or was encrypted with another key"):
+        people_of(gallery, config).face(crop.stem)
+
+
+def test_plain_crops_are_read_and_encrypted_once_their_gallery_is_used_with_a_key(
+    album: Path, config: Path, people_of: Callable[[Path, Path | None], People]
+) -> None:
+    gallery = album / "people.joblib"
+    assert main(["enroll", str(album / "faces"), "--gallery", str(gallery)]) == 0
+    (crop,) = faces_of(gallery).iterdir()
+    plain = crop.read_bytes()
+    assert people_of(gallery, None).face(crop.stem) == plain
+    assert crop.read_bytes() == plain
+    keyed = people_of(gallery, config)
+    assert not crop.read_bytes().startswith(PNG)
+    assert keyed.face(crop.stem) == plain
+    with pytest.raises(UsageError, match="is encrypted: name the key's file"):
+        people_of(gallery, None).face(crop.stem)
 
 
 def test_somebody_can_be_forgotten_from_an_encrypted_gallery(config: Path, tmp_path: Path) -> None:

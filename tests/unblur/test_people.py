@@ -21,6 +21,7 @@ from stream.picture import read_picture
 from tests.unblur.conftest import Notes
 from unblur.enrolment import enroll
 from unblur.examination import Examiner, Shot, usable
+from unblur.faces import faces_of
 from unblur.people import People
 
 WITHIN_S = 20.0
@@ -63,12 +64,12 @@ def test_each_photo_can_be_seen_until_it_is_removed(people: People, obama: list[
     first, second = people.gallery.people["Obama"].photos
     crop = obama[0].crop
     assert crop is not None
-    assert np.array_equal(read_picture(tmp_path / "faces" / f"{first}.png"), crop)
+    assert np.array_equal(read_picture(faces_of(tmp_path / "people.joblib") / f"{first}.png"), crop)
     assert people.has_face(second)
     people.remove("Obama", first, "ann")
     assert people.face(first) is None
     assert (people.face(second) or b"").startswith(b"\x89PNG")
-    assert [file.stem for file in (tmp_path / "faces").iterdir()] == [second]
+    assert [file.stem for file in faces_of(tmp_path / "people.joblib").iterdir()] == [second]
     with pytest.raises(UsageError, match="last photo of Obama"):
         people.remove("Obama", second, "ann")
 
@@ -86,10 +87,10 @@ def test_who_is_deleted_is_gone(
     people.enrol("Biden", None, [biden], "ann")
     people.delete("Obama", "bob")
     assert on_disk(tmp_path, examiner).names == ("Biden",)
-    assert {file.stem for file in (tmp_path / "faces").iterdir()} == people.gallery.photos
+    assert {file.stem for file in faces_of(tmp_path / "people.joblib").iterdir()} == people.gallery.photos
     people.delete("Biden", "bob")
     assert on_disk(tmp_path, examiner).names == ()
-    assert not list((tmp_path / "faces").iterdir())
+    assert not list(faces_of(tmp_path / "people.joblib").iterdir())
     assert notes[-1] == ("bob", "deleted", "Biden")
 
 
@@ -190,6 +191,8 @@ def test_the_command_keeps_what_the_page_has_changed_meanwhile(
     monkeypatch.setattr(Enroller, "enroll", slowly)
     enroll(Config(), folder.parent, tmp_path / "people.joblib", strict=False)
     until(people, ("Obama", "Joe Biden"))
+    assert len(people.gallery.photos) == 3
+    assert all(people.face(photo) for photo in people.gallery.photos)
 
 
 def test_verdicts(examiner: Examiner, obama: list[Shot], biden: Shot, people: People, portraits: Path) -> None:

@@ -84,7 +84,7 @@ def hall(demo: Path, tmp_path: Path, examiner: Examiner, notes: Notes) -> Iterat
     })  # fmt: skip
     with ExitStack() as stack:
         run = assemble(config, stack, lambda _: None, story)
-        people = People(tmp_path / "people.joblib", tmp_path / "faces", examiner, run.use, notes.take)
+        people = People(tmp_path / "people.joblib", examiner, run.use, notes.take)
         thread = threading.Thread(target=run.start)
         thread.start()
         try:

@@ -96,7 +96,8 @@ class PeoplePage:
 
     async def _face(self, request: web.Request) -> web.Response:
         require(request, "viewer")
-        content = await asyncio.to_thread(self._people.face, request.match_info["photo"])
+        with told():
+            content = await asyncio.to_thread(self._people.face, request.match_info["photo"])
         if content is None:
             raise web.HTTPNotFound(text="there is no such picture")
         return web.Response(body=content, content_type="image/png", headers={"Cache-Control": "private, no-cache"})

@@ -18,7 +18,7 @@ _JPEG = 90
 
 
 class KnownPhoto(BaseModel):
-    """A photo that somebody is known by; `picture` is null where only its embedding was kept."""
+    """A photo that somebody is known by; `picture` is null where only its embedding is there."""
 
     id: str
     picture: str | None

@@ -20,6 +20,7 @@ from stream.picture import read_picture
 from tests.unblur.conftest import Notes
 from tests.unblur.web.serving import opened
 from unblur.examination import Examiner
+from unblur.faces import faces_of
 from unblur.people import People
 from unblur.web.people import MOST, PeoplePage, person_id
 from unblur.web.upload import Uploads
@@ -222,7 +223,7 @@ def test_a_name_that_no_file_could_bear(client: httpx.Client, portraits: Path) -
 
 def test_a_person_without_pictures_is_shown(client: httpx.Client, tmp_path: Path, portraits: Path) -> None:
     person = enrolled(client, "Joe", portraits / "biden.jpg")
-    for file in (tmp_path / "faces").iterdir():  # `unblur enroll` keeps none
+    for file in faces_of(tmp_path / "people.joblib").iterdir():  # as beside a gallery that was copied without them
         file.unlink()
     assert client.get(f"{API}/{person['id']}").json()["photos"][0]["picture"] is None
     assert client.get("/people").status_code == client.get(f"/people/{person['id']}").status_code == 200

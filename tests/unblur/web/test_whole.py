@@ -20,6 +20,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.unblur.web.conftest import WITHIN_MS
+from tests.unblur.web.studio import encoded, moved, shrunk
 
 PAGES = ("/", "/events", "/people", "/photo", "/health", "/account", "/users", "/audit")
 TOKEN = "a token of enough letters"
@@ -72,6 +73,45 @@ def test_the_first_thing_a_newcomer_sees_works(house: str, page: Page) -> None:
     page.goto(f"{house}/events?restored=true")
     expect(page.locator(".sightings li").first).to_be_visible()
     _shot(page, "events")
+
+
+def test_who_is_known_at_first_has_a_face(house: str, page: Page) -> None:
+    page.set_viewport_size({"width": 1280, "height": 820})
+    page.goto(f"{house}/people")
+    for name in ("Barack_Obama", "Joe_Biden"):
+        face = page.locator(".card", has_text=name).locator("img")
+        expect(face).to_have_js_property("naturalWidth", 128)
+    _shot(page, "people")
+    page.get_by_role("link", name="Joe_Biden").click()
+    expect(page.get_by_role("img", name="Photo 1 of Joe_Biden")).to_have_js_property("naturalWidth", 128)
+
+
+def test_a_photo_that_is_sent_is_restored_and_named(house: str, page: Page, portraits: Path, tmp_path: Path) -> None:
+    page.set_viewport_size({"width": 1280, "height": 1020})
+    (tmp_path / "blurred.png").write_bytes(encoded(moved(shrunk(portraits / "obama2.jpg"))))
+    page.goto(f"{house}/photo")
+    page.get_by_label("Photo", exact=True).set_input_files(tmp_path / "blurred.png")
+    page.get_by_role("button", name="Unblur").click()
+    face = page.get_by_role("list", name="Faces").get_by_role("listitem")
+    expect(face).to_contain_text("Barack_Obama")
+    expect(face).to_contain_text("restored by the network")
+    for crop in (face.get_by_role("img", name="Face 1, as it was"), face.get_by_role("img", name="Face 1, restored")):
+        expect(crop).not_to_have_js_property("naturalWidth", 0)
+        expect(crop).to_be_in_viewport(ratio=1)
+    expect(page.get_by_role("slider")).to_be_visible()
+    _shot(page, "photo")
+
+
+def test_the_camera_and_what_works_on_its_pictures_are_listed(house: str, page: Page) -> None:
+    page.set_viewport_size({"width": 1280, "height": 695})
+    page.goto(f"{house}/health")
+    camera = page.locator("#cameras tr")
+    expect(camera).to_contain_text(re.compile("^demo.*live"))
+    expect(page.locator("#stages tr", has_text="recognise")).to_contain_text(re.compile(r"\d\.\d"), timeout=60_000)
+    for network in ("yunet", "sface", "deblur"):
+        expect(page.locator("#networks tr", has_text=network)).to_be_visible(timeout=60_000)
+    expect(page.locator("#people")).to_have_text("2")
+    _shot(page, "health")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -10,7 +10,7 @@ function move() {
   line.setAttribute("aria-valuetext", TEXT.restored_share.replace("{}", 100 - line.value));
 }
 
-compare.style.setProperty("--shape", picture.getAttribute("width") / picture.getAttribute("height"));
+compare.closest(".result").style.setProperty("--shape", picture.getAttribute("width") / picture.getAttribute("height"));
 compare.classList.add("over");
 line.hidden = false;
 line.addEventListener("input", move);
