@@ -20,8 +20,8 @@ from stream.data import Array, Body, Identity, Method
 
 VIEWS = 32
 """The latest views that are evidence: a track whose face changes can change its mind."""
-UNLIKE = 0.3
-"""Cosine similarity of raw crops below which two are hardly one person's."""
+UNLIKE = 0.25
+"""Cosine similarity of raw crops below which two are hardly one person's (`benchmarks/bodies.py`)."""
 
 
 class View(NamedTuple):
