@@ -168,7 +168,7 @@ class TrackRecognizer:
 
 
 def view_of(restoration: Restoration, raw: Array, restored: Array | None) -> View:
-    """What a restoration says, by the embeddings (D, of length 1) of its raw and, if there is one, its restored crop."""
+    """What a restoration says, by the embeddings (D, of length 1) of its raw and, if there is one, restored crop."""
     quality, blur = restoration.crop.quality, restoration.blur
     weight = max(LEAST, quality.size * quality.pose / (1 + (blur / FADING) ** 2))
     if restored is None:

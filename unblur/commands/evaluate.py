@@ -1,0 +1,156 @@
+"""`unblur evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from unblur.commands.options import Alignment, Backend, Judge, Speed
+
+app = typer.Typer(help="Measure restoration, identification, and a run over a clip.", no_args_is_help=True)
+
+DataOption = Annotated[Path, typer.Option(help="A folder laid out like the project's shared data.")]
+OutOption = Annotated[Path, typer.Option(help="The folder for table.md, table.json and the plots.")]
+SplitOption = Annotated[Literal["test", "val"], typer.Option(help="val is for choosing, test for reporting.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Of the random blurs and the noise.")]
+EveryOption = Annotated[int, typer.Option(min=1, help="Take every n-th face, or person, to be quick.")]
+ConditionOption = Annotated[list[str] | None, typer.Option("--condition", help="A blur; all if none is given.")]
+NetworkOption = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True, dir_okay=False, help="An ONNX file to judge in place of the network that comes with unblur."
+    ),
+]
+MethodOption = Annotated[list[str] | None, typer.Option("--method", help="A method; all if none is given.")]
+BackendOption = Annotated[Backend, typer.Option(help="What runs the networks.")]
+
+
+@app.command("restore")
+def evaluate_restore(
+    data: DataOption,
+    out: OutOption,
+    split: SplitOption = "test",
+    seed: SeedOption = 0,
+    every: EveryOption = 1,
+    condition: ConditionOption = None,
+    method: MethodOption = None,
+    network: NetworkOption = None,
+    backend: BackendOption = "auto",
+) -> None:
+    """How near does restoration come to the sharp face? PSNR and SSIM."""
+    from unblur.evaluate import results
+
+    results.require("matplotlib", "skimage")
+    from unblur.evaluate.restore import evaluate
+    from unblur.evaluate.settings import Settings
+
+    settings = Settings(data, split, seed, every, condition or (), method or (), backend, network)
+    typer.echo(evaluate(settings, out), nl=False)
+
+
+@app.command("identify")
+def evaluate_identify(
+    data: DataOption,
+    out: OutOption,
+    split: SplitOption = "test",
+    judge: Annotated[Judge, typer.Option(help="The embedder; facenet took no part in any training here.")] = "sface",
+    alignment: Annotated[
+        Alignment, typer.Option(help="By the sharp photograph's points or the blurred one's.")
+    ] = "sharp",
+    seed: SeedOption = 0,
+    every: EveryOption = 1,
+    condition: ConditionOption = None,
+    method: MethodOption = None,
+    network: NetworkOption = None,
+    backend: BackendOption = "auto",
+) -> None:
+    """Does restoration find more people, and no wrong ones? Rank-1, DIR and FPIR."""
+    from unblur.evaluate import results
+
+    results.require("matplotlib")
+    from unblur.evaluate.identify import evaluate
+    from unblur.evaluate.settings import Settings
+
+    settings = Settings(data, split, seed, every, condition or (), method or (), backend, network)
+    alignments: tuple[Literal["sharp", "blurred"], ...] = ("sharp", "blurred") if alignment == "both" else (alignment,)
+    typer.echo(evaluate(settings, judge, alignments, out), nl=False)
+
+
+@app.command("recognition")
+def evaluate_recognition(
+    data: DataOption,
+    out: OutOption,
+    seed: Annotated[int, typer.Option(min=0, help="Of the splits and of the training.")] = 0,
+    repeats: Annotated[int, typer.Option(min=2, help="How many random splits; fewer, to be quick.")] = 10,
+    method: MethodOption = None,
+    backend: BackendOption = "auto",
+) -> None:
+    """How often is the person right on ORL and Yale, by classical features and by networks?"""
+    from unblur.evaluate import results
+
+    results.require("matplotlib")
+    from unblur.evaluate.recognition import evaluate
+
+    typer.echo(evaluate(data, out, seed, repeats, method or (), backend), nl=False)
+
+
+SpeedOption = Annotated[list[str] | None, typer.Option("--speed", help="slow, mixed or fast; all if none is given.")]
+
+
+@app.command("video")
+def evaluate_video(
+    events: Annotated[Path | None, typer.Argument(help="An event log of a run over a simulated clip.")] = None,
+    truth: Annotated[Path | None, typer.Argument(help="The clip's truth, as the simulated camera wrote it.")] = None,
+    data: Annotated[Path | None, typer.Option(help="A folder laid out like the project's shared data.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder for clips, event logs, tables and plots.")] = None,
+    split: SplitOption = "test",
+    seed: SeedOption = 0,
+    every: EveryOption = 1,
+    speed: SpeedOption = None,
+    method: MethodOption = None,
+    backend: BackendOption = "auto",
+) -> None:
+    """Are the right people in the log, at the right time? One log; or, with --data, simulated clips by every method."""
+    if events and truth and not data and not out:
+        from unblur.evaluate.appearances import evaluate as compare
+
+        typer.echo(compare(events, truth), nl=False)
+        return
+    if events or truth or not (data and out):
+        raise typer.BadParameter("give EVENTS and TRUTH, or --data and --out")
+    from unblur.evaluate import results
+
+    results.require("matplotlib")
+    from unblur.evaluate.screening import evaluate
+    from unblur.evaluate.settings import Settings
+
+    settings = Settings(data, split, seed, every, methods=method or (), backend=backend)
+    typer.echo(evaluate(settings, speed or (), out), nl=False)
+
+
+@app.command("clip")
+def evaluate_clip(
+    people: Annotated[
+        Path, typer.Argument(help="A folder or tar: people/<Name>/gallery|probe/*.jpg, strangers/*.jpg.")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="The folder for clip.mp4, truth.json and people/, which is to be enrolled.")
+    ],
+    seed: SeedOption = 0,
+    every: EveryOption = 1,
+    speed: Annotated[Speed, typer.Option(help="4-6, 4-45 or 22-45 pixels a frame.")] = "mixed",
+    at_once: Annotated[int, typer.Option(min=1, help="People before the camera at a time, at most.")] = 4,
+    shutter: Annotated[float, typer.Option(min=0.01, max=1, help="Exposure as a fraction of the frame time.")] = 0.6,
+    crossing: Annotated[
+        bool, typer.Option("--crossing", help="They come in twos, one passes before the other.")
+    ] = False,
+    occlusion: Annotated[bool, typer.Option("--occlusion", help="Something passes before each face.")] = False,
+    lighting: Annotated[bool, typer.Option("--lighting", help="The light goes off and on.")] = False,
+    crf: Annotated[int, typer.Option(min=0, max=51, help="H.264's constant rate factor: more is worse.")] = 26,
+) -> None:
+    """Film people walking past a simulated camera, with the truth of who was seen when."""
+    from unblur.evaluate.clips import Filming, make
+
+    make(people, Filming(speed, at_once, shutter, crossing, occlusion, lighting, crf), seed, every, out)
