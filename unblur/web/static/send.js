@@ -49,3 +49,4 @@ button.addEventListener("click", () => {
   else send().catch((error) => stop(error.message));
 });
 addEventListener("pagehide", () => stop(""));
+button.disabled = false;
