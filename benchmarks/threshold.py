@@ -5,10 +5,10 @@
 
 Stills: the last photo of each of the 200 people of val/lfw160, sharp, against galleries of others' and their own
 remaining photos. Tracks: three views of it, moved, blurred by a line or a camera's shake of the given length (in pixels
-of the aligned crop), noisy (sigma 0.01) and compressed, judged view by view by `TrackRecognizer`, without restoration,
-with Richardson-Lucy and with the network: they are told a line's velocity with an error of 10 % and 5 degrees, of a
-shake they are told nothing. A stranger counts as named if any name was given at any time; a known person by the name at
-the end.
+of the aligned crop) or seen from so far that few pixels are left, noisy (sigma 0.01) and compressed, judged view by
+view by `TrackRecognizer`, without restoration, with Richardson-Lucy and with the network: they are told a line's
+velocity with an error of 10 % and 5 degrees, of a shake they are told nothing. A stranger counts as named if any name
+was given at any time; a known person by the name at the end.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ RATES = (0.003, 0.01, 0.05, 0.1)
 """Shares of strangers who may be named."""
 LENGTHS = (0, 9, 15, 21, 27)
 SHAKES = (14, 20, 28)
+SHRUNK = (4, 6)
 VIEWS = 3
 TRACK_GALLERY = 40
 SHUTTER = 0.5
@@ -58,19 +59,24 @@ class Photo:
 
 
 class Outcome(NamedTuple):
-    """Shares of known people named rightly and wrongly, and of strangers given a name."""
+    """Shares of known people named rightly and wrongly, and of strangers given a name; and the similarity to somebody
+    that 1 % of strangers reach."""
 
     right: float
     wrong: float
     strangers: float
+    reached: float
 
     @classmethod
-    def counted(cls, ends: Sequence[tuple[str, str | None]], strangers: Sequence[bool]) -> Outcome:
-        """`ends` are who somebody known was, and who they were said to be."""
+    def counted(
+        cls, ends: Sequence[tuple[str, str | None]], strangers: Sequence[bool], scores: Sequence[float]
+    ) -> Outcome:
+        """`ends` are who somebody known was, and who they were said to be; `scores` the strangers'."""
         return cls(
             float(np.mean([said == name for name, said in ends])),
             float(np.mean([said not in (name, None) for name, said in ends])),
             float(np.mean(strangers)),
+            float(np.quantile(scores, 0.99)),
         )
 
 
@@ -101,14 +107,19 @@ def photos(archive: Path, detector: YuNet) -> list[Photo]:
 
 
 class Blur(NamedTuple):
-    """A line or a shake, in pixels of the crop."""
+    """A line or a shake, in pixels of the crop; or a photo as small as one in `shrunk` pixels each way."""
 
     length: float
     shaken: bool
+    shrunk: int = 1
 
     @property
     def name(self) -> str:
-        return f"{'shake of ' if self.shaken else ''}{self.length} px"
+        return (
+            f"every {self.shrunk}th pixel"
+            if self.shrunk > 1
+            else f"{'shake of ' if self.shaken else ''}{self.length} px"
+        )
 
     def draw(self, matrix: Array, rng: np.random.Generator) -> tuple[Array, tuple[float, float] | None]:
         """The kernel in the photo, from which `matrix` leads to the crop, and the motion as a tracker tells it."""
@@ -120,14 +131,18 @@ class Blur(NamedTuple):
         return kernel, _mistaken(motion, rng) if self.length else None
 
 
-BLURS = [Blur(length, False) for length in LENGTHS] + [Blur(length, True) for length in SHAKES]
+BLURS = (
+    *(Blur(length, False) for length in LENGTHS),
+    *(Blur(length, True) for length in SHAKES),
+    *(Blur(0, False, shrunk) for shrunk in SHRUNK),
+)
 
 
 def view(photo: Photo, blur: Blur, track: int, rng: np.random.Generator) -> Crop:
     """The face as a camera might see it."""
     points = photo.landmarks + rng.normal(0, 1, photo.landmarks.shape).astype(np.float32)
     kernel, motion = blur.draw(similarity(points), rng)
-    light = kernels.blur(photo.image, kernel)
+    light = _shrunk(kernels.blur(photo.image, kernel), blur.shrunk)
     image = _compressed(kernels.recorded(light, 0.01, rng))
     crop, matrix = align(image, points)
     return Crop(
@@ -140,6 +155,13 @@ def view(photo: Photo, blur: Blur, track: int, rng: np.random.Generator) -> Crop
         motion=motion,
         quality=quality(crop, points, matrix),
     )
+
+
+def _shrunk(light: Array, by: int) -> Array:
+    """Seen from so far, and enlarged again."""
+    height, width = light.shape[:2]
+    small = cv2.resize(light, (max(1, width // by), max(1, height // by)), interpolation=cv2.INTER_AREA)
+    return light if by == 1 else np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC))
 
 
 def _compressed(image: Image) -> Image:
@@ -181,8 +203,8 @@ def split(found: Sequence[Photo], embedder: SFace) -> People:
     )
 
 
-def stills(people: People, embedder: SFace, size: int, repeats: int) -> tuple[float, Outcome]:
-    """The cosine similarity that 1 % of strangers reach, and what comes of `threshold_for` that many people."""
+def stills(people: People, embedder: SFace, size: int, repeats: int) -> Outcome:
+    """What comes of `threshold_for` that many people."""
     sharp = {name: align(photo.image, photo.landmarks)[0] for name, photo in people.shown.items()}
     shown = dict(zip(sharp, embedder.embed(list(sharp.values())), strict=True))
     best: list[float] = []
@@ -192,8 +214,7 @@ def stills(people: People, embedder: SFace, size: int, repeats: int) -> tuple[fl
         rankings = gallery.match(np.stack([shown[name] for name in gallery.names]))
         said = [who.name if who.score >= threshold_for(size) else None for who, *_ in rankings]
         ends += zip(gallery.names, said, strict=True)
-    outcome = Outcome.counted(ends, [score >= threshold_for(size) for score in best])
-    return float(np.quantile(best, 0.99)), outcome
+    return Outcome.counted(ends, [score >= threshold_for(size) for score in best], best)
 
 
 def alike(people: People, embedder: SFace, size: int, repeats: int) -> str:
@@ -214,10 +235,31 @@ def tracks(people: People, embedder: SFace, views: dict[str, list[Restoration]],
     """What becomes of everybody's views when they come one after the other."""
     ends: list[tuple[str, str | None]] = []
     named: list[bool] = []
+    scores: list[float] = []
     for gallery, strangers in people.draws(TRACK_GALLERY, repeats, embedder.fingerprint):
         ends += [(name, _judged(views[name], embedder, gallery)[-1].name) for name in gallery.names]
-        named += [any(who.name for who in _judged(views[name], embedder, gallery)) for name in strangers]
-    return Outcome.counted(ends, named)
+        judged = [_judged(views[name], embedder, gallery) for name in strangers]
+        named += [any(who.name for who in identities) for identities in judged]
+        scores += [identities[-1].score for identities in judged]
+    return Outcome.counted(ends, named, scores)
+
+
+def posed(people: People, embedder: SFace, repeats: int) -> str:
+    """The similarity to somebody of TRACK_GALLERY people that 1 % of sharp strangers reach: of the third that turn away
+    most, and of the third that face the camera most."""
+    crops = {name: align(photo.image, photo.landmarks) for name, photo in people.shown.items()}
+    faces = dict(zip(crops, embedder.embed([image for image, _ in crops.values()]), strict=True))
+    pose = {name: quality(crops[name][0], photo.landmarks, crops[name][1]).pose for name, photo in people.shown.items()}
+    order = sorted(pose, key=lambda name: pose[name])
+    thirds = {name: 3 * place // len(order) for place, name in enumerate(order)}
+    reached: list[list[float]] = [[], [], []]
+    for gallery, strangers in people.draws(TRACK_GALLERY, repeats, embedder.fingerprint):
+        for name, best in zip(
+            strangers, gallery.scores(np.stack([faces[each] for each in strangers])).max(1), strict=True
+        ):
+            reached[thirds[name]].append(float(best))
+    away, _, frontal = (f"{np.quantile(each, 0.99):.3f}" for each in reached)
+    return f"sharp strangers who turn away most (a third): 1 % reach {away}; who face the camera most: {frontal}"
 
 
 def _judged(views: Sequence[Restoration], embedder: SFace, gallery: Gallery) -> list[Identity]:
@@ -255,11 +297,11 @@ def main() -> None:
 
 
 def _print_stills(people: People, embedder: SFace, repeats: int) -> None:
-    print("| gallery | 1 % of strangers reach | threshold | named rightly | named wrongly | strangers named |")
+    print("| gallery | threshold | named rightly | named wrongly | strangers named | 1 % of strangers reach |")
     print("|---|---|---|---|---|---|")
     for size in SIZES:
-        reached, outcome = stills(people, embedder, size, repeats)
-        print(f"| {size} | {reached:.3f} | {threshold_for(size):.3f} | {_row(outcome)} |")
+        print(f"| {size} | {threshold_for(size):.3f} | {_row(stills(people, embedder, size, repeats))} |")
+    print(f"\n{posed(people, embedder, repeats)}")
 
 
 def _print_alike(people: People, embedder: SFace, repeats: int) -> None:
@@ -272,8 +314,9 @@ def _print_alike(people: People, embedder: SFace, repeats: int) -> None:
 
 
 def _print_tracks(people: People, embedder: SFace, network: Session, repeats: int) -> None:
-    print(f"\n| {VIEWS} views, {TRACK_GALLERY} people | named rightly | named wrongly | strangers named |")
-    print("|---|---|---|---|")
+    told = "named rightly | named wrongly | strangers named | 1 % of strangers reach"
+    print(f"\n| {VIEWS} views, {TRACK_GALLERY} people | {told} |")
+    print("|---|---|---|---|---|")
     for blur in BLURS:
         shutters = {blur.name: SHUTTER}
         deblurrers: dict[str, Deblurrer] = {
@@ -287,7 +330,7 @@ def _print_tracks(people: People, embedder: SFace, network: Session, repeats: in
 
 
 def _row(outcome: Outcome) -> str:
-    return f"{outcome.right:.3f} | {outcome.wrong:.3f} | {outcome.strangers:.4f}"
+    return f"{outcome.right:.3f} | {outcome.wrong:.3f} | {outcome.strangers:.4f} | {outcome.reached:.3f}"
 
 
 if __name__ == "__main__":
