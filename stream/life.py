@@ -32,10 +32,8 @@ class Life:
         if self.best is None or found[1].crop.quality.overall > self.best[1].crop.quality.overall:
             self.best = found
 
-    def another(self, number: int) -> Life:
-        """Somebody else on the same track, from the doubtful crop on."""
-        first = self.doubtful
-        assert first
+    def another(self, number: int, first: Finding) -> Life:
+        """Somebody else on the same track, from that crop on."""
         life = Life(self.track, self.seen, first[0].moment.pts_s, number)
         life.latest = life.best = first
         return life

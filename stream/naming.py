@@ -99,8 +99,8 @@ class Naming:
             if identity.body == "doubtful":
                 life.doubtful = found
                 return
-            if identity.body == "another":
-                ended, life = life, life.another(self._next(look.track.camera))
+            if identity.body == "another" and life.doubtful:
+                ended, life = life, life.another(self._next(look.track.camera), life.doubtful)
                 self._lives[key] = life
             life.number = life.number or self._next(look.track.camera)
             before = life.identity
