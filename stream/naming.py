@@ -86,8 +86,9 @@ class Naming:
                 identities = self._recognizer.observe(restorations)
             for look, restoration, identity in zip(looks, restorations, identities, strict=True):
                 self._conclude(look, restoration, identity)
-            for key, identity in self._recognizer.disowned().items():
-                self._correct(key, identity, "disowned", looks[-1].moment)
+            now = {look.track.camera: look.moment for look in looks}
+            for (camera, track), identity in self._recognizer.disowned().items():
+                self._correct((camera, track), identity, "disowned", now[camera])
 
     def _conclude(self, look: Look, restoration: Restoration, identity: Identity) -> None:
         key, found = (look.track.camera, look.track.id), (look, restoration)
@@ -117,7 +118,7 @@ class Naming:
         return self._numbers[camera]
 
     def _close(self, life: Life) -> None:
-        """Somebody else is on their track now: they were there until their latest crop."""
+        """Somebody else is on their track now, or may be: they were there until their latest crop."""
         if life.latest and life.best:
             look = life.latest[0]
             self._announce("end", life, look.track, look.moment, life.best)
@@ -151,7 +152,9 @@ class Naming:
         with self._lock:
             life = self._lives.pop((track.camera, track.id), None)
         self._recognizer.forget(track.camera, track.id)
-        if life is not None and life.best is not None:
+        if life is not None and life.doubtful:
+            self._close(life)
+        elif life is not None and life.best is not None:
             self._announce("end", life, life.track, life.seen, life.best)
 
     def end_all(self, camera: str) -> None:

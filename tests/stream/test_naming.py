@@ -107,8 +107,9 @@ def test_a_doubtful_crop_says_nothing() -> None:
     desk.look(2, UNKNOWN, "doubtful")
     assert desk.naming.names("door")[7].name == "Ann"
     desk.look(3, KNOWN, quality=0.4)
+    desk.look(4, KNOWN, "doubtful")
     desk.naming.end_all("door")
-    assert desk.told == [("new", 1, "Ann", 1), ("end", 1, "Ann", 3)]
+    assert desk.told == [("new", 1, "Ann", 1), ("end", 1, "Ann", 3)], "who was there last is not known to be her"
 
 
 def test_a_track_that_changes_body_is_split() -> None:
