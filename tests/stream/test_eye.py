@@ -1,0 +1,34 @@
+"""What an eye sees: real portraits, the real detector."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from detectors.align import FivePointAligner
+from detectors.yunet import IN_VIDEO, YuNet
+from models.runtime import load
+from stream.data import Frame, Image
+from stream.eye import Eye
+from stream.meter import Meter
+from stream.picture import read_picture
+
+
+def side_by_side(portraits: Path, *names: str) -> Image:
+    pictures = [read_picture(portraits / name) for name in names]
+    return np.hstack([cv2.resize(picture, (360, 480)) for picture in pictures])
+
+
+def test_a_crop_knows_who_was_beside_it(yunet_path: Path, portraits: Path) -> None:
+    detector = YuNet(load(yunet_path, "onnxruntime"), min_confidence=IN_VIDEO)
+    eye = Eye(detector, FivePointAligner(), live=False, meter=Meter())
+    both, alone = side_by_side(portraits, "obama.jpg", "biden.jpg"), side_by_side(portraits, "obama.jpg")
+    empty = np.zeros_like(alone)
+    first = eye.see(Frame("door", 0, 0, Fraction(1, 10), None, both)).looks
+    assert {look.track.id: look.crop.beside for look in first} == {1: {2}, 2: {1}}
+    later = eye.see(Frame("door", 9, 9, Fraction(1, 10), None, np.hstack([alone, empty]))).looks
+    assert all(not look.crop.beside for look in later if look.moment.frame == 9)
+    assert any(look.moment.frame == 9 for look in later)
