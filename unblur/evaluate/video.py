@@ -26,6 +26,9 @@ Verdict = Literal["right", "wrong", "unknown", "missed"]
 Missed: no event at all."""
 REACH = 1.0
 """How far an event's box may lie from the true one, centre to centre, in widths of the true face."""
+STAYING = 0.5
+"""How far a track may lie from the face that it was on, likewise, and still be on it though another is as near: where two
+people cross, both are."""
 SLACK = 15
 """Frames after a face was last visible in which its track may still be reported, carried forward by the tracker."""
 
@@ -115,12 +118,17 @@ def score(events: Iterable[LoggedEvent], truth: Truth) -> Score:
     return Score(tuple(outcomes), tuple(assigned[None]))
 
 
-def _nearest(event: LoggedEvent, appearances: Sequence[Appearance], otherwise: int | None) -> int | None:
-    """Which appearance's face an event's box lies on. Of two that overlap, a detector sees the one that hides the
-    other: distance counts the more, the less of a face is visible."""
+def _nearest(event: LoggedEvent, appearances: Sequence[Appearance], before: int | None) -> int | None:
+    """Which appearance's face an event's box lies on: the one on which its track was seen before, if it still may.
+
+    Of two that overlap, a detector sees the one that hides the other: distance counts the more, the less of a face is
+    visible.
+    """
     distances = {place: _distance(event, one) for place, one in enumerate(appearances)}
     near = [place for place, distance in distances.items() if distance <= REACH]
-    return min(near, key=lambda one: distances[one] / _visible(event, appearances[one]), default=otherwise)
+    if before is not None and distances[before] <= STAYING:
+        return before
+    return min(near, key=lambda one: distances[one] / _visible(event, appearances[one]), default=before)
 
 
 def _visible(event: LoggedEvent, appearance: Appearance) -> float:

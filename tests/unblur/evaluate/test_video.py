@@ -111,6 +111,16 @@ def test_events_where_two_faces_overlap_go_to_the_one_before_the_other() -> None
     assert [one.verdict for one in score(log[2:], truth(near, far)).outcomes] == ["missed", "right"]
 
 
+def test_a_track_stays_on_its_face_where_another_passes_before_it() -> None:
+    ann, bob = appearance("Ann", y=100), appearance("Bob", y=116)
+    hidden = ann.model_copy(update={"sightings": ann.sightings[:31], "last_frame": 30})
+    log = [event(10, "Ann", y=100), event(32, "Ann", kind="end", y=110)]
+    first, second = score(log, truth(hidden, bob)).outcomes
+    assert (first.verdict, len(first.events), second.verdict) == ("right", 2, "missed")
+    slipped = [log[0], event(32, "Ann", kind="end", y=140)]
+    assert [one.verdict for one in score(slipped, truth(hidden, bob)).outcomes] == ["right", "wrong"]
+
+
 def test_end_after_the_face_has_left_belongs_to_its_track() -> None:
     outcome = only([event(50, "Ann"), event(100, "Ann", kind="end")], appearance("Ann"))
     assert len(outcome.events) == 2
