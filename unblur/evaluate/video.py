@@ -27,8 +27,8 @@ Missed: no event at all."""
 REACH = 1.0
 """How far an event's box may lie from the true one, centre to centre, in widths of the true face."""
 STAYING = 0.5
-"""How far a track may lie from the face that it was on, likewise, and still be on it though another is as near: where two
-people cross, both are."""
+"""How far a track may lie from the face that it was on, likewise, and still be on it though another is as near: both
+are where two people cross."""
 SLACK = 15
 """Frames after a face was last visible in which its track may still be reported, carried forward by the tracker."""
 
