@@ -151,7 +151,7 @@ def test_restoration_alone_names_nobody_whom_the_raw_view_contradicts(
 
 def test_a_track_that_slips_to_somebody_else_begins_anew(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
     recognizer = TrackRecognizer(sface, known)
-    views = ["obama2.jpg"] * 10 + ["biden.jpg"] * 3
+    views = ["obama3.jpg"] * 10 + ["biden.jpg"] * 3
     *_, last, doubtful, another, later = recognizer.observe([seen(crop_of(name)) for name in views])
     assert (last.body, doubtful.body, another.body, later.body) == ("same", "doubtful", "another", "same")
     assert [each.name for each in (last, doubtful, another, later)] == ["Obama", "Obama", "Biden", "Biden"]
@@ -160,10 +160,10 @@ def test_a_track_that_slips_to_somebody_else_begins_anew(sface: SFace, known: Ga
 
 def test_one_view_of_something_else_counts_for_nothing(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
     recognizer = TrackRecognizer(sface, known)
-    before, *_ = recognizer.observe([seen(crop_of("obama2.jpg"))])
+    before, *_ = recognizer.observe([seen(crop_of("obama3.jpg"))])
     something = [crop_of("biden.jpg"), crop_of("astronaut.png")]  # unlike each other, too
     bodies = [identity.body for identity in recognizer.observe([seen(each) for each in something])]
-    again, *_ = recognizer.observe([seen(crop_of("obama2.jpg"))])
+    again, *_ = recognizer.observe([seen(crop_of("obama3.jpg"))])
     assert bodies == ["doubtful", "doubtful"]
     assert (again.name, again.body) == ("Obama", "same")
     assert again.score == pytest.approx(before.score)
