@@ -13,12 +13,17 @@ LONGEST_GAP_S = 4.0
 GROWTH = 1.3
 """From crop to crop the gap grows by this factor: six in the first second, then ever fewer."""
 BLURRING = 8.0
-"""Speed, in crop pixels per frame, from which the gap is the first one: with a shutter half open that is 4 pixels of
-blur, and one blurred crop tells little, many tell more. At 5 the same people of `val` were named for more work."""
+"""Speed, in crop pixels per frame, from which the gap does not grow but is `BLURRED_GAP_S`: with a shutter half open
+that is 4 pixels of blur, and one blurred crop tells little, many tell more. At 5 the same people of `val` were named
+for more work."""
+BLURRED_GAP_S = 0.06
+"""Seconds between crops of a track that is blurred by its motion: at twice that fewer of `val` were named
+(docs/tracking.md)."""
 BETTER = 1.3
 """A crop so many times better than the best so far does not wait for its turn."""
-RATE = 12.0
-"""Crops per second of media time that a camera may send, over all its tracks; as many may come at once."""
+RATE = 24.0
+"""Crops per second of media time that a camera may send, over all its tracks; as many may come at once. A live camera's
+that cannot be seen to in time are passed over."""
 SEASONED = 6
 """So many crops of the allowance are held back from a track that has sent as many itself, for those that sent fewer."""
 
@@ -36,7 +41,7 @@ class _Turn:
     def is_due(self, look: Look, now: float) -> bool:
         if not self.sent:
             return True
-        passed, gap_s = now - self.sent_s, self.gap_s if look.crop.speed < BLURRING else FIRST_GAP_S
+        passed, gap_s = now - self.sent_s, self.gap_s if look.crop.speed < BLURRING else BLURRED_GAP_S
         return passed >= gap_s or (passed >= FIRST_GAP_S and look.crop.quality.overall > BETTER * self.best)
 
     def send(self, look: Look, now: float) -> Look:
