@@ -73,13 +73,15 @@ class Belt(_Closable, Generic[T]):
 
 
 class Latest(_Closable, Generic[K, T]):
-    """The newest item of each key wins. What it replaces, or what falls out at too many keys, is counted."""
+    """The newest item of each key wins, in the turn of the one that it replaces. What is replaced, falls out at too
+    many keys, or is not needed any more, is counted."""
 
     def __init__(self, capacity: int = 64) -> None:
         super().__init__()
         self._items: OrderedDict[K, T] = OrderedDict()
         self._capacity = capacity
         self._dropped = 0
+        self._cancelled = False
 
     @property
     def dropped(self) -> int:
@@ -88,20 +90,37 @@ class Latest(_Closable, Generic[K, T]):
     def put(self, key: K, item: T) -> None:
         """Never waits."""
         with self._changed:
-            self._dropped += self._items.pop(key, None) is not None
-            if len(self._items) >= self._capacity:
+            if self._cancelled:
+                self._dropped += 1
+                return
+            if key in self._items:
+                self._dropped += 1
+            elif len(self._items) >= self._capacity:
                 self._items.popitem(last=False)
                 self._dropped += 1
             self._items[key] = item
             self._changed.notify_all()
 
-    def take(self, timeout_s: float | None = None) -> list[T]:
-        """Everything that waits, oldest first. Waits for the first; empty when time is up or all is closed."""
+    def take(self, timeout_s: float | None = None, most: int | None = None) -> list[T]:
+        """What waits, oldest first, all of it or so many at most. Waits for the first; empty when time is up or all is
+        closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or bool(self._items), timeout_s)
-            items = list(self._items.values())
+            taken = len(self._items) if most is None else min(most, len(self._items))
+            return [self._items.popitem(last=False)[1] for _ in range(taken)]
+
+    def waiting(self) -> frozenset[K]:
+        """The keys of what waits."""
+        with self._changed:
+            return frozenset(self._items)
+
+    def cancel(self) -> None:
+        """Nobody needs what lies here, or is put here from now on."""
+        with self._changed:
+            self._dropped += len(self._items)
             self._items.clear()
-            return items
+            self._cancelled = True
+        self.close()
 
     @property
     def closed(self) -> bool:

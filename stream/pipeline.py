@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
@@ -26,6 +26,9 @@ from stream.naming import Naming
 from stream.stages import Source
 
 _ENDINGS_NOTICED_S = 0.25
+_BATCH = 8
+"""Live looks that are identified at a time: on a machine that is behind, an event must not wait for all others, nor
+must the end of the run."""
 _PUMP_S = 0.01
 _SILENT_S = 1.5
 """Longer than the tracker remembers: a camera that returns sees new tracks."""
@@ -69,8 +72,9 @@ class Camera:
 class Pipeline:
     """Runs cameras side by side until their sources end, somebody calls `stop`, or something fails.
 
-    When `run` returns, everything seen has been named, logged and shown. It raises the worst error of any thread after
-    all have come to rest; a damaged recording alone stops nothing else.
+    When `run` returns, everything seen has been named, logged and shown; if it was stopped, of live cameras the looks
+    that still waited are counted as dropped. It raises the worst error of any thread after all have come to rest; a
+    damaged recording alone stops nothing else.
     """
 
     def __init__(self, cameras: Sequence[Camera], naming: Naming, meter: Meter) -> None:
@@ -95,6 +99,7 @@ class Pipeline:
             camera.source.close()
         for belt in self._belts:
             belt.cancel()
+        self._looks.cancel()
 
     def run(self, pump: Callable[[], bool] | None = None) -> None:
         """Run to the end. `pump`, if given, is called over and over by this thread, the place for a window's loop, and
@@ -118,7 +123,8 @@ class Pipeline:
 
     def _rest(self, lanes: Sequence[Future[None]]) -> None:
         """Bring all threads to their end, even if somebody is too impatient to wait for it."""
-        self.stop()
+        if not all(lane.done() for lane in lanes):
+            self.stop()
         try:
             wait(lanes)
         finally:
@@ -205,22 +211,26 @@ class Pipeline:
             self._looks.put((camera, look.track.id), look)
 
     def _name_looks(self) -> None:
-        """The one identify worker of all live cameras: what waits is taken as one batch."""
+        """The one identify worker of all live cameras: what waits is taken in batches."""
+        ended: list[Track] = []
         while not self._looks.closed:
-            # Endings are taken before looks: a look that comes with its track's ending must not come too late.
-            ended = [self._endings.popleft() for _ in range(len(self._endings))]
-            self._naming.identify(self._looks.take(_ENDINGS_NOTICED_S))
-            for tracks in ended:
-                self._naming.end(tracks)
-            self._end_the_silent()
+            # Endings are taken before looks, and held while one of theirs waits: it must not come too late.
+            for _ in range(len(self._endings)):
+                ended += self._endings.popleft()
+            self._naming.identify(self._looks.take(_ENDINGS_NOTICED_S, _BATCH))
+            waiting = self._looks.waiting()
+            self._naming.end([track for track in ended if (track.camera, track.id) not in waiting])
+            ended = [track for track in ended if (track.camera, track.id) in waiting]
+            self._end_the_silent({camera for camera, _ in waiting})
         for camera in self._cameras:
             self._naming.end_all(camera.source.camera)
 
-    def _end_the_silent(self) -> None:
-        """Nobody is seen by a camera that is down; its tracks must not stay open until it returns."""
+    def _end_the_silent(self, waiting: Collection[str]) -> None:
+        """Nobody is seen by a camera that is down; its tracks must not stay open until it returns, but for those whose
+        looks are `waiting`."""
         now = time.monotonic()
         for camera, heard in list(self._heard.items()):
-            if now - heard > _SILENT_S:
+            if now - heard > _SILENT_S and camera not in waiting:
                 self._naming.end_all(camera)
 
 

@@ -40,8 +40,27 @@ def test_the_latest_of_each_key_wins_and_every_loss_is_counted(puts: list[tuple[
     kept = slots.take(timeout_s=0)
     assert len(kept) <= capacity
     assert len(kept) + slots.dropped == len(puts)
-    if puts:
-        assert kept[-1] == puts[-1][1]
+    assert set(kept) <= {item for _, item in puts}
+
+
+@given(st.lists(st.integers(0, 9), max_size=60), st.integers(1, 6))
+def test_the_latest_is_taken_in_the_turn_of_what_it_replaced(keys: list[int], most: int) -> None:
+    slots = Latest[int, tuple[int, int]]()
+    for step, key in enumerate(keys):
+        slots.put(key, (key, step))
+    turns = list(dict.fromkeys(keys))
+    assert slots.waiting() == set(turns)
+    taken = slots.take(timeout_s=0, most=most)
+    assert taken == [(key, max(step for step, each in enumerate(keys) if each == key)) for key in turns[:most]]
+    assert slots.waiting() == set(turns[most:])
+
+
+def test_what_nobody_needs_is_counted() -> None:
+    slots = Latest[int, int]()
+    slots.put(1, 1)
+    slots.cancel()
+    slots.put(2, 2)
+    assert (slots.take(timeout_s=0), slots.dropped, slots.closed) == ([], 2, True)
 
 
 def test_taking_ends_when_closed() -> None:
