@@ -16,13 +16,13 @@ from typing import Any
 import structlog
 
 from stream.bundle import VARYING, Facts, describe
-from stream.chain import EVERY, Chain
+from stream.chain import Chain
 from stream.cipher import Cipher, sealed
 from stream.data import Event, Image, Restoration, iso
 from stream.errors import OutputError, StorageError, UnblurError
 from stream.eventlog import Change, to_line
 from stream.journal import sync_folder, write_whole
-from stream.links import CHAIN, Removal
+from stream.links import CHAIN, EVERY, Removal
 from stream.look import Look
 from stream.mark import restored_png
 from stream.mosaic import Mosaic
@@ -134,14 +134,14 @@ class EvidenceFolder:
         facts["previous"] = self._chain.last.sha256 if self._chain.last else None
         bundle = f"{to_line(facts)}\n".encode()
         with self._telling():
+            if self._chain.unsigned >= EVERY:  # and not once it is full: the last bundle's event may not be logged yet
+                self._chain.check("count")
             self._torn = True
             self._chain.add(event, sha256(bundle).hexdigest())
             for name, content in (*pictures.items(), (f"{event}.json", bundle)):
                 write_whole(self._folder / name, content)
             sync_folder(self._folder)
             self._torn = False
-            if self._chain.unsigned >= EVERY:
-                self._chain.check("count")
 
     def _is_there(self, event: str, facts: Facts) -> bool:
         """Raises UnblurError where there is another bundle of this name: evidence is never written over."""

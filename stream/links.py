@@ -80,6 +80,10 @@ Link = Bundle | Checkpoint | Removed | Cut
 _ANY: TypeAdapter[Link] = TypeAdapter(Annotated[Link, Field(discriminator="kind")])
 
 
+EVERY = 64
+"""Bundles from one signature to the next, at most."""
+
+
 class BrokenError(ValueError):
     """A chain that does not hold; `link` is what stands there, if it is a link at all."""
 

@@ -17,10 +17,11 @@ from stream.errors import UsageError
 from stream.eventlog import EventFile, to_line
 from stream.findings import Findings
 from stream.inventory import Inventory
-from stream.links import CHAIN, Bundle
+from stream.links import CHAIN, Bundle, Checkpoint
 from stream.signature import Signer
 from stream.store import EventStore
-from tests.stream.proof import keep, open_folder, write
+from tests.stream.proof import forged, keep, open_folder, write
+from tests.stream.test_evidence import placed_in
 
 pristine = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 
@@ -188,6 +189,23 @@ def test_a_chain_made_up_anew_is_signed_by_nobody_to_trust(tmp_path: Path, monke
     assert "not among those to trust" in fault.what
 
 
+def test_more_links_without_a_signature_than_a_run_leaves_are_a_fault_whoever_signs_then(tmp_path: Path) -> None:
+    write(tmp_path, range(65))
+    forged(tmp_path)
+    last = placed_in(tmp_path)[-1]
+    long, end, key = examined(tmp_path, key=Signer()).faults
+    assert (long.name, end.name, key.name[:6]) == (f"{CHAIN}, link 64", CHAIN, "signer")
+    assert "the 64 bundles before it are not signed" in long.what
+    fields = {"number": 65, "previous": last.digest, "at": "", "key": Signer().public.name, "signature": ""}
+    link = Checkpoint.model_validate(fields | {"why": "broken off"})
+    link = link.model_copy(update={"signature": Signer().sign(link.signed())})
+    with (tmp_path / CHAIN).open("ab") as file:
+        file.write(link.line())
+    findings = examined(tmp_path, key=Signer())
+    assert findings.faults == [long]
+    assert "the 65 bundles between the last signature and this one were signed by the next start" in findings.notes[0]
+
+
 def test_an_end_cut_off_is_found_by_the_signature_that_is_missing_or_by_the_log(copy: Callable[[], Path]) -> None:
     folder = copy()
     path = folder / "evidence" / CHAIN
@@ -225,6 +243,7 @@ def test_where_a_run_broke_off_the_last_event_may_be_unlogged(tmp_path: Path) ->
     findings = examined(tmp_path / "evidence", log)
     assert not findings.faults
     assert any("event event-1 is in no log" in note for note in findings.notes)
+    assert any("the 2 bundles between the last signature and this one" in note for note in findings.notes)
 
 
 @pristine
