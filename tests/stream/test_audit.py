@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from stream.errors import UsageError
 from stream.eventlog import EventFile, to_line
 from stream.findings import Findings
 from stream.inventory import Inventory
-from stream.links import CHAIN, Bundle, Checkpoint
+from stream.links import CHAIN, Bundle, Checkpoint, Removal
 from stream.signature import Signer
 from stream.store import EventStore
 from tests.stream.proof import forged, keep, open_folder, write
@@ -305,3 +306,44 @@ def test_names_in_the_chain_lead_nowhere_else(tmp_path: Path) -> None:
     with (tmp_path / "evidence" / CHAIN).open("ab") as file:
         file.write(f"{to_line(link.model_dump())}\n".encode())
     assert "no link of a chain" in examined(tmp_path / "evidence").faults[0].what
+def test_a_time_changed_that_times_are_searched_by_is_named(copy: Callable[[], Path]) -> None:
+    folder = copy()
+    url = f"sqlite:///{folder / 'log.sqlite'}"
+    for value in ("0", "'soon'"):
+        with closing(sqlite3.connect(folder / "log.sqlite")) as connection:
+            connection.execute(f"UPDATE events SET wall_s = {value} WHERE id = 'event-3'")
+            connection.commit()
+        (fault,) = examined(folder / "evidence", url).faults
+        assert (fault.name, fault.what[:20]) == (f"{url}: event event-3", "was changed (wall_s)")
+
+
+@pytest.mark.parametrize(("why", "faults"), [("forgotten", ["event event-2"]), ("expired", [])])
+def test_an_event_whose_bundle_is_gone_is_counted_or_a_fault_where_it_was_forgotten(
+    why: Removal, faults: list[str], copy: Callable[[], Path]
+) -> None:
+    folder = copy()
+    evidence = open_folder(folder / "evidence")
+    evidence.amend(lambda event: event if event["id"] != "event-2" else None, why)
+    evidence.close()
+    log = folder / "log.jsonl"
+    findings = examined(folder / "evidence", log)
+    assert [fault.name for fault in findings.faults] == [f"{log}: {name}" for name in faults]
+    assert (f"{log}: 1 events whose bundle is gone were not checked" in findings.notes) == (not faults)
+
+
+def test_logs_hold_the_events_together(copy: Callable[[], Path]) -> None:
+    """A recorded run begins its log anew: what an earlier one wrote is in another file."""
+    folder = copy()
+    log, earlier = folder / "log.jsonl", folder / "log.jsonl.previous"
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[2:]))
+    earlier.write_bytes(b"".join(lines[:3]))
+    findings = examined(folder / "evidence", log, earlier)
+    assert not findings.faults
+    assert findings.notes == [
+        f"{log}: 2 events of the evidence are not here, but in another log",
+        f"{earlier}: 3 events of the evidence are not here, but in another log",
+    ]
+    assert names(examined(folder / "evidence", log)) == "event event-0\nevent event-1"
+
+
