@@ -60,7 +60,7 @@ class EvidenceFolder:
         self._folder, self._signer = folder, signer
         self._provenance, self._mosaic, self._cipher = provenance, mosaic, cipher
         self._lock = threading.Lock()
-        self._torn = False
+        self._torn = self._unlogged = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._chain = Chain(folder, signer)
@@ -78,6 +78,13 @@ class EvidenceFolder:
             if not self._is_there(event.id, facts):
                 self._add(event.id, facts, self._pictures(event, look, restoration))
         return event
+
+    def unlogged(self, event: Event) -> None:
+        """A log refused the event that was kept last: the chain is to say that it broke off there, as after a crash. At
+        the next signature, for the disk that refused the log may be this one."""
+        with self._lock:
+            last = self._chain.last
+            self._unlogged |= bool(self._chain.unsigned and last and last.event == event.id)
 
     def events(self) -> list[dict[str, object]]:
         """The events that bundles are there of, in the order of writing. Raises UnblurError at one that is damaged."""
@@ -114,7 +121,7 @@ class EvidenceFolder:
             if self._chain.empty:
                 self._withdraw()
             elif self._chain.unsigned and not self._torn:
-                self._chain.check("end")
+                self._chain.check("broken off" if self._unlogged else "end")
             self._chain.close()
 
     def _pictures(self, event: Event, look: Look, restoration: Restoration) -> dict[str, bytes]:
@@ -129,19 +136,30 @@ class EvidenceFolder:
         return {name: sealed(each, self._cipher) for name, each in pictures.items()}
 
     def _add(self, event: str, facts: Facts, pictures: Mapping[str, bytes]) -> None:
+        with self._telling():
+            self._settle()
         facts["pictures"] = {name: sha256(content).hexdigest() for name, content in pictures.items()}
         facts["written"] = iso(datetime.now(UTC))
         facts["previous"] = self._chain.last.sha256 if self._chain.last else None
         bundle = f"{to_line(facts)}\n".encode()
         with self._telling():
-            if self._chain.unsigned >= EVERY:  # and not once it is full: the last bundle's event may not be logged yet
-                self._chain.check("count")
-            self._torn = True
             self._chain.add(event, sha256(bundle).hexdigest())
+            self._torn = True
             for name, content in (*pictures.items(), (f"{event}.json", bundle)):
                 write_whole(self._folder / name, content)
             sync_folder(self._folder)
             self._torn = False
+
+    def _settle(self) -> None:
+        """Before the next bundle: of the last one all must be said. Only now is it known that its event is logged, so a
+        signature that is due was not put right behind it."""
+        if self._torn:
+            self._mend()
+        elif self._unlogged:
+            self._chain.check("broken off")
+        elif self._chain.unsigned >= EVERY:
+            self._chain.check("count")
+        self._torn = self._unlogged = False
 
     def _is_there(self, event: str, facts: Facts) -> bool:
         """Raises UnblurError where there is another bundle of this name: evidence is never written over."""
@@ -157,6 +175,7 @@ class EvidenceFolder:
     def _put(self, changed: Mapping[str, bytes | None], why: Removal) -> None:
         """The new bundles lie ready before the chain speaks of them: if not now, the next start puts them in place."""
         with self._telling():
+            self._settle()
             for event, bundle in changed.items():
                 if bundle:
                     _part(self._folder, event).write_bytes(bundle)
