@@ -68,12 +68,12 @@ class Audit:
         try:
             if not any(folder.iterdir()):
                 raise UsageError(f"{folder} is empty: there is no evidence to verify")
-            if path.is_file():
+            if path.is_file() and not path.is_symlink():
                 self.held = is_held(path)
                 return path.read_bytes().splitlines(keepends=True)
         except OSError as error:
             raise UsageError(f"cannot read evidence from {folder}: {error.strerror}") from error
-        self._findings.fault(CHAIN, "is missing: nothing says what belongs here")
+        self._findings.fault(CHAIN, "is missing, or no plain file: nothing says what belongs here")
         return []
 
     def _follow(self, lines: Sequence[bytes]) -> None:

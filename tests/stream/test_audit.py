@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable
 import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -127,10 +130,56 @@ def test_any_file_removed_is_found_and_named(copy: Callable[[], Path], data: st.
 def test_any_file_put_in_is_found_and_named(copy: Callable[[], Path], data: st.DataObject) -> None:
     folder = copy()
     name = data.draw(
-        st.sampled_from(["event-9.json", "event-9.raw.png", "event-0.restored.png", "x", "chain.jsonl.part"])
+        st.sampled_from(["event-9.json", "event-9.raw.png", "event-0.restored.png", "x", "x.part", "event-9.json.part"])
     )
     shutil.copy(data.draw(st.sampled_from(files(folder))), folder / "evidence" / name)
     assert name in names(examined(folder / "evidence"))
+
+
+def test_what_a_crash_left_is_a_note(copy: Callable[[], Path]) -> None:
+    folder = copy() / "evidence"
+    for name in (CHAIN, "event-1.json"):
+        (folder / f"{name}.part").write_bytes(b"torn")
+    findings = examined(folder)
+    assert not findings.faults
+    assert [note.partition(" ")[0] for note in findings.notes] == [f"{CHAIN}.part", "event-1.json.part"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes in folders are POSIX's")
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_what_is_no_plain_file_is_found_and_named(kind: str, copy: Callable[[], Path]) -> None:
+    """A link may lead to what is whole now, and is somebody else's tomorrow; from a pipe one reads for ever."""
+    for path in files(copy()):
+        folder = copy()
+        if kind == "pipe":
+            path.unlink()
+            os.mkfifo(path)
+        else:
+            path.symlink_to(path.rename(folder / "elsewhere"))
+        faults = examined(folder / "evidence", key=Signer()).faults
+        assert [fault.name for fault in faults if "no plain file" in fault.what] == [path.name]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"no json\n",
+        b"[]\n",
+        b"{}\n",
+        b'{"event":1,"pictures":{}}\n',
+        b'{"event":{},"pictures":{"../log.jsonl":""}}\n',
+        b"[" * 100_000,
+    ],
+)
+def test_a_bundle_made_up_that_is_none_is_a_fault(content: bytes, copy: Callable[[], Path]) -> None:
+    folder = copy()
+    path = folder / "evidence" / CHAIN
+    lines = path.read_bytes().splitlines(keepends=True)[:-1]
+    (folder / "evidence" / "event-5.json").write_bytes(content)
+    link = placed_in(folder / "evidence")[-2].link
+    path.write_bytes(b"".join([*lines[:-1], link.model_copy(update={"sha256": sha256(content).hexdigest()}).line()]))
+    found = examined(folder / "evidence", folder / "log.jsonl").faults
+    assert ("event-5.json", "is no bundle") in [(fault.name, fault.what) for fault in found]
 
 
 @pristine
@@ -290,22 +339,6 @@ def test_a_row_changed_in_the_store_is_named(copy: Callable[[], Path]) -> None:
     assert (fault.name, fault.what) == (f"{url}: event event-4", "was changed (name): its bundle says otherwise")
 
 
-def test_what_is_no_evidence_is_bad_usage(tmp_path: Path, whole: Path) -> None:
-    with pytest.raises(UsageError, match="is empty"):
-        examined(tmp_path)
-    with pytest.raises(UsageError, match="cannot read evidence"):
-        examined(tmp_path / "none")
-    with pytest.raises(UsageError, match="cannot read events"):
-        examined(whole / "evidence", tmp_path / "none")
-
-
-def test_names_in_the_chain_lead_nowhere_else(tmp_path: Path) -> None:
-    write(tmp_path / "evidence", range(1))
-    (tmp_path / "outside.json").write_text("{}", encoding="utf-8")
-    link = Bundle.model_construct(number=2, previous="", event="../outside", sha256="")
-    with (tmp_path / "evidence" / CHAIN).open("ab") as file:
-        file.write(f"{to_line(link.model_dump())}\n".encode())
-    assert "no link of a chain" in examined(tmp_path / "evidence").faults[0].what
 def test_a_time_changed_that_times_are_searched_by_is_named(copy: Callable[[], Path]) -> None:
     folder = copy()
     url = f"sqlite:///{folder / 'log.sqlite'}"
@@ -347,3 +380,19 @@ def test_logs_hold_the_events_together(copy: Callable[[], Path]) -> None:
     assert names(examined(folder / "evidence", log)) == "event event-0\nevent event-1"
 
 
+def test_what_is_no_evidence_is_bad_usage(tmp_path: Path, whole: Path) -> None:
+    with pytest.raises(UsageError, match="is empty"):
+        examined(tmp_path)
+    with pytest.raises(UsageError, match="cannot read evidence"):
+        examined(tmp_path / "none")
+    with pytest.raises(UsageError, match="cannot read events"):
+        examined(whole / "evidence", tmp_path / "none")
+
+
+def test_names_in_the_chain_lead_nowhere_else(tmp_path: Path) -> None:
+    write(tmp_path / "evidence", range(1))
+    (tmp_path / "outside.json").write_text("{}", encoding="utf-8")
+    link = Bundle.model_construct(number=2, previous="", event="../outside", sha256="")
+    with (tmp_path / "evidence" / CHAIN).open("ab") as file:
+        file.write(f"{to_line(link.model_dump())}\n".encode())
+    assert "no link of a chain" in examined(tmp_path / "evidence").faults[0].what
