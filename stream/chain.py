@@ -10,7 +10,7 @@ from typing import TypedDict, TypeVar
 
 from stream.data import iso
 from stream.errors import OutputError, StorageError
-from stream.journal import Journal
+from stream.journal import PRIVATE, Journal
 from stream.links import (
     BEGINNING,
     CHAIN,
@@ -60,7 +60,7 @@ class Chain:
         self._number, self._digest = -1, BEGINNING
         self._mark = signer.mark(folder)
         self._tide = self._mark.link
-        self._journal = Journal(folder / CHAIN)
+        self._journal = Journal(folder / CHAIN, PRIVATE)
         try:
             self._read(folder)
             self._rise()

@@ -21,7 +21,7 @@ from stream.cipher import Cipher, sealed
 from stream.data import Event, Image, Restoration, iso
 from stream.errors import OutputError, StorageError, UnblurError
 from stream.eventlog import Change, to_line
-from stream.journal import sync_folder, write_whole
+from stream.journal import PRIVATE, sync_folder, write_through, write_whole
 from stream.links import CHAIN, EVERY, Removal
 from stream.look import Look
 from stream.mark import restored_png
@@ -42,8 +42,8 @@ class EvidenceFolder:
     """Keeps evidence in one folder, and goes on with the chain that is there; one process at a time.
 
     A link goes on the chain before its files are written: so the next start knows what a crash left unfinished,
-    deletes it and says so, in the log and in the chain. Every 64 bundles and at the end the chain is signed. Threads
-    may share it.
+    deletes it and says so, in the log and in the chain. Every 64 bundles and at the end the chain is signed. What is
+    made here only its owner can read. Threads may share it.
 
     Raises OutputError if the folder cannot be used, StorageError when the disk refuses later.
     """
@@ -62,9 +62,9 @@ class EvidenceFolder:
         self._lock = threading.Lock()
         self._torn = self._unlogged = False
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._chain = Chain(folder, signer)
-            write_whole(folder / pem_name(signer.public.name), signer.public.pem())
+            write_whole(folder / pem_name(signer.public.name), signer.public.pem(), PRIVATE)
             self._mend()
         except OSError as error:
             raise OutputError(f"cannot keep evidence in {folder}: {error.strerror}; choose another folder") from error
@@ -146,7 +146,7 @@ class EvidenceFolder:
             self._chain.add(event, sha256(bundle).hexdigest())
             self._torn = True
             for name, content in (*pictures.items(), (f"{event}.json", bundle)):
-                write_whole(self._folder / name, content)
+                write_whole(self._folder / name, content, PRIVATE)
             sync_folder(self._folder)
             self._torn = False
 
@@ -178,7 +178,8 @@ class EvidenceFolder:
             self._settle()
             for event, bundle in changed.items():
                 if bundle:
-                    _part(self._folder, event).write_bytes(bundle)
+                    write_through(_part(self._folder, event), bundle, PRIVATE)
+            sync_folder(self._folder)
             digests = {event: sha256(bundle).hexdigest() if bundle else None for event, bundle in changed.items()}
             self._chain.remove(digests, why)
             self._finish()
@@ -197,15 +198,25 @@ class EvidenceFolder:
         """Bring the files to what the chain says."""
         standing = self._chain.standing
         for part in self._folder.glob("*.json.part"):
-            event = part.name.removesuffix(".json.part")
-            if standing.live.get(event) == sha256(part.read_bytes()).hexdigest():
-                part.replace(self._folder / f"{event}.json")
+            self._put_in_place(part, part.name.removesuffix(".json.part"))
         for event in standing.gone:
             for path in self._files(event):
                 path.unlink(missing_ok=True)
         for part in (*self._folder.glob("*.json.part"), *self._folder.glob("*.png.part")):
             part.unlink(missing_ok=True)
         sync_folder(self._folder)
+
+    def _put_in_place(self, part: Path, event: str) -> None:
+        """If the chain speaks of it. Raises OutputError where it speaks of neither this part nor the bundle: the change
+        that it tells of is not on the disk then, and the bundle may hold what was to be forgotten."""
+        digest = self._chain.standing.live.get(event)
+        if digest == sha256(part.read_bytes()).hexdigest():
+            part.replace(self._folder / f"{event}.json")
+        elif digest and not self._is_whole(event, digest):
+            raise OutputError(
+                f"{part} is damaged: the chain says that the bundle of {event} was changed, and that was lost; bring"
+                f" the file back, or remove it and {event}.json"
+            )
 
     def _is_whole(self, event: str, digest: str) -> bool:
         with suppress(OSError):

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from stream.errors import OutputError, StorageError
-from stream.journal import sync_folder, write_whole
+from stream.journal import PRIVATE, sync_folder, write_whole
 
 _NAME_LENGTH = 32
 
@@ -29,7 +29,7 @@ class Tidemark:
         said = {"folder": self._folder, "number": number, "sha256": digest}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_whole(self.path, f"{json.dumps(said)}\n".encode())
+            write_whole(self.path, f"{json.dumps(said)}\n".encode(), PRIVATE)
             sync_folder(self.path.parent)
         except OSError as error:
             raise StorageError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -274,6 +275,86 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
     assert kinds(tmp_path)[-1] == "Checkpoint end"
     assert (tmp_path / "event-0.json").exists()
     assert not list(tmp_path.glob("event-1.*"))
+
+
+def test_after_a_bundle_that_the_disk_refused_the_next_one_goes_on(tmp_path: Path) -> None:
+    evidence = open_folder(tmp_path)
+    keep(evidence, 0)
+    with no_room(), pytest.raises(StorageError):
+        keep(evidence, 1)
+    keep(evidence, 2)
+    evidence.close()
+    assert kinds(tmp_path) == ["Bundle", "Bundle", "Removed torn", "Bundle", "Checkpoint end"]
+    assert not list(tmp_path.glob("event-1.*"))
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_where_the_log_refused_an_event_the_chain_says_that_it_broke_off(more: bool, tmp_path: Path) -> None:
+    evidence = open_folder(tmp_path)
+    for number in range(64):
+        event = keep(evidence, number)
+    evidence.unlogged(event)
+    if more:
+        keep(evidence, 64)
+    evidence.close()
+    end = ["Bundle", "Checkpoint end"] if more else []
+    assert kinds(tmp_path) == ["Bundle"] * 64 + ["Checkpoint broken off", *end]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="tells which file a handle is of")
+def test_what_an_amendment_changes_is_on_disk_before_the_chain_speaks_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, range(2))
+    evidence = open_folder(tmp_path)
+    synced: list[str] = []
+
+    def sync(handle: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{handle}").readlink().name)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    evidence.amend(lambda event: {**event, "name": None}, "forgotten")
+    evidence.close()
+    assert synced[:4] == ["event-0.json.part", "event-1.json.part", tmp_path.name, CHAIN]
+
+
+def test_an_amendment_that_was_lost_is_told(tmp_path: Path) -> None:
+    write(tmp_path, range(2))
+    before = (tmp_path / "event-1.json").read_bytes()
+    evidence = open_folder(tmp_path)
+    evidence.amend(lambda event: {**event, "name": None}, "forgotten")
+    evidence.close()
+    after = (tmp_path / "event-1.json").read_bytes()
+    (tmp_path / "event-1.json").write_bytes(before)
+    part = tmp_path / "event-1.json.part"
+    part.write_bytes(b"")
+    with pytest.raises(OutputError, match=r"event-1.json.part is damaged: .* was lost"):
+        open_folder(tmp_path)
+    part.write_bytes(after)
+    open_folder(tmp_path).close()
+    assert (tmp_path / "event-1.json").read_bytes() == after
+
+
+def test_what_a_crash_left_is_removed_at_the_next_start(tmp_path: Path) -> None:
+    write(tmp_path, range(2))
+    before = bytes_of(tmp_path)
+    for name in (CHAIN, "event-1.json", "event-1.raw.png"):
+        (tmp_path / f"{name}.part").write_bytes(b"torn")
+    open_folder(tmp_path).close()
+    assert bytes_of(tmp_path) == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights of files are POSIX's")
+def test_only_the_owner_can_read_evidence(tmp_path: Path) -> None:
+    folder = tmp_path / "evidence"
+    write(folder, range(2))
+    evidence = open_folder(folder)
+    evidence.amend(lambda event: {**event, "name": None} if event["id"] == "event-1" else None, "forgotten")
+    evidence.shorten()
+    evidence.close()
+    mark = Signer().mark(folder).path
+    assert {path.stat().st_mode & 0o777 for path in (folder, mark.parent)} == {0o700}
+    assert {path.stat().st_mode & 0o777 for path in (*folder.iterdir(), mark)} == {0o600}
 
 
 def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
