@@ -14,7 +14,7 @@ from pathlib import Path
 from stream.errors import UsageError
 from stream.findings import Findings
 from stream.journal import is_held
-from stream.links import CHAIN, BrokenError, Bundle, Checkpoint, Cut, Link, Removed, Standing, Thread, digest_of
+from stream.links import CHAIN, EVERY, BrokenError, Bundle, Checkpoint, Cut, Link, Removed, Standing, Thread, digest_of
 from stream.signature import PublicKey
 
 
@@ -33,6 +33,8 @@ class Audit:
         self.held = self.shortened = False
         self.unlogged: set[str] = set()
         self._findings = findings
+        self._stretch = 0
+        self._late: list[tuple[int, int]] = []
         self._follow(self._read(folder))
         self._check_end()
 
@@ -51,6 +53,11 @@ class Audit:
         """Note what the chain says happened."""
         for why, count in sorted(Counter(link.why for link in self.links if isinstance(link, Removed)).items()):
             self._findings.note(f"bundles were removed or changed {count} times: {why}")
+        for number, bundles in self._late:
+            self._findings.note(
+                f"{CHAIN}, link {number}: a run broke off before; the {bundles} bundles between the last signature and"
+                " this one were signed by the next start, as it found them"
+            )
         if self.shortened:
             self._findings.note("the beginning of the chain was dropped, signed: none of its bundles is kept")
         if self.held:
@@ -61,12 +68,12 @@ class Audit:
         try:
             if not any(folder.iterdir()):
                 raise UsageError(f"{folder} is empty: there is no evidence to verify")
-            if path.is_file():
+            if path.is_file() and not path.is_symlink():
                 self.held = is_held(path)
                 return path.read_bytes().splitlines(keepends=True)
         except OSError as error:
             raise UsageError(f"cannot read evidence from {folder}: {error.strerror}") from error
-        self._findings.fault(CHAIN, "is missing: nothing says what belongs here")
+        self._findings.fault(CHAIN, "is missing, or no plain file: nothing says what belongs here")
         return []
 
     def _follow(self, lines: Sequence[bytes]) -> None:
@@ -83,12 +90,21 @@ class Audit:
         last = self.links[-1] if self.links else None
         if isinstance(link, Bundle) and link.event in self.standing.live:
             self._findings.fault(link.event, f"stands in {CHAIN} a second time")
-        if isinstance(link, Checkpoint) and link.why == "broken off" and isinstance(last, Bundle):
-            self.unlogged.add(last.event)
+        if isinstance(link, Checkpoint) and link.why == "broken off":
+            self._late.append((link.number, self._stretch))
+            if isinstance(last, Bundle):
+                self.unlogged.add(last.event)
+        self._count(link)
         self.shortened |= isinstance(link, Cut)
         self.standing.follow(link)
         self.links.append(link)
         self.head = digest_of(link)
+
+    def _count(self, link: Link) -> None:
+        self._stretch = self._stretch + 1 if isinstance(link, Bundle) else 0
+        if self._stretch == EVERY + 1:
+            name = f"{CHAIN}, link {link.number}"
+            self._findings.fault(name, f"and the {EVERY} bundles before it are not signed: no run leaves so many")
 
     def _check_end(self) -> None:
         unsigned = self._unsigned()
@@ -96,7 +112,7 @@ class Audit:
             self._findings.fault(
                 CHAIN,
                 f"ends without a signature ({unsigned} bundles are not signed): a run was killed, or the end was cut"
-                " off; the next run into this folder goes on from what is there",
+                " off; the next run into this folder goes on from what is there, or refuses what no run can have left",
             )
 
     def _unsigned(self) -> int:

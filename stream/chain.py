@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TypedDict, TypeVar
 
 from stream.data import iso
-from stream.errors import OutputError
-from stream.journal import Journal
+from stream.errors import OutputError, StorageError
+from stream.journal import PRIVATE, Journal
 from stream.links import (
     BEGINNING,
     CHAIN,
+    EVERY,
     BrokenError,
     Bundle,
     Checkpoint,
@@ -28,9 +29,6 @@ from stream.links import (
     placed,
 )
 from stream.signature import Signer
-
-EVERY = 64
-"""Links from one signature to the next."""
 
 S = TypeVar("S", Checkpoint, Removed, Cut)
 
@@ -47,6 +45,10 @@ class Chain:
     """Goes on with the chain of a folder, or begins one.
 
     `last` is the latest bundle, whether or not it is still there; `unsigned` counts the links since the last signature.
+    Whatever is signed, the chain before it seems vouched for. So nothing is added to one that this key's owner cannot
+    have written: where a signature of this key does not hold, more links are unsigned than a run leaves, or the last
+    link that was signed here is no longer there.
+
     Raises OutputError if the chain does not hold or another process writes it, OSError when the disk refuses.
     """
 
@@ -56,16 +58,15 @@ class Chain:
         self.unsigned = 0
         self._signer = signer
         self._number, self._digest = -1, BEGINNING
-        self._journal = Journal(folder / CHAIN)
+        self._mark = signer.mark(folder)
+        self._tide = self._mark.link
+        self._journal = Journal(folder / CHAIN, PRIVATE)
         try:
-            for place in placed(self._lines()):
-                self._follow(place.link, place.digest)
-        except BrokenError as error:
+            self._read(folder)
+            self._rise()
+        except (OutputError, StorageError):
             self._journal.close()
-            raise OutputError(
-                f"the evidence in {folder} does not hold together ({error}): `unblur events verify` tells more;"
-                " name a new folder"
-            ) from error
+            raise
 
     @property
     def empty(self) -> bool:
@@ -85,10 +86,54 @@ class Chain:
 
     def cut(self) -> None:
         """Drop the links before the first bundle that is there; a signed one takes their place."""
+        if self.empty:
+            return
+        self._tide = self._number, self._digest  # which stays, even where none of the signatures kept is this key's
+        self._rise()
         self._journal.rewrite(self._shortened)
 
     def close(self) -> None:
         self._journal.close()
+
+    def _read(self, folder: Path) -> None:
+        known = self._mark.link is None
+        try:
+            for place in placed(self._lines()):
+                known |= (place.link.number, place.digest) == self._mark.link
+                self._take(place)
+        except BrokenError as error:
+            raise OutputError(
+                f"the evidence in {folder} does not hold together ({error}): `unblur events verify` tells more;"
+                " name a new folder"
+            ) from error
+        if not known:
+            self._refuse(folder)
+
+    def _take(self, place: Placed) -> None:
+        """Raises BrokenError for what this key's owner did not write."""
+        self._follow(place.link, place.digest)
+        if self.unsigned > EVERY:
+            raise BrokenError(f"more than {EVERY} bundles up to line {place.row} are not signed: no run leaves that")
+        if not isinstance(place.link, Bundle) and place.link.key == self._signer.public.name:
+            if not self._signer.public.signed(place.link.signature, place.link.signed()):
+                raise BrokenError(f"line {place.row} bears a signature that does not hold")
+            self._tide = place.link.number, place.digest
+
+    def _rise(self) -> None:
+        """Note how far is signed, once it is: noted before, a crash between would have the next run refused."""
+        if self._tide and self._tide[0] > (self._mark.link[0] if self._mark.link else -1):
+            self._mark.set(*self._tide)
+
+    def _refuse(self, folder: Path) -> None:
+        """Of a folder that is not there any more, nothing is left behind."""
+        if self.empty:
+            self._journal.path.unlink()
+        number = self._mark.link[0] if self._mark.link else 0
+        raise OutputError(
+            f"link {number} of the evidence in {folder}, which was signed here, is not there any more: bring the folder"
+            " back as it was, or name a new one; if it was you who moved, deleted or restored it, remove"
+            f" {self._mark.path}"
+        )
 
     def _shortened(self, content: bytes) -> bytes:
         lines = content.splitlines(keepends=True)
@@ -118,6 +163,9 @@ class Chain:
     def _append(self, link: Link) -> None:
         self._journal.append(link.line())
         self._follow(link, digest_of(link))
+        if not isinstance(link, Bundle):
+            self._tide = self._number, self._digest
+            self._rise()
 
     def _follow(self, link: Link, digest: str) -> None:
         self._number, self._digest = link.number, digest

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from stream.audit import Audit
 from stream.errors import UsageError
 from stream.eventlog import to_line
 from stream.findings import Findings
-from stream.history import Record, parse, query
+from stream.history import Record, clocks, parse, query
 from stream.inventory import Inventory
 
 
 class CrossCheck:
-    """Compares logs with the bundles, one after the other; `finish` says which events none of them had."""
+    """Compares logs with the bundles, one after the other; `finish` says which events none of them had, or not each."""
 
     def __init__(self, audit: Audit, inventory: Inventory, findings: Findings) -> None:
         self._audit, self._events, self._findings = audit, inventory.events, findings
         self._places = {event: place for place, event in enumerate(audit.standing.live)}
-        self._seen: set[str] = set()
+        self._logs: dict[str, set[str]] = {}
 
     def log(self, where: str) -> None:
         """A JSONL file, or a database named by URL. Raises UsageError where there is no such log."""
-        latest, known, early = -1, False, 0
+        latest, early, gone, known = -1, 0, 0, False
         here: set[str] = set()
         for record in self._records(where):
             event = str(record["id"])
@@ -37,23 +38,38 @@ class CrossCheck:
                 if self._places[event] < latest:
                     self._findings.fault(name, "stands behind an event that came after it")
                 latest = max(latest, self._places[event])
+            elif event in self._audit.standing.gone:
+                gone += self._lost(name, event)
             elif self._audit.shortened and not known:
                 early += 1
-            elif event not in self._audit.standing.gone:
+            else:
                 self._findings.fault(name, "was put in: there is no bundle of it")
         if early:
             self._findings.note(f"{where}: {early} events are older than the chain, and cannot be checked")
-        self._seen |= here
+        if gone:
+            self._findings.note(f"{where}: {gone} events whose bundle is gone were not checked")
+        self._logs[where] = here
 
     def finish(self) -> None:
-        """After all logs."""
+        """After all logs: together they have to hold every event."""
+        seen = set[str]().union(*self._logs.values())
         for event in self._places:
-            if event in self._seen:
+            if event in seen:
                 continue
             if event in self._audit.unlogged or (self._audit.held and event == list(self._places)[-1]):
                 self._findings.note(f"event {event} is in no log: a run broke off there, or is writing it")
             else:
                 self._findings.fault(f"event {event}", "is missing from the log")
+        for where, here in self._logs.items():
+            if elsewhere := len(seen & set(self._places) - here):
+                self._findings.note(f"{where}: {elsewhere} events of the evidence are not here, but in another log")
+
+    def _lost(self, name: str, event: str) -> int:
+        """An event without its bundle: 1 if that is no fault."""
+        if self._audit.standing.gone[event] != "forgotten":
+            return 1
+        self._findings.fault(name, "is still there: in the evidence it was forgotten")
+        return 0
 
     def _compare(self, name: str, record: Record, event: str) -> None:
         kept = self._events.get(event)
@@ -72,8 +88,15 @@ class CrossCheck:
         yield first
         try:
             yield from records
+            self._check_clock(where)
         except UsageError as error:
             self._findings.fault(where, str(error))
+
+    def _check_clock(self, where: str) -> None:
+        """By this column times are searched for: another value hides an event."""
+        for event, wall_time, wall_s in clocks(where):
+            if wall_s != (datetime.fromisoformat(wall_time).timestamp() if wall_time else None):
+                self._findings.fault(f"{where}: event {event}", "was changed (wall_s): its wall_time says otherwise")
 
     def _lines(self, path: Path) -> Iterator[Record]:
         try:

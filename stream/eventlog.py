@@ -89,8 +89,10 @@ class EventFile:
 
 
 def set_aside(path: Path) -> list[Path]:
-    """The earlier logs that recorded runs have kept beside this one."""
-    return sorted(path.parent.glob(f"{glob.escape(path.name)}.previous*"))
+    """The earlier logs that recorded runs have kept beside this one. What a crash left while one was written anew is
+    none, and goes once that log is opened."""
+    found = path.parent.glob(f"{glob.escape(path.name)}.previous*")
+    return sorted(log for log in found if log.suffix != ".part")
 
 
 def _require_events(path: Path) -> None:

@@ -16,13 +16,13 @@ from typing import Any
 import structlog
 
 from stream.bundle import VARYING, Facts, describe
-from stream.chain import EVERY, Chain
+from stream.chain import Chain
 from stream.cipher import Cipher, sealed
 from stream.data import Event, Image, Restoration, iso
 from stream.errors import OutputError, StorageError, UnblurError
 from stream.eventlog import Change, to_line
-from stream.journal import sync_folder, write_whole
-from stream.links import CHAIN, Removal
+from stream.journal import PRIVATE, sync_folder, write_through, write_whole
+from stream.links import CHAIN, EVERY, Removal
 from stream.look import Look
 from stream.mark import restored_png
 from stream.mosaic import Mosaic
@@ -42,8 +42,8 @@ class EvidenceFolder:
     """Keeps evidence in one folder, and goes on with the chain that is there; one process at a time.
 
     A link goes on the chain before its files are written: so the next start knows what a crash left unfinished,
-    deletes it and says so, in the log and in the chain. Every 64 bundles and at the end the chain is signed. Threads
-    may share it.
+    deletes it and says so, in the log and in the chain. Every 64 bundles and at the end the chain is signed. What is
+    made here only its owner can read. Threads may share it.
 
     Raises OutputError if the folder cannot be used, StorageError when the disk refuses later.
     """
@@ -60,11 +60,11 @@ class EvidenceFolder:
         self._folder, self._signer = folder, signer
         self._provenance, self._mosaic, self._cipher = provenance, mosaic, cipher
         self._lock = threading.Lock()
-        self._torn = False
+        self._torn = self._unlogged = False
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._chain = Chain(folder, signer)
-            write_whole(folder / pem_name(signer.public.name), signer.public.pem())
+            write_whole(folder / pem_name(signer.public.name), signer.public.pem(), PRIVATE)
             self._mend()
         except OSError as error:
             raise OutputError(f"cannot keep evidence in {folder}: {error.strerror}; choose another folder") from error
@@ -78,6 +78,13 @@ class EvidenceFolder:
             if not self._is_there(event.id, facts):
                 self._add(event.id, facts, self._pictures(event, look, restoration))
         return event
+
+    def unlogged(self, event: Event) -> None:
+        """A log refused the event that was kept last: the chain is to say that it broke off there, as after a crash. At
+        the next signature, for the disk that refused the log may be this one."""
+        with self._lock:
+            last = self._chain.last
+            self._unlogged |= bool(self._chain.unsigned and last and last.event == event.id)
 
     def events(self) -> list[dict[str, object]]:
         """The events that bundles are there of, in the order of writing. Raises UnblurError at one that is damaged."""
@@ -114,7 +121,7 @@ class EvidenceFolder:
             if self._chain.empty:
                 self._withdraw()
             elif self._chain.unsigned and not self._torn:
-                self._chain.check("end")
+                self._chain.check("broken off" if self._unlogged else "end")
             self._chain.close()
 
     def _pictures(self, event: Event, look: Look, restoration: Restoration) -> dict[str, bytes]:
@@ -129,19 +136,30 @@ class EvidenceFolder:
         return {name: sealed(each, self._cipher) for name, each in pictures.items()}
 
     def _add(self, event: str, facts: Facts, pictures: Mapping[str, bytes]) -> None:
+        with self._telling():
+            self._settle()
         facts["pictures"] = {name: sha256(content).hexdigest() for name, content in pictures.items()}
         facts["written"] = iso(datetime.now(UTC))
         facts["previous"] = self._chain.last.sha256 if self._chain.last else None
         bundle = f"{to_line(facts)}\n".encode()
         with self._telling():
-            self._torn = True
             self._chain.add(event, sha256(bundle).hexdigest())
+            self._torn = True
             for name, content in (*pictures.items(), (f"{event}.json", bundle)):
-                write_whole(self._folder / name, content)
+                write_whole(self._folder / name, content, PRIVATE)
             sync_folder(self._folder)
             self._torn = False
-            if self._chain.unsigned >= EVERY:
-                self._chain.check("count")
+
+    def _settle(self) -> None:
+        """Before the next bundle: of the last one all must be said. Only now is it known that its event is logged, so a
+        signature that is due was not put right behind it."""
+        if self._torn:
+            self._mend()
+        elif self._unlogged:
+            self._chain.check("broken off")
+        elif self._chain.unsigned >= EVERY:
+            self._chain.check("count")
+        self._torn = self._unlogged = False
 
     def _is_there(self, event: str, facts: Facts) -> bool:
         """Raises UnblurError where there is another bundle of this name: evidence is never written over."""
@@ -157,9 +175,11 @@ class EvidenceFolder:
     def _put(self, changed: Mapping[str, bytes | None], why: Removal) -> None:
         """The new bundles lie ready before the chain speaks of them: if not now, the next start puts them in place."""
         with self._telling():
+            self._settle()
             for event, bundle in changed.items():
                 if bundle:
-                    _part(self._folder, event).write_bytes(bundle)
+                    write_through(_part(self._folder, event), bundle, PRIVATE)
+            sync_folder(self._folder)
             digests = {event: sha256(bundle).hexdigest() if bundle else None for event, bundle in changed.items()}
             self._chain.remove(digests, why)
             self._finish()
@@ -178,15 +198,25 @@ class EvidenceFolder:
         """Bring the files to what the chain says."""
         standing = self._chain.standing
         for part in self._folder.glob("*.json.part"):
-            event = part.name.removesuffix(".json.part")
-            if standing.live.get(event) == sha256(part.read_bytes()).hexdigest():
-                part.replace(self._folder / f"{event}.json")
+            self._put_in_place(part, part.name.removesuffix(".json.part"))
         for event in standing.gone:
             for path in self._files(event):
                 path.unlink(missing_ok=True)
         for part in (*self._folder.glob("*.json.part"), *self._folder.glob("*.png.part")):
             part.unlink(missing_ok=True)
         sync_folder(self._folder)
+
+    def _put_in_place(self, part: Path, event: str) -> None:
+        """If the chain speaks of it. Raises OutputError where it speaks of neither this part nor the bundle: the change
+        that it tells of is not on the disk then, and the bundle may hold what was to be forgotten."""
+        digest = self._chain.standing.live.get(event)
+        if digest == sha256(part.read_bytes()).hexdigest():
+            part.replace(self._folder / f"{event}.json")
+        elif digest and not self._is_whole(event, digest):
+            raise OutputError(
+                f"{part} is damaged: the chain says that the bundle of {event} was changed, and that was lost; bring"
+                f" the file back, or remove it and {event}.json"
+            )
 
     def _is_whole(self, event: str, digest: str) -> bool:
         with suppress(OSError):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, Any, TextIO
 
 import sqlalchemy as sql
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
@@ -192,14 +192,27 @@ def checked(record: object, place: str) -> Record:
         raise UsageError(f"{place} is no event of unblur{wrong}") from error
 
 
+def clocks(url: str) -> Iterator[tuple[str, str | None, object]]:
+    """Of each event of a database, its id, its wall time, and that in seconds as it is kept for comparing. Raises
+    UsageError."""
+    for row in _rows(url, sql.select(events.c.id, events.c.wall_time, events.c.wall_s)):
+        yield row.id, row.wall_time, row.wall_s
+
+
 def _from_database(url: str, wanted: Filter) -> Iterator[Record]:
+    place = shown(connect(url))
+    chosen = sql.select(*OF_AN_EVENT).where(*conditions(wanted))
+    for row in _rows(url, chosen):
+        yield checked(dict(row._mapping), f"a row of {place}")
+
+
+def _rows(url: str, chosen: sql.Select[tuple[Any, ...]]) -> Iterator[sql.Row[tuple[Any, ...]]]:
+    """In the order of writing."""
     named = connect(url)
     engine, place = reader(named), shown(named)
-    chosen = sql.select(*OF_AN_EVENT).where(*conditions(wanted)).order_by(events.c.position)
     try:
         with engine.connect().execution_options(yield_per=_ROWS_AT_ONCE) as connection:
-            for row in connection.execute(chosen):
-                yield checked(dict(row._mapping), f"a row of {place}")
+            yield from connection.execute(chosen.order_by(events.c.position))
     except (SQLAlchemyError, ValueError) as error:
         raise UsageError(f"cannot read events from {place}: {reason(error)}") from error
     finally:

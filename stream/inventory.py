@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stream.audit import Audit
 from stream.evidence import KINDS, PICTURES
 from stream.findings import Findings
 from stream.links import CHAIN, Bundle
 from stream.signature import PublicKey, pem_name
+
+
+class _Facts(BaseModel):
+    """What of a bundle is looked at here."""
+
+    model_config = ConfigDict(strict=True)
+
+    event: dict[str, object]
+    pictures: dict[str, str]
 
 
 class Inventory:
@@ -34,10 +46,13 @@ class Inventory:
         content = self._content(f"{event}.json")
         pictures = [f"{event}.{kind}" for kind in PICTURES]
         if content is not None and sha256(content).hexdigest() == digest:
-            facts = json.loads(content)
-            self.events[event] = facts["event"]
-            self._expected -= set(pictures) - set(facts["pictures"])
-            self._check_pictures(facts["pictures"])
+            facts = _facts(content)
+            if facts is None or not facts.pictures.keys() <= set(pictures):
+                self._findings.fault(f"{event}.json", "is no bundle")
+                return
+            self.events[event] = facts.event
+            self._expected -= set(pictures) - set(facts.pictures)
+            self._check_pictures(facts.pictures)
             return
         if content is not None:
             self._findings.fault(f"{event}.json", "was changed")
@@ -69,12 +84,18 @@ class Inventory:
         for path in sorted(self._folder.iterdir()):
             if path.name in self._expected or (self._audit.held and path.suffix in (".part", ".pem")):
                 continue  # a run that is writing has yet to sign
+            if path.suffix == ".part" and path.stem in self._expected:
+                self._findings.note(f"{path.name} was left by a run that was killed: the next one removes it")
+                continue
             gone = path.name.partition(".")[0] in self._audit.standing.gone
             self._findings.fault(path.name, "was removed, and is there" if gone else "was put in: no link speaks of it")
 
     def _content(self, name: str) -> bytes | None:
+        path = self._folder / name
         try:
-            return (self._folder / name).read_bytes()
+            if stat.S_ISREG(path.lstat().st_mode):
+                return path.read_bytes()
+            self._findings.fault(name, "is no plain file")  # a pipe would never end, a link leads elsewhere
         except FileNotFoundError:
             if not self._is_being_written(name):
                 self._findings.fault(name, "is missing")
@@ -85,3 +106,11 @@ class Inventory:
     def _is_being_written(self, name: str) -> bool:
         last = self._audit.links[-1] if self._audit.links else None
         return self._audit.held and isinstance(last, Bundle) and name.startswith(f"{last.event}.")
+
+
+def _facts(content: bytes) -> _Facts | None:
+    """None where it is no bundle: one that is not signed yet anybody may have written."""
+    try:
+        return _Facts.model_validate(json.loads(content))
+    except (ValidationError, ValueError, RecursionError):
+        return None

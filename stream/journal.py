@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from io import FileIO
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from stream.errors import OutputError
 
 _log = structlog.get_logger()
 _LONGEST_LINE = 1 << 20
+SHARED, PRIVATE = 0o666, 0o600
+"""Who may read a file that is made here: whoever the user's mask lets, or the owner alone."""
+_BINARY: int = getattr(os, "O_BINARY", 0)
 
 
 class Journal:
@@ -26,10 +30,11 @@ class Journal:
     line that is whole.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, mode: int = SHARED) -> None:
+        self.path, self._mode = path, mode
         self._lock = threading.Lock()
-        self._file = _hold(path)
+        self._file = _hold(path, mode)
+        _part(path).unlink(missing_ok=True)  # a crash while it was written anew
         _cut_torn_line(path, self._file)
         sync_folder(path.parent)
         self.size = self._file.seek(0, os.SEEK_END)
@@ -49,9 +54,9 @@ class Journal:
         """Put what `change` makes of the whole content in its place, in one step."""
         with self._lock:
             content = change(self.path.read_bytes())
-            part = self.path.with_name(f"{self.path.name}.part")
+            part = _part(self.path)
             part.unlink(missing_ok=True)
-            file = _hold(part)
+            file = _hold(part, self._mode)
             try:
                 _write_durably(file, content)
                 part.replace(self.path)
@@ -67,7 +72,7 @@ class Journal:
         """Begin anew; what was written so far goes by the name `kept`."""
         with self._lock, self._file:  # held until the new file is
             self.path.replace(kept)
-            self._file = _hold(self.path)
+            self._file = _hold(self.path, self._mode)
             self.size = 0
 
     def close(self) -> None:
@@ -80,18 +85,23 @@ def is_held(path: Path) -> bool:
         return not lock_descriptor(file.fileno(), blocking=False)
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, mode: int = SHARED) -> None:
     """Write a file, whole or not at all, and on disk but for its name (`sync_folder`). Raises OSError."""
-    part = path.with_name(f"{path.name}.part")
+    part = _part(path)
     try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        write_through(part, content, mode)
         part.replace(path)
     except OSError:
         part.unlink(missing_ok=True)
         raise
+
+
+def write_through(path: Path, content: bytes, mode: int = SHARED) -> None:
+    """Write a file that is on disk, but for its name, once it is written. Raises OSError."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, mode), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
@@ -104,10 +114,15 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def _hold(path: Path) -> FileIO:
+def _part(path: Path) -> Path:
+    """What is written in place of the file, until it is whole."""
+    return path.with_name(f"{path.name}.part")
+
+
+def _hold(path: Path, mode: int) -> FileIO:
     """Open it to append, for this process alone. The lock lies on the file itself, which whoever held it before may
     have moved or removed after it was opened here."""
-    file = path.open("ab", buffering=0)
+    file = FileIO(path, "ab", opener=partial(os.open, mode=mode))
     if lock_descriptor(file.fileno(), blocking=False) and os.path.samestat(os.fstat(file.fileno()), path.stat()):
         return file
     file.close()

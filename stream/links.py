@@ -80,6 +80,10 @@ Link = Bundle | Checkpoint | Removed | Cut
 _ANY: TypeAdapter[Link] = TypeAdapter(Annotated[Link, Field(discriminator="kind")])
 
 
+EVERY = 64
+"""Bundles from one signature to the next, at most."""
+
+
 class BrokenError(ValueError):
     """A chain that does not hold; `link` is what stands there, if it is a link at all."""
 
@@ -140,25 +144,25 @@ def _parsed(row: int, line: bytes) -> Link:
 
 class Standing:
     """What a chain says is there: `live` are the bundles by event, oldest first, with the sha256 that they have by now;
-    `gone` the events whose bundles were removed."""
+    `gone` the events whose bundles were removed, and why."""
 
     def __init__(self) -> None:
         self.live: dict[str, str] = {}
-        self.gone: set[str] = set()
+        self.gone: dict[str, Removal] = {}
 
     def follow(self, link: Link) -> None:
         """Go on to the next link."""
         match link:
             case Bundle():
                 self.live[link.event] = link.sha256
-                self.gone.discard(link.event)
+                self.gone.pop(link.event, None)
             case Removed():
                 for event, digest in link.bundles.items():
-                    self._amend(event, digest)
+                    self._amend(event, digest, link.why)
 
-    def _amend(self, event: str, digest: str | None) -> None:
+    def _amend(self, event: str, digest: str | None, why: Removal) -> None:
         if digest is None:
             self.live.pop(event, None)
-            self.gone.add(event)
+            self.gone[event] = why
         elif event in self.live:
             self.live[event] = digest

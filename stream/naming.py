@@ -13,6 +13,7 @@ from dataclasses import replace
 from uuid import NAMESPACE_URL, uuid5
 
 from stream.data import Event, EventType, Identity, Restoration, Track
+from stream.errors import StorageError
 from stream.life import Finding, Life
 from stream.look import Look, Moment, Sighting
 from stream.meter import Meter
@@ -199,5 +200,13 @@ class Naming:
             with self._meter.stage("evidence"):
                 event = self._evidence.keep(event, look, restoration)
         with self._meter.stage("log"):
-            self._log.write(event)
+            self._write(event)
         self._meter.count("events")
+
+    def _write(self, event: Event) -> None:
+        try:
+            self._log.write(event)
+        except StorageError:
+            if self._evidence:
+                self._evidence.unlogged(event)
+            raise

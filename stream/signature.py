@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from platformdirs import user_data_path
 
 from stream.errors import OutputError, UsageError
+from stream.tidemark import Tidemark
 
 _NAME_LENGTH = 16
 
@@ -41,7 +42,12 @@ class Signer:
         if not isinstance(key, Ed25519PrivateKey):
             raise OutputError(f"{path} is no Ed25519 key: move it away and one is made")
         self._key = key
+        self._marks = path.with_name(f"{path.name}.marks")
         self.public = PublicKey(key.public_key())
+
+    def mark(self, folder: Path) -> Tidemark:
+        """How far the chain of this folder was signed here. Raises OutputError."""
+        return Tidemark(self._marks, folder)
 
     def sign(self, content: bytes) -> str:
         """The signature, 64 bytes in hexadecimal."""

@@ -90,3 +90,7 @@ class Evidence(Protocol):
     def keep(self, event: Event, look: Look, restoration: Restoration) -> Event:
         """Store the crops and the circumstances; returns the event as it is to be logged, with the evidence's name."""
         ...
+
+    def unlogged(self, event: Event) -> None:
+        """The log refused the event that was kept last."""
+        ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from hashlib import sha256
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from stream.data import Box, Crop, Event, EventType, Quality, Restoration, Track
+from stream.eventlog import to_line
 from stream.evidence import EvidenceFolder
+from stream.links import BEGINNING, CHAIN, Bundle, digest_of, placed
 from stream.look import Look, Moment
 from stream.signature import Signer
 from tests.stream.events import an_event
@@ -61,6 +64,22 @@ def write(folder: Path, numbers: range) -> list[Event]:
     events = [keep(evidence, number) for number in numbers]
     evidence.close()
     return events
+
+
+def forged(folder: Path, name: str = "Mallory") -> None:
+    """What somebody without the key can do: all events bear another name, all hashes are made anew, and the signatures,
+    which then no longer hold, are gone."""
+    links, before = list[Bundle](), None
+    for place in placed((folder / CHAIN).read_bytes().splitlines(keepends=True)):
+        if isinstance(place.link, Bundle):
+            path = folder / f"{place.link.event}.json"
+            facts = json.loads(path.read_bytes())
+            facts["event"]["name"], facts["previous"] = name, before
+            path.write_bytes(f"{to_line(facts)}\n".encode())
+            before = sha256(path.read_bytes()).hexdigest()
+            previous = digest_of(links[-1]) if links else BEGINNING
+            links.append(Bundle(number=len(links), previous=previous, event=place.link.event, sha256=before))
+    (folder / CHAIN).write_bytes(b"".join(link.line() for link in links))
 
 
 def main() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -17,10 +21,11 @@ from stream.errors import UsageError
 from stream.eventlog import EventFile, to_line
 from stream.findings import Findings
 from stream.inventory import Inventory
-from stream.links import CHAIN, Bundle
+from stream.links import CHAIN, Bundle, Checkpoint, Removal
 from stream.signature import Signer
 from stream.store import EventStore
-from tests.stream.proof import keep, open_folder, write
+from tests.stream.proof import forged, keep, open_folder, write
+from tests.stream.test_evidence import placed_in
 
 pristine = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 
@@ -125,10 +130,56 @@ def test_any_file_removed_is_found_and_named(copy: Callable[[], Path], data: st.
 def test_any_file_put_in_is_found_and_named(copy: Callable[[], Path], data: st.DataObject) -> None:
     folder = copy()
     name = data.draw(
-        st.sampled_from(["event-9.json", "event-9.raw.png", "event-0.restored.png", "x", "chain.jsonl.part"])
+        st.sampled_from(["event-9.json", "event-9.raw.png", "event-0.restored.png", "x", "x.part", "event-9.json.part"])
     )
     shutil.copy(data.draw(st.sampled_from(files(folder))), folder / "evidence" / name)
     assert name in names(examined(folder / "evidence"))
+
+
+def test_what_a_crash_left_is_a_note(copy: Callable[[], Path]) -> None:
+    folder = copy() / "evidence"
+    for name in (CHAIN, "event-1.json"):
+        (folder / f"{name}.part").write_bytes(b"torn")
+    findings = examined(folder)
+    assert not findings.faults
+    assert [note.partition(" ")[0] for note in findings.notes] == [f"{CHAIN}.part", "event-1.json.part"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes in folders are POSIX's")
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_what_is_no_plain_file_is_found_and_named(kind: str, copy: Callable[[], Path]) -> None:
+    """A link may lead to what is whole now, and is somebody else's tomorrow; from a pipe one reads for ever."""
+    for path in files(copy()):
+        folder = copy()
+        if kind == "pipe":
+            path.unlink()
+            os.mkfifo(path)
+        else:
+            path.symlink_to(path.rename(folder / "elsewhere"))
+        faults = examined(folder / "evidence", key=Signer()).faults
+        assert [fault.name for fault in faults if "no plain file" in fault.what] == [path.name]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"no json\n",
+        b"[]\n",
+        b"{}\n",
+        b'{"event":1,"pictures":{}}\n',
+        b'{"event":{},"pictures":{"../log.jsonl":""}}\n',
+        b"[" * 100_000,
+    ],
+)
+def test_a_bundle_made_up_that_is_none_is_a_fault(content: bytes, copy: Callable[[], Path]) -> None:
+    folder = copy()
+    path = folder / "evidence" / CHAIN
+    lines = path.read_bytes().splitlines(keepends=True)[:-1]
+    (folder / "evidence" / "event-5.json").write_bytes(content)
+    link = placed_in(folder / "evidence")[-2].link
+    path.write_bytes(b"".join([*lines[:-1], link.model_copy(update={"sha256": sha256(content).hexdigest()}).line()]))
+    found = examined(folder / "evidence", folder / "log.jsonl").faults
+    assert ("event-5.json", "is no bundle") in [(fault.name, fault.what) for fault in found]
 
 
 @pristine
@@ -188,6 +239,23 @@ def test_a_chain_made_up_anew_is_signed_by_nobody_to_trust(tmp_path: Path, monke
     assert "not among those to trust" in fault.what
 
 
+def test_more_links_without_a_signature_than_a_run_leaves_are_a_fault_whoever_signs_then(tmp_path: Path) -> None:
+    write(tmp_path, range(65))
+    forged(tmp_path)
+    last = placed_in(tmp_path)[-1]
+    long, end, key = examined(tmp_path, key=Signer()).faults
+    assert (long.name, end.name, key.name[:6]) == (f"{CHAIN}, link 64", CHAIN, "signer")
+    assert "the 64 bundles before it are not signed" in long.what
+    fields = {"number": 65, "previous": last.digest, "at": "", "key": Signer().public.name, "signature": ""}
+    link = Checkpoint.model_validate(fields | {"why": "broken off"})
+    link = link.model_copy(update={"signature": Signer().sign(link.signed())})
+    with (tmp_path / CHAIN).open("ab") as file:
+        file.write(link.line())
+    findings = examined(tmp_path, key=Signer())
+    assert findings.faults == [long]
+    assert "the 65 bundles between the last signature and this one were signed by the next start" in findings.notes[0]
+
+
 def test_an_end_cut_off_is_found_by_the_signature_that_is_missing_or_by_the_log(copy: Callable[[], Path]) -> None:
     folder = copy()
     path = folder / "evidence" / CHAIN
@@ -225,6 +293,7 @@ def test_where_a_run_broke_off_the_last_event_may_be_unlogged(tmp_path: Path) ->
     findings = examined(tmp_path / "evidence", log)
     assert not findings.faults
     assert any("event event-1 is in no log" in note for note in findings.notes)
+    assert any("the 2 bundles between the last signature and this one" in note for note in findings.notes)
 
 
 @pristine
@@ -268,6 +337,47 @@ def test_a_row_changed_in_the_store_is_named(copy: Callable[[], Path]) -> None:
     store.close()
     (fault,) = examined(folder / "evidence", url).faults
     assert (fault.name, fault.what) == (f"{url}: event event-4", "was changed (name): its bundle says otherwise")
+
+
+def test_a_time_changed_that_times_are_searched_by_is_named(copy: Callable[[], Path]) -> None:
+    folder = copy()
+    url = f"sqlite:///{folder / 'log.sqlite'}"
+    for value in ("0", "'soon'"):
+        with closing(sqlite3.connect(folder / "log.sqlite")) as connection:
+            connection.execute(f"UPDATE events SET wall_s = {value} WHERE id = 'event-3'")
+            connection.commit()
+        (fault,) = examined(folder / "evidence", url).faults
+        assert (fault.name, fault.what[:20]) == (f"{url}: event event-3", "was changed (wall_s)")
+
+
+@pytest.mark.parametrize(("why", "faults"), [("forgotten", ["event event-2"]), ("expired", [])])
+def test_an_event_whose_bundle_is_gone_is_counted_or_a_fault_where_it_was_forgotten(
+    why: Removal, faults: list[str], copy: Callable[[], Path]
+) -> None:
+    folder = copy()
+    evidence = open_folder(folder / "evidence")
+    evidence.amend(lambda event: event if event["id"] != "event-2" else None, why)
+    evidence.close()
+    log = folder / "log.jsonl"
+    findings = examined(folder / "evidence", log)
+    assert [fault.name for fault in findings.faults] == [f"{log}: {name}" for name in faults]
+    assert (f"{log}: 1 events whose bundle is gone were not checked" in findings.notes) == (not faults)
+
+
+def test_logs_hold_the_events_together(copy: Callable[[], Path]) -> None:
+    """A recorded run begins its log anew: what an earlier one wrote is in another file."""
+    folder = copy()
+    log, earlier = folder / "log.jsonl", folder / "log.jsonl.previous"
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[2:]))
+    earlier.write_bytes(b"".join(lines[:3]))
+    findings = examined(folder / "evidence", log, earlier)
+    assert not findings.faults
+    assert findings.notes == [
+        f"{log}: 2 events of the evidence are not here, but in another log",
+        f"{earlier}: 3 events of the evidence are not here, but in another log",
+    ]
+    assert names(examined(folder / "evidence", log)) == "event event-0\nevent event-1"
 
 
 def test_what_is_no_evidence_is_bad_usage(tmp_path: Path, whole: Path) -> None:

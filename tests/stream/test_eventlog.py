@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stream.errors import OutputError, StorageError
-from stream.eventlog import EventFile
+from stream.eventlog import EventFile, set_aside
 from tests.stream.events import an_event
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +89,19 @@ def test_replays_lose_no_earlier_log_and_keep_each_once(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == kept
     assert [len(ids(tmp_path / name)) for name in kept] == [2, 2, 2, 5]
     assert ids(tmp_path / "e.jsonl.previous") == ["event-0", "event-1"], "the live camera's"
+
+
+def test_what_a_crash_left_of_a_rewriting_is_no_earlier_log_and_goes(tmp_path: Path) -> None:
+    path = tmp_path / "e.jsonl"
+    for numbers in (range(2), range(3)):
+        write(path, numbers, fresh=True)
+    left = [tmp_path / "e.jsonl.part", tmp_path / "e.jsonl.previous.part"]
+    for part in left:
+        part.write_bytes(path.read_bytes())
+    assert set_aside(path) == [tmp_path / "e.jsonl.previous"]
+    for log in (path, *set_aside(path)):
+        EventFile(log).close()
+    assert not any(part.exists() for part in left)
 
 
 def test_a_run_that_never_began_leaves_everything_as_it_was(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import shutil
 import subprocess
 import sys
 from hashlib import sha256
@@ -16,21 +18,28 @@ from PIL import Image as Pillow
 
 from stream.errors import OutputError, StorageError, UnblurError
 from stream.evidence import EvidenceFolder
-from stream.links import CHAIN, Bundle, Checkpoint, Removed, placed
+from stream.links import CHAIN, Bundle, Checkpoint, Placed, Removed, digest_of, placed
 from stream.mark import BORDER
 from stream.overlay import RESTORING
 from stream.picture import read_picture
 from stream.signature import PublicKey, Signer
 from tests.stream.events import an_event
-from tests.stream.proof import PROVENANCE, a_sighting, keep, open_folder, write
+from tests.stream.proof import PROVENANCE, a_sighting, forged, keep, open_folder, write
 from tests.stream.test_eventlog import no_room
 
 ROOT = Path(__file__).parents[2]
 
 
 def links(folder: Path) -> list[object]:
-    lines = (folder / CHAIN).read_bytes().splitlines(keepends=True)
-    return [place.link for place in placed(lines)]
+    return [place.link for place in placed_in(folder)]
+
+
+def placed_in(folder: Path) -> list[Placed]:
+    return list(placed((folder / CHAIN).read_bytes().splitlines(keepends=True)))
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def kinds(folder: Path) -> list[str]:
@@ -137,6 +146,78 @@ def test_a_broken_chain_is_not_gone_on_with(tmp_path: Path) -> None:
         open_folder(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("events", "complaint"),
+    [
+        (2, r"link 2 of the evidence in .*was signed here, is not there any more.* remove .*json"),
+        (65, "more than 64 bundles up to line 65 are not signed"),
+    ],
+)
+def test_a_chain_forged_without_the_key_is_not_signed(events: int, complaint: str, tmp_path: Path) -> None:
+    write(tmp_path, range(events))
+    forged(tmp_path)
+    before = bytes_of(tmp_path)
+    with pytest.raises(OutputError, match=complaint):
+        open_folder(tmp_path)
+    assert bytes_of(tmp_path) == before
+
+
+def test_a_signature_of_ones_own_that_does_not_hold_is_not_gone_on_with(tmp_path: Path) -> None:
+    write(tmp_path, range(2))
+    lines = (tmp_path / CHAIN).read_bytes().splitlines(keepends=True)
+    (tmp_path / CHAIN).write_bytes(b"".join([*lines[:-1], lines[-1].replace(b'"end"', b'"count"')]))
+    Signer().mark(tmp_path).drop()
+    with pytest.raises(OutputError, match="line 3 bears a signature that does not hold"):
+        open_folder(tmp_path)
+
+
+def test_a_chain_goes_back_behind_no_signature(tmp_path: Path) -> None:
+    """What is older than it was, moved away or deleted is told, until its mark is removed as the error says."""
+    folder = tmp_path / "evidence"
+    write(folder, range(2))
+    shutil.copytree(folder, tmp_path / "older")
+    write(folder, range(2, 4))
+    folder.rename(tmp_path / "moved")
+    with pytest.raises(OutputError, match="if it was you who moved, deleted or restored it, remove") as refusal:
+        open_folder(folder)
+    assert not list(folder.iterdir())
+    folder.rmdir()
+    (tmp_path / "older").rename(folder)
+    with pytest.raises(OutputError, match="is not there any more"):
+        open_folder(folder)
+    Path(str(refusal.value).rpartition("remove ")[2]).unlink()
+    write(folder, range(2, 3))
+    write(tmp_path / "moved", range(4, 5))
+
+
+def test_a_mark_that_a_crash_kept_behind_is_no_reason_to_refuse(tmp_path: Path) -> None:
+    write(tmp_path, range(2))
+    mark = Signer().mark(tmp_path)
+    before = mark.path.read_bytes()
+    write(tmp_path, range(2, 4))
+    mark.path.write_bytes(before)
+    open_folder(tmp_path).close()
+    assert Signer().mark(tmp_path).link == (5, digest_of(placed_in(tmp_path)[-1].link))
+    mark.path.write_bytes(b"{}")
+    with pytest.raises(OutputError, match=r"does not say how far .*verify that folder, then remove this file"):
+        open_folder(tmp_path)
+
+
+def test_a_chain_that_was_shortened_is_still_the_one_that_was_signed(tmp_path: Path) -> None:
+    write(tmp_path, range(3))
+    evidence = open_folder(tmp_path)
+    evidence.amend(lambda event: None if event["id"] != "event-2" else event, "expired")
+    keep(evidence, 3)
+    evidence.shorten()
+    evidence.close()
+    write(tmp_path, range(4, 5))
+    evidence = open_folder(tmp_path)
+    evidence.amend(lambda event: None, "expired")
+    evidence.shorten()
+    evidence.close()
+    write(tmp_path, range(5, 6))
+
+
 @pytest.mark.parametrize("left", [("raw.png",), ("raw.png", "restored.png"), ("json.part",), ()])
 def test_a_torn_last_bundle_is_told_and_mended(
     left: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -194,6 +275,86 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
     assert kinds(tmp_path)[-1] == "Checkpoint end"
     assert (tmp_path / "event-0.json").exists()
     assert not list(tmp_path.glob("event-1.*"))
+
+
+def test_after_a_bundle_that_the_disk_refused_the_next_one_goes_on(tmp_path: Path) -> None:
+    evidence = open_folder(tmp_path)
+    keep(evidence, 0)
+    with no_room(), pytest.raises(StorageError):
+        keep(evidence, 1)
+    keep(evidence, 2)
+    evidence.close()
+    assert kinds(tmp_path) == ["Bundle", "Bundle", "Removed torn", "Bundle", "Checkpoint end"]
+    assert not list(tmp_path.glob("event-1.*"))
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_where_the_log_refused_an_event_the_chain_says_that_it_broke_off(more: bool, tmp_path: Path) -> None:
+    evidence = open_folder(tmp_path)
+    for number in range(64):
+        event = keep(evidence, number)
+    evidence.unlogged(event)
+    if more:
+        keep(evidence, 64)
+    evidence.close()
+    end = ["Bundle", "Checkpoint end"] if more else []
+    assert kinds(tmp_path) == ["Bundle"] * 64 + ["Checkpoint broken off", *end]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="tells which file a handle is of")
+def test_what_an_amendment_changes_is_on_disk_before_the_chain_speaks_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, range(2))
+    evidence = open_folder(tmp_path)
+    synced: list[str] = []
+
+    def sync(handle: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{handle}").readlink().name)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    evidence.amend(lambda event: {**event, "name": None}, "forgotten")
+    evidence.close()
+    assert synced[:4] == ["event-0.json.part", "event-1.json.part", tmp_path.name, CHAIN]
+
+
+def test_an_amendment_that_was_lost_is_told(tmp_path: Path) -> None:
+    write(tmp_path, range(2))
+    before = (tmp_path / "event-1.json").read_bytes()
+    evidence = open_folder(tmp_path)
+    evidence.amend(lambda event: {**event, "name": None}, "forgotten")
+    evidence.close()
+    after = (tmp_path / "event-1.json").read_bytes()
+    (tmp_path / "event-1.json").write_bytes(before)
+    part = tmp_path / "event-1.json.part"
+    part.write_bytes(b"")
+    with pytest.raises(OutputError, match=r"event-1.json.part is damaged: .* was lost"):
+        open_folder(tmp_path)
+    part.write_bytes(after)
+    open_folder(tmp_path).close()
+    assert (tmp_path / "event-1.json").read_bytes() == after
+
+
+def test_what_a_crash_left_is_removed_at_the_next_start(tmp_path: Path) -> None:
+    write(tmp_path, range(2))
+    before = bytes_of(tmp_path)
+    for name in (CHAIN, "event-1.json", "event-1.raw.png"):
+        (tmp_path / f"{name}.part").write_bytes(b"torn")
+    open_folder(tmp_path).close()
+    assert bytes_of(tmp_path) == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights of files are POSIX's")
+def test_only_the_owner_can_read_evidence(tmp_path: Path) -> None:
+    folder = tmp_path / "evidence"
+    write(folder, range(2))
+    evidence = open_folder(folder)
+    evidence.amend(lambda event: {**event, "name": None} if event["id"] == "event-1" else None, "forgotten")
+    evidence.shorten()
+    evidence.close()
+    mark = Signer().mark(folder).path
+    assert {path.stat().st_mode & 0o777 for path in (folder, mark.parent)} == {0o700}
+    assert {path.stat().st_mode & 0o777 for path in (*folder.iterdir(), mark)} == {0o600}
 
 
 def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from deblur.restore import Off
 from stream.data import Body, Box, Crop, Event, Frame, Identity, Quality, Restoration, Track
+from stream.errors import StorageError
+from stream.evidence import EvidenceFolder
 from stream.look import Look, Moment, Sighting
 from stream.meter import Meter
 from stream.naming import Naming
+from tests.stream.proof import open_folder
+from tests.stream.test_audit import examined, logged
 
 KNOWN = Identity("Ann", 0.6, 0.4, None, 0.6, None, "none", 0.0)
 UNKNOWN = replace(KNOWN, name=None, score=0.2)
@@ -44,8 +50,11 @@ class Kept:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self.refuses = False
 
     def write(self, event: Event) -> None:
+        if self.refuses:
+            raise StorageError("the disk is full")
         self.events.append(event)
 
     def close(self) -> None:
@@ -55,9 +64,9 @@ class Kept:
 class Desk:
     """A naming with what it is told and what it writes."""
 
-    def __init__(self) -> None:
+    def __init__(self, evidence: EvidenceFolder | None = None) -> None:
         self.saying, self.kept = Saying(), Kept()
-        self.naming = Naming(Off(), self.saying, self.kept, None, "session", Meter())
+        self.naming = Naming(Off(), self.saying, self.kept, evidence, "session", Meter())
 
     def look(self, frame: int, identity: Identity, body: Body = "same", track: int = 7, quality: float = 1.0) -> None:
         """A frame shows the track, and its crop is identified as that."""
@@ -110,6 +119,21 @@ def test_a_doubtful_crop_says_nothing() -> None:
     desk.look(4, KNOWN, "doubtful")
     desk.naming.end_all("door")
     assert desk.told == [("new", 1, "Ann", 1), ("end", 1, "Ann", 3)], "who was there last is not known to be her"
+
+
+def test_an_event_that_the_log_refuses_is_told_to_the_evidence(tmp_path: Path) -> None:
+    evidence = open_folder(tmp_path / "evidence")
+    desk = Desk(evidence)
+    desk.look(1, UNKNOWN)
+    desk.kept.refuses = True
+    with pytest.raises(StorageError, match="full"):
+        desk.look(2, KNOWN)
+    desk.kept.refuses = False
+    desk.look(3, UNKNOWN)
+    evidence.close()
+    findings = examined(tmp_path / "evidence", logged(tmp_path / "log.jsonl", desk.kept.events))
+    assert not findings.faults
+    assert any("is in no log" in note for note in findings.notes)
 
 
 def test_a_track_that_changes_body_is_split() -> None:
