@@ -8,6 +8,8 @@ from itertools import dropwhile
 from pathlib import Path
 from typing import TypedDict, TypeVar
 
+import structlog
+
 from stream.data import iso
 from stream.errors import OutputError, StorageError
 from stream.journal import PRIVATE, Journal
@@ -31,6 +33,7 @@ from stream.links import (
 from stream.signature import Signer
 
 S = TypeVar("S", Checkpoint, Removed, Cut)
+_log = structlog.get_logger()
 
 
 class _Stamp(TypedDict):
@@ -64,7 +67,7 @@ class Chain:
         try:
             self._read(folder)
             self._rise()
-        except (OutputError, StorageError):
+        except (OutputError, StorageError, OSError):
             self._journal.close()
             raise
 
@@ -106,7 +109,9 @@ class Chain:
                 f"the evidence in {folder} does not hold together ({error}): `unblur events verify` tells more;"
                 " name a new folder"
             ) from error
-        if not known:
+        if not known and self.empty:
+            self._begin_anew(folder)
+        elif not known:
             self._refuse(folder)
 
     def _take(self, place: Placed) -> None:
@@ -124,14 +129,17 @@ class Chain:
         if self._tide and self._tide[0] > (self._mark.link[0] if self._mark.link else -1):
             self._mark.set(*self._tide)
 
+    def _begin_anew(self, folder: Path) -> None:
+        """The folder was emptied or deleted, which hides nothing: its owner may, and whoever looks for it sees it."""
+        _log.warning("evidence that was signed here is gone; a new chain begins", folder=str(folder))
+        self._mark.drop()
+        self._tide = None
+
     def _refuse(self, folder: Path) -> None:
-        """Of a folder that is not there any more, nothing is left behind."""
-        if self.empty:
-            self._journal.path.unlink()
         number = self._mark.link[0] if self._mark.link else 0
         raise OutputError(
             f"link {number} of the evidence in {folder}, which was signed here, is not there any more: bring the folder"
-            " back as it was, or name a new one; if it was you who moved, deleted or restored it, remove"
+            " back as it was, or name a new one; if it was you who put another there, remove"
             f" {self._mark.path}"
         )
 

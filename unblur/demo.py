@@ -11,7 +11,6 @@ from configs.schema import Config, load
 from detectors.yunet import IN_STILLS
 from models.fetch import bar, fetch_portraits
 from stream.errors import OutputError
-from stream.signature import Signer
 from stream.simulate import record
 from stream.truth import Truth
 from unblur.assemble import Parts
@@ -63,7 +62,6 @@ def _clear(out: Path) -> None:
             raise OutputError(f"{out} holds something other than a demo: name a new folder with --out")
         for name in ("people", "crops"):
             shutil.rmtree(out / name, ignore_errors=True)
-        Signer().mark(out / "crops").drop()  # what was signed there is gone on purpose
         out.mkdir(parents=True, exist_ok=True)
         for name in ("people.joblib", "events.jsonl"):
             (out / name).unlink(missing_ok=True)

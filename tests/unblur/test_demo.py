@@ -8,8 +8,6 @@ from pathlib import Path
 import av
 
 from stream.truth import Truth
-from tests.stream.proof import write
-from unblur.demo import TRUTH, _clear
 from unblur.evaluate.video import read_events, score
 
 KEYS = [
@@ -65,10 +63,3 @@ def test_the_report_says_what_was_right_and_wrong(demo: Path) -> None:
     assert "Barack Obama" in page
     assert "Against the truth" in page
     assert "annotated.mp4" in page
-
-
-def test_a_demo_that_makes_room_for_itself_may_sign_anew(tmp_path: Path) -> None:
-    (tmp_path / TRUTH).write_text("{}", encoding="utf-8")
-    write(tmp_path / "crops", range(1))
-    _clear(tmp_path)
-    write(tmp_path / "crops", range(1, 2))
