@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import time
 import timeit
+import unicodedata
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -17,9 +19,12 @@ from tests.unblur.web.serving import PASSWORD, QUICK
 from tests.unblur.web.test_throttle import Clock
 from unblur.folder import application_database
 from unblur.web import sessions as limits
-from unblur.web.accounts import Account, AccountError, Accounts, NoAccountError
+from unblur.web.accounts import Account, AccountError, Accounts, NoAccountError, folded
 from unblur.web.sessions import Sessions
 from unblur.web.user import Role, User
+
+LONG = "a" + "\u0300\u0316" * 15_000
+"""To put its marks in order takes a second (UAX 15, 13)."""
 
 
 @pytest.fixture
@@ -62,6 +67,34 @@ def test_who_has_no_account_takes_as_long(engine: sql.Engine) -> None:
 def test_letters_are_the_same_however_they_are_written(accounts: Accounts) -> None:
     accounts.add("bob", "caf\u00e9 au lait \ufb01ne", "viewer")
     assert accounts.check("bob", "cafe\u0301 au lait fine")
+
+
+def test_what_is_too_long_is_refused_before_it_is_normalised(accounts: Accounts) -> None:
+    began_s = time.process_time()
+    for name, password in ((LONG, PASSWORD), ("ann", LONG), (LONG, LONG), ("ann", PASSWORD + "x" * 1024)):
+        assert accounts.check(name, password) is None
+        with pytest.raises(AccountError):
+            accounts.add(name, password, "viewer")
+    with pytest.raises(NoAccountError):
+        accounts.remove(LONG)
+    assert time.process_time() - began_s < 0.5
+    assert len(folded(LONG)) == len(folded("x" * 257)) == 256  # which nobody's name is
+
+
+def test_a_name_is_the_same_with_all_its_marks_apart(accounts: Accounts) -> None:
+    name = "\u1fa7" * 64
+    apart = unicodedata.normalize("NFD", name)
+    assert (len(apart), len(folded(apart))) == (256, len(folded(name)))
+
+
+def test_a_password_that_is_too_long_takes_as_long(engine: sql.Engine) -> None:
+    accounts = Accounts(engine)
+    accounts.add("ann", PASSWORD, "operator")
+
+    def quickest_s(password: str) -> float:
+        return min(timeit.repeat(lambda: accounts.check("ann", password), number=1, repeat=3))
+
+    assert 0.3 < quickest_s("x" * 1025) / quickest_s("x" * 1024) < 3
 
 
 @pytest.mark.parametrize(
