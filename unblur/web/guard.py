@@ -81,7 +81,7 @@ async def _admit(request: web.Request, token: str | None, sessions: Sessions | N
     elif sessions and (session := await asyncio.to_thread(sessions.find, held(request))):
         await _require_page_of(session, request, sessions)
         request[SESSION], request[CSRF] = session, session.csrf
-        admit(request, session.user, partial(sessions.find, held(request)))
+        admit(request, session.user, partial(sessions.whose, held(request)))
     elif sessions is not None and await asyncio.to_thread(sessions.accounts.exist):
         _require_open(request, {LOGIN})
     elif token is not None:

@@ -107,6 +107,11 @@ class Sessions:
             self._note_use(row.number)
         return self._session(row)
 
+    def whose(self, cookie: str) -> User | None:
+        """Who is signed in with this cookie, in the role that they have now."""
+        session = self.find(cookie)
+        return session.user if session else None
+
     def of(self, name: str) -> list[Session]:
         """Those of an account, the latest used first."""
         wanted = self._alive().where(sessions.c.name == name).order_by(sessions.c.used_s.desc())

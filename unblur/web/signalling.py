@@ -80,10 +80,10 @@ class Signalling:
         task.add_done_callback(self._looking_after.discard)
 
     async def _end_with(self, session: str, request: web.Request) -> None:
-        """Whoever is signed out sees, and sends, nothing any more."""
+        """Whoever is signed out, or is no longer what it takes, sees, and sends, nothing any more."""
         while session in self._sessions:
             await asyncio.sleep(LOOK_S)
-            if not await may_stay(request):
+            if not await may_stay(request, self._role):
                 await self._sessions.leave(session)
 
     async def _patch(self, request: web.Request) -> web.Response:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 
 import httpx2 as httpx
 import pytest
@@ -196,26 +198,46 @@ def test_events_end_with_the_session(house: House) -> None:
         assert not any("Eve" in line for line in lines)
 
 
-def test_pictures_end_with_the_session(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signalling, "LOOK_S", 0.05)
-    operator = house.visitor(OPERATOR)
-    headers = {"X-CSRF-Token": operator.csrf(), **SDP}
+def end_while_connected(visitor: Visitor, path: str, happen: Callable[[], object]) -> None:
+    """Begin a session, let something happen once it is connected, and wait until it has ended."""
+    headers = {"X-CSRF-Token": visitor.csrf(), **SDP}
 
     async def test() -> None:
         connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        connection.addTransceiver("video", direction="recvonly")
+        connection.addTransceiver("video", direction="recvonly" if path.endswith("whep") else "sendonly")
         states: asyncio.Queue[str] = asyncio.Queue()
         connection.on("connectionstatechange", lambda: states.put_nowait(connection.connectionState))
         await connection.setLocalDescription(await connection.createOffer())
         offer = connection.localDescription.sdp
-        answer = await asyncio.to_thread(operator.post, "/phone/whep", content=offer, headers=headers)
+        answer = await asyncio.to_thread(visitor.post, path, content=offer, headers=headers)
         await connection.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
         while await states.get() != "connected":
             pass
-        await asyncio.to_thread(house.reception.accounts.set_password, OPERATOR, "another password")
+        await asyncio.to_thread(happen)
         while await states.get() != "closed":
             pass
         await connection.close()
 
     asyncio.run(asyncio.wait_for(test(), WITHIN_S))
+
+
+@pytest.fixture
+def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signalling, "LOOK_S", 0.05)
+
+
+@pytest.mark.usefixtures("looking_often")
+def test_pictures_end_with_the_session(house: House) -> None:
+    accounts = house.reception.accounts
+    sign_out = partial(accounts.set_password, OPERATOR, "another password")
+    end_while_connected(house.visitor(OPERATOR), "/phone/whep", sign_out)
     assert house.watching.viewers == 0
+
+
+@pytest.mark.usefixtures("looking_often")
+def test_who_is_no_operator_any_more_sends_no_pictures_either(house: House) -> None:
+    accounts = house.reception.accounts
+    accounts.add("zoe", PASSWORD, "operator")
+    visitor = house.visitor("zoe")
+    end_while_connected(visitor, "/phone/whip", lambda: accounts.set_role("zoe", "viewer"))
+    assert visitor.get("/account").status_code == 200, "but stays signed in"
