@@ -8,9 +8,12 @@ from functools import partial
 
 import httpx2 as httpx
 import pytest
+import sqlalchemy as sql
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from structlog.testing import capture_logs
 
 from tests.stream.events import an_event
+from tests.unblur.notify.waiting import until
 from tests.unblur.web.serving import OPERATOR, PASSWORD, VIEWER, House, Visitor
 from unblur.web import signalling
 
@@ -241,3 +244,28 @@ def test_who_is_no_operator_any_more_sends_no_pictures_either(house: House) -> N
     visitor = house.visitor("zoe")
     end_while_connected(visitor, "/phone/whip", lambda: accounts.set_role("zoe", "viewer"))
     assert visitor.get("/account").status_code == 200, "but stays signed in"
+
+
+def rename(house: House, table: str, name: str) -> None:
+    """What else asks for this table is refused."""
+    with house.engine.begin() as connection:
+        connection.execute(sql.text(f"ALTER TABLE {table} RENAME TO {name}"))
+
+
+@pytest.mark.usefixtures("looking_often")
+def test_a_database_that_refuses_once_lets_nobody_stay_for_ever(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signalling, "_UNANSWERED", 1_000_000)
+
+    def refuse_and_sign_out() -> None:
+        with capture_logs() as said:
+            rename(house, "sessions", "elsewhere")
+            until(lambda: any("no such table" in str(line.get("problem")) for line in said))
+        rename(house, "elsewhere", "sessions")
+        house.reception.accounts.set_password(OPERATOR, "another password")
+
+    end_while_connected(house.visitor(OPERATOR), "/phone/whep", refuse_and_sign_out)
+
+
+@pytest.mark.usefixtures("looking_often")
+def test_pictures_end_where_the_database_refuses_for_long(house: House) -> None:
+    end_while_connected(house.visitor(OPERATOR), "/phone/whep", partial(rename, house, "sessions", "elsewhere"))
