@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sql
+from structlog.testing import capture_logs
 
 from tests.unblur.web.serving import PASSWORD, QUICK
 from tests.unblur.web.test_throttle import Clock
@@ -214,6 +215,25 @@ def test_sessions_end_when_idle_and_when_old(accounts: Accounts) -> None:
         assert sessions.find(used)
     clock.now_s = began_s + limits.LONGEST_S + 1
     assert sessions.find(used) is None
+
+
+def test_a_use_that_cannot_be_noted_ends_no_session_and_is_seldom_told(accounts: Accounts, engine: sql.Engine) -> None:
+    clock = Clock()
+    sessions = Sessions(accounts, clock)
+    cookie = sessions.begin(known(accounts), "", "")
+    full = "CREATE TRIGGER full BEFORE UPDATE ON sessions BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
+    with engine.begin() as connection:
+        connection.execute(sql.text(full))
+    with capture_logs() as said:
+        for _ in range(12):
+            clock.now_s += 11
+            assert sessions.find(cookie)
+    assert [line["problem"] for line in said] == 2 * ["database or disk is full"], "once a minute"
+    with engine.begin() as connection:
+        connection.execute(sql.text("DROP TRIGGER full"))
+    clock.now_s += 61
+    found = sessions.find(cookie), sessions.find(cookie)
+    assert [each.used_s for each in found if each] == [1000.0, clock.now_s]
 
 
 def test_an_account_has_only_so_many_sessions(accounts: Accounts, engine: sql.Engine) -> None:
