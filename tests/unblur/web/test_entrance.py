@@ -114,6 +114,23 @@ def test_guessing_grows_slow(house: House) -> None:
     assert house.visitor().sign_in(OPERATOR, headers=elsewhere).status_code == 303
 
 
+@pytest.mark.parametrize("claimed", ["198.51.100.{}", "198.51.100.{}, 192.0.2.1"])
+def test_what_a_proxy_adds_counts_and_not_what_it_passes_on(house: House, claimed: str) -> None:
+    """In a line of its own, as HAProxy does."""
+    visitor = house.visitor()
+    data = {"name": OPERATOR, "password": "not the password"}
+    statuses = [
+        visitor.post(
+            "/login",
+            data=data,
+            headers=[("X-Forwarded-For", claimed.format(number)), ("X-Forwarded-For", "203.0.113.9")],
+        ).status_code
+        for number in range(6)
+    ]
+    assert statuses == [403] * 5 + [429]
+    assert house.written()[-1][2] == f"{OPERATOR} from 203.0.113.9"
+
+
 def test_an_account_is_slow_wherever_guesses_come_from(house: House) -> None:
     visitor = house.visitor()
     statuses = [
