@@ -32,7 +32,7 @@ from unblur.web.provenance import is_from_here, is_local, is_ours
 from unblur.web.sessions import SESSION, Session, Sessions
 from unblur.web.signalling import is_inside, refusal
 from unblur.web.site import CSRF, draw
-from unblur.web.user import LOCAL, TOKEN, admit
+from unblur.web.user import LOCAL, TOKEN, User, admit
 
 LOGIN = "/login"
 CSRF_FIELD, CSRF_HEADER = "csrf", "X-CSRF-Token"
@@ -88,7 +88,12 @@ async def _admit(request: web.Request, token: str | None, sessions: Sessions | N
         _require_open(request, {LOGIN, *_ASKING_FOR_TOKEN} if sessions else _ASKING_FOR_TOKEN)
     else:
         _require_local(request)
-        admit(request, LOCAL)
+        admit(request, LOCAL, partial(_local, sessions))
+
+
+def _local(sessions: Sessions | None) -> User | None:
+    """Whoever sits here, until there is an account. Blocks."""
+    return None if sessions and sessions.accounts.exist() else LOCAL
 
 
 async def _require_page_of(session: Session, request: web.Request, sessions: Sessions) -> None:

@@ -246,6 +246,23 @@ def test_who_is_no_operator_any_more_sends_no_pictures_either(house: House) -> N
     assert visitor.get("/account").status_code == 200, "but stays signed in"
 
 
+def test_events_told_to_whoever_sits_here_end_with_the_first_account(empty_house: House) -> None:
+    with empty_house.visitor().stream("GET", "/api/v1/events/stream") as stream:
+        lines = stream.iter_lines()
+        empty_house.watching.announcer.write(an_event(1, name="Zoe"))
+        assert "event-1" in next(lines)
+        empty_house.reception.accounts.add(OPERATOR, PASSWORD, "operator")
+        empty_house.watching.announcer.write(an_event(2, name="Eve"))
+        assert not any("Eve" in line for line in lines)
+
+
+@pytest.mark.usefixtures("looking_often")
+@pytest.mark.parametrize("kind", ["whep", "whip"])
+def test_pictures_of_whoever_sits_here_end_with_the_first_account(empty_house: House, kind: str) -> None:
+    add_first = partial(empty_house.reception.accounts.add, OPERATOR, PASSWORD, "operator")
+    end_while_connected(empty_house.visitor(), f"/phone/{kind}", add_first)
+
+
 def rename(house: House, table: str, name: str) -> None:
     """What else asks for this table is refused."""
     with house.engine.begin() as connection:
