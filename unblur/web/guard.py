@@ -27,7 +27,7 @@ from aiohttp.typedefs import Handler, Middleware
 from unblur.web.api import ROOT
 from unblur.web.cookie import held
 from unblur.web.form import filled_in
-from unblur.web.headers import PROBES, STATIC
+from unblur.web.headers import ELSEWHERE, PROBES, STATIC
 from unblur.web.provenance import is_from_here, is_local, is_ours
 from unblur.web.sessions import SESSION, Session, Sessions
 from unblur.web.signalling import is_inside, refusal
@@ -48,10 +48,8 @@ def guard(token: str | None, sessions: Sessions | None = None) -> Middleware:
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        response = await _answer(request, handler, token, sessions)
-        if token is not None and not response.prepared:  # a page elsewhere that knows the token may look
-            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = "*"
-        return response
+        request[ELSEWHERE] = token is not None
+        return await _answer(request, handler, token, sessions)
 
     return guarded
 

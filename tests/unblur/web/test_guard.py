@@ -108,6 +108,8 @@ def test_a_token_is_as_good_as_an_operator(house: House) -> None:
         assert add(program, Origin="http://elsewhere.example").status_code == 200
         assert names(program) == ["ann", "bob", "zoe"]
         assert program.get("/api/v1/cameras").headers["Access-Control-Allow-Origin"] == "*"
+        with program.stream("GET", "/api/v1/events/stream") as stream:
+            assert stream.headers["Access-Control-Allow-Origin"] == "*"
     assert house.written()[-1] == ("token", "added an account", "zoe, viewer")
     stranger = house.visitor()
     assert stranger.get("/").status_code == 303
