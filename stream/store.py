@@ -122,12 +122,13 @@ class EventStore:
 
 
 def connect(url: str | sql.URL, pragmas: Sequence[str] = ()) -> sql.Engine:
-    """An engine for the URL; SQLite gets the pragmas with every connection.
+    """An engine for the URL; SQLite gets the pragmas with every connection. What it complains of goes into logs, and so
+    is told without values: they name people, and hold hashes.
 
     Raises OutputError for a URL that means nothing or names no file, or a driver that is not installed.
     """
     try:
-        engine = sql.create_engine(url)
+        engine = sql.create_engine(url, hide_parameters=True)
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise OutputError(f"no driver for this database: {error}; install it, or use sqlite:///FILE") from error
     except (ArgumentError, ValueError) as error:

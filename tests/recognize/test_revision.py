@@ -69,6 +69,8 @@ def test_who_is_forgotten_leaves_nothing() -> None:
         (lambda: revision.fitting(" \t"), "one line of letters"),
         (lambda: revision.fitting("Ann\nLee"), "one line of letters"),
         (lambda: revision.fitting("Ann\ud800"), "one line of letters"),
+        (lambda: revision.fitting("a" * 81), "at most 80 letters"),
+        (lambda: revision.fitting("\U0001d160" * 80), "at most 80 letters"),  # of which each becomes three
     ],
 )
 def test_what_cannot_be(change: Callable[[], object], words: str) -> None:

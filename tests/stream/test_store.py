@@ -8,10 +8,11 @@ import pytest
 import sqlalchemy as sql
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import SQLAlchemyError
 
 from stream.errors import OutputError, StorageError
 from stream.history import query
-from stream.store import EventStore
+from stream.store import EventStore, connect
 from tests.stream.events import an_event
 from tests.stream.test_eventlog import kill_while_writing, no_room
 
@@ -178,6 +179,14 @@ def test_a_database_that_cannot_be_used_is_one_clear_error(tmp_path: Path, place
         EventStore(where)
     assert "\n" not in str(refusal.value)
     assert "hunter2" not in str(refusal.value)
+
+
+def test_what_a_database_complains_of_names_nobody(tmp_path: Path) -> None:
+    engine = connect(f"sqlite:///{tmp_path / 'events.sqlite'}")
+    with engine.connect() as connection, pytest.raises(SQLAlchemyError, match="no such table") as complaint:
+        connection.execute(sql.text("INSERT INTO persons VALUES (:name)"), {"name": "Zoe"})
+    engine.dispose()
+    assert "Zoe" not in str(complaint.value)
 
 
 def test_what_is_deleted_is_gone_from_the_files_once_nobody_reads_the_old_pages(tmp_path: Path) -> None:

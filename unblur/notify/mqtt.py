@@ -66,7 +66,7 @@ class Mqtt:
                 async with self._client() as broker:
                     await self._introduce(broker)
                     await self._converse(broker)
-            except* MqttError as errors:
+            except* (MqttError, OSError, UnicodeError) as errors:  # of a host that is no name
                 self._lost(str(errors.exceptions[0]))
                 await self._outbox.pause(self._retry_s * random.uniform(0.5, 1.0))
                 self._retry_s = min(2 * self._retry_s, _LONGEST_RETRY_S)

@@ -139,7 +139,7 @@ class Webhook:
             return Failure(f"no answer in {self._patience.answer_s:g} s")
         except ClientConnectionError as error:  # these name the host at most; others may name the address, a secret
             return Failure(str(error))
-        except ClientError as error:
+        except (ClientError, OSError, ValueError) as error:  # of the system, of TLS; of a host that cannot be looked up
             return Failure(type(error).__name__)
 
     def _asked(self, retry_after: str) -> float:

@@ -25,6 +25,8 @@ HASHER = PasswordHasher()
 ROLES: tuple[Role, ...] = get_args(Role)
 """What an account may be."""
 _NAME = re.compile(r"[\w.@-]{1,64}")
+_WRITTEN = 4 * 64
+"""Characters in which a name of 64 letters can be written, each with up to three marks of its own (UAX 15, 3.1.1)."""
 _RESERVED = {LOCAL.name, TOKEN.name, "console"}
 """What the audit log calls those who have no account."""
 
@@ -113,7 +115,10 @@ class Accounts:
         self._change(name, sql.update(users).values(values))
 
     def check(self, name: str, password: str) -> Account | None:
-        """Whose name and password these are. Takes as long for somebody who has no account."""
+        """Whose name and password these are. Takes as long for somebody who has no account, and for a password that is
+        too long to be anybody's."""
+        if len(password) > LONGEST:
+            name, password = "", ""
         with self.engine.connect() as connection:
             row = connection.execute(sql.select(users).where(users.c.name == folded(name))).one_or_none()
         try:
@@ -142,8 +147,10 @@ class Accounts:
 
 
 def folded(name: str) -> str:
-    """A name in the one form in which it is kept."""
-    return unicodedata.normalize("NFKC", name).casefold().encode(errors="replace").decode()
+    """A name in the one form in which it is kept. One that is too long to be anybody's is cut and stays too long:
+    normalising takes the square of the length, and meanwhile nothing else runs."""
+    kept = unicodedata.normalize("NFKC", name).casefold() if len(name) <= _WRITTEN else name[:_WRITTEN]
+    return kept.encode(errors="replace").decode()
 
 
 def _named(name: str) -> str:

@@ -59,7 +59,7 @@ class Announcer:
         await response.prepare(request)
         waiting = self._listener(request.headers.get("Last-Event-ID"))
         try:
-            while (lines := await _next(waiting)) is not None and await may_stay(request):
+            while (lines := await _next(waiting)) is not None and await may_stay(request, "viewer"):
                 await response.write(lines)
         except ConnectionError:
             pass  # whoever listened is gone

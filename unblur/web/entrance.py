@@ -22,6 +22,8 @@ Note = Callable[[str, str, str], None]
 """Writes down who did what to whom."""
 NOBODY = "nobody"
 """Whoever did not prove to be somebody."""
+_LONGEST = 16 * 1024
+"""Bytes of a form that anybody may send: a name and a password that are as long as can be, each byte as %XX."""
 _PLACE_HERE = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 """A path of ours in ASCII; what browsers might read as the address of another host is none: // and backslashes."""
 
@@ -52,7 +54,7 @@ class Entrance:
         return draw(request, "login", fault="" if anybody else "nobody")
 
     async def _sign_in(self, request: web.Request) -> web.Response:
-        form = await filled_in(request)
+        form = await filled_in(request, _LONGEST)
         name, password = form.get("name", ""), form.get("password", "")
         try:
             account = await self._doorkeeper.check(name, password, address(request))
@@ -88,8 +90,9 @@ class Entrance:
 
     def _note_failure(self, name: str, where: str) -> None:
         """What was typed as a name may be a password: only names that are somebody's are written down."""
-        known = folded(name) in {user.name for user in self._sessions.accounts.all()}
-        self._note(NOBODY, "failed to sign in", f"{folded(name) if known else 'an unknown name'} from {where}")
+        kept = folded(name)
+        known = kept in {user.name for user in self._sessions.accounts.all()}
+        self._note(NOBODY, "failed to sign in", f"{kept if known else 'an unknown name'} from {where}")
 
 
 def _next(request: web.Request) -> str:

@@ -9,13 +9,18 @@ from aiohttp import web
 
 TYPE = "application/x-www-form-urlencoded"
 _FIELDS = 100
+_LONGEST = 1 << 20
+"""Bytes of a form; aiohttp refuses what is larger."""
 
 
-async def filled_in(request: web.Request) -> Mapping[str, str]:
-    """A form's fields, in UTF-8 as our pages are; none of another content type. Raises HTTPBadRequest."""
+async def filled_in(request: web.Request, longest: int = _LONGEST) -> Mapping[str, str]:
+    """A form's fields, in UTF-8 as our pages are; none of another content type. Raises HTTPBadRequest, and
+    HTTPRequestEntityTooLarge for a form of more bytes than `longest`."""
     if request.content_type != TYPE:
         return {}
-    body = await request.read()  # aiohttp keeps it, and refuses what is larger than a mebibyte
+    body = await request.read()  # aiohttp keeps it
+    if len(body) > longest:
+        raise web.HTTPRequestEntityTooLarge(longest, len(body))
     try:
         return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=_FIELDS))
     except ValueError as error:

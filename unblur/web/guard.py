@@ -27,12 +27,12 @@ from aiohttp.typedefs import Handler, Middleware
 from unblur.web.api import ROOT
 from unblur.web.cookie import held
 from unblur.web.form import filled_in
-from unblur.web.headers import PROBES, STATIC
+from unblur.web.headers import ELSEWHERE, PROBES, STATIC
 from unblur.web.provenance import is_from_here, is_local, is_ours
 from unblur.web.sessions import SESSION, Session, Sessions
 from unblur.web.signalling import is_inside, refusal
 from unblur.web.site import CSRF, draw
-from unblur.web.user import LOCAL, TOKEN, admit
+from unblur.web.user import LOCAL, TOKEN, User, admit
 
 LOGIN = "/login"
 CSRF_FIELD, CSRF_HEADER = "csrf", "X-CSRF-Token"
@@ -48,10 +48,8 @@ def guard(token: str | None, sessions: Sessions | None = None) -> Middleware:
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        response = await _answer(request, handler, token, sessions)
-        if token is not None and not response.prepared:  # a page elsewhere that knows the token may look
-            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = "*"
-        return response
+        request[ELSEWHERE] = token is not None
+        return await _answer(request, handler, token, sessions)
 
     return guarded
 
@@ -81,14 +79,19 @@ async def _admit(request: web.Request, token: str | None, sessions: Sessions | N
     elif sessions and (session := await asyncio.to_thread(sessions.find, held(request))):
         await _require_page_of(session, request, sessions)
         request[SESSION], request[CSRF] = session, session.csrf
-        admit(request, session.user, partial(sessions.find, held(request)))
+        admit(request, session.user, partial(sessions.whose, held(request)))
     elif sessions is not None and await asyncio.to_thread(sessions.accounts.exist):
         _require_open(request, {LOGIN})
     elif token is not None:
         _require_open(request, {LOGIN, *_ASKING_FOR_TOKEN} if sessions else _ASKING_FOR_TOKEN)
     else:
         _require_local(request)
-        admit(request, LOCAL)
+        admit(request, LOCAL, partial(_local, sessions))
+
+
+def _local(sessions: Sessions | None) -> User | None:
+    """Whoever sits here, until there is an account. Blocks."""
+    return None if sessions and sessions.accounts.exist() else LOCAL
 
 
 async def _require_page_of(session: Session, request: web.Request, sessions: Sessions) -> None:

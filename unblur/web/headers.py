@@ -21,6 +21,8 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _YEAR_S = 31_536_000
+ELSEWHERE = web.RequestKey("elsewhere", bool)
+"""Whether a page elsewhere may look, as one may that knows the token."""
 
 
 async def protect(request: web.Request, response: web.StreamResponse) -> None:
@@ -29,5 +31,7 @@ async def protect(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_HEADERS)
     if not request.path.startswith(STATIC):
         response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
+    if request.get(ELSEWHERE):
+        response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = "*"
     if is_encrypted(request):
         response.headers["Strict-Transport-Security"] = f"max-age={_YEAR_S}"

@@ -8,10 +8,11 @@ from typing import Annotated
 import cv2
 from pydantic import BaseModel, Field
 
+from recognize.revision import LONGEST
 from unblur.examination import Shot, usable
 
 Id = Annotated[str, Field(max_length=64)]
-Name = Annotated[str, Field(min_length=1, max_length=80)]
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST)]
 Description = Annotated[str, Field(max_length=2000)]
 Ids = Annotated[list[Id], Field(min_length=1, max_length=100)]
 _JPEG = 90

@@ -48,7 +48,8 @@ def address(request: web.Request) -> str:
     believed in what it adds to X-Forwarded-For."""
     peer = request.remote or ""
     if is_local(peer):
-        peer = request.headers.get(hdrs.X_FORWARDED_FOR, peer).rpartition(",")[2].strip()
+        added = request.headers.getall(hdrs.X_FORWARDED_FOR, [peer])[-1]  # some proxies add a line, not to the line
+        peer = added.rpartition(",")[2].strip()
     try:
         parsed = ip_address(peer)
     except ValueError:

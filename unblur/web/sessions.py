@@ -4,16 +4,19 @@ the database holds the id's hash alone, so that a copy of it lets nobody in."""
 from __future__ import annotations
 
 import hashlib
+import math
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sql
+import structlog
 from aiohttp import web
 from itsdangerous import BadSignature, Signer
+from sqlalchemy.exc import SQLAlchemyError
 
-from stream.store import storable
+from stream.store import reason, storable
 from unblur.web.accounts import Account, Accounts, metadata, users
 from unblur.web.user import User
 
@@ -45,6 +48,7 @@ keys = sql.Table(
     sql.Column("name", sql.String(32), primary_key=True),
     sql.Column("key", sql.LargeBinary, nullable=False),
 )
+_log = structlog.get_logger(__name__)
 _THEIRS = sql.and_(sessions.c.name == users.c.name, sessions.c.generation == users.c.generation)
 
 
@@ -72,6 +76,7 @@ class Sessions:
         metadata.create_all(accounts.engine)
         self.accounts = accounts
         self._engine, self._clock = accounts.engine, clock
+        self._refused_s = -math.inf
         key = self._key()
         self._cookies = Signer(key, salt="cookie", digest_method=hashlib.sha256)
         self._forms = Signer(key, salt="form", digest_method=hashlib.sha256)
@@ -103,9 +108,15 @@ class Sessions:
             row = connection.execute(self._alive().where(sessions.c.digest == _digest(made))).one_or_none()
         if row is None:
             return None
-        if self._clock() - row.used_s > _NOTED_EVERY_S:
-            self._note_use(row.number)
+        now = self._clock()
+        if now - max(row.used_s, self._refused_s) > _NOTED_EVERY_S:
+            self._note_use(row.number, now)
         return self._session(row)
+
+    def whose(self, cookie: str) -> User | None:
+        """Who is signed in with this cookie, in the role that they have now."""
+        session = self.find(cookie)
+        return session.user if session else None
 
     def of(self, name: str) -> list[Session]:
         """Those of an account, the latest used first."""
@@ -134,9 +145,14 @@ class Sessions:
         fresh = sql.and_(sessions.c.used_s > now - IDLE_S, sessions.c.began_s > now - LONGEST_S)
         return sql.select(sessions, users.c.role).join(users, _THEIRS).where(fresh)
 
-    def _note_use(self, number: int) -> None:
-        with self._engine.begin() as connection:
-            connection.execute(sql.update(sessions).where(sessions.c.number == number).values(used_s=self._clock()))
+    def _note_use(self, number: int, now: float) -> None:
+        """A disk that is full keeps nobody out; the next try waits, and so does the next complaint."""
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(sql.update(sessions).where(sessions.c.number == number).values(used_s=now))
+        except SQLAlchemyError as error:
+            self._refused_s = now
+            _log.warning("the use of a session cannot be noted: it may end too early", problem=reason(error))
 
     def _clear_out(self, connection: sql.Connection, name: str) -> None:
         alive = self._alive().with_only_columns(sessions.c.number).subquery()

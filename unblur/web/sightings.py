@@ -18,7 +18,7 @@ from unblur.web.feedback import Feedback, Verdict
 from unblur.web.form import filled_in
 from unblur.web.search import Detail, Finder, Found, Search, Wanted
 from unblur.web.site import draw
-from unblur.web.user import User, require
+from unblur.web.user import User, may_stay, require
 
 Add = Callable[[str, Image, str], str | None]
 """Adds a crop to a person of the gallery, in the name of who asks; what speaks against it, or None."""
@@ -163,11 +163,21 @@ class Sightings:
 
 
 async def _download(request: web.Request, parts: Iterator[str], name: str, kind: str) -> web.StreamResponse:
-    """Sent as it is read: the reader waits for a slow client, and nothing piles up."""
+    """Sent as it is read: the reader waits for a slow client, and nothing piles up. Whoever is let in no longer gets no
+    more, and is not told that this was all."""
     headers = {hdrs.CONTENT_TYPE: kind, hdrs.CACHE_CONTROL: "no-store"}
     response = web.StreamResponse(headers=headers | {hdrs.CONTENT_DISPOSITION: f'attachment; filename="{name}"'})
     await response.prepare(request)
     with suppress(ConnectionError):  # whoever asked is gone
         while (part := await asyncio.to_thread(next, parts, None)) is not None:
+            if not await may_stay(request, "viewer"):
+                _hang_up(request)
+                break
             await response.write(part.encode())
     return response
+
+
+def _hang_up(request: web.Request) -> None:
+    """Before the end that an answer in parts is known to be whole by."""
+    if request.transport:
+        request.transport.close()

@@ -8,8 +8,11 @@ import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
 
+import structlog
 from aiohttp import web
+from sqlalchemy.exc import SQLAlchemyError
 
+from stream.store import reason
 from stream.webrtc import CrowdedError, OfferError, Sessions
 from unblur.web.user import Role, may_stay, require
 
@@ -19,6 +22,8 @@ _LONGEST = 64 * 1024
 """Bytes of an offer: several times what a browser sends."""
 LOOK_S = 10.0
 """How often it is asked whether whoever began a session is still let in."""
+_UNANSWERED = 3
+"""So many looks in a row that the database refuses end the session: whoever began it may be signed out."""
 _METHODS = "OPTIONS, GET, POST, PATCH, DELETE"
 _HEADERS = "Authorization, Content-Type, If-Match"
 _INSIDE = frozenset(f"/{{camera}}/{kind}/{{session}}" for kind in ("whep", "whip"))
@@ -26,6 +31,8 @@ _EXPOSED = "ETag, ID, Accept-Patch, Link, Location"
 
 Join = Callable[[str, str, Mapping[str, str]], Awaitable[tuple[str, str]]]
 """Answers an offer for a camera, with what the address asks for: the session's id, and the answer."""
+
+_log = structlog.get_logger(__name__)
 
 
 class Signalling:
@@ -80,11 +87,23 @@ class Signalling:
         task.add_done_callback(self._looking_after.discard)
 
     async def _end_with(self, session: str, request: web.Request) -> None:
-        """Whoever is signed out sees, and sends, nothing any more."""
+        """Whoever is signed out, or is no longer what it takes, sees, and sends, nothing any more; nor does anybody of
+        whom the database says nothing for long."""
+        unanswered = 0
         while session in self._sessions:
             await asyncio.sleep(LOOK_S)
-            if not await may_stay(request):
+            stays = await self._stays(request)
+            unanswered = unanswered + 1 if stays is None else 0
+            if stays is False or unanswered == _UNANSWERED:
                 await self._sessions.leave(session)
+
+    async def _stays(self, request: web.Request) -> bool | None:
+        """None if the database does not say."""
+        try:
+            return await may_stay(request, self._role)
+        except SQLAlchemyError as error:
+            _log.warning("nobody knows whether a session may go on", kind=self._kind, problem=reason(error))
+            return None
 
     async def _patch(self, request: web.Request) -> web.Response:
         fragment = await _body(request, FRAGMENT)

@@ -159,8 +159,9 @@ class Uploads:
 def displayed(name: str) -> str:
     """A file's name as it may be shown: without its folders, control characters, what turns writing around, and all
     that is beyond 80 characters; `picture` if nothing remains."""
-    base = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
-    kept = "".join(letter for letter in base if unicodedata.category(letter)[0] != "C")
+    base = name.replace("\\", "/").rpartition("/")[2][: 4 * _LONGEST_NAME]  # normalising takes the square of the length
+    composed = unicodedata.normalize("NFC", base)
+    kept = "".join(letter for letter in composed if unicodedata.category(letter)[0] != "C")
     return kept.strip()[:_LONGEST_NAME] or "picture"
 
 

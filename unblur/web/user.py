@@ -29,8 +29,8 @@ LOCAL = User("local", "operator")
 """Whoever sits at this machine, where nobody else can reach the server."""
 TOKEN = User("token", "operator")
 """A program, or a page, that bears the configuration's token."""
-Still = Callable[[], object]
-"""What somebody may stay for who was let in, or nothing. Blocks."""
+Still = Callable[[], User | None]
+"""Who somebody who was let in is at this moment; None once they are out. Blocks."""
 _USER = web.RequestKey("user", User)
 _STILL: web.RequestKey[Still] = web.RequestKey("still")
 
@@ -47,10 +47,11 @@ def asking(request: web.Request) -> User | None:
     return request.get(_USER)
 
 
-async def may_stay(request: web.Request) -> bool:
-    """Whether whoever asked is still let in: for answers that go on and on."""
+async def may_stay(request: web.Request, role: Role) -> bool:
+    """Whether whoever asked is still let in, and may still do what this role may: for answers that go on and on."""
     still = request.get(_STILL)
-    return still is None or bool(await asyncio.to_thread(still))
+    user = await asyncio.to_thread(still) if still else asking(request)
+    return user is not None and user.may(role)
 
 
 def require(request: web.Request, role: Role) -> User:

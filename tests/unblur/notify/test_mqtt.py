@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from configs.schema import Mqtt as Settings
 from stream.errors import UsageError
@@ -178,6 +179,16 @@ def test_a_broker_that_is_not_there_holds_nothing_up() -> None:
     until(lambda: "refused" in str(told.delivery().problem))
     told.close()
     assert told.delivery().waiting == 1
+
+
+def test_a_host_that_cannot_be_looked_up_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt, "_FIRST_RETRY_S", 0.02)
+    told = Mqtt(Settings(host="no..name"))
+    with capture_logs() as said:
+        told.open(["lobby"])
+        until(lambda: len(said) > 2)
+    told.close()
+    assert "idna" in str(told.delivery().problem)
 
 
 def _certificate(folder: Path) -> tuple[Path, Path]:

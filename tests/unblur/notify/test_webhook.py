@@ -258,6 +258,17 @@ def test_secrets_are_never_shown(hooked: Hooked, receiver: Receiver, capfd: pyte
         assert SECRET not in shown
 
 
+@pytest.mark.parametrize("host", ["s3cret..example", f"{'a' * 64}.example"])
+def test_a_host_that_cannot_be_looked_up_ends_nothing(engine: sql.Engine, host: str) -> None:
+    hook, kept = Webhook(settings_of(url=f"http://{host}/"), engine, QUICK), Queue(engine, "door")
+    hook.open(["lobby"])
+    hook.write(an_event(1))
+    until(lambda: hook.delivery().problem == "UnicodeError")
+    hook.write(an_event(2))
+    until(lambda: len(kept) == 2)  # it still takes what comes
+    hook.close()
+
+
 @pytest.mark.parametrize(
     ("settings", "numbers"),
     [

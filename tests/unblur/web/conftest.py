@@ -71,9 +71,11 @@ def house(request: pytest.FixtureRequest, staffed: Path, tmp_path: Path) -> Iter
 @pytest.fixture
 def empty_house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
     """Where nobody has an account."""
-    made = House(tmp_path, token=getattr(request, "param", None))
+    guest = Guest("phone")
+    made = House(tmp_path, [guest], getattr(request, "param", None))
     yield made
     made.close()
+    guest.close()
 
 
 @pytest.fixture(scope="session")

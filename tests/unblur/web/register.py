@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -33,11 +33,13 @@ COLOURS = {"raw": (10, 60, 200), "restored": (20, 200, 90)}
 
 @dataclass
 class Register:
-    """Open until it is closed. `added` and `noted` are what its neighbours were told."""
+    """Open until it is closed. `stays` says whether who was let in may stay; `added` and `noted` are what its
+    neighbours were told."""
 
     folder: Path
     role: Role = "operator"
     complaint: str | None = None
+    stays: Callable[[], bool] = lambda: True
     added: list[tuple[str, Image, str]] = field(default_factory=list)
     noted: list[tuple[str, str, str]] = field(default_factory=list)
 
@@ -83,10 +85,13 @@ def _letting_in(register: Register) -> Middleware:
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         async def answer(asked: web.Request) -> web.StreamResponse:
-            admit(asked, User("Ada", register.role))
+            admit(asked, ada(), lambda: ada() if register.stays() else None)
             return await handler(asked)
 
         return await real(request, answer)
+
+    def ada() -> User:
+        return User("Ada", register.role)
 
     real = guard(None)
     return guarded

@@ -16,12 +16,14 @@ from stream.picture import read_picture
 from stream.store import DURABLE, connect
 from tests.stream.web import Body, serve
 from tests.unblur.notify.waiting import until
+from tests.unblur.web.serving import QUICK
 from unblur.assemble import Run, assemble
 from unblur.notify.notice import Notice
 from unblur.notify.webhook import Webhook
-from unblur.web.guard import guard
+from unblur.web.accounts import Accounts
 from unblur.web.health import Health
 from unblur.web.metrics import Metrics, Tally
+from unblur.web.reception import Reception
 
 CAMERA = "front door"
 _SECRET = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
@@ -33,6 +35,7 @@ class House:
 
     address: str
     run: Run
+    accounts: Accounts
     stalled: threading.Event = field(default_factory=threading.Event)
     _worker: threading.Thread | None = None
 
@@ -54,7 +57,7 @@ class House:
 
 @contextmanager
 def house(folder: Path, portrait: Path, token: str | None = None) -> Iterator[House]:
-    """A server with one camera that sends this portrait. Its run has not begun."""
+    """A server with one camera that sends this portrait, and no account. Its run has not begun."""
     stalled, closed = threading.Event(), threading.Event()
     live = {"/camera.mjpg": ("multipart/x-mixed-replace; boundary=frame", _camera(portrait, stalled, closed))}
     with serve(folder, live) as host, ExitStack() as stack:
@@ -71,8 +74,10 @@ def house(folder: Path, portrait: Path, token: str | None = None) -> Iterator[Ho
         run = assemble(config, stack, lambda _: None, tally, *notices)
         watching = run.outputs.watching
         assert watching
-        watching.open(guard(token), [Health(run, config.output, notices), Metrics(run, tally, notices)])
-        made = House(watching.address, run, stalled)
+        reception = Reception(engine, QUICK)
+        pages = [Health(run, config.output, notices), Metrics(run, tally, notices), *reception.pages]
+        watching.open(reception.guard(token), pages)
+        made = House(watching.address, run, reception.accounts, stalled)
         try:
             yield made
         finally:

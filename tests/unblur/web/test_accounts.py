@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import time
 import timeit
+import unicodedata
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -12,14 +14,18 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sql
+from structlog.testing import capture_logs
 
 from tests.unblur.web.serving import PASSWORD, QUICK
 from tests.unblur.web.test_throttle import Clock
 from unblur.folder import application_database
 from unblur.web import sessions as limits
-from unblur.web.accounts import Account, AccountError, Accounts, NoAccountError
+from unblur.web.accounts import Account, AccountError, Accounts, NoAccountError, folded
 from unblur.web.sessions import Sessions
 from unblur.web.user import Role, User
+
+LONG = "a" + "\u0300\u0316" * 15_000
+"""To put its marks in order takes a second (UAX 15, 13)."""
 
 
 @pytest.fixture
@@ -62,6 +68,34 @@ def test_who_has_no_account_takes_as_long(engine: sql.Engine) -> None:
 def test_letters_are_the_same_however_they_are_written(accounts: Accounts) -> None:
     accounts.add("bob", "caf\u00e9 au lait \ufb01ne", "viewer")
     assert accounts.check("bob", "cafe\u0301 au lait fine")
+
+
+def test_what_is_too_long_is_refused_before_it_is_normalised(accounts: Accounts) -> None:
+    began_s = time.process_time()
+    for name, password in ((LONG, PASSWORD), ("ann", LONG), (LONG, LONG), ("ann", PASSWORD + "x" * 1024)):
+        assert accounts.check(name, password) is None
+        with pytest.raises(AccountError):
+            accounts.add(name, password, "viewer")
+    with pytest.raises(NoAccountError):
+        accounts.remove(LONG)
+    assert time.process_time() - began_s < 0.5
+    assert len(folded(LONG)) == len(folded("x" * 257)) == 256  # which nobody's name is
+
+
+def test_a_name_is_the_same_with_all_its_marks_apart(accounts: Accounts) -> None:
+    name = "\u1fa7" * 64
+    apart = unicodedata.normalize("NFD", name)
+    assert (len(apart), len(folded(apart))) == (256, len(folded(name)))
+
+
+def test_a_password_that_is_too_long_takes_as_long(engine: sql.Engine) -> None:
+    accounts = Accounts(engine)
+    accounts.add("ann", PASSWORD, "operator")
+
+    def quickest_s(password: str) -> float:
+        return min(timeit.repeat(lambda: accounts.check("ann", password), number=1, repeat=3))
+
+    assert 0.3 < quickest_s("x" * 1025) / quickest_s("x" * 1024) < 3
 
 
 @pytest.mark.parametrize(
@@ -181,6 +215,25 @@ def test_sessions_end_when_idle_and_when_old(accounts: Accounts) -> None:
         assert sessions.find(used)
     clock.now_s = began_s + limits.LONGEST_S + 1
     assert sessions.find(used) is None
+
+
+def test_a_use_that_cannot_be_noted_ends_no_session_and_is_seldom_told(accounts: Accounts, engine: sql.Engine) -> None:
+    clock = Clock()
+    sessions = Sessions(accounts, clock)
+    cookie = sessions.begin(known(accounts), "", "")
+    full = "CREATE TRIGGER full BEFORE UPDATE ON sessions BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
+    with engine.begin() as connection:
+        connection.execute(sql.text(full))
+    with capture_logs() as said:
+        for _ in range(12):
+            clock.now_s += 11
+            assert sessions.find(cookie)
+    assert [line["problem"] for line in said] == 2 * ["database or disk is full"], "once a minute"
+    with engine.begin() as connection:
+        connection.execute(sql.text("DROP TRIGGER full"))
+    clock.now_s += 61
+    found = sessions.find(cookie), sessions.find(cookie)
+    assert [each.used_s for each in found if each] == [1000.0, clock.now_s]
 
 
 def test_an_account_has_only_so_many_sessions(accounts: Accounts, engine: sql.Engine) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from http.cookies import SimpleCookie
 
 import httpx2 as httpx
 import pytest
 
 from tests.unblur.web.serving import OPERATOR, PASSWORD, VIEWER, House
+from tests.unblur.web.test_accounts import LONG
 
 ELSEWHERE = {"Origin": "http://elsewhere.example"}
 
@@ -112,6 +114,23 @@ def test_guessing_grows_slow(house: House) -> None:
     assert house.visitor().sign_in(OPERATOR, headers=elsewhere).status_code == 303
 
 
+@pytest.mark.parametrize("claimed", ["198.51.100.{}", "198.51.100.{}, 192.0.2.1"])
+def test_what_a_proxy_adds_counts_and_not_what_it_passes_on(house: House, claimed: str) -> None:
+    """In a line of its own, as HAProxy does."""
+    visitor = house.visitor()
+    data = {"name": OPERATOR, "password": "not the password"}
+    statuses = [
+        visitor.post(
+            "/login",
+            data=data,
+            headers=[("X-Forwarded-For", claimed.format(number)), ("X-Forwarded-For", "203.0.113.9")],
+        ).status_code
+        for number in range(6)
+    ]
+    assert statuses == [403] * 5 + [429]
+    assert house.written()[-1][2] == f"{OPERATOR} from 203.0.113.9"
+
+
 def test_an_account_is_slow_wherever_guesses_come_from(house: House) -> None:
     visitor = house.visitor()
     statuses = [
@@ -150,6 +169,29 @@ def test_nonsense_is_refused_and_does_no_harm(house: House, body: bytes, content
         for asking in (visitor, operator):
             answer = asking.post(path, content=body, headers={b"Content-Type": content_type.encode("latin-1")})
             assert 300 <= answer.status_code < 500
+
+
+def test_nothing_long_keeps_the_server_busy(house: House) -> None:
+    visitor, operator = house.visitor(), house.visitor(OPERATOR)
+    csrf = operator.csrf()
+    began_s = time.process_time()
+    assert visitor.sign_in(LONG).status_code == visitor.sign_in(OPERATOR, LONG).status_code == 413
+    assert visitor.sign_in(LONG[:2500]).status_code == visitor.sign_in(OPERATOR, LONG[:2500]).status_code == 403
+    for path, fields in (
+        ("/users/role", {"name": LONG, "role": "viewer"}),
+        ("/users/remove", {"name": LONG}),
+        ("/users/add", {"name": LONG, "password": PASSWORD}),
+        ("/users/add", {"name": "zoe", "password": LONG}),
+        ("/account/password", {"password": LONG, "new": LONG, "again": LONG}),
+    ):
+        assert operator.post(path, data={"csrf": csrf, **fields}).status_code in (400, 403, 404)
+    assert time.process_time() - began_s < 1  # each normalisation would take as long
+
+
+def test_a_password_of_the_longest_letters_fits_into_the_form(house: House) -> None:
+    longest = "\U0001f6aa" * 1024
+    house.reception.accounts.set_password(OPERATOR, longest)
+    assert house.visitor().sign_in(OPERATOR, longest).status_code == 303
 
 
 def test_what_happens_is_written_down_and_secrets_are_not(house: House) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 
 import httpx2 as httpx
 import pytest
+import sqlalchemy as sql
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from structlog.testing import capture_logs
 
 from tests.stream.events import an_event
+from tests.unblur.notify.waiting import until
 from tests.unblur.web.serving import OPERATOR, PASSWORD, VIEWER, House, Visitor
 from unblur.web import signalling
 
@@ -103,6 +108,8 @@ def test_a_token_is_as_good_as_an_operator(house: House) -> None:
         assert add(program, Origin="http://elsewhere.example").status_code == 200
         assert names(program) == ["ann", "bob", "zoe"]
         assert program.get("/api/v1/cameras").headers["Access-Control-Allow-Origin"] == "*"
+        with program.stream("GET", "/api/v1/events/stream") as stream:
+            assert stream.headers["Access-Control-Allow-Origin"] == "*"
     assert house.written()[-1] == ("token", "added an account", "zoe, viewer")
     stranger = house.visitor()
     assert stranger.get("/").status_code == 303
@@ -196,26 +203,88 @@ def test_events_end_with_the_session(house: House) -> None:
         assert not any("Eve" in line for line in lines)
 
 
-def test_pictures_end_with_the_session(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signalling, "LOOK_S", 0.05)
-    operator = house.visitor(OPERATOR)
-    headers = {"X-CSRF-Token": operator.csrf(), **SDP}
+def end_while_connected(visitor: Visitor, path: str, happen: Callable[[], object]) -> None:
+    """Begin a session, let something happen once it is connected, and wait until it has ended."""
+    headers = {"X-CSRF-Token": visitor.csrf(), **SDP}
 
     async def test() -> None:
         connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        connection.addTransceiver("video", direction="recvonly")
+        connection.addTransceiver("video", direction="recvonly" if path.endswith("whep") else "sendonly")
         states: asyncio.Queue[str] = asyncio.Queue()
         connection.on("connectionstatechange", lambda: states.put_nowait(connection.connectionState))
         await connection.setLocalDescription(await connection.createOffer())
         offer = connection.localDescription.sdp
-        answer = await asyncio.to_thread(operator.post, "/phone/whep", content=offer, headers=headers)
+        answer = await asyncio.to_thread(visitor.post, path, content=offer, headers=headers)
         await connection.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
         while await states.get() != "connected":
             pass
-        await asyncio.to_thread(house.reception.accounts.set_password, OPERATOR, "another password")
+        await asyncio.to_thread(happen)
         while await states.get() != "closed":
             pass
         await connection.close()
 
     asyncio.run(asyncio.wait_for(test(), WITHIN_S))
+
+
+@pytest.fixture
+def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signalling, "LOOK_S", 0.05)
+
+
+@pytest.mark.usefixtures("looking_often")
+def test_pictures_end_with_the_session(house: House) -> None:
+    accounts = house.reception.accounts
+    sign_out = partial(accounts.set_password, OPERATOR, "another password")
+    end_while_connected(house.visitor(OPERATOR), "/phone/whep", sign_out)
     assert house.watching.viewers == 0
+
+
+@pytest.mark.usefixtures("looking_often")
+def test_who_is_no_operator_any_more_sends_no_pictures_either(house: House) -> None:
+    accounts = house.reception.accounts
+    accounts.add("zoe", PASSWORD, "operator")
+    visitor = house.visitor("zoe")
+    end_while_connected(visitor, "/phone/whip", lambda: accounts.set_role("zoe", "viewer"))
+    assert visitor.get("/account").status_code == 200, "but stays signed in"
+
+
+def test_events_told_to_whoever_sits_here_end_with_the_first_account(empty_house: House) -> None:
+    with empty_house.visitor().stream("GET", "/api/v1/events/stream") as stream:
+        lines = stream.iter_lines()
+        empty_house.watching.announcer.write(an_event(1, name="Zoe"))
+        assert "event-1" in next(lines)
+        empty_house.reception.accounts.add(OPERATOR, PASSWORD, "operator")
+        empty_house.watching.announcer.write(an_event(2, name="Eve"))
+        assert not any("Eve" in line for line in lines)
+
+
+@pytest.mark.usefixtures("looking_often")
+@pytest.mark.parametrize("kind", ["whep", "whip"])
+def test_pictures_of_whoever_sits_here_end_with_the_first_account(empty_house: House, kind: str) -> None:
+    add_first = partial(empty_house.reception.accounts.add, OPERATOR, PASSWORD, "operator")
+    end_while_connected(empty_house.visitor(), f"/phone/{kind}", add_first)
+
+
+def rename(house: House, table: str, name: str) -> None:
+    """What else asks for this table is refused."""
+    with house.engine.begin() as connection:
+        connection.execute(sql.text(f"ALTER TABLE {table} RENAME TO {name}"))
+
+
+@pytest.mark.usefixtures("looking_often")
+def test_a_database_that_refuses_once_lets_nobody_stay_for_ever(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signalling, "_UNANSWERED", 1_000_000)
+
+    def refuse_and_sign_out() -> None:
+        with capture_logs() as said:
+            rename(house, "sessions", "elsewhere")
+            until(lambda: any("no such table" in str(line.get("problem")) for line in said))
+        rename(house, "elsewhere", "sessions")
+        house.reception.accounts.set_password(OPERATOR, "another password")
+
+    end_while_connected(house.visitor(OPERATOR), "/phone/whep", refuse_and_sign_out)
+
+
+@pytest.mark.usefixtures("looking_often")
+def test_pictures_end_where_the_database_refuses_for_long(house: House) -> None:
+    end_while_connected(house.visitor(OPERATOR), "/phone/whep", partial(rename, house, "sessions", "elsewhere"))

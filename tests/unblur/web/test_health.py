@@ -14,6 +14,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from tests.unblur.notify.waiting import until
 from tests.unblur.web.running import CAMERA, House, house
+from tests.unblur.web.serving import OPERATOR, PASSWORD
 from unblur import __version__
 
 CHROMIUM = shutil.which("chromium")
@@ -121,3 +122,15 @@ def test_the_page_shows_a_camera_that_stalls(seen: House) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         browser.close()
     assert not faults
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
+def test_the_page_learns_that_others_may_no_longer_look(tmp_path: Path, portraits: Path) -> None:
+    with house(tmp_path, portraits / "astronaut.png") as running, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(f"{running.address}/health")
+        expect(page.locator("#version")).to_have_text(__version__, timeout=WITHIN_MS)
+        running.accounts.add(OPERATOR, PASSWORD, "operator")
+        page.wait_for_url("**/login?next=%2Fhealth", timeout=WITHIN_MS)
+        browser.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import time
 from collections.abc import Iterator
@@ -297,6 +298,24 @@ def test_who_leaves_amid_an_export_is_no_fault(tmp_path: Path, caplog: pytest.Lo
     with httpx.stream("GET", f"{register.watching.address}{API}.jsonl") as answer:
         assert next(answer.iter_lines())
     register.close()  # after the requests at hand
+    assert not [said.getMessage() for said in caplog.records if said.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_an_export_ends_with_the_session_and_does_not_look_whole(
+    tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    register, looks = Register(tmp_path), itertools.count()
+    register.see(seen(0))
+    fill(register.url, 5_000)
+    register.stays = lambda: next(looks) < 2
+    read = list[str]()
+    url = f"{register.watching.address}{API}.{kind}"
+    with httpx.stream("GET", url) as answer, pytest.raises(httpx.RemoteProtocolError):
+        read.extend(answer.iter_lines())
+    assert 0 < len(read) < 5_000
+    assert next(looks) == 3
+    register.close()
     assert not [said.getMessage() for said in caplog.records if said.levelname == "ERROR"]
 
 

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from stream.guest import Guest
+from tests.stream.events import an_event
 from tests.stream.web import serve
 from tests.unblur.web.serving import OPERATOR, PASSWORD, VIEWER, House
 
@@ -16,6 +17,15 @@ def sign_in(page: Page, name: str = OPERATOR, password: str = PASSWORD) -> None:
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
+
+
+def listen(page: Page) -> None:
+    """To the events, as some pages do, and to nothing else."""
+    page.wait_for_url("**/account")
+    with page.expect_response("**/events/stream"):
+        page.evaluate(
+            "() => { import('/static/events.js').then((it) => it.listen('/api/v1/events/stream', {}, () => {})) }"
+        )
 
 
 def test_in_and_out_again(house: House, page: Page) -> None:
@@ -57,6 +67,23 @@ def test_a_session_that_ends_elsewhere_ends_here(house: House, page: Page) -> No
     page.wait_for_url("**/login?next=%2F")  # the page asks how the cameras are, and learns it
     sign_in(page, password=NEW)
     expect(page.get_by_role("group", name="Cameras")).to_contain_text("phone")
+
+
+def test_a_page_that_only_listens_learns_that_a_session_has_ended(house: House, page: Page) -> None:
+    page.goto(f"{house.address}/account")
+    sign_in(page)
+    listen(page)
+    house.reception.accounts.set_password(OPERATOR, NEW)
+    house.watching.announcer.write(an_event(1))
+    page.wait_for_url("**/login?next=%2Faccount")
+
+
+def test_a_page_that_only_listens_learns_of_the_first_account(empty_house: House, page: Page) -> None:
+    page.goto(f"{empty_house.address}/account")
+    listen(page)
+    empty_house.reception.accounts.add(OPERATOR, PASSWORD, "operator")
+    empty_house.watching.announcer.write(an_event(1))
+    page.wait_for_url("**/login?next=%2Faccount")
 
 
 def test_the_own_password_and_sessions(house: House, browser: Browser, page: Page) -> None:

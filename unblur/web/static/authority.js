@@ -2,12 +2,13 @@
 // that it is theirs.
 
 const CSRF = document.querySelector('meta[name="csrf"]').content;
+const USER = document.querySelector('meta[name="user"]').content;
 
 export function authority(token) {
   return token ? { Authorization: `Bearer ${token}` } : { "X-CSRF-Token": CSRF };
 }
 
-// A session that has ended begins anew where it was.
+// A session that has ended begins anew where it was; and so does what began before there was an account.
 export function enter(response) {
-  if (CSRF && response?.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+  if (USER && response?.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
 }

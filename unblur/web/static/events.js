@@ -1,4 +1,7 @@
-// Listens to the events (server-sent, over fetch: an EventSource cannot bear a token), for as long as the page is open.
+// Listens to the events (server-sent, over fetch: an EventSource cannot bear a token), for as long as the page is open,
+// and whoever opened it may.
+
+import { enter } from "./authority.js";
 
 const RETRY_MS = 2000;
 
@@ -7,6 +10,8 @@ export async function listen(url, headers, told, last = "") {
   for (;;) {
     try {
       const response = await fetch(url, { headers: { ...headers, ...(last ? { "Last-Event-ID": last } : {}) } });
+      enter(response);
+      if (response.status === 401) return;
       if (!response.ok) throw new Error(`${response.status}`);
       for await (const message of messages(response.body)) {
         last = message.id;

@@ -1,3 +1,5 @@
+import { enter } from "./authority.js";
+
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const ASK_MS = 2000;
 const WORRIES = ["stalled", "reconnecting"];
@@ -5,6 +7,8 @@ let lostSince = null;
 
 async function ask() {
   const response = await fetch("/api/v1/health").catch(() => null);
+  enter(response);
+  if (response?.status === 401) return;
   if (response?.ok) {
     lostSince = null;
     show(await response.json());
