@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from aiohttp import web
+
+from unblur.web.desk import ask
 
 Role = Literal["viewer", "operator"]
 """A viewer looks; an operator also changes: people, feedback, accounts."""
@@ -50,7 +51,7 @@ def asking(request: web.Request) -> User | None:
 async def may_stay(request: web.Request) -> bool:
     """Whether whoever asked is still let in: for answers that go on and on."""
     still = request.get(_STILL)
-    return still is None or bool(await asyncio.to_thread(still))
+    return still is None or bool(await ask(still))
 
 
 def require(request: web.Request, role: Role) -> User:
