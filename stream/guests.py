@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 
 from aiortc import RTCPeerConnection
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
@@ -45,21 +46,31 @@ class Guests:
             task = asyncio.get_running_loop().create_task(_follow(inflow, track))
             self._following.add(task)
             task.add_done_callback(self._following.discard)
+            connection.on("signalingstatechange", lambda: connection.signalingState == "closed" and task.cancel())
         for transceiver in connection.getTransceivers():
             if transceiver.kind == "audio":  # nobody would take it, and aiortc would keep it all
                 transceiver.direction = "inactive"
 
 
 async def _follow(inflow: Inflow, track: MediaStreamTrack) -> None:
-    """Take the pictures of a track until it ends."""
-    inflow.connected()
+    """Take the pictures of a track until it ends, or, since aiortc ends no track that never began, until this is
+    cancelled with its connection. Who never sent one has nothing to tell: the camera may be another's by now."""
+    with suppress(MediaStreamError):
+        picture: object = await track.recv()
+        inflow.connected()
+        try:
+            while True:
+                if isinstance(picture, VideoFrame):
+                    inflow.arrived(picture)
+                picture = await _next(inflow, track)
+        finally:
+            inflow.lost("the guest left")
+
+
+async def _next(inflow: Inflow, track: MediaStreamTrack) -> object:
+    """The track's next picture, however long that takes."""
     while True:
         try:
-            picture = await asyncio.wait_for(track.recv(), SILENT_S)
-        except MediaStreamError:
-            return inflow.lost("the guest left")
+            return await asyncio.wait_for(track.recv(), SILENT_S)
         except TimeoutError:
             inflow.lost(f"no picture for {SILENT_S:g} s")
-            continue
-        if isinstance(picture, VideoFrame):
-            inflow.arrived(picture)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -59,6 +62,9 @@ sql.Index("events_restored", events.c.wall_s, sqlite_where=RESTORED, postgresql_
 DURABLE = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "secure_delete=ON")
 """Pragmas for SQLite: what was committed is on the disk, what was deleted is not, and others may read meanwhile."""
 _ROWS_AT_ONCE = 500
+_HELD_UP_MS = 200
+"""How long emptying the log of pages may wait for readers at a time: as long as it waits, nobody can write."""
+_TRIES, _PAUSE_S = 20, 0.1
 _DISK_REFUSED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 OF_AN_EVENT = [column for column in events.columns if column.name not in ("position", "wall_s")]
 
@@ -74,6 +80,7 @@ class EventStore:
 
     def __init__(self, url: str) -> None:
         self._engine = connect(url, DURABLE)
+        self._lock = threading.Lock()  # who writes waits here, for SQLite would refuse them after a while
         file = database_file(self._engine)
         made = file is not None and not file.exists()
         try:
@@ -91,7 +98,7 @@ class EventStore:
     def write(self, event: Event) -> None:
         row = _row(event.to_json())
         try:
-            with self._engine.begin() as connection:
+            with self._lock, self._engine.begin() as connection:
                 replaced = connection.execute(sql.update(events).where(events.c.id == row["id"]).values(row))
                 if not replaced.rowcount:
                     connection.execute(sql.insert(events).values(row))
@@ -101,21 +108,53 @@ class EventStore:
             ) from error
 
     def amend(self, change: Change) -> int:
-        """Put what `change` makes of each event in its place; how many were changed or are gone.
+        """Put what `change` makes of each event in its place, in one step; how many were changed or are gone.
 
-        From SQLite's own files they are gone for good: what is deleted is overwritten, and the file is written anew.
-        A database server keeps what it keeps. Raises StorageError.
+        From SQLite's own files they are gone for good: what is deleted is overwritten, and the file is written anew,
+        for which whoever writes waits. A database server keeps what it keeps. Raises StorageError.
         """
-        try:
+        with self._lock, self._rewriting():
             with self._engine.begin() as connection:
                 amended = list(_amended(connection, change))
                 for number, after in amended:
                     _put(connection, number, after)
-            if self._engine.dialect.name == "sqlite":
-                wipe(self._engine, rewrite=bool(amended))
+            if amended:
+                rewrite(self._engine)
+            wipe(self._engine)
+        return len(amended)
+
+    def drop(self, ids: Collection[object]) -> int:
+        """Delete the events with these ids while others write, whom it lets in every few rows; how many there were.
+
+        SQLite overwrites what it deletes; its file keeps its size, and is not written anew. Raises StorageError; doing
+        it again does the rest.
+        """
+        dropped, left = 0, iter(ids)
+        with self._rewriting():
+            while some := list(itertools.islice(left, _ROWS_AT_ONCE)):
+                with self._lock, self._engine.begin() as connection:
+                    dropped += connection.execute(sql.delete(events).where(events.c.id.in_(some))).rowcount
+                _settle(self._engine)
+            wipe(self._engine, self._lock)
+        return dropped
+
+    def size(self) -> int | None:
+        """Bytes of the file that hold something: what is free will be written over. None for a database server's."""
+        if self._engine.dialect.name != "sqlite":
+            return None
+        with self._rewriting(), self._engine.connect() as connection:
+            size, pages, free = (
+                connection.exec_driver_sql(f"PRAGMA {each}").scalar_one()
+                for each in ("page_size", "page_count", "freelist_count")
+            )
+        return int(size * (pages - free))
+
+    @contextmanager
+    def _rewriting(self) -> Iterator[None]:
+        try:
+            yield
         except SQLAlchemyError as error:
             raise StorageError(f"cannot rewrite {shown(self._engine)}: {reason(error)}; try again") from error
-        return len(amended)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -140,18 +179,53 @@ def connect(url: str | sql.URL, pragmas: Sequence[str] = ()) -> sql.Engine:
     return engine
 
 
-def wipe(engine: sql.Engine, rewrite: bool) -> None:
-    """Leave nothing of what was deleted in the log of pages beside SQLite's file, nor, with `rewrite`, in free pages
-    (sqlite.org/lang_vacuum.html). Raises StorageError, SQLAlchemyError."""
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if rewrite:
+def rewrite(engine: sql.Engine) -> None:
+    """Leave nothing of what was deleted in SQLite's file: pages that were split keep copies of rows in their unused
+    parts, of which SQLite knows nothing more (sqlite.org/lang_vacuum.html). Nobody can write meanwhile. Raises
+    SQLAlchemyError."""
+    if engine.dialect.name == "sqlite":
+        with _by_itself(engine) as connection:
             connection.exec_driver_sql("VACUUM")
-        busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalars().first()
-    if busy:
-        raise StorageError(
-            f"what was deleted still lies in the -wal file of {shown(engine)}, for another program reads it:"
-            " end that program and try again"
-        )
+
+
+def wipe(engine: sql.Engine, lock: AbstractContextManager[object] | None = None) -> None:
+    """Leave nothing of what was deleted in the log of pages beside SQLite's file. Whoever reads is waited for, but not
+    with the `lock` that whoever writes waits for. Raises StorageError, SQLAlchemyError."""
+    _settle(engine)
+    for _ in range(_TRIES):
+        with lock or nullcontext():
+            if _emptied(engine):
+                return
+        time.sleep(_PAUSE_S)  # readers tell nobody that they are done
+    raise StorageError(
+        f"what was deleted still lies in the -wal file of {shown(engine)}, for something has been reading it:"
+        " end other programs that do, and try again"
+    )
+
+
+def _settle(engine: sql.Engine) -> None:
+    """Bring what can be brought from the log of pages into SQLite's file. It holds nobody up, and lets in who waits."""
+    if engine.dialect.name == "sqlite":
+        with _by_itself(engine) as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+
+
+def _emptied(engine: sql.Engine) -> bool:
+    """Empty the log of pages, unless somebody reads it; whether it is empty."""
+    if engine.dialect.name != "sqlite":
+        return True
+    with _by_itself(engine) as connection:
+        patience = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={_HELD_UP_MS}")
+        try:
+            return not connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalars().first()
+        finally:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={patience}")
+
+
+def _by_itself(engine: sql.Engine) -> sql.Connection:
+    """A connection for what cannot be part of a transaction."""
+    return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
 
 def database_file(engine: sql.Engine) -> Path | None:

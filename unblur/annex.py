@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from stream.errors import OutputError, StorageError
 from stream.eventlog import Change
-from stream.store import reason, shown, wipe
+from stream.store import reason, rewrite, shown, wipe
 from unblur.notify import queue
 from unblur.web.feedback import Feedback
 
@@ -25,15 +25,18 @@ class Annex:
         except SQLAlchemyError as error:
             raise OutputError(f"cannot use {shown(engine)}: {reason(error)}; name another folder") from error
 
-    def amend(self, change: Change, gone: Collection[object], person: str | None = None) -> int:
+    def amend(self, change: Change, gone: Collection[object], person: str | None = None, serving: bool = False) -> int:
         """Do to what waits as `change` does to the log, and lose what was said of the events that are `gone`, and
         whatever names the `person`; how many words and posts were changed or are gone, for good.
 
-        Raises StorageError; doing it again does the rest.
+        While the application is `serving`, which could not write meanwhile, the file is not written anew. Raises
+        StorageError; doing it again does the rest.
         """
         try:
             amended = self._feedback.forget(gone, person) + queue.amend(self._engine, change)
-            wipe(self._engine, rewrite=bool(amended))
+            if amended and not serving:
+                rewrite(self._engine)
+            wipe(self._engine)
         except SQLAlchemyError as error:
             raise StorageError(f"cannot rewrite {shown(self._engine)}: {reason(error)}; try again") from error
         return amended

@@ -34,7 +34,7 @@ class Housekeeping:
     def _run(self) -> None:
         while True:
             try:
-                self._tell(expire(self._limits, self._records, datetime.now(UTC)))
+                self._tell(expire(self._limits, self._records, datetime.now(UTC), serving=True))
             except UnblurError as error:
                 _log.warning("what is kept too long could not be deleted", reason=str(error))
             if self._closing.wait(_EVERY_S):

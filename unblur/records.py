@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from stream.cipher import Cipher
 from stream.errors import UsageError
 from stream.eventlog import EventFile, set_aside
 from stream.evidence import EvidenceFolder
+from stream.forgetting import without
 from stream.history import Record, file_of, query
 from stream.signature import Signer
 from stream.store import EventStore
@@ -30,10 +31,15 @@ class Log:
     def events(self) -> Iterator[Record]:
         return query(self.where)
 
+    def drop(self, ids: Collection[object]) -> int:
+        """Delete the events with these ids while a run writes; how many there were."""
+        if isinstance(self.ledger, EventStore):
+            return self.ledger.drop(ids)  # none, too: the last time somebody may have read what was to be wiped
+        return self.ledger.amend(without(ids)) if ids else 0
+
     def size(self) -> int | None:
-        """Bytes of its file; None for a database server's."""
-        file = file_of(self.where)
-        return file.stat().st_size if file else None
+        """Bytes that it takes in its file; None for a database server's."""
+        return self.ledger.size() if isinstance(self.ledger, EventStore) else Path(self.where).stat().st_size
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,20 +37,27 @@ class _Kept:
     size: float
 
 
-def expire(limits: Retention, records: Records, now: datetime) -> Expired:
+def expire(limits: Retention, records: Records, now: datetime, serving: bool = False) -> Expired:
     """Delete what is older than its limit, and then the oldest, until the rest takes no more room than its limit.
 
     An event's age is that of its wall time, or, where it has none, of the log's last change; evidence goes with its
-    event, and so do opinions and unsent posts. A gallery that was changed is to be loaded again by whoever uses it.
+    event, and so do opinions and unsent posts. While a run is `serving`, databases are not written anew, for it would
+    have to wait for that. A gallery that was changed is to be loaded again by whoever uses it.
     """
     old = [_beyond(limits.events, _entries(group), now) for group in records.logs]
     ids = set().union(*old)
-    annexed = records.annex.amend(without(ids), ids) if records.annex and ids else 0  # while logs tell the ids
-    entries = sum(
-        log.ledger.amend(without(gone)) for group, gone in zip(records.logs, old, strict=True) if gone for log in group
-    )
+    annexed = 0
+    if records.annex and ids:  # while the logs tell the ids
+        annexed = records.annex.amend(without(ids), ids, serving=serving)
+    entries = sum(_drop(log, gone, serving) for group, gone in zip(records.logs, old, strict=True) for log in group)
     bundles = _expire_bundles(limits, records, ids, now)
     return Expired(entries, bundles, annexed, _expire_people(limits, records, now))
+
+
+def _drop(log: Log, gone: set[str], serving: bool) -> int:
+    if serving:
+        return log.drop(gone)
+    return log.ledger.amend(without(gone)) if gone else 0
 
 
 def _expire_bundles(limits: Retention, records: Records, ids: set[str], now: datetime) -> int:

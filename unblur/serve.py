@@ -14,7 +14,7 @@ from rich.console import Console
 
 from configs.schema import Config, ConfigError, Notify, load
 from recognize.gallery import write_private
-from stream import heap
+from stream import handles, heap
 from stream.archive import Archive
 from stream.cipher import opened
 from stream.source import LOOP
@@ -52,6 +52,7 @@ def serve(path: Path | None, overrides: dict[str, object]) -> None:
     Raises UsageError, ModelError; ConfigError where others could come in without a password or a token.
     """
     heap.share()
+    handles.allow_many()
     console = Console(stderr=True, highlight=False)
     given = load(path, overrides)
     data = folder_of_data(given.serve.data)

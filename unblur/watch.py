@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from configs.schema import Config
-from stream import heap
+from stream import handles, heap
 from stream.data import Event
 from stream.meter import Reading
 from unblur.assemble import assemble
@@ -57,6 +57,7 @@ def watch(config: Config) -> None:
     """Run the cameras to their end, or until interrupted. What was seen until then is logged, and summed up."""
     config.web.require_guarded()
     heap.share()
+    handles.allow_many()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped ends its log like any other
     roster = Roster()
     with ExitStack() as stack:

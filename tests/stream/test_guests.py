@@ -123,6 +123,49 @@ def test_a_second_guest_takes_the_place_of_the_first() -> None:
     run(test())
 
 
+async def offer() -> str:
+    """Of somebody who does not do what the answer says."""
+    connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    connection.addTrack(Film(0))
+    await connection.setLocalDescription(await connection.createOffer())
+    sdp = str(connection.localDescription.sdp)
+    await connection.close()
+    return sdp
+
+
+def test_nobody_waits_for_guests_who_never_connected() -> None:
+    async def test() -> None:
+        guests = Guests({"phone": Guest("phone")})
+        for _ in range(3):
+            await guests.join("phone", await offer())
+        following = set(guests._following)
+        await guests.sessions.close()
+        await asyncio.gather(*following, return_exceptions=True)
+        assert not guests._following
+
+    run(test())
+
+
+def test_guests_who_never_connected_say_nothing_of_the_one_who_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.guests.SILENT_S", 0.5)
+
+    async def test() -> None:
+        guest = Guest("phone")
+        guests, frames = Guests({"phone": guest}), guest.frames()
+        for _ in range(3):
+            await guests.join("phone", await offer())
+        _, connection = await send(guests, 90)
+        for _ in range(30):  # longer than they would be waited for
+            await next_frame(frames)
+        assert guest.status().reconnects == 0
+        assert guest.status().last_error is None
+        await connection.close()
+        await guests.sessions.close()
+        guest.close()
+
+    run(test())
+
+
 def test_only_guests_cameras_take_pictures() -> None:
     async def test() -> None:
         guests = Guests({"phone": Guest("phone")})

@@ -1,7 +1,12 @@
+import itertools
 import random
 import sqlite3
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,8 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from stream.errors import OutputError, StorageError
 from stream.history import query
-from stream.store import EventStore, connect
+from stream.store import DURABLE, EventStore, connect
 from tests.stream.events import an_event
+from tests.stream.events import fill as fill_up
 from tests.stream.test_eventlog import kill_while_writing, no_room
 
 
@@ -189,21 +195,123 @@ def test_what_a_database_complains_of_names_nobody(tmp_path: Path) -> None:
     assert "Zoe" not in str(complaint.value)
 
 
-def test_what_is_deleted_is_gone_from_the_files_once_nobody_reads_the_old_pages(tmp_path: Path) -> None:
+def held(folder: Path) -> bytes:
+    """Everything in SQLite's files."""
+    return b"".join(path.read_bytes() for path in folder.iterdir())
+
+
+def filled(folder: Path, count: int) -> EventStore:
+    """Every other event is Ann's, the others nobody's."""
+    store = EventStore(url(folder))
+    store.write(an_event(1, "Ann", wall_time=datetime(2026, 1, 1, tzinfo=UTC)))
+    fill_up(url(folder), count)
+    return store
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """While this process reads the store again and again."""
+    done, begun = threading.Event(), threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            for _ in itertools.islice(query(url(folder)), 50):
+                begun.set()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    begun.wait()
+    try:
+        yield
+    finally:
+        done.set()
+        reader.join()
+
+
+def without_hers(event: dict[str, object]) -> dict[str, object] | None:
+    return None if event["name"] == "Zoë Gone" else event
+
+
+def test_what_is_deleted_is_gone_from_the_files_once_nobody_reads_the_old_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream.store._TRIES", 2)
     store = EventStore(url(tmp_path))
     for number in range(200):
         store.write(an_event(number, "Zoë Gone" if number % 2 else "Ann"))
-
-    def files() -> bytes:
-        return b"".join(path.read_bytes() for path in tmp_path.iterdir())
-
-    with sqlite3.connect(tmp_path / "events.sqlite", isolation_level=None) as reader:
+    with closing(sqlite3.connect(tmp_path / "events.sqlite", isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM events").fetchone()
-        with pytest.raises(StorageError, match="another program reads it: end that program and try again"):
-            store.amend(lambda event: None if event["name"] == "Zoë Gone" else event)
+        with pytest.raises(StorageError, match="has been reading it: end other programs that do, and try again"):
+            store.amend(without_hers)
         reader.execute("ROLLBACK")
     assert store.amend(lambda event: event) == 0
-    assert "Zoë Gone".encode() not in files()
+    assert "Zoë Gone".encode() not in held(tmp_path)
     assert {event["name"] for event in query(url(tmp_path))} == {"Ann"}
+    store.close()
+
+
+@pytest.mark.parametrize("how", ["amended", "dropped"])
+def test_pages_that_are_read_meanwhile_keep_nothing_of_what_is_deleted(tmp_path: Path, how: str) -> None:
+    store = EventStore(url(tmp_path))
+    for number in range(200):
+        store.write(an_event(number, "Zoë Gone" if number % 2 else "Ann"))
+    hers = [f"event-{number}" for number in range(1, 200, 2)]
+    with reading(tmp_path):
+        assert (store.amend(without_hers) if how == "amended" else store.drop(hers)) == 100
+        assert (tmp_path / "events.sqlite-wal").stat().st_size == 0
+        assert "Zoë Gone".encode() not in held(tmp_path)
+    assert {event["name"] for event in query(url(tmp_path))} == {"Ann"}
+    store.close()
+
+
+@pytest.mark.parametrize("how", ["amended", "dropped"])
+def test_whoever_writes_waits_for_what_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """SQLite would refuse them once their patience ends, of which there is none here."""
+    monkeypatch.setattr("stream.store.DURABLE", (*DURABLE, "busy_timeout=0"))
+    store = filled(tmp_path, 10_000)
+    ids = [f"event-{number}" for number in range(1, 5001)]
+    gone = set(ids)
+    delete = partial(store.drop, ids) if how == "dropped" else partial(store.amend, lambda event: drop_of(gone, event))
+    with ThreadPoolExecutor(1) as other:
+        deleting, written = other.submit(delete), 0
+        while not deleting.done():
+            store.write(an_event(20_000 + written, "Bob"))
+            written += 1
+        assert deleting.result() == 5000
+    assert len(list(query(url(tmp_path)))) == 5000 + written
+    store.close()
+
+
+def drop_of(gone: set[str], event: dict[str, object]) -> dict[str, object] | None:
+    return None if event["id"] in gone else event
+
+
+def test_many_events_are_dropped_a_few_at_a_time_so_that_others_can_write_between(tmp_path: Path) -> None:
+    store = filled(tmp_path, 3000)
+    written: list[int] = []
+
+    def between(_: object, __: object, statement: str, *___: object) -> None:
+        if "PASSIVE" in statement:
+            assert not store._lock.locked()
+            written.append(len(written))
+            store.write(an_event(9000 + len(written)))
+
+    sql.event.listen(store._engine, "before_cursor_execute", between)
+    assert store.drop([f"event-{number}" for number in range(1, 2501)]) == 2500
+    assert len(written) > 5
+    store.close()
+
+
+def test_what_is_free_in_the_file_counts_as_room(tmp_path: Path) -> None:
+    store = filled(tmp_path, 3000)
+    before, file = store.size(), tmp_path / "events.sqlite"
+    store.drop([f"event-{number}" for number in range(1, 2501)])
+    after = store.size()
+    assert before
+    assert after
+    assert after < before / 3
+    assert file.stat().st_size > before * 0.9
+    store.amend(lambda event: {**event, "name": None} if event["name"] else event)
+    assert file.stat().st_size < before / 3
     store.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,11 +14,14 @@ from recognize.gallery import load
 from stream.history import query
 from stream.links import CHAIN, Cut, placed
 from stream.signature import Signer
+from stream.store import EventStore
+from tests.stream.events import an_event, fill
 from tests.stream.proof import write
 from tests.stream.test_audit import examined
 from tests.unblur.kept import BEGIN, GONE, bytes_of, keep, keep_served, records, said, served, waiting
 from unblur.cli import main
 from unblur.faces import faces_of
+from unblur.records import open_records
 from unblur.retention import Expired, expire
 
 
@@ -85,6 +88,21 @@ def test_the_oldest_events_go_until_the_rest_has_room(folder: Path) -> None:
     expired(folder, BEGIN, events=Limit(megabytes=7 * line / 1e6))
     for log in (folder / "log.jsonl", folder / "log.jsonl.previous"):
         assert ids(log) == ["event-4", "event-5", "event-6"]
+
+
+def test_while_a_run_writes_room_that_was_made_is_not_made_again(tmp_path: Path) -> None:
+    """The store's file keeps its size then: measured by that, ever more events would have to go."""
+    store = f"sqlite:///{tmp_path / 'log.sqlite'}"
+    with closing(EventStore(store)) as began:
+        began.write(an_event(1, wall_time=BEGIN))
+    fill(store, 1000)
+    limits = Retention(events=Limit(megabytes=(tmp_path / "log.sqlite").stat().st_size / 2e6))
+    with ExitStack() as stack:
+        kept = open_records(None, [store], None, None, None, "", stack)
+        entries = [expire(limits, kept, BEGIN, serving=True).entries for _ in range(4)]
+    assert entries[0] > 400
+    assert sum(entries[1:]) < 200  # of pages that are filled in part
+    assert entries[-1] < 10
 
 
 def test_people_enrolled_long_ago_are_forgotten(folder: Path) -> None:

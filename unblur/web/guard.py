@@ -16,7 +16,6 @@ The sign-in itself has no session yet: it must be ours by the browser's word, le
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 from functools import partial
 from urllib.parse import quote
@@ -26,6 +25,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from unblur.web.api import ROOT
 from unblur.web.cookie import held
+from unblur.web.desk import ask
 from unblur.web.form import filled_in
 from unblur.web.headers import ELSEWHERE, PROBES, STATIC
 from unblur.web.provenance import is_from_here, is_local, is_ours
@@ -76,11 +76,13 @@ async def _admit(request: web.Request, token: str | None, sessions: Sessions | N
     """Note who asks. Raises HTTPUnauthorized, HTTPForbidden."""
     if token is not None and _bears(request, token):
         admit(request, TOKEN)
-    elif sessions and (session := await asyncio.to_thread(sessions.find, held(request))):
+    elif sessions and _is_everybodys(request):
+        return  # whatever the database is at
+    elif sessions and (session := await ask(partial(sessions.find, held(request)))):
         await _require_page_of(session, request, sessions)
         request[SESSION], request[CSRF] = session, session.csrf
         admit(request, session.user, partial(sessions.whose, held(request)))
-    elif sessions is not None and await asyncio.to_thread(sessions.accounts.exist):
+    elif sessions is not None and await ask(sessions.accounts.exist):
         _require_open(request, {LOGIN})
     elif token is not None:
         _require_open(request, {LOGIN, *_ASKING_FOR_TOKEN} if sessions else _ASKING_FOR_TOKEN)
@@ -108,10 +110,14 @@ def _require_open(request: web.Request, pages: set[str]) -> None:
     connection's session bear its id, which is a secret of its own."""
     if request.path == LOGIN:
         _require_ours(request)
-    is_file = request.method in _SAFE and request.path.startswith(STATIC)
-    is_free = is_file or request.method == hdrs.METH_OPTIONS or is_inside(request)
-    if not (is_free or request.path in pages | PROBES):
+    is_free = _is_everybodys(request) or request.method == hdrs.METH_OPTIONS or is_inside(request)
+    if not (is_free or request.path in pages):
         raise web.HTTPUnauthorized(text="sign in first; a program sends the token, as Authorization: Bearer TOKEN")
+
+
+def _is_everybodys(request: web.Request) -> bool:
+    """Whether it is for a file or a probe, which tell nothing of anybody."""
+    return request.method in _SAFE and (request.path.startswith(STATIC) or request.path in PROBES)
 
 
 def _require_local(request: web.Request) -> None:

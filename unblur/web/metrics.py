@@ -80,6 +80,8 @@ class Metrics(Collector):
         yield events
         watching = self._run.outputs.watching
         yield GaugeMetricFamily("unblur_webrtc_viewers", "Pictures being watched.", watching.viewers if watching else 0)
+        refused = watching.refused if watching else 0
+        yield CounterMetricFamily("unblur_connections_refused_total", "Connections too many.", refused)
 
 
 def _cameras(sources: Sequence[Live], reading: Reading) -> Iterable[Metric]:

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from stream.errors import OutputError
+from unblur.web.crowd import Crowd
+from unblur.web.door import Door
 
 T = TypeVar("T")
 
@@ -19,6 +21,7 @@ class Server:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        self._crowd = Crowd()
         self._runner: web.AppRunner | None = None
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
         self._thread.start()
@@ -40,6 +43,11 @@ class Server:
         host, port = self._runner.addresses[0][:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
+    @property
+    def refused(self) -> int:
+        """Connections for which there was no room."""
+        return self._crowd.refused
+
     def close(self) -> None:
         """Let the requests at hand finish, and stop."""
         if self._runner:
@@ -47,10 +55,10 @@ class Server:
         self._end()
 
     async def _started(self, host: str, port: int, application: Callable[[], web.Application]) -> web.AppRunner:
-        runner = web.AppRunner(application(), access_log=None, shutdown_timeout=2)
+        runner = web.AppRunner(application(), shutdown_timeout=2)
         await runner.setup()
         try:
-            await web.TCPSite(runner, host, port).start()
+            await Door(runner, host, port, self._crowd).start()
         except OSError:
             await runner.cleanup()
             raise

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from aiohttp import web
+
+from unblur.web.desk import ask
 
 Role = Literal["viewer", "operator"]
 """A viewer looks; an operator also changes: people, feedback, accounts."""
@@ -50,7 +51,7 @@ def asking(request: web.Request) -> User | None:
 async def may_stay(request: web.Request, role: Role) -> bool:
     """Whether whoever asked is still let in, and may still do what this role may: for answers that go on and on."""
     still = request.get(_STILL)
-    user = await asyncio.to_thread(still) if still else asking(request)
+    user = await ask(still) if still else asking(request)
     return user is not None and user.may(role)
 
 

@@ -84,6 +84,11 @@ class Watching:
         """How many pictures are being watched."""
         return len(self._viewers.sessions)
 
+    @property
+    def refused(self) -> int:
+        """Connections for which there was no room."""
+        return self._server.refused
+
     def show(self, frame: Frame, image: Image) -> None:
         """Put up a camera's picture. Never waits."""
         self._screens[frame.camera].show(image)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from functools import partial
 
@@ -15,7 +16,7 @@ from structlog.testing import capture_logs
 from tests.stream.events import an_event
 from tests.unblur.notify.waiting import until
 from tests.unblur.web.serving import OPERATOR, PASSWORD, VIEWER, House, Visitor
-from unblur.web import signalling
+from unblur.web import desk, signalling
 
 TOKEN = "a token of enough letters"
 BEARING = {"Authorization": f"Bearer {TOKEN}"}
@@ -190,6 +191,28 @@ def test_answers_protect_themselves(house: House) -> None:
         assert answer.headers["Referrer-Policy"] == "same-origin"
     with visitor.stream("GET", "/api/v1/events/stream") as stream:
         assert "default-src 'none'" in stream.headers["Content-Security-Policy"]
+
+
+def test_people_come_in_while_pictures_take_all_the_threads(house: House) -> None:
+    """aiortc encodes on the loop's own."""
+    operator, done = house.visitor(OPERATOR), threading.Event()
+    loop = house.watching.announcer._loop
+    try:
+        for _ in range(64):
+            loop.call_soon_threadsafe(loop.run_in_executor, None, done.wait)
+        assert operator.get("/api/v1/cameras").status_code == 200
+    finally:
+        done.set()
+
+
+def test_probes_are_answered_while_the_database_is_at_work(house: House) -> None:
+    done = threading.Event()
+    try:
+        for _ in range(2):
+            desk._CLERKS.submit(done.wait)
+        assert house.visitor().get("/healthz").status_code == 404  # there is none here
+    finally:
+        done.set()
 
 
 def test_events_end_with_the_session(house: House) -> None:

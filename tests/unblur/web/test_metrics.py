@@ -57,6 +57,7 @@ def test_cameras(families: Mapping[str, Metric], seen: House) -> None:
     assert [labels for labels, _ in dropped] == [{**HERE, "reason": "detection"}, {**HERE, "reason": "overlay"}]
     assert sum(number for _, number in dropped) == counts["frames dropped"] + counts["pictures dropped"]
     assert values(families, "unblur_webrtc_viewers") == [({}, 0.0)]
+    assert values(families, "unblur_connections_refused_total") == [({}, 0.0)]
 
 
 def test_faces_and_events(families: Mapping[str, Metric], seen: House) -> None:
