@@ -50,6 +50,11 @@ def renamed(known: Gallery, name: str, new: str) -> Gallery:
     return Gallery(known.fingerprint, {new if each == name else each: who for each, who in known.people.items()})
 
 
+def likeness(known: Gallery, name: str, other: str) -> float:
+    """Cosine similarity (-1..1) of the two photos of them that are most alike."""
+    return float((known.people[name].embeddings @ known.people[other].embeddings.T).max())
+
+
 def merged(known: Gallery, name: str, into: str) -> Gallery:
     """With all photos of `name` as those of `into`, who keeps their own description if they have one."""
     gone, kept = known.people[name], known.people[into]

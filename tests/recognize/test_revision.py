@@ -53,6 +53,12 @@ def test_two_become_one() -> None:
     assert one.people["Bob"].description == "from folder"
 
 
+def test_how_alike_two_are_is_told_by_the_photos_that_are_most_alike() -> None:
+    twin = KNOWN.adding({"Bob": Person(np.concatenate([BOB.embeddings, ANN.embeddings[2:]]))})
+    assert revision.likeness(twin, "Ann", "Bob") == pytest.approx(1.0)
+    assert revision.likeness(KNOWN, "Ann", "Bob") < 0.5
+
+
 def test_who_is_forgotten_leaves_nothing() -> None:
     less = revision.forgotten(KNOWN, "Ann")
     assert less.names == ("Bob",)
