@@ -17,7 +17,7 @@ import unicodedata
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -46,7 +46,7 @@ class Person:
     """Somebody known: the embeddings of their photos (n x D of length 1, n >= 1) and what is to be said of them.
 
     `source` is the digest of what they were enrolled from, so that it is not done again while that stays the same.
-    `enrolled` is when that was, in seconds since 1970 UTC.
+    `enrolled` is when that was, in seconds since 1970 UTC; of a file that did not note it, the file's own time.
     """
 
     embeddings: Array
@@ -190,16 +190,18 @@ def load(path: Path, fingerprint: str, *, allow_empty: bool = False, cipher: Cip
     not known here, or made with another network; and if it holds nobody (unless `allow_empty`), or what this version
     of scikit-learn cannot read.
     """
-    stored = _read(path)
+    stored, changed = _read(path)
     knn, people, calibration = _unpickled(path, _checked(path, opened(path, stored, cipher), fingerprint))
+    people = _dated(people, changed)
     if not people and not allow_empty:
         raise GalleryError(f"{path} holds nobody: enroll somebody with `unblur enroll` first")
     return Gallery(fingerprint, people, knn, sha256(stored).hexdigest(), calibration)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path) -> tuple[bytes, float]:
+    """The file, and when it was changed last."""
     try:
-        return path.read_bytes()
+        return path.read_bytes(), path.stat().st_mtime
     except OSError as error:
         reason = f"no gallery can be read at {path} ({error.strerror}): make one with `unblur enroll`"
         raise GalleryError(reason) from error
@@ -233,6 +235,11 @@ def _unpickled(path: Path, dump: bytes) -> tuple[NearestNeighbors | None, dict[s
     told = payload.get("calibration", {})
     calibration = Calibration(**told) if told.get("version") == VERSION else None
     return None if foreign else payload["knn"], people, calibration
+
+
+def _dated(people: dict[str, Person], changed: float) -> dict[str, Person]:
+    """Whoever was enrolled before that was noted is from now on as old as the file, which its next change makes new."""
+    return {name: replace(who, enrolled=changed) if who.enrolled is None else who for name, who in people.items()}
 
 
 def _named(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import replace
+from time import time
 
 import numpy as np
 
@@ -27,7 +28,7 @@ def enrolled(known: Gallery, name: str, description: str | None, embeddings: Arr
     """With somebody new."""
     if name in known.people:
         raise UsageError(f"{name} is known already: add the photos there")
-    return known.adding({name: Person(_distinct(embeddings), description or None)})
+    return known.adding({name: Person(_distinct(embeddings), description or None, enrolled=time())})
 
 
 def extended(known: Gallery, name: str, embeddings: Array) -> Gallery:
@@ -56,12 +57,14 @@ def likeness(known: Gallery, name: str, other: str) -> float:
 
 
 def merged(known: Gallery, name: str, into: str) -> Gallery:
-    """With all photos of `name` as those of `into`, who keeps their own description if they have one."""
+    """With all photos of `name` as those of `into`, who keeps their own description if they have one, and counts
+    from when the first of the two was enrolled."""
     gone, kept = known.people[name], known.people[into]
     if name == into:
         raise UsageError(f"{name} cannot be merged into themselves")
     embeddings = _distinct(kept.embeddings, gone.embeddings)
-    one = replace(kept, embeddings=embeddings, description=kept.description or gone.description)
+    since = min((each.enrolled for each in (kept, gone) if each.enrolled is not None), default=None)
+    one = replace(kept, embeddings=embeddings, description=kept.description or gone.description, enrolled=since)
     return known.without(name).adding({into: one})
 
 

@@ -134,15 +134,10 @@ def _since(event: Record, changed: datetime) -> datetime:
 
 
 def _people(gallery: Gallery, path: Path) -> list[_Kept]:
-    """Oldest first. A gallery made before it noted when people were enrolled has its file's time for them."""
-    photos = sum(len(person.embeddings) for person in gallery.people.values())
-    size, changed = path.stat().st_size, _changed(path)
+    """Oldest first."""
+    size = path.stat().st_size / max(len(gallery.photos), 1)
     people = [
-        _Kept(
-            name,
-            changed if person.enrolled is None else datetime.fromtimestamp(person.enrolled, UTC),
-            size * len(person.embeddings) / photos,
-        )
+        _Kept(name, datetime.fromtimestamp(person.enrolled or 0.0, UTC), size * len(person.embeddings))
         for name, person in gallery.people.items()
     ]
     return sorted(people, key=lambda one: one.since)

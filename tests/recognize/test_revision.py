@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import time
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ def test_somebody_new() -> None:
     assert len(grown.people["Cat"].embeddings) == 2  # none twice
     assert grown.people["Cat"].description is None
     assert KNOWN.names == ("Ann", "Bob")
+    assert time() - (grown.people["Cat"].enrolled or 0) < 60
 
 
 def test_more_photos_and_fewer() -> None:
@@ -51,6 +53,13 @@ def test_two_become_one() -> None:
     assert one.names == ("Bob",)
     assert set(one.people["Bob"].photos) == {*ANN.photos, *BOB.photos}
     assert one.people["Bob"].description == "from folder"
+
+
+def test_of_two_that_become_one_the_first_enrolment_counts() -> None:
+    since = KNOWN.adding({"Cat": Person(faces(1, 3), enrolled=2.0), "Dan": Person(faces(1, 4), enrolled=1.0)})
+    assert revision.merged(since, "Dan", "Cat").people["Cat"].enrolled == 1.0
+    assert revision.merged(since, "Cat", "Dan").people["Dan"].enrolled == 1.0
+    assert revision.merged(since, "Ann", "Dan").people["Dan"].enrolled == 1.0
 
 
 def test_how_alike_two_are_is_told_by_the_photos_that_are_most_alike() -> None:

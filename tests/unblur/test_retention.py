@@ -11,18 +11,21 @@ import pytest
 
 from configs.schema import Limit, Retention
 from models.fetch import fingerprint
-from recognize.gallery import load
+from recognize import revision
+from recognize.gallery import Gallery, Person, load
 from stream.errors import StorageError
 from stream.eventlog import EventFile
 from stream.evidence import EvidenceFolder
 from stream.history import query
 from stream.links import CHAIN, Cut, placed
 from stream.signature import Signer
+from tests.recognize.conftest import directions
 from tests.stream.proof import write
 from tests.stream.test_audit import examined
 from tests.unblur.kept import BEGIN, GONE, bytes_of, keep, keep_served, records, said, served, waiting
 from unblur.cli import main
 from unblur.faces import faces_of
+from unblur.records import Records
 from unblur.retention import Expired, expire
 
 
@@ -147,6 +150,26 @@ def test_people_enrolled_long_ago_are_forgotten(folder: Path) -> None:
     assert told.people == ("Ann", GONE)
     assert load(folder / "people.joblib", fingerprint("sface")).names == ("Bob",)
     assert GONE.encode() not in (folder / "people.joblib").read_bytes()
+
+
+def test_a_change_makes_nobody_younger(folder: Path) -> None:
+    """Also of those in a gallery that did not note when they were enrolled."""
+    path = folder / "people.joblib"
+    Gallery(fingerprint("sface"), {"Old": Person(directions(2, 1))}).save(path)
+    os.utime(path, (BEGIN.timestamp(), BEGIN.timestamp()))
+    revision.enrolled(load(path, fingerprint("sface")), "New", None, directions(2, 2)).save(path)
+    assert expired(folder, datetime.now(UTC), galleries=Limit(days=1)).people == ("Old",)
+    assert expired(folder, datetime.now(UTC) + timedelta(days=2), galleries=Limit(days=1)).people == ("New",)
+
+
+def test_a_gallery_that_comes_later_is_held_to_its_limit(tmp_path: Path) -> None:
+    path = tmp_path / "people.joblib"
+    kept = Records(path, [], None, None, None, fingerprint("sface"))
+    limits = Retention(galleries=Limit(days=1))
+    assert expire(limits, kept, BEGIN) == Expired(0, 0, 0, ())
+    assert not kept.dismiss("Old")
+    Gallery(fingerprint("sface"), {"Old": Person(directions(2, 1), enrolled=1.0)}).save(path)
+    assert expire(limits, kept, BEGIN).people == ("Old",)
 
 
 def test_a_gallery_that_is_too_large_loses_those_enrolled_first(folder: Path) -> None:
