@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import tempfile
 import unicodedata
 import warnings
@@ -165,6 +166,7 @@ def photo_id(embedding: Array) -> str:
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
     """While the gallery at `path` is read, changed and written back: another program's change waits, and none is lost.
+    What a program left that was killed while it wrote is deleted: it holds names and embeddings.
 
     Raises OutputError if that cannot be arranged there.
     """
@@ -176,9 +178,20 @@ def alone(path: Path) -> Iterator[None]:
     except OSError as error:
         raise OutputError(f"the gallery cannot be written to {path}: {error.strerror}") from error
     try:
+        _clear(path)
         yield
     finally:
         lock.release()
+
+
+def _clear(path: Path) -> None:
+    left = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}")  # as `tempfile` calls them in `write_private`
+    try:
+        for file in path.parent.iterdir():
+            if left.fullmatch(file.name):
+                file.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"what was left beside {path} cannot be deleted: {error.strerror}") from error
 
 
 def load(path: Path, fingerprint: str, *, allow_empty: bool = False, cipher: Cipher | None = None) -> Gallery:

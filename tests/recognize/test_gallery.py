@@ -237,6 +237,26 @@ def test_whoever_changes_a_gallery_is_alone(saved: Path) -> None:
     assert order == ["first", "second"]
 
 
+def test_what_a_killed_writer_left_goes_with_the_next_change(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "replace", _killed)
+        killed.setattr(Path, "unlink", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            gallery.write_private(saved, b"a name")
+    other = saved.with_name(f".{saved.name}.of-mine")
+    other.touch()
+    (left,) = set(saved.parent.glob(f".{saved.name}.*")) - {other}
+    assert left.read_bytes() == b"a name"
+    with alone(saved):
+        assert not left.exists()
+        assert other.exists()
+        assert saved.with_name(f".{saved.name}.lock").exists()
+
+
+def _killed(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_a_gallery_that_stays_taken_is_told(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gallery, "_PATIENCE_S", 0.05)
     with alone(saved), pytest.raises(OutputError, match="another program has been changing"), alone(saved):

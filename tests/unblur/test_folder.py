@@ -41,6 +41,7 @@ def test_nothing_of_a_forgotten_person_is_left_in_a_folder_of_data(
     hers = load(house / "people.joblib", fingerprint("sface")).people[GONE].photos
     assert crops_of(house) > set(hers)
     faces_of(house / "people.joblib").joinpath(f"{hers[0]}.png.part").touch()  # a crash left it
+    shutil.copy(house / "people.joblib", house / ".people.joblib.k1ll3d_9")  # and this
     assert main(["forget", GONE, "--data", str(house)]) == 0
     left = bytes_of(house)
     assert GONE.encode() not in left
