@@ -12,6 +12,7 @@ from time import time
 
 import numpy as np
 
+from recognize import revision
 from recognize.embed import Embedder
 from recognize.folder import Folder
 from recognize.gallery import Gallery, Person
@@ -87,7 +88,7 @@ class Enroller:
         photos = self.compare(looked, others, len(new) + len(others.names))
         people = {folder.name: self._person(folder, photos, sources[folder.name]) for folder in new}
         enrolled = {name: person for name, person in people.items() if person}
-        gallery = known.adding(enrolled)
+        gallery = revision.renewed(known, enrolled)
         if not gallery.names:
             raise UsageError(f"nobody can be enrolled: none of {len(photos)} photos shows a face that can be used")
         return Enrolment(

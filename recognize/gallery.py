@@ -36,7 +36,7 @@ from stream.data import Array, Candidate
 from stream.errors import GalleryError, OutputError
 
 _MAGIC = b"unblur gallery\n"
-_VERSION = b"\x02"
+_VERSION = b"\x03"
 _DIGEST = sha256().digest_size
 _PATIENCE_S = 10.0
 _HEADER = len(_MAGIC) + len(_VERSION) + 2 * _DIGEST
@@ -48,12 +48,14 @@ class Person:
 
     `source` is the digest of what they were enrolled from, so that it is not done again while that stays the same.
     `enrolled` is when that was, in seconds since 1970 UTC; of a file that did not note it, the file's own time.
+    `former` is what they were called before, so that what was said of them by those names is found.
     """
 
     embeddings: Array
     description: str | None = None
     source: str | None = None
     enrolled: float | None = None
+    former: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.embeddings.ndim != 2 or not self.embeddings.size:

@@ -4,6 +4,7 @@ UsageError for what cannot be."""
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from time import time
 
@@ -43,12 +44,22 @@ def described(known: Gallery, name: str, description: str | None) -> Gallery:
 
 
 def renamed(known: Gallery, name: str, new: str) -> Gallery:
-    """With a name for somebody that nobody else has; they keep their place."""
+    """With a name for somebody that nobody else has; they keep their place, and their former names."""
     if name not in known.people:
         raise KeyError(name)
     if new in known.people and new != name:
         raise UsageError(f"{new} is known already: merge the two if they are one")
-    return Gallery(known.fingerprint, {new if each == name else each: who for each, who in known.people.items()})
+    person = replace(known.people[name], former=_former(new, *known.people[name].former, name))
+    people = {new if each == name else each: person if each == name else who for each, who in known.people.items()}
+    return Gallery(known.fingerprint, people)
+
+
+def renewed(known: Gallery, people: Mapping[str, Person]) -> Gallery:
+    """With people enrolled anew, in place of whoever had their names, and had other names before."""
+    there = known.people
+    return known.adding(
+        {name: replace(who, former=there[name].former) if name in there else who for name, who in people.items()}
+    )
 
 
 def likeness(known: Gallery, name: str, other: str) -> float:
@@ -64,7 +75,8 @@ def merged(known: Gallery, name: str, into: str) -> Gallery:
         raise UsageError(f"{name} cannot be merged into themselves")
     embeddings = _distinct(kept.embeddings, gone.embeddings)
     since = min((each.enrolled for each in (kept, gone) if each.enrolled is not None), default=None)
-    one = replace(kept, embeddings=embeddings, description=kept.description or gone.description, enrolled=since)
+    former = _former(into, *kept.former, *gone.former, name)
+    one = Person(embeddings, kept.description or gone.description, kept.source, since, former)
     return known.without(name).adding({into: one})
 
 
@@ -73,6 +85,16 @@ def forgotten(known: Gallery, name: str) -> Gallery:
     if name not in known.people:
         raise KeyError(name)
     return known.without(name)
+
+
+def unnamed(known: Gallery, names: Collection[str]) -> Gallery:
+    """Without these names among those that people had before."""
+    fewer = {
+        name: replace(who, former=tuple(each for each in who.former if each not in names))
+        for name, who in known.people.items()
+        if not set(names).isdisjoint(who.former)
+    }
+    return known.adding(fewer) if fewer else known
 
 
 def reduced(known: Gallery, name: str, photo: str) -> Gallery:
@@ -84,6 +106,10 @@ def reduced(known: Gallery, name: str, photo: str) -> Gallery:
     if not kept:
         raise UsageError(f"that is the last photo of {name}: delete the person instead")
     return known.adding({name: replace(person, embeddings=np.stack(kept))})
+
+
+def _former(name: str, *before: str) -> tuple[str, ...]:
+    return tuple(each for each in dict.fromkeys(before) if each != name)
 
 
 def _distinct(*embeddings: Array) -> Array:

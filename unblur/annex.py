@@ -25,14 +25,14 @@ class Annex:
         except SQLAlchemyError as error:
             raise OutputError(f"cannot use {shown(engine)}: {reason(error)}; name another folder") from error
 
-    def amend(self, change: Change, gone: Collection[object], person: str | None = None) -> int:
+    def amend(self, change: Change, gone: Collection[object], names: Collection[str] = ()) -> int:
         """Do to what waits as `change` does to the log, and lose what was said of the events that are `gone`, and
-        whatever names the `person`; how many words and posts were changed or are gone, for good.
+        whatever bears one of the `names`; how many words and posts were changed or are gone, for good.
 
         Raises StorageError; doing it again does the rest.
         """
         try:
-            amended = self._feedback.forget(gone, person) + queue.amend(self._engine, change)
+            amended = self._feedback.forget(gone, names) + queue.amend(self._engine, change)
             wipe(self._engine, rewrite=bool(amended))
         except SQLAlchemyError as error:
             raise StorageError(f"cannot rewrite {shown(self._engine)}: {reason(error)}; try again") from error

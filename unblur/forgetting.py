@@ -11,10 +11,11 @@ from pathlib import Path
 from rich.console import Console
 
 from configs.schema import Config
+from recognize.gallery import Gallery
 from stream.errors import UsageError
 from stream.eventlog import Change
 from stream.evidence import EvidenceFolder
-from stream.forgetting import forgetting, of_person
+from stream.forgetting import forgetting, of_person, same_name
 from stream.history import Record
 from unblur.annex import Annex
 from unblur.assemble import Parts
@@ -25,6 +26,7 @@ from unblur.retention import Expired, expire
 
 _REMAINS = (
     "events of tracks that never bore the name, even where an operator said it",
+    "events under a former name of somebody who was renamed by an earlier version, or is in no gallery any more",
     "photos that the person was enrolled from: enrolling again would bring them back",
     "recordings, and annotated videos made from them; where the person was seen is listed above",
     "what was exported (CSV, JSON, reports, pictures of `unblur image`), printed, sent or copied elsewhere",
@@ -48,6 +50,9 @@ class Forgotten:
     annexed: int = 0
     seen: dict[str, list[Record]] = field(default_factory=dict)
     ids: set[object] = field(default_factory=set)
+    former: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    heirs: tuple[str, ...] = ()
     failed: list[str] = field(default_factory=list)
 
 
@@ -97,7 +102,14 @@ def _open(config: Config, logs: Sequence[str], stores: Sequence[str], annex: Ann
 def forget(person: str, records: Records) -> None:
     """Forget, and say what was done and what remains. Raises UsageError if nothing is known of such a person."""
     forgotten = erase(person, records)
-    if not (forgotten.known or forgotten.entries or forgotten.bundles or forgotten.annexed or forgotten.failed):
+    if not (
+        forgotten.known
+        or forgotten.entries
+        or forgotten.bundles
+        or forgotten.annexed
+        or forgotten.failed
+        or forgotten.heirs
+    ):
         raise UsageError(f"nothing is known of {person!r} there: check the spelling")
     _report(forgotten)
     require_done(forgotten.failed)
@@ -106,17 +118,37 @@ def forget(person: str, records: Records) -> None:
 def erase(person: str, records: Records) -> Forgotten:
     """Take the person out of everything. What fails keeps nothing else from going, and doing it again does the rest."""
     attempts, forgotten = Attempts(), Forgotten()
-    logs = _searched(person, records, forgotten, attempts)
-    change = forgetting(person, forgotten.ids)
     with attempts.trying():
-        forgotten.known = records.dismiss(person)
+        _name(person, records.people(), forgotten)
+    logs = _searched(person, records, forgotten, attempts)
+    change = forgetting(person, forgotten.ids, forgotten.former)
     with attempts.trying():
         forgotten.bundles = _amend_evidence(records.evidence, change, forgotten.ids, attempts)
     with attempts.trying():  # the logs, which alone tell the ids, wait for it
-        forgotten.annexed = records.annex.amend(change, forgotten.ids, person) if records.annex else 0
+        forgotten.annexed = (
+            records.annex.amend(change, forgotten.ids, (person, *forgotten.former)) if records.annex else 0
+        )
         forgotten.entries = _amend_logs(logs, change, attempts)
+    if attempts.failed and forgotten.former:
+        attempts.note(f"next time forget the former names, too: {', '.join(forgotten.former)}")
+    with attempts.trying():  # which tells the former names, and so goes last
+        forgotten.known = records.dismiss(person, former=(person, *forgotten.former))
     forgotten.failed = attempts.failed
     return forgotten
+
+
+def _name(person: str, gallery: Gallery | None, forgotten: Forgotten) -> None:
+    """Note what the person was called before: a name that is, or was, somebody else's, too, leads to the events of
+    both, and so to nobody's."""
+    people = gallery.people if gallery else {}
+    others = {name: who for name, who in people.items() if not same_name(name, person)}
+    taken = {*others, *(former for who in others.values() for former in who.former)}
+    former = [each for name, who in people.items() if name not in others for each in who.former]
+    forgotten.former = tuple(name for name in former if name not in taken)
+    forgotten.shared = tuple(name for name in former if name in taken)
+    forgotten.heirs = tuple(
+        name for name, who in others.items() if any(same_name(former, person) for former in who.former)
+    )
 
 
 def _searched(person: str, records: Records, forgotten: Forgotten, attempts: Attempts) -> list[Log]:
@@ -132,7 +164,7 @@ def _searched(person: str, records: Records, forgotten: Forgotten, attempts: Att
 
 
 def _note(events: Iterable[Mapping[str, object]], person: str, forgotten: Forgotten) -> None:
-    for event in of_person(events, person):
+    for event in of_person(events, person, forgotten.former):
         if event["id"] not in forgotten.ids:
             forgotten.seen.setdefault(str(event["camera"]), []).append(dict(event))
         forgotten.ids.add(event["id"])
@@ -163,14 +195,21 @@ def _report(forgotten: Forgotten) -> None:
     console.print(
         f"{gallery}; {forgotten.entries} log entries and {forgotten.bundles} bundles are gone or were changed"
     )
+    if forgotten.former:
+        console.print(f"forgotten as {', '.join(forgotten.former)}, too: so they were called before")
     if forgotten.annexed:
         console.print(f"{forgotten.annexed} opinions and unsent webhooks are gone or were changed")
     for camera, events in sorted(forgotten.seen.items()):
         first, last = (_moment(event) for event in (events[0], events[-1]))
         console.print(f"was seen by {camera} from {first} to {last}")
     console.print("What may remain, and is not this command's to find:")
-    for what in _REMAINS:
+    for what in (*_of_names(forgotten), *_REMAINS):
         console.print(f"- {what}")
+
+
+def _of_names(forgotten: Forgotten) -> list[str]:
+    shared = [f"events under the name {name}, which is or was somebody else's, too" for name in forgotten.shared]
+    return [*shared, *(f"{name}, who was called so before, and is known by this name" for name in forgotten.heirs)]
 
 
 def _report_expired(expired: Expired) -> None:

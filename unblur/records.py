@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from recognize import gallery as galleries
+from recognize import revision
 from recognize.gallery import Gallery
 from stream.cipher import Cipher
 from stream.errors import UsageError
@@ -52,20 +53,20 @@ class Records:
         """The gallery, if there is one by now. Raises GalleryError, UsageError if it cannot be read."""
         return self._read(self.gallery) if self.gallery and self.gallery.exists() else None
 
-    def dismiss(self, *names: str) -> bool:
-        """Take people out of the gallery, and the crops of their photos out of the folder beside it; whether any of
-        them was known. Doing it again after it failed half-way does the rest."""
+    def dismiss(self, *names: str, former: Collection[str] = ()) -> bool:
+        """Take people out of the gallery, and the crops of their photos out of the folder beside it, and the names
+        `former` from whoever had them before; whether any of them was known. Doing it again after it failed half-way
+        does the rest."""
         if self.gallery is None or not self.gallery.exists():
             return False
         with galleries.alone(self.gallery):
             gallery = self._read(self.gallery)
-            left = gallery.without(*names)
+            left = revision.unnamed(gallery.without(*names), former)
             if faces_of(self.gallery).is_dir():
                 Faces(faces_of(self.gallery), self.cipher).tidy(left)
-            if left.names == gallery.names:
-                return False
-            left.save(self.gallery, self.cipher)
-        return True
+            if left.people != gallery.people:
+                left.save(self.gallery, self.cipher)
+        return left.names != gallery.names
 
     def _read(self, path: Path) -> Gallery:
         return galleries.load(path, self.fingerprint, allow_empty=True, cipher=self.cipher)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 import threading
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 
 import joblib
@@ -206,6 +207,17 @@ def test_a_gallery_that_cannot_be_written_leaves_the_old_one(saved: Path, tmp_pa
 
 def test_the_file_is_private(saved: Path) -> None:
     assert saved.stat().st_mode & 0o077 == 0
+
+
+def test_a_gallery_from_before_former_names_were_kept_can_be_read(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def less(thing: Person) -> dict[str, object]:
+        return {key: value for key, value in asdict(thing).items() if key != "former"}
+
+    monkeypatch.setattr(gallery, "asdict", less)
+    monkeypatch.setattr(gallery, "_VERSION", b"\x02")
+    Gallery(NETWORK, people("Ann")).save(saved)
+    monkeypatch.undo()
+    assert load(saved, NETWORK).people["Ann"].former == ()
 
 
 def test_a_person_has_photos() -> None:

@@ -43,7 +43,8 @@ def test_more_photos_and_fewer() -> None:
 def test_another_name_and_another_description() -> None:
     named = revision.renamed(KNOWN, "Ann", "Anna")
     assert named.names == ("Anna", "Bob")
-    assert named.people["Anna"] is ANN
+    assert named.people["Anna"].photos == ANN.photos
+    assert named.people["Anna"].source == "a digest"
     assert revision.described(KNOWN, "Ann", "tall").people["Ann"].description == "tall"
     assert revision.described(KNOWN, "Ann", "").people["Ann"].description is None
 
@@ -53,6 +54,17 @@ def test_two_become_one() -> None:
     assert one.names == ("Bob",)
     assert set(one.people["Bob"].photos) == {*ANN.photos, *BOB.photos}
     assert one.people["Bob"].description == "from folder"
+
+
+def test_former_names_stay_with_the_person() -> None:
+    named = revision.renamed(revision.renamed(KNOWN, "Ann", "Anna"), "Anna", "Ann Lee")
+    assert named.people["Ann Lee"].former == ("Ann", "Anna")
+    assert revision.renamed(named, "Ann Lee", "Ann").people["Ann"].former == ("Anna", "Ann Lee")
+    one = revision.merged(named, "Ann Lee", "Bob")
+    assert one.people["Bob"].former == ("Ann", "Anna", "Ann Lee")
+    assert revision.renewed(one, {"Bob": BOB, "Cat": ANN}).people["Bob"].former == ("Ann", "Anna", "Ann Lee")
+    assert revision.extended(one, "Bob", faces(1, 4)).people["Bob"].former == ("Ann", "Anna", "Ann Lee")
+    assert revision.unnamed(one, ["Anna", "Eve"]).people["Bob"].former == ("Ann", "Ann Lee")
 
 
 def test_of_two_that_become_one_the_first_enrolment_counts() -> None:
