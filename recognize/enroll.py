@@ -12,6 +12,7 @@ from time import time
 
 import numpy as np
 
+from recognize import revision
 from recognize.embed import Embedder
 from recognize.folder import Folder
 from recognize.gallery import Gallery, Person
@@ -87,7 +88,7 @@ class Enroller:
         photos = self.compare(looked, others, len(new) + len(others.names))
         people = {folder.name: self._person(folder, photos, sources[folder.name]) for folder in new}
         enrolled = {name: person for name, person in people.items() if person}
-        gallery = known.adding(enrolled)
+        gallery = revision.renewed(known, enrolled)
         if not gallery.names:
             raise UsageError(f"nobody can be enrolled: none of {len(photos)} photos shows a face that can be used")
         return Enrolment(
@@ -97,8 +98,11 @@ class Enroller:
     def compare(self, photos: Sequence[Photo], others: Gallery, people: int) -> list[Photo]:
         """The photos, with what is found beside each other and beside the `others`; `people` is how many these, and
         those on the photos, are together."""
-        threshold = threshold_for(people) if self._threshold is None else self._threshold
-        return compared(photos, others, threshold, independent=self._independent)
+        return compared(photos, others, self.threshold(people), independent=self._independent)
+
+    def threshold(self, people: int) -> float:
+        """The cosine similarity from which two faces may be the same person's, among so many people."""
+        return threshold_for(people) if self._threshold is None else self._threshold
 
     def _source(self, folder: Folder) -> str:
         return f"{'strict' if self._strict else 'usual'} {folder.digest()}"

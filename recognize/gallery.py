@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import tempfile
 import unicodedata
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -35,7 +36,7 @@ from stream.data import Array, Candidate
 from stream.errors import GalleryError, OutputError
 
 _MAGIC = b"unblur gallery\n"
-_VERSION = b"\x02"
+_VERSION = b"\x03"
 _DIGEST = sha256().digest_size
 _PATIENCE_S = 10.0
 _HEADER = len(_MAGIC) + len(_VERSION) + 2 * _DIGEST
@@ -46,13 +47,15 @@ class Person:
     """Somebody known: the embeddings of their photos (n x D of length 1, n >= 1) and what is to be said of them.
 
     `source` is the digest of what they were enrolled from, so that it is not done again while that stays the same.
-    `enrolled` is when that was, in seconds since 1970 UTC.
+    `enrolled` is when that was, in seconds since 1970 UTC; of a file that did not note it, the file's own time.
+    `former` is what they were called before, so that what was said of them by those names is found.
     """
 
     embeddings: Array
     description: str | None = None
     source: str | None = None
     enrolled: float | None = None
+    former: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.embeddings.ndim != 2 or not self.embeddings.size:
@@ -165,6 +168,7 @@ def photo_id(embedding: Array) -> str:
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
     """While the gallery at `path` is read, changed and written back: another program's change waits, and none is lost.
+    What a program left that was killed while it wrote is deleted: it holds names and embeddings.
 
     Raises OutputError if that cannot be arranged there.
     """
@@ -176,9 +180,20 @@ def alone(path: Path) -> Iterator[None]:
     except OSError as error:
         raise OutputError(f"the gallery cannot be written to {path}: {error.strerror}") from error
     try:
+        _clear(path)
         yield
     finally:
         lock.release()
+
+
+def _clear(path: Path) -> None:
+    left = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}")  # as `tempfile` calls them in `write_private`
+    try:
+        for file in path.parent.iterdir():
+            if left.fullmatch(file.name):
+                file.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"what was left beside {path} cannot be deleted: {error.strerror}") from error
 
 
 def load(path: Path, fingerprint: str, *, allow_empty: bool = False, cipher: Cipher | None = None) -> Gallery:
@@ -190,16 +205,18 @@ def load(path: Path, fingerprint: str, *, allow_empty: bool = False, cipher: Cip
     not known here, or made with another network; and if it holds nobody (unless `allow_empty`), or what this version
     of scikit-learn cannot read.
     """
-    stored = _read(path)
+    stored, changed = _read(path)
     knn, people, calibration = _unpickled(path, _checked(path, opened(path, stored, cipher), fingerprint))
+    people = _dated(people, changed)
     if not people and not allow_empty:
         raise GalleryError(f"{path} holds nobody: enroll somebody with `unblur enroll` first")
     return Gallery(fingerprint, people, knn, sha256(stored).hexdigest(), calibration)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path) -> tuple[bytes, float]:
+    """The file, and when it was changed last."""
     try:
-        return path.read_bytes()
+        return path.read_bytes(), path.stat().st_mtime
     except OSError as error:
         reason = f"no gallery can be read at {path} ({error.strerror}): make one with `unblur enroll`"
         raise GalleryError(reason) from error
@@ -233,6 +250,11 @@ def _unpickled(path: Path, dump: bytes) -> tuple[NearestNeighbors | None, dict[s
     told = payload.get("calibration", {})
     calibration = Calibration(**told) if told.get("version") == VERSION else None
     return None if foreign else payload["knn"], people, calibration
+
+
+def _dated(people: dict[str, Person], changed: float) -> dict[str, Person]:
+    """Whoever was enrolled before that was noted is from now on as old as the file, which its next change makes new."""
+    return {name: replace(who, enrolled=changed) if who.enrolled is None else who for name, who in people.items()}
 
 
 def _named(name: str) -> str:

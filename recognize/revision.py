@@ -4,7 +4,9 @@ UsageError for what cannot be."""
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from time import time
 
 import numpy as np
 
@@ -32,7 +34,7 @@ def enrolled(known: Gallery, name: str, description: str | None, embeddings: Arr
     """With somebody new."""
     if name in known.people:
         raise UsageError(f"{name} is known already: add the photos there")
-    return known.adding({name: Person(_distinct(embeddings), description or None)})
+    return known.adding({name: Person(_distinct(embeddings), description or None, enrolled=time())})
 
 
 def extended(known: Gallery, name: str, embeddings: Array) -> Gallery:
@@ -47,21 +49,39 @@ def described(known: Gallery, name: str, description: str | None) -> Gallery:
 
 
 def renamed(known: Gallery, name: str, new: str) -> Gallery:
-    """With a name for somebody that nobody else has; they keep their place."""
+    """With a name for somebody that nobody else has; they keep their place, and their former names."""
     if name not in known.people:
         raise KeyError(name)
     if new in known.people and new != name:
         raise UsageError(f"{new} is known already: merge the two if they are one")
-    return Gallery(known.fingerprint, {new if each == name else each: who for each, who in known.people.items()})
+    person = replace(known.people[name], former=_former(new, *known.people[name].former, name))
+    people = {new if each == name else each: person if each == name else who for each, who in known.people.items()}
+    return Gallery(known.fingerprint, people)
+
+
+def renewed(known: Gallery, people: Mapping[str, Person]) -> Gallery:
+    """With people enrolled anew, in place of whoever had their names, and had other names before."""
+    there = known.people
+    return known.adding(
+        {name: replace(who, former=there[name].former) if name in there else who for name, who in people.items()}
+    )
+
+
+def likeness(known: Gallery, name: str, other: str) -> float:
+    """Cosine similarity (-1..1) of the two photos of them that are most alike."""
+    return float((known.people[name].embeddings @ known.people[other].embeddings.T).max())
 
 
 def merged(known: Gallery, name: str, into: str) -> Gallery:
-    """With all photos of `name` as those of `into`, who keeps their own description if they have one."""
+    """With all photos of `name` as those of `into`, who keeps their own description if they have one, and counts
+    from when the first of the two was enrolled."""
     gone, kept = known.people[name], known.people[into]
     if name == into:
         raise UsageError(f"{name} cannot be merged into themselves")
     embeddings = _distinct(kept.embeddings, gone.embeddings)
-    one = replace(kept, embeddings=embeddings, description=kept.description or gone.description)
+    since = min((each.enrolled for each in (kept, gone) if each.enrolled is not None), default=None)
+    former = _former(into, *kept.former, *gone.former, name)
+    one = Person(embeddings, kept.description or gone.description, kept.source, since, former)
     return known.without(name).adding({into: one})
 
 
@@ -70,6 +90,16 @@ def forgotten(known: Gallery, name: str) -> Gallery:
     if name not in known.people:
         raise KeyError(name)
     return known.without(name)
+
+
+def unnamed(known: Gallery, names: Collection[str]) -> Gallery:
+    """Without these names among those that people had before."""
+    fewer = {
+        name: replace(who, former=tuple(each for each in who.former if each not in names))
+        for name, who in known.people.items()
+        if not set(names).isdisjoint(who.former)
+    }
+    return known.adding(fewer) if fewer else known
 
 
 def reduced(known: Gallery, name: str, photo: str) -> Gallery:
@@ -81,6 +111,10 @@ def reduced(known: Gallery, name: str, photo: str) -> Gallery:
     if not kept:
         raise UsageError(f"that is the last photo of {name}: delete the person instead")
     return known.adding({name: replace(person, embeddings=np.stack(kept))})
+
+
+def _former(name: str, *before: str) -> tuple[str, ...]:
+    return tuple(each for each in dict.fromkeys(before) if each != name)
 
 
 def _distinct(*embeddings: Array) -> Array:

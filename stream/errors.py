@@ -4,7 +4,8 @@
     ├── UsageError           exit status 2: the input is at fault; nothing was written
     │   ├── SourceError      no such camera, file or stream, or it holds no picture
     │   ├── GalleryError     not a gallery, or one made for another network
-    │   └── OutputError      the output cannot be written there
+    │   ├── OutputError      the output cannot be written there
+    │   └── DoubtError       nobody has said yet that they are sure of it
     ├── DamagedSourceError   a recording that broke off: what was readable has been processed
     └── StorageError         the disk refused while working (full, gone, read-only)
 
@@ -34,6 +35,10 @@ class GalleryError(UsageError):
 
 class OutputError(UsageError):
     """An output cannot be written where it was asked for."""
+
+
+class DoubtError(UsageError):
+    """What was asked for looks like a mistake: it is done once somebody says that they are sure."""
 
 
 class DamagedSourceError(UnblurError):

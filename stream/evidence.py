@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from stream.cipher import Cipher, sealed
 from stream.data import Event, Image, Restoration, iso
 from stream.errors import OutputError, StorageError, UnblurError
 from stream.eventlog import Change, to_line
+from stream.history import LoggedEvent
 from stream.journal import PRIVATE, sync_folder, write_through, write_whole
 from stream.links import CHAIN, EVERY, Removal
 from stream.look import Look
@@ -87,22 +88,36 @@ class EvidenceFolder:
             self._unlogged |= bool(self._chain.unsigned and last and last.event == event.id)
 
     def events(self) -> list[dict[str, object]]:
-        """The events that bundles are there of, in the order of writing. Raises UnblurError at one that is damaged."""
+        """The events that bundles are there of, in the order of writing, but for those that are `unreadable`."""
         with self._lock:
-            return [self._read(event)["event"] for event in self._chain.standing.live]
+            found = map(self._readable, self._chain.standing.live)
+            return [facts["event"] for facts in found if facts]
+
+    def unreadable(self) -> list[str]:
+        """The events whose bundles should be there, and are missing or damaged; the log says so, too."""
+        with self._lock:
+            found = [event for event in self._chain.standing.live if not self._readable(event)]
+        if found:
+            _log.warning("bundles cannot be read", folder=str(self._folder), bundles=len(found), first=found[0])
+        return found
 
     def ages(self) -> list[tuple[str, datetime, int]]:
-        """The bundles that are there, oldest first: the event, when it was written, and bytes of all its files."""
+        """The bundles, oldest first: the event, when it was written, and bytes of all its files. One that is
+        `unreadable` is as old as its files."""
         with self._lock:
             return [(event, *self._age(event)) for event in self._chain.standing.live]
 
-    def amend(self, change: Change, why: Removal) -> int:
+    def amend(self, change: Change, why: Removal, gone: Collection[object] = ()) -> int:
         """Put what `change` makes of each bundle's event in its place, and delete the bundles of which it makes
-        nothing; how many were changed or are gone. The chain says so, signed, and holds."""
+        nothing; how many were changed or are gone. The chain says so, signed, and holds. Of what is `unreadable`, the
+        events in `gone` are deleted, and the others stay as they are."""
         changed: dict[str, bytes | None] = {}
         with self._lock:
             for event in self._chain.standing.live:
-                facts = self._read(event)
+                facts = self._readable(event)
+                if facts is None:
+                    changed |= {event: None} if event in gone else {}
+                    continue
                 after = change(facts["event"])
                 if after != facts["event"]:
                     changed[event] = f"{to_line({**facts, 'event': after})}\n".encode() if after else None
@@ -228,13 +243,25 @@ class EvidenceFolder:
         path = self._folder / f"{event}.json"
         try:
             facts: dict[str, Any] = json.loads(path.read_bytes())
-        except (OSError, ValueError) as error:
+            LoggedEvent.model_validate(facts["event"])
+            datetime.fromisoformat(facts["written"])
+        except (OSError, ValueError, LookupError, TypeError) as error:
             raise UnblurError(f"{path} cannot be read: `unblur events verify {self._folder}` tells more") from error
         return facts
 
+    def _readable(self, event: str) -> dict[str, Any] | None:
+        with suppress(UnblurError):
+            return self._read(event)
+        return None
+
     def _age(self, event: str) -> tuple[datetime, int]:
-        size = sum(path.stat().st_size for path in self._files(event) if path.exists())
-        return datetime.fromisoformat(self._read(event)["written"]), size
+        files = [path.stat() for path in self._files(event) if path.exists()]
+        size = sum(file.st_size for file in files)
+        if facts := self._readable(event):
+            return datetime.fromisoformat(facts["written"]), size
+        oldest = min((file.st_mtime for file in files), default=None)
+        since = datetime.max.replace(tzinfo=UTC) if oldest is None else datetime.fromtimestamp(oldest, UTC)
+        return since, size  # where no file is left, none is too old
 
     def _files(self, event: str) -> list[Path]:
         return [self._folder / f"{event}.{kind}" for kind in KINDS]

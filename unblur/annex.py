@@ -25,15 +25,17 @@ class Annex:
         except SQLAlchemyError as error:
             raise OutputError(f"cannot use {shown(engine)}: {reason(error)}; name another folder") from error
 
-    def amend(self, change: Change, gone: Collection[object], person: str | None = None, serving: bool = False) -> int:
+    def amend(
+        self, change: Change, gone: Collection[object], names: Collection[str] = (), serving: bool = False
+    ) -> int:
         """Do to what waits as `change` does to the log, and lose what was said of the events that are `gone`, and
-        whatever names the `person`; how many words and posts were changed or are gone, for good.
+        whatever bears one of the `names`; how many words and posts were changed or are gone, for good.
 
         While the application is `serving`, which could not write meanwhile, the file is not written anew. Raises
         StorageError; doing it again does the rest.
         """
         try:
-            amended = self._feedback.forget(gone, person) + queue.amend(self._engine, change)
+            amended = self._feedback.forget(gone, names) + queue.amend(self._engine, change)
             if amended and not serving:
                 rewrite(self._engine)
             wipe(self._engine)

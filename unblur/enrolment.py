@@ -15,6 +15,7 @@ from deblur.blurriness import Blurriness, enlargement
 from detectors.align import align
 from detectors.yunet import IN_STILLS
 from recognize import gallery as galleries
+from recognize import revision
 from recognize.enroll import Enroller, Enrolment, Look
 from recognize.folder import folders
 from recognize.gallery import Gallery, photo_id
@@ -56,7 +57,7 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
 
 def _keep(enrolment: Enrolment, pile: Pile, target: Path, parts: Parts) -> None:
     with galleries.alone(target):
-        gallery = _known(target, parts).adding(enrolment.enrolled)  # somebody may have changed it meanwhile
+        gallery = revision.renewed(_known(target, parts), enrolment.enrolled)  # somebody may have changed it meanwhile
         faces = Faces(faces_of(target), parts.cipher)
         for person in enrolment.enrolled.values():
             faces.keep(pile.take(person.photos))

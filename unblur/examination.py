@@ -13,6 +13,7 @@ from deblur.blurriness import Blurriness
 from recognize.gallery import Gallery
 from recognize.verdict import POISONOUS, Finding, Photo
 from stream.data import Array, Image
+from stream.errors import UsageError
 from unblur.assemble import Parts
 from unblur.enrolment import enroller_of
 
@@ -78,6 +79,22 @@ class Examiner:
         photos = [*own, *(replace(shot.photo, person=name) for shot in shots)]
         compared = self._enroller.compare(photos, others, len(others.names) + 1)[len(own) :]
         return [replace(shot, photo=photo) for shot, photo in zip(shots, compared, strict=True)]
+
+    def threshold(self, known: Gallery) -> float:
+        """The cosine similarity from which two faces may be the same person's, among those who are known."""
+        return self._enroller.threshold(len(known.names))
+
+
+def require_usable(shots: Sequence[Shot]) -> None:
+    """Raises UsageError if one of them is not to be enrolled, however sure somebody is."""
+    for shot in shots:
+        if not usable(shot):
+            raise UsageError(f"{shot.name}: {objections(shot)}: it cannot be enrolled, leave it out")
+
+
+def objections(shot: Shot) -> str:
+    """What speaks against it, in one line."""
+    return "; ".join(f"{finding}: {why}" for finding, why in shot.findings.items())
 
 
 def usable(shot: Shot) -> bool:

@@ -35,8 +35,8 @@ class Housekeeping:
         while True:
             try:
                 self._tell(expire(self._limits, self._records, datetime.now(UTC), serving=True))
-            except UnblurError as error:
-                _log.warning("what is kept too long could not be deleted", reason=str(error))
+            except (UnblurError, OSError) as error:  # the next time may be better
+                self._complain(str(error))
             if self._closing.wait(_EVERY_S):
                 return
 
@@ -45,3 +45,8 @@ class Housekeeping:
         counts["people"] = len(expired.people)
         if any(counts.values()):
             _log.info("expired", **counts)
+        for why in expired.failed:
+            self._complain(why)
+
+    def _complain(self, why: str) -> None:
+        _log.warning("what is kept too long could not be deleted", reason=why)

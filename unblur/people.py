@@ -13,8 +13,8 @@ from recognize import gallery as galleries
 from recognize import revision
 from recognize.gallery import Gallery, photo_id
 from stream.data import Array, Image
-from stream.errors import UnblurError, UsageError
-from unblur.examination import Examiner, Shot
+from stream.errors import DoubtError, UnblurError, UsageError
+from unblur.examination import Examiner, Shot, objections, require_usable
 from unblur.faces import Faces, content, faces_of
 
 _EVERY_S = 0.5
@@ -77,15 +77,22 @@ class People:
 
     def enrol(self, name: str, description: str | None, shots: Sequence[Shot], who: str) -> str:
         """Somebody new; returns the name as it is kept."""
-        name, embeddings = revision.fitting(name), _embeddings(shots)
-        self._change(lambda known: revision.enrolled(known, name, description, embeddings), shots)
+        name = revision.fitting(name)
+
+        def enrolled(known: Gallery) -> Gallery:
+            return revision.enrolled(known, name, description, self._embeddings(shots, name, known))
+
+        self._change(enrolled, shots)
         self._note(who, "enrolled", name)
         return name
 
     def add(self, name: str, shots: Sequence[Shot], who: str) -> None:
         """More photos of somebody."""
-        embeddings = _embeddings(shots)
-        self._change(lambda known: revision.extended(known, name, embeddings), shots)
+
+        def extended(known: Gallery) -> Gallery:
+            return revision.extended(known, name, self._embeddings(shots, name, known))
+
+        self._change(extended, shots)
         self._note(who, "added photos", name)
 
     def add_crop(self, name: str, crop: Image, who: str) -> str | None:
@@ -94,7 +101,7 @@ class People:
             return f"{name} is not known"
         (shot,) = self._examiner.judged([self._examiner.crop("crop", crop)], name, self._gallery)
         if shot.findings:
-            return "; ".join(f"{finding}: {why}" for finding, why in shot.findings.items())
+            return objections(shot)
         self.add(name, [shot], who)
         return None
 
@@ -110,9 +117,17 @@ class People:
         self._change(lambda known: revision.described(known, name, description))
         self._note(who, "described", name)
 
-    def merge(self, name: str, into: str, who: str) -> None:
-        """Two are one: all photos of `name` become those of `into`."""
-        self._change(lambda known: revision.merged(known, name, into))
+    def merge(self, name: str, into: str, who: str, sure: bool = False) -> None:
+        """Two are one: all photos of `name` become those of `into`. Raises DoubtError where they are unlike, and nobody
+        is sure."""
+
+        def merged(known: Gallery) -> Gallery:
+            one = revision.merged(known, name, into)
+            if not sure:
+                self._require_alike(known, name, into)
+            return one
+
+        self._change(merged)
         self._note(who, f"merged into {into}", name)
 
     def delete(self, name: str, who: str) -> None:
@@ -131,6 +146,22 @@ class People:
             changed = change(self._gallery)
             self._faces.keep(self._contents(shots))
             self._take(changed.save(self._path, self._examiner.cipher), _stamp(self._path))
+
+    def _embeddings(self, shots: Sequence[Shot], name: str, known: Gallery) -> Array:
+        """Judged once more, for whoever asks may say what they like, and others may have become known meanwhile."""
+        require_usable(self._examiner.judged(shots, name, known))
+        rows = [shot.embedding for shot in shots if shot.embedding is not None]
+        if not rows:
+            raise UsageError("none of the photos shows a face that can be used")
+        return np.stack(rows)
+
+    def _require_alike(self, known: Gallery, name: str, into: str) -> None:
+        likeness, threshold = revision.likeness(known, name, into), self._examiner.threshold(known)
+        if likeness < threshold:
+            raise DoubtError(
+                f"{name} and {into} do not look like one person: their photos are {likeness:.2f} alike at best, and one"
+                f" person's are {threshold:.2f} or more: merge them only if you are sure"
+            )
 
     def _contents(self, shots: Sequence[Shot]) -> Iterator[tuple[str, bytes]]:
         for shot in shots:
@@ -167,13 +198,6 @@ class People:
                 if str(error) != said:
                     said = str(error)
                     _log.warning("the gallery on disk cannot be used: the last one stays in use", reason=said)
-
-
-def _embeddings(shots: Sequence[Shot]) -> Array:
-    rows = [shot.embedding for shot in shots if shot.embedding is not None]
-    if not rows:
-        raise UsageError("none of the photos shows a face that can be used")
-    return np.stack(rows)
 
 
 def _stamp(path: Path) -> _Stamp | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recognize import gallery as galleries
+from recognize import revision
 from recognize.gallery import Gallery
 from stream.cipher import Cipher
 from stream.errors import UsageError
@@ -44,8 +45,8 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """`logs` are groups that belong together, oldest first: a JSONL file and those that earlier runs set aside.
-    `fingerprint` is that of the gallery's embedder."""
+    """`logs` are groups that belong together, oldest first: a JSONL file and those that earlier runs set aside. The
+    file of the `gallery` may come later; `fingerprint` is that of the gallery's embedder."""
 
     gallery: Path | None
     logs: Sequence[Sequence[Log]]
@@ -55,23 +56,23 @@ class Records:
     fingerprint: str
 
     def people(self) -> Gallery | None:
-        """The gallery, if there is one. Raises GalleryError, UsageError if it cannot be read."""
-        return self._read(self.gallery) if self.gallery else None
+        """The gallery, if there is one by now. Raises GalleryError, UsageError if it cannot be read."""
+        return self._read(self.gallery) if self.gallery and self.gallery.exists() else None
 
-    def dismiss(self, *names: str) -> bool:
-        """Take people out of the gallery, and the crops of their photos out of the folder beside it; whether any of
-        them was known. Doing it again after it failed half-way does the rest."""
-        if self.gallery is None:
+    def dismiss(self, *names: str, former: Collection[str] = ()) -> bool:
+        """Take people out of the gallery, and the crops of their photos out of the folder beside it, and the names
+        `former` from whoever had them before; whether any of them was known. Doing it again after it failed half-way
+        does the rest."""
+        if self.gallery is None or not self.gallery.exists():
             return False
         with galleries.alone(self.gallery):
             gallery = self._read(self.gallery)
-            left = gallery.without(*names)
+            left = revision.unnamed(gallery.without(*names), former)
             if faces_of(self.gallery).is_dir():
                 Faces(faces_of(self.gallery), self.cipher).tidy(left)
-            if left.names == gallery.names:
-                return False
-            left.save(self.gallery, self.cipher)
-        return True
+            if left.people != gallery.people:
+                left.save(self.gallery, self.cipher)
+        return left.names != gallery.names
 
     def _read(self, path: Path) -> Gallery:
         return galleries.load(path, self.fingerprint, allow_empty=True, cipher=self.cipher)
@@ -93,7 +94,7 @@ def open_records(
     for path in (gallery, evidence, *map(file_of, logs)):
         if path and not path.exists():
             raise UsageError(f"{path} does not exist: check the name")
-    opened = [[_open(where, stack) for where in _with_earlier(where)] for where in logs]
+    opened = [[*earlier(where, stack), _open(where, stack)] for where in logs]
     folder = EvidenceFolder(evidence, Signer(), dict) if evidence else None
     if folder:
         stack.callback(folder.close)
@@ -102,8 +103,9 @@ def open_records(
     return records
 
 
-def _with_earlier(where: str) -> list[str]:
-    return [where] if "://" in where else [*map(str, set_aside(Path(where))), where]
+def earlier(where: str, stack: ExitStack) -> list[Log]:
+    """The logs that earlier runs set aside beside this one, opened; `stack` closes them. Raises OutputError."""
+    return [] if "://" in where else [_open(str(path), stack) for path in set_aside(Path(where))]
 
 
 def _open(where: str, stack: ExitStack) -> Log:

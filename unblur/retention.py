@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from recognize.gallery import Gallery
 from stream.eventlog import to_line
 from stream.forgetting import without
 from stream.history import Record, file_of
+from unblur.attempts import Attempts
 from unblur.records import Log, Records
 
 _MEGABYTE = 1_000_000
@@ -20,12 +21,13 @@ _MEGABYTE = 1_000_000
 @dataclass(frozen=True, slots=True)
 class Expired:
     """What went: log entries, bundles of evidence, opinions and unsent posts in the annex, and people of the gallery
-    by name."""
+    by name; and why what should have gone did not."""
 
     entries: int
     bundles: int
     annexed: int
     people: tuple[str, ...]
+    failed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +44,34 @@ def expire(limits: Retention, records: Records, now: datetime, serving: bool = F
 
     An event's age is that of its wall time, or, where it has none, of the log's last change; evidence goes with its
     event, and so do opinions and unsent posts. While a run is `serving`, databases are not written anew, for it would
-    have to wait for that. A gallery that was changed is to be loaded again by whoever uses it.
+    have to wait for that. A gallery that was changed is to be loaded again by whoever uses it. What fails keeps nothing else from going, but that the logs, which alone tell the ids, wait for what goes with them.
     """
-    old = [_beyond(limits.events, _entries(group), now) for group in records.logs]
-    ids = set().union(*old)
-    annexed = 0
-    if records.annex and ids:  # while the logs tell the ids
-        annexed = records.annex.amend(without(ids), ids, serving=serving)
-    entries = sum(_drop(log, gone, serving) for group, gone in zip(records.logs, old, strict=True) for log in group)
-    bundles = _expire_bundles(limits, records, ids, now)
-    return Expired(entries, bundles, annexed, _expire_people(limits, records, now))
+    attempts, beside = Attempts(), Attempts()
+    old: list[tuple[Sequence[Log], set[str]]] = []
+    for group in records.logs:
+        with attempts.trying():
+            old.append((group, _beyond(limits.events, _entries(group), now)))
+    ids = set[str]().union(*(gone for _, gone in old))
+    annexed = bundles = entries = 0
+    people: tuple[str, ...] = ()
+    with beside.trying():
+        annexed = records.annex.amend(without(ids), ids, serving=serving) if records.annex and ids else 0
+    with beside.trying():
+        bundles = _expire_bundles(limits, records, ids, now)
+    if not beside.failed:
+        entries = _expire_entries(old, attempts, serving)
+    with attempts.trying():
+        people = _expire_people(limits, records, now)
+    return Expired(entries, bundles, annexed, people, (*beside.failed, *attempts.failed))
+
+
+def _expire_entries(old: Iterable[tuple[Sequence[Log], set[str]]], attempts: Attempts, serving: bool) -> int:
+    entries = 0
+    for group, gone in old:
+        for log in group:
+            with attempts.trying():
+                entries += _drop(log, gone, serving)
+    return entries
 
 
 def _drop(log: Log, gone: set[str], serving: bool) -> int:
@@ -65,7 +85,7 @@ def _expire_bundles(limits: Retention, records: Records, ids: set[str], now: dat
         return 0
     kept = [_Kept(*each) for each in records.evidence.ages()]
     old = ids | _beyond(limits.crops, kept, now) | _beyond(Limit(days=limits.events.days), kept, now)
-    gone = records.evidence.amend(without(old), "expired") if old else 0
+    gone = records.evidence.amend(without(old), "expired", old) if old else 0
     if gone:
         records.evidence.shorten()
     return gone
@@ -121,15 +141,10 @@ def _since(event: Record, changed: datetime) -> datetime:
 
 
 def _people(gallery: Gallery, path: Path) -> list[_Kept]:
-    """Oldest first. A gallery made before it noted when people were enrolled has its file's time for them."""
-    photos = sum(len(person.embeddings) for person in gallery.people.values())
-    size, changed = path.stat().st_size, _changed(path)
+    """Oldest first."""
+    size = path.stat().st_size / max(len(gallery.photos), 1)
     people = [
-        _Kept(
-            name,
-            changed if person.enrolled is None else datetime.fromtimestamp(person.enrolled, UTC),
-            size * len(person.embeddings) / photos,
-        )
+        _Kept(name, datetime.fromtimestamp(person.enrolled or 0.0, UTC), size * len(person.embeddings))
         for name, person in gallery.people.items()
     ]
     return sorted(people, key=lambda one: one.since)

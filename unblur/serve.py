@@ -13,6 +13,7 @@ import sqlalchemy as sql
 from rich.console import Console
 
 from configs.schema import Config, ConfigError, Notify, load
+from recognize import gallery as galleries
 from recognize.gallery import write_private
 from stream import handles, heap
 from stream.archive import Archive
@@ -30,7 +31,7 @@ from unblur.notify.notice import Notice
 from unblur.notify.queue import forget_others
 from unblur.notify.webhook import Webhook
 from unblur.people import People
-from unblur.records import Log, Records
+from unblur.records import Log, Records, earlier
 from unblur.web.crops import Crops, Kind, read_crop
 from unblur.web.darkroom import Darkroom
 from unblur.web.feedback import Feedback
@@ -108,7 +109,13 @@ def _pages(config: Config, run: Run, engine: sql.Engine, reception: Reception, s
     people = People(gallery, examiner, run.use, note)
     archive, read = Archive(output.store), partial(_opened_crop, output.evidence, run)
     photo = PhotoPage(Darkroom(config, lambda: people.gallery), uploads, Prints(), note)
-    for thing in (uploads, people, archive, photo, Housekeeping(config.retention, _records(config, run, engine))):
+    for thing in (
+        uploads,
+        people,
+        archive,
+        photo,
+        Housekeeping(config.retention, _records(config, run, engine, stack)),
+    ):
         stack.callback(thing.close)
     return [
         Sightings(archive, Feedback(engine), read, people.add_crop, note),
@@ -121,12 +128,11 @@ def _opened_crop(evidence: Path, run: Run, event: str, kind: Kind) -> bytes:
     return opened(evidence / f"{event}.{kind}.png", read_crop(evidence, event, kind), run.parts.cipher)
 
 
-def _records(config: Config, run: Run, engine: sql.Engine) -> Records:
-    """What is kept, through the very files that the run has open."""
-    logs = [[Log(where, ledger)] for where, ledger in run.outputs.ledgers]
-    gallery = config.recognition.gallery
-    there = gallery if gallery and gallery.exists() else None
-    return Records(there, logs, run.outputs.evidence, Annex(engine), run.parts.cipher, run.parts.embedder.fingerprint)
+def _records(config: Config, run: Run, engine: sql.Engine, stack: ExitStack) -> Records:
+    """What is kept, through the very files that the run has open, and the logs of runs before it."""
+    logs = [[*earlier(where, stack), Log(where, ledger)] for where, ledger in run.outputs.ledgers]
+    gallery, parts = config.recognition.gallery, run.parts
+    return Records(gallery, logs, run.outputs.evidence, Annex(engine), parts.cipher, parts.embedder.fingerprint)
 
 
 def _settled(config: Config, data: Path, console: Console) -> Config:
@@ -146,6 +152,7 @@ def _demo(config: Config, folder: Path, console: Console) -> Config:
     own = config.recognition.gallery
     if own and not own.exists():
         shutil.copytree(faces_of(gallery), faces_of(own), dirs_exist_ok=True)
-        write_private(own, gallery.read_bytes())
+        with galleries.alone(own):
+            write_private(own, gallery.read_bytes())
     camera = config.model_validate({"cameras": [{"name": "demo", "source": f"{LOOP}{clip}"}]}).cameras
     return config.model_copy(update={"cameras": camera})

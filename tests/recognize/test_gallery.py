@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 import threading
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 
 import joblib
@@ -208,6 +209,17 @@ def test_the_file_is_private(saved: Path) -> None:
     assert saved.stat().st_mode & 0o077 == 0
 
 
+def test_a_gallery_from_before_former_names_were_kept_can_be_read(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def less(thing: Person) -> dict[str, object]:
+        return {key: value for key, value in asdict(thing).items() if key != "former"}
+
+    monkeypatch.setattr(gallery, "asdict", less)
+    monkeypatch.setattr(gallery, "_VERSION", b"\x02")
+    Gallery(NETWORK, people("Ann")).save(saved)
+    monkeypatch.undo()
+    assert load(saved, NETWORK).people["Ann"].former == ()
+
+
 def test_a_person_has_photos() -> None:
     with pytest.raises(ValueError, match="n >= 1"):
         Person(np.empty((0, 128), np.float32))
@@ -235,6 +247,26 @@ def test_whoever_changes_a_gallery_is_alone(saved: Path) -> None:
         order.append("first")
     thread.join()
     assert order == ["first", "second"]
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_change(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "replace", _killed)
+        killed.setattr(Path, "unlink", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            gallery.write_private(saved, b"a name")
+    other = saved.with_name(f".{saved.name}.of-mine")
+    other.touch()
+    (left,) = set(saved.parent.glob(f".{saved.name}.*")) - {other}
+    assert left.read_bytes() == b"a name"
+    with alone(saved):
+        assert not left.exists()
+        assert other.exists()
+        assert saved.with_name(f".{saved.name}.lock").exists()
+
+
+def _killed(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_gallery_that_stays_taken_is_told(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import time
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ def test_somebody_new() -> None:
     assert len(grown.people["Cat"].embeddings) == 2  # none twice
     assert grown.people["Cat"].description is None
     assert KNOWN.names == ("Ann", "Bob")
+    assert time() - (grown.people["Cat"].enrolled or 0) < 60
 
 
 def test_more_photos_and_fewer() -> None:
@@ -41,7 +43,8 @@ def test_more_photos_and_fewer() -> None:
 def test_another_name_and_another_description() -> None:
     named = revision.renamed(KNOWN, "Ann", "Anna")
     assert named.names == ("Anna", "Bob")
-    assert named.people["Anna"] is ANN
+    assert named.people["Anna"].photos == ANN.photos
+    assert named.people["Anna"].source == "a digest"
     assert revision.described(KNOWN, "Ann", "tall").people["Ann"].description == "tall"
     assert revision.described(KNOWN, "Ann", "").people["Ann"].description is None
 
@@ -51,6 +54,30 @@ def test_two_become_one() -> None:
     assert one.names == ("Bob",)
     assert set(one.people["Bob"].photos) == {*ANN.photos, *BOB.photos}
     assert one.people["Bob"].description == "from folder"
+
+
+def test_former_names_stay_with_the_person() -> None:
+    named = revision.renamed(revision.renamed(KNOWN, "Ann", "Anna"), "Anna", "Ann Lee")
+    assert named.people["Ann Lee"].former == ("Ann", "Anna")
+    assert revision.renamed(named, "Ann Lee", "Ann").people["Ann"].former == ("Anna", "Ann Lee")
+    one = revision.merged(named, "Ann Lee", "Bob")
+    assert one.people["Bob"].former == ("Ann", "Anna", "Ann Lee")
+    assert revision.renewed(one, {"Bob": BOB, "Cat": ANN}).people["Bob"].former == ("Ann", "Anna", "Ann Lee")
+    assert revision.extended(one, "Bob", faces(1, 4)).people["Bob"].former == ("Ann", "Anna", "Ann Lee")
+    assert revision.unnamed(one, ["Anna", "Eve"]).people["Bob"].former == ("Ann", "Ann Lee")
+
+
+def test_of_two_that_become_one_the_first_enrolment_counts() -> None:
+    since = KNOWN.adding({"Cat": Person(faces(1, 3), enrolled=2.0), "Dan": Person(faces(1, 4), enrolled=1.0)})
+    assert revision.merged(since, "Dan", "Cat").people["Cat"].enrolled == 1.0
+    assert revision.merged(since, "Cat", "Dan").people["Dan"].enrolled == 1.0
+    assert revision.merged(since, "Ann", "Dan").people["Dan"].enrolled == 1.0
+
+
+def test_how_alike_two_are_is_told_by_the_photos_that_are_most_alike() -> None:
+    twin = KNOWN.adding({"Bob": Person(np.concatenate([BOB.embeddings, ANN.embeddings[2:]]))})
+    assert revision.likeness(twin, "Ann", "Bob") == pytest.approx(1.0)
+    assert revision.likeness(KNOWN, "Ann", "Bob") < 0.5
 
 
 def test_who_is_forgotten_leaves_nothing() -> None:

@@ -10,6 +10,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from models.fetch import fingerprint
+from recognize import revision
 from recognize.gallery import load
 from stream.cipher import Cipher
 from stream.history import query
@@ -41,6 +42,7 @@ def test_nothing_of_a_forgotten_person_is_left_in_a_folder_of_data(
     hers = load(house / "people.joblib", fingerprint("sface")).people[GONE].photos
     assert crops_of(house) > set(hers)
     faces_of(house / "people.joblib").joinpath(f"{hers[0]}.png.part").touch()  # a crash left it
+    shutil.copy(house / "people.joblib", house / ".people.joblib.k1ll3d_9")  # and this
     assert main(["forget", GONE, "--data", str(house)]) == 0
     left = bytes_of(house)
     assert GONE.encode() not in left
@@ -55,6 +57,32 @@ def test_nothing_of_a_forgotten_person_is_left_in_a_folder_of_data(
     assert "12 opinions and unsent webhooks are gone or were changed" in out
     store = f"sqlite:///{house / 'events.sqlite'}"
     assert not examined(house / "evidence", store, key=Signer()).faults
+
+
+def test_who_was_renamed_is_forgotten_by_every_name(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = house / "people.joblib"
+    revision.renamed(load(path, fingerprint("sface")), GONE, "Zoë Wed").save(path)
+    assert main(["forget", "Zoë Wed", "--data", str(house)]) == 0
+    assert GONE.encode() not in bytes_of(house)
+    assert json.dumps(GONE)[1:-1].encode() not in bytes_of(house)
+    assert said(house) == [("event-5", "right", "Bob")]
+    assert f"forgotten as {GONE}, too" in capsys.readouterr().out
+
+
+def test_a_former_name_that_somebody_else_bears_is_theirs(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = house / "people.joblib"
+    known = revision.renamed(load(path, fingerprint("sface")), "Ann", "Ann Lee")
+    revision.renamed(known, "Bob", "Ann").save(path)
+    assert main(["forget", "Ann Lee", "--data", str(house)]) == 0
+    assert "- events under the name Ann, which is or was somebody else's, too" in capsys.readouterr().out
+    assert load(path, fingerprint("sface")).names == (GONE, "Ann")
+    left = [event["id"] for event in query(f"sqlite:///{house / 'events.sqlite'}")]
+    assert left == [f"event-{number}" for number in range(7)]
+    assert main(["forget", "Bob", "--data", str(house)]) == 0
+    assert "- Ann, who was called so before, and is known by this name" in capsys.readouterr().out
+    left = [event["id"] for event in query(f"sqlite:///{house / 'events.sqlite'}")]
+    assert left == [f"event-{number}" for number in range(5)]
+    assert load(path, fingerprint("sface")).people["Ann"].former == ()
 
 
 def test_what_waits_for_webhooks_is_what_the_log_has(house: Path) -> None:

@@ -98,6 +98,39 @@ def test_forgetting_that_was_interrupted_is_finished_by_doing_it_again(folder: P
     assert not examined(folder / "evidence", folder / "log.jsonl").faults
 
 
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"event": {}}'])
+def test_a_bundle_that_cannot_be_read_keeps_nothing_else_from_going(
+    folder: Path, capsys: pytest.CaptureFixture[str], damage: bytes
+) -> None:
+    (folder / "evidence" / "event-1.json").unlink()  # hers, as the logs tell
+    (folder / "evidence" / "event-5.json").write_bytes(damage)
+    assert main(arguments(folder, "gallery", "log", "store", "evidence")) == 1
+    told = capsys.readouterr()
+    assert "the gallery's entry is gone; 15 log entries and 5 bundles" in told.out
+    assert "whom the evidence of event-5 shows is not known" in told.err
+    assert "event-1" not in told.err
+    assert GONE.encode() not in bytes_of(folder)
+    left = {path.name.partition(".")[0] for path in (folder / "evidence").glob("*.png")}
+    assert left == {"event-2", "event-4", "event-5", "event-6"}
+
+
+def test_a_log_that_cannot_be_read_keeps_nothing_else_from_going(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = folder / "log.jsonl.previous"
+    whole = log.read_bytes()
+    log.write_bytes(whole.replace(b'"type":"end"', b'"type":"?"'))
+    assert main(arguments(folder, "gallery", "log", "store", "evidence")) == 1
+    assert str(log) in capsys.readouterr().err
+    assert GONE.encode() not in b"".join(
+        path.read_bytes() for path in folder.rglob("*") if path.is_file() and path != log
+    )
+    log.write_bytes(whole)
+    assert main(arguments(folder, "gallery", "log", "store", "evidence")) == 0
+    assert GONE.encode() not in bytes_of(folder)
+    assert not examined(folder / "evidence", folder / "log.jsonl").faults
+
+
 def test_a_log_that_is_being_written_is_left_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = bytes_of(folder)
     with ExitStack() as stack:

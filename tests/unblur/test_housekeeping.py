@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack, closing
+from datetime import datetime
 from pathlib import Path
+
+import pytest
 
 from configs.schema import Limit, Retention
 from stream.history import query
 from tests.unblur.kept import keep, records
+from unblur import housekeeping
 from unblur.housekeeping import Housekeeping
+from unblur.records import Records
+from unblur.retention import Expired, expire
 
 
 def test_what_is_too_old_goes_when_it_begins(tmp_path: Path) -> None:
@@ -19,6 +26,25 @@ def test_what_is_too_old_goes_when_it_begins(tmp_path: Path) -> None:
     assert list(query(str(tmp_path / "log.jsonl"))) == []
     assert list(query(f"sqlite:///{tmp_path / 'log.sqlite'}")) == []
     assert list((tmp_path / "evidence").glob("*.png")) == []
+
+
+def test_what_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after an error of the system's own."""
+    keep(tmp_path)
+    first, second = threading.Event(), threading.Event()
+
+    def fails_once(limits: Retention, kept: Records, now: datetime) -> Expired:
+        if not first.is_set():
+            first.set()
+            raise FileNotFoundError(tmp_path)
+        second.set()
+        return expire(limits, kept, now)
+
+    monkeypatch.setattr(housekeeping, "_EVERY_S", 0.01)
+    monkeypatch.setattr(housekeeping, "expire", fails_once)
+    with ExitStack() as stack, closing(Housekeeping(Retention(events=Limit(days=1)), records(tmp_path, stack))):
+        assert second.wait(20)
+    assert list(query(str(tmp_path / "log.jsonl"))) == []
 
 
 def test_without_limits_all_stays(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from configs.schema import Config
+from deblur import kernels
 from recognize import gallery as galleries
 from recognize.enroll import Enroller, Enrolment
 from recognize.gallery import Gallery
 from recognize.verdict import Finding
 from stream.data import Image
-from stream.errors import GalleryError, UsageError
+from stream.errors import DoubtError, GalleryError, UsageError
 from stream.picture import read_picture
 from tests.unblur.conftest import Notes
 from unblur.enrolment import enroll
@@ -35,6 +36,12 @@ def obama(portraits: Path, examiner: Examiner) -> list[Shot]:
 @pytest.fixture(scope="session")
 def biden(portraits: Path, examiner: Examiner) -> Shot:
     return examiner.picture("biden.jpg", read_picture(portraits / "biden.jpg"))
+
+
+@pytest.fixture(scope="session")
+def blurred(portraits: Path, examiner: Examiner) -> Shot:
+    moved = kernels.blur(read_picture(portraits / "obama3.jpg"), kernels.line(61, 0)).astype(np.uint8)
+    return examiner.picture("moved.png", moved)
 
 
 def on_disk(folder: Path, examiner: Examiner) -> Gallery:
@@ -103,6 +110,31 @@ def test_a_merged_person_keeps_all_crops(people: People, obama: list[Shot], note
     assert all(people.has_face(photo) for photo in person.photos)
     assert person.description == "44th"
     assert notes[-1] == ("ann", "merged into Obama", "Barack")
+
+
+def test_two_who_are_unlike_are_merged_by_somebody_who_is_sure(people: People, obama: list[Shot], biden: Shot) -> None:
+    people.enrol("Obama", None, obama, "ann")
+    people.enrol("Biden", None, [biden], "ann")
+    with pytest.raises(DoubtError, match="Biden and Obama do not look like one person"):
+        people.merge("Biden", "Obama", "ann")
+    assert people.gallery.names == ("Obama", "Biden")
+    people.merge("Biden", "Obama", "ann", sure=True)
+    assert len(people.gallery.people["Obama"].photos) == 3
+
+
+def test_what_would_poison_the_gallery_is_not_enrolled(
+    people: People, obama: list[Shot], biden: Shot, blurred: Shot
+) -> None:
+    people.enrol("Biden", None, [biden], "ann")
+    with pytest.raises(UsageError, match=r"blurred: over .* cannot be enrolled"):
+        people.enrol("Obama", None, [*obama, blurred], "ann")
+    with pytest.raises(UsageError, match=r"biden\.jpg: somebody else's: .* cannot be enrolled"):
+        people.enrol("Obama", None, [*obama, biden], "ann")  # as it was never judged beside the others
+    people.enrol("Obama", None, obama, "ann")
+    for poison in (blurred, biden):
+        with pytest.raises(UsageError, match="cannot be enrolled"):
+            people.add("Obama", [poison], "ann")
+    assert len(people.gallery.people["Obama"].photos) == 2
 
 
 def test_what_cannot_be_changes_nothing(people: People, obama: list[Shot], used: list[Gallery], notes: Notes) -> None:

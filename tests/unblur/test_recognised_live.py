@@ -122,7 +122,7 @@ def test_who_is_merged_has_the_other_name_at_once(hall: Hall, portraits: Path, e
     stranger = hall.unknown()
     hall.people.enrol("Ann", None, [hall.shot(stranger)], "me")
     assert hall.overlay(stranger.track) == "Ann"
-    hall.people.merge("Ann", "Joe", "me")
+    hall.people.merge("Ann", "Joe", "me", sure=True)
     assert hall.overlay(stranger.track) == "Joe"
     hall.story.until(lambda event: event.track == stranger.track and event.type == "end")
     assert hall.story.of(stranger.track) == [("new", None), ("update", "Ann"), ("update", "Joe"), ("end", "Joe")]

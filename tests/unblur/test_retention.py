@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,18 +11,23 @@ import pytest
 
 from configs.schema import Limit, Retention
 from models.fetch import fingerprint
-from recognize.gallery import load
+from recognize import revision
+from recognize.gallery import Gallery, Person, load
+from stream.errors import StorageError
+from stream.eventlog import EventFile
+from stream.evidence import EvidenceFolder
 from stream.history import query
 from stream.links import CHAIN, Cut, placed
 from stream.signature import Signer
 from stream.store import EventStore
+from tests.recognize.conftest import directions
 from tests.stream.events import an_event, fill
 from tests.stream.proof import write
 from tests.stream.test_audit import examined
 from tests.unblur.kept import BEGIN, GONE, bytes_of, keep, keep_served, records, said, served, waiting
 from unblur.cli import main
 from unblur.faces import faces_of
-from unblur.records import open_records
+from unblur.records import Records, open_records
 from unblur.retention import Expired, expire
 
 
@@ -105,11 +111,82 @@ def test_while_a_run_writes_room_that_was_made_is_not_made_again(tmp_path: Path)
     assert entries[-1] < 10
 
 
+def test_a_bundle_that_cannot_be_read_goes_in_its_turn(folder: Path) -> None:
+    evidence = folder / "evidence"
+    (evidence / "event-0.json").unlink()
+    (evidence / "event-5.json").write_bytes(b"{")
+    for path in evidence.glob("event-5.*"):
+        os.utime(path, (BEGIN.timestamp(), BEGIN.timestamp()))
+    now = datetime.now(UTC)
+    assert expired(folder, now + timedelta(days=2), crops=Limit(days=3)) == Expired(0, 1, 0, ())
+    assert not list(evidence.glob("event-5.*"))
+    assert expired(folder, BEGIN + timedelta(days=1, hours=4), events=Limit(days=1)).entries == 12
+    assert {path.name.partition(".")[0] for path in evidence.glob("event*")} == {"event-4", "event-6"}
+    findings = examined(evidence, folder / "log.jsonl", key=Signer())
+    assert not findings.faults
+
+
+def test_what_fails_keeps_nothing_else_from_going(folder: Path) -> None:
+    with ExitStack() as stack:
+        opened = records(folder, stack)
+        (folder / "log.jsonl").unlink()
+        every = Limit(days=1)
+        told = expire(Retention(events=every, galleries=every), opened, BEGIN + timedelta(days=40))
+    assert (told.entries, told.bundles, told.people) == (7, 7, ("Ann", "Bob", GONE))
+    (why,) = told.failed
+    assert str(folder / "log.jsonl") in why
+    assert not list((folder / "evidence").glob("*.png"))
+
+
+def test_what_was_interrupted_is_finished_by_the_next(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit of size is kept again once the logs are, and forgets then whose crops were to go."""
+    limit = Limit(megabytes=7 * (folder / "log.jsonl").stat().st_size / 7 / 1e6)
+    with ExitStack() as stack:
+        opened = records(folder, stack)
+        assert opened.evidence
+        with monkeypatch.context() as broken:
+            broken.setattr(EvidenceFolder, "amend", _refused)
+            assert expire(Retention(events=limit), opened, BEGIN).failed == ("the disk refused",)
+        assert len(ids(folder / "log.jsonl")) == 7
+        with monkeypatch.context() as broken:
+            broken.setattr(EventFile, "amend", _refused)
+            assert expire(Retention(events=limit), opened, BEGIN).failed == ("the disk refused",)
+        expire(Retention(events=limit), opened, BEGIN)
+    assert ids(folder / "log.jsonl") == ["event-4", "event-5", "event-6"]
+    left = {path.name.partition(".")[0] for path in (folder / "evidence").glob("*.png")}
+    assert left <= {"event-4", "event-5", "event-6"}
+    assert not examined(folder / "evidence", folder / "log.jsonl").faults
+
+
+def _refused(*_: object) -> int:
+    raise StorageError("the disk refused")
+
+
 def test_people_enrolled_long_ago_are_forgotten(folder: Path) -> None:
     told = expired(folder, BEGIN + timedelta(days=31.5), galleries=Limit(days=30))
     assert told.people == ("Ann", GONE)
     assert load(folder / "people.joblib", fingerprint("sface")).names == ("Bob",)
     assert GONE.encode() not in (folder / "people.joblib").read_bytes()
+
+
+def test_a_change_makes_nobody_younger(folder: Path) -> None:
+    """Also of those in a gallery that did not note when they were enrolled."""
+    path = folder / "people.joblib"
+    Gallery(fingerprint("sface"), {"Old": Person(directions(2, 1))}).save(path)
+    os.utime(path, (BEGIN.timestamp(), BEGIN.timestamp()))
+    revision.enrolled(load(path, fingerprint("sface")), "New", None, directions(2, 2)).save(path)
+    assert expired(folder, datetime.now(UTC), galleries=Limit(days=1)).people == ("Old",)
+    assert expired(folder, datetime.now(UTC) + timedelta(days=2), galleries=Limit(days=1)).people == ("New",)
+
+
+def test_a_gallery_that_comes_later_is_held_to_its_limit(tmp_path: Path) -> None:
+    path = tmp_path / "people.joblib"
+    kept = Records(path, [], None, None, None, fingerprint("sface"))
+    limits = Retention(galleries=Limit(days=1))
+    assert expire(limits, kept, BEGIN) == Expired(0, 0, 0, ())
+    assert not kept.dismiss("Old")
+    Gallery(fingerprint("sface"), {"Old": Person(directions(2, 1), enrolled=1.0)}).save(path)
+    assert expire(limits, kept, BEGIN).people == ("Old",)
 
 
 def test_a_gallery_that_is_too_large_loses_those_enrolled_first(folder: Path) -> None:

@@ -26,6 +26,7 @@ _REFUSALS = {
     401: "sign in first",
     403: "not allowed",
     404: "there is no such thing",
+    409: "it looks like a mistake: say that you are sure",
 }
 _OF_UPLOADS = {
     408: "it came too slowly",

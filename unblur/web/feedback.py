@@ -67,14 +67,14 @@ class Feedback:
         with self._engine.connect() as connection:
             return [_opinion(row) for row in connection.execute(chosen.limit(_SHOWN))]
 
-    def forget(self, events: Collection[object], person: str | None = None) -> int:
-        """Lose what was said of these events, and whatever names the person; how much that was."""
+    def forget(self, events: Collection[object], names: Collection[str] = ()) -> int:
+        """Lose what was said of these events, and whatever bears one of the names; how much that was."""
         said = sql.select(_feedback.c.number, _feedback.c.event, _feedback.c.person)
         with self._engine.begin() as connection:
             gone = [
                 {"gone": number}
                 for number, event, named in connection.execute(said)
-                if event in events or (named and person and same_name(named, person))
+                if event in events or (named and any(same_name(named, name) for name in names))
             ]
             if gone:
                 connection.execute(sql.delete(_feedback).where(_feedback.c.number == sql.bindparam("gone")), gone)

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from recognize.gallery import Gallery
 from stream.data import Image
-from stream.errors import OutputError, StorageError, UsageError
-from unblur.examination import Examiner, Shot
+from stream.errors import DoubtError, OutputError, StorageError, UsageError
+from unblur.examination import Examiner, Shot, objections, require_usable
 from unblur.people import People
 from unblur.web import persons
 from unblur.web.api import Nothing, Operation
@@ -144,7 +144,7 @@ class PeoplePage:
 
     async def _merge(self, request: web.Request, merging: Merging) -> KnownPerson:
         def merge() -> KnownPerson:
-            self._people.merge(self._name(merging.id), self._name(merging.into), _who(request))
+            self._people.merge(self._name(merging.id), self._name(merging.into), _who(request), merging.sure)
             return self._somebody(merging.into)
 
         with told():
@@ -198,12 +198,13 @@ class PeoplePage:
         )
 
     def _chosen(self, name: str | None, ids: Sequence[str], sure: Sequence[str]) -> list[Shot]:
-        """The shots to enrol. Raises UsageError if one of them is doubtful, and nobody is sure of it."""
+        """The shots to enrol. Raises UsageError if one of them is not to be enrolled at all, or is doubtful and nobody
+        is sure of it."""
         shots = self._examiner.judged(self._tray.get(ids), name, self._people.gallery)
+        require_usable(shots)
         for shot in shots:
             if shot.findings and shot.id not in sure:
-                why = "; ".join(f"{finding}: {said}" for finding, said in shot.findings.items())
-                raise UsageError(f"{shot.name}: {why}: confirm it, or leave it out")
+                raise UsageError(f"{shot.name}: {objections(shot)}: confirm it, or leave it out")
         return shots
 
     def _everybody(self) -> list[KnownPerson]:
@@ -240,6 +241,8 @@ def told() -> Iterator[None]:
         raise web.HTTPNotFound(text="there is no such person or picture, or no longer") from error
     except (OutputError, StorageError) as error:
         raise web.HTTPInsufficientStorage(text=str(error)) from error
+    except DoubtError as error:
+        raise web.HTTPConflict(text=str(error)) from error
     except UsageError as error:
         raise web.HTTPBadRequest(text=str(error)) from error
 

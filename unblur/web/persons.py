@@ -49,7 +49,7 @@ class PhotoFinding(BaseModel):
 
 class ProposedPhoto(BaseModel):
     """A photo that was looked at: the face that was found on it, as a data URL, and what speaks against it. One that is
-    not `usable` cannot be enrolled; one with findings only by somebody who is sure."""
+    not `usable` cannot be enrolled, whoever is sure; another with findings only by somebody who is sure."""
 
     id: str
     name: str
@@ -94,7 +94,8 @@ class EventCrop(Proposal):
 
 
 class Enrolment(BaseModel):
-    """Somebody new, by photos that were looked at; `sure` are those to be enrolled in spite of what was found."""
+    """Somebody new, by photos that were looked at; `sure` are those to be enrolled in spite of what was found, which
+    takes a usable one."""
 
     name: Name
     description: Description | None = None
@@ -117,9 +118,10 @@ class PersonRevision(WhichPerson):
 
 
 class Merging(WhichPerson):
-    """Into whom somebody is merged."""
+    """Into whom somebody is merged; `sure`, if they are to become one although they do not look like it."""
 
     into: Id
+    sure: bool = False
 
 
 def shown(shot: Shot) -> ProposedPhoto:

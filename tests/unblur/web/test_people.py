@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2 as httpx
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,8 +16,9 @@ from PIL import Image as Pillow
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from configs.schema import Web
+from deblur import kernels
 from stream.data import Image
-from stream.picture import read_picture
+from stream.picture import png, read_picture
 from tests.unblur.conftest import Notes
 from tests.unblur.web.serving import opened
 from unblur.examination import Examiner
@@ -104,6 +106,25 @@ def test_a_doubtful_photo_takes_somebody_who_is_sure(client: httpx.Client, portr
     assert sure.status_code == 200
 
 
+def test_nobody_is_sure_enough_for_what_would_poison_the_gallery(
+    client: httpx.Client, portraits: Path, people: People
+) -> None:
+    enrolled(client, "Biden", portraits / "biden.jpg")
+    moved = kernels.blur(read_picture(portraits / "obama3.jpg"), kernels.line(61, 0)).astype(np.uint8)
+    good = [portraits / "obama.jpg", portraits / "obama2.jpg"]
+    photos = looked(client, *good, portraits / "biden.jpg", ("moved.png", png(moved)))
+    assert [kinds(photo) for photo in photos[2:]] == [["somebody else's"], ["blurred"]]
+    assert [photo["usable"] for photo in photos] == [True, True, False, False]
+    person = enrolled(client, "Obama", *good)
+    for poison in ids(photos[2:]):
+        sent = {"photos": [*ids(photos[:2]), poison], "sure": ids(photos)}
+        for asked, path in (({"name": "Barack"}, API), ({}, f"{API}/{person['id']}/photos")):
+            refused = client.post(path, json={**asked, **sent})
+            assert refused.status_code == 400
+            assert "cannot be enrolled" in refused.json()["error"]
+    assert {name: len(known.photos) for name, known in people.gallery.people.items()} == {"Biden": 1, "Obama": 2}
+
+
 def test_whom_a_photo_looks_like_depends_on_whose_it_is_to_be(client: httpx.Client, portraits: Path) -> None:
     person = enrolled(client, "Obama", portraits / "obama.jpg")
     (photo,) = looked(client, portraits / "obama2.jpg")
@@ -135,7 +156,7 @@ def test_what_cannot_be_enrolled_is_told(client: httpx.Client) -> None:
     assert [photo["usable"] for photo in photos] == [False, False]
     refused = client.post(API, json={"name": "Nobody", "photos": ids(photos), "sure": ids(photos)})
     assert refused.status_code == 400
-    assert "shows a face" in refused.json()["error"]
+    assert "wall.png: no face: none was found: it cannot be enrolled" in refused.json()["error"]
 
 
 def test_an_events_crop_is_enrolled(client: httpx.Client, people: People) -> None:
@@ -153,7 +174,10 @@ def test_a_person_is_changed_merged_and_deleted(client: httpx.Client, portraits:
     assert (changed["name"], changed["description"]) == ("Joe Biden", "46th")
     assert client.get(f"{API}/{joe['id']}").status_code == 404
     assert client.patch(f"{API}/{changed['id']}", json={"description": ""}).json()["description"] is None
-    one = client.post(f"{API}/{changed['id']}/merge", json={"into": obama["id"]}).json()
+    unlike = client.post(f"{API}/{changed['id']}/merge", json={"into": obama["id"]})
+    assert unlike.status_code == 409
+    assert "Joe Biden and Obama do not look like one person" in unlike.json()["error"]
+    one = client.post(f"{API}/{changed['id']}/merge", json={"into": obama["id"], "sure": True}).json()
     assert (one["name"], len(one["photos"])) == ("Obama", 3)
     less = client.delete(f"{API}/{one['id']}/photos/{one['photos'][2]['id']}").json()
     assert len(less["photos"]) == 2
@@ -340,6 +364,9 @@ def test_a_person_is_revised_merged_and_deleted_on_their_page(
     page.get_by_label("Joe Biden is the same person as").select_option("Obama")
     page.get_by_role("button", name="Merge").click()
     expect(page.get_by_role("dialog")).to_contain_text("Merge Joe Biden into Obama?")
+    page.get_by_role("dialog").get_by_role("button", name="Merge").click()
+    expect(page.get_by_role("dialog")).to_contain_text("do not look like one person")
+    assert set(people.gallery.names) == {"Obama", "Joe Biden"}
     page.get_by_role("dialog").get_by_role("button", name="Merge").click()
     expect(page.get_by_role("heading", name="Obama", exact=True)).to_be_visible()
     page.get_by_role("button", name="Delete").click()

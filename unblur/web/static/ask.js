@@ -7,7 +7,7 @@ export async function ask(method, path, body) {
   const headers = { ...authority(), ...(body && !form ? { "Content-Type": "application/json" } : {}) };
   const response = await fetch(`/api/v1${path}`, { method, headers, body: form ? body : body && JSON.stringify(body) });
   const said = await response.json().catch(() => ({ error: `${response.status} ${response.statusText}` }));
-  if (!response.ok) throw new Error(said.error);
+  if (!response.ok) throw Object.assign(new Error(said.error), { status: response.status });
   return said;
 }
 

@@ -57,11 +57,21 @@ if (more) {
   );
 }
 
+// Two who do not look like one person are merged by somebody who has read so.
+async function merged(into, title) {
+  try {
+    open(await ask("POST", `${path}/merge`, { into }));
+  } catch (error) {
+    if (error.status !== 409) throw error;
+    if (await sure(title, error.message, TEXT.merge)) open(await ask("POST", `${path}/merge`, { into, sure: true }));
+  }
+}
+
 const merge = document.getElementById("merge");
 if (merge) {
   sending(merge, async (values) => {
     const into = merge.elements.into.selectedOptions[0].textContent;
     const title = TEXT.sure_merge.replace("{}", document.getElementById("who").textContent).replace("{}", into);
-    if (await sure(title, TEXT.one_now, TEXT.merge)) open(await ask("POST", `${path}/merge`, { into: values.get("into") }));
+    if (await sure(title, TEXT.one_now, TEXT.merge)) await merged(values.get("into"), title);
   });
 }
