@@ -16,6 +16,7 @@ from stream.data import Array, Image
 from stream.errors import UnblurError, UsageError
 from unblur.examination import Examiner, Shot
 from unblur.faces import Faces, content, faces_of
+from unblur.objection import Objection
 
 _EVERY_S = 0.5
 """How often the file is looked at: another program's change is in use within a second."""
@@ -88,13 +89,13 @@ class People:
         self._change(lambda known: revision.extended(known, name, embeddings), shots)
         self._note(who, "added photos", name)
 
-    def add_crop(self, name: str, crop: Image, who: str) -> str | None:
+    def add_crop(self, name: str, crop: Image, who: str) -> Objection | None:
         """Add an aligned crop (128 x 128) to somebody; or what speaks against it, and then nothing is changed."""
         if name not in self._gallery.people:
-            return f"{name} is not known"
+            return Objection(f"{name} is not known", "nobody")
         (shot,) = self._examiner.judged([self._examiner.crop("crop", crop)], name, self._gallery)
         if shot.findings:
-            return "; ".join(f"{finding}: {why}" for finding, why in shot.findings.items())
+            return Objection("; ".join(f"{finding}: {why}" for finding, why in shot.findings.items()), "unfit")
         self.add(name, [shot], who)
         return None
 

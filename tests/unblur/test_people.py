@@ -22,6 +22,7 @@ from tests.unblur.conftest import Notes
 from unblur.enrolment import enroll
 from unblur.examination import Examiner, Shot, usable
 from unblur.faces import faces_of
+from unblur.objection import Objection
 from unblur.people import People
 
 WITHIN_S = 20.0
@@ -122,11 +123,16 @@ def test_a_crop_of_an_event_is_added_or_complained_of(people: People, obama: lis
     people.enrol("Biden", None, [biden], "ann")
     crop = obama[1].crop
     assert crop is not None
-    assert people.add_crop("Nobody", crop, "ann") == "Nobody is not known"
-    assert "somebody else's" in (people.add_crop("Biden", crop, "ann") or "")
+    assert people.add_crop("Nobody", crop, "ann") == Objection("Nobody is not known", "nobody")
+    objection = people.add_crop("Biden", crop, "ann")
+    assert objection
+    assert objection.kind == "unfit"
+    assert "somebody else's" in objection.why
     assert people.add_crop("Obama", crop, "ann") is None
     assert len(people.gallery.people["Obama"].photos) == 2
-    assert "near-duplicate" in (people.add_crop("Obama", crop, "ann") or "")
+    again = people.add_crop("Obama", crop, "ann")
+    assert again
+    assert "near-duplicate" in again.why
 
 
 def test_another_programs_change_is_taken_over(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Annotated
 
 from aiohttp import hdrs, web
@@ -12,6 +13,7 @@ from pydantic import BaseModel, StringConstraints, ValidationError
 
 from stream.archive import Archive
 from stream.data import Image
+from unblur.objection import Objection
 from unblur.web.api import ROOT, Operation, explain
 from unblur.web.crops import Crops, Read
 from unblur.web.feedback import Feedback, Verdict
@@ -20,10 +22,11 @@ from unblur.web.search import Detail, Finder, Found, Search, Wanted
 from unblur.web.site import draw
 from unblur.web.user import User, require
 
-Add = Callable[[str, Image, str], str | None]
+Add = Callable[[str, Image, str], Objection | None]
 """Adds a crop to a person of the gallery, in the name of who asks; what speaks against it, or None."""
 Note = Callable[[str, str, str], None]
 """Writes down who did what to what."""
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _OFFERED = 500
 """Names of persons and cameras that the form offers."""
 
@@ -40,6 +43,14 @@ class Said(Named):
 
     verdict: Verdict
     person: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)] | None = None
+
+
+class _Objected(web.HTTPBadRequest):
+    """The crop is not added; `nobody` says that no one of this name is known."""
+
+    def __init__(self, objection: Objection) -> None:
+        super().__init__(text=objection.why)
+        self.nobody = objection.kind == "nobody"
 
 
 class Sightings:
@@ -127,15 +138,23 @@ class Sightings:
             said = Said.model_validate({**given, "id": request.match_info["id"]})
             await self._say(user, said)
         except ValidationError as error:
-            return await self._shown(request, explain(error))
+            return await self._shown(request, explain(error), given)
         except web.HTTPBadRequest as error:
-            return await self._shown(request, error.text)
+            return await self._shown(request, error.text, given, isinstance(error, _Objected) and error.nobody)
         return web.Response(status=303, headers={hdrs.LOCATION: str(request.rel_url.parent)})
 
-    async def _shown(self, request: web.Request, fault: str | None = None) -> web.Response:
+    async def _shown(
+        self,
+        request: web.Request,
+        fault: str | None = None,
+        given: Mapping[str, str] = _NOTHING,
+        nobody: bool = False,
+    ) -> web.Response:
+        """The event; with a fault, what was `given` still stands in the form."""
         event = await self._detail(request.match_info["id"])
         names = await asyncio.to_thread(self._archive.names, _OFFERED)
-        return draw(request, "event", 400 if fault else 200, event=event, fault=fault, names=names)
+        status, person = 400 if fault else 200, given.get("person", "")
+        return draw(request, "event", status, event=event, fault=fault, names=names, person=person, nobody=nobody)
 
     async def _detail(self, event: str) -> Detail:
         found = await asyncio.to_thread(self._finder.one, event)
@@ -149,17 +168,17 @@ class Sightings:
 
     def _decide(self, event: Detail, said: Said, who: str) -> None:
         """Raises HTTPBadRequest if the crop cannot be added to the person."""
-        if said.verdict == "added" and (complaint := self._added(event, said.person, who)):
-            raise web.HTTPBadRequest(text=complaint)
+        if said.verdict == "added" and (objection := self._added(event, said.person, who)):
+            raise _Objected(objection)
         person = event.name if said.verdict == "right" else said.person
         self._feedback.say(event.id, said.verdict, person, who)
         self._note(who, f"feedback: {said.verdict}{f', {person}' if person else ''}", event.id)
 
-    def _added(self, event: Detail, person: str | None, who: str) -> str | None:
+    def _added(self, event: Detail, person: str | None, who: str) -> Objection | None:
         if not person:
-            return "say whom to add it to"
+            return Objection("say whom to add it to", "unfit")
         crop = self._crops.raw(event.id)
-        return "there is no picture of this event" if crop is None else self._add(person, crop, who)
+        return Objection("there is no picture of this event", "unfit") if crop is None else self._add(person, crop, who)
 
 
 async def _download(request: web.Request, parts: Iterator[str], name: str, kind: str) -> web.StreamResponse:

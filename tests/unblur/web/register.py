@@ -19,6 +19,7 @@ from stream.data import Event, Image, Method
 from stream.picture import write_picture
 from stream.store import EventStore, connect
 from tests.stream.events import an_event
+from unblur.objection import Objection
 from unblur.web.crops import read_crop
 from unblur.web.feedback import Feedback
 from unblur.web.guard import guard
@@ -37,7 +38,7 @@ class Register:
 
     folder: Path
     role: Role = "operator"
-    complaint: str | None = None
+    complaint: Objection | None = None
     added: list[tuple[str, Image, str]] = field(default_factory=list)
     noted: list[tuple[str, str, str]] = field(default_factory=list)
 
@@ -68,7 +69,7 @@ class Register:
         self.store.close()
         self.engine.dispose()
 
-    def _add(self, person: str, crop: Image, who: str) -> str | None:
+    def _add(self, person: str, crop: Image, who: str) -> Objection | None:
         if self.complaint is None:
             self.added.append((person, crop, who))
         return self.complaint
