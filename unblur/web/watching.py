@@ -16,6 +16,7 @@ from stream.data import Frame, Image
 from stream.guest import Guest
 from stream.guests import Guests
 from stream.health import State
+from stream.replay import Replay
 from stream.screen import Screen
 from stream.source import Live
 from stream.stages import Source
@@ -35,7 +36,7 @@ class Camera(BaseModel):
     """A camera. What is null is not known of a recording; `whip` is where a guest sends its pictures."""
 
     name: str
-    state: State | Literal["recording"]
+    state: State | Literal["recording", "ended"]
     whep: str
     whip: str | None = None
     since: AwareDatetime | None = None
@@ -137,6 +138,10 @@ class Watching:
 def described(source: Source) -> Camera:
     """A camera, how it is, and where its picture can be fetched, and sent if it is a guest's."""
     path = f"/{quote(source.camera, safe='')}"
-    status = asdict(source.status()) if isinstance(source, Live) else {"state": "recording"}
+    status = asdict(source.status()) if isinstance(source, Live) else {"state": _played(source)}
     whip = f"{path}/whip" if isinstance(source, Guest) else None
     return Camera(name=source.camera, whep=f"{path}/whep", whip=whip, **status)
+
+
+def _played(source: Source) -> Literal["recording", "ended"]:
+    return "ended" if isinstance(source, Replay) and source.ended else "recording"
