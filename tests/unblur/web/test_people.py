@@ -352,6 +352,27 @@ def test_a_person_is_revised_merged_and_deleted_on_their_page(
     assert not people.gallery.names
 
 
+def test_a_long_name_leaves_room_for_the_buttons_on_a_phone(
+    watching: Watching, client: httpx.Client, browser: Browser, portraits: Path
+) -> None:
+    name = "W" * 80
+    person = enrolled(client, name, portraits / "biden.jpg")
+    enrolled(client, "Obama", portraits / "obama.jpg")
+    page = browser.new_page(viewport={"width": 360, "height": 740})
+    page.goto(f"{watching.address}/people/{person['id']}")
+    page.get_by_role("button", name="Delete").click()
+    for said in ("Cancel", "Delete"):
+        button = page.get_by_role("dialog").get_by_role("button", name=said, exact=True)
+        box = button.bounding_box()
+        assert box
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 360
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    page.close()
+
+
 def test_more_photos_than_one_request_holds(watching: Watching, page: Page, tmp_path: Path) -> None:
     walls = [tmp_path / f"{number}.png" for number in range(MOST + 3)]
     for wall in walls:
