@@ -97,8 +97,11 @@ class Enroller:
     def compare(self, photos: Sequence[Photo], others: Gallery, people: int) -> list[Photo]:
         """The photos, with what is found beside each other and beside the `others`; `people` is how many these, and
         those on the photos, are together."""
-        threshold = threshold_for(people) if self._threshold is None else self._threshold
-        return compared(photos, others, threshold, independent=self._independent)
+        return compared(photos, others, self.threshold(people), independent=self._independent)
+
+    def threshold(self, people: int) -> float:
+        """The cosine similarity from which two faces may be the same person's, among so many people."""
+        return threshold_for(people) if self._threshold is None else self._threshold
 
     def _source(self, folder: Folder) -> str:
         return f"{'strict' if self._strict else 'usual'} {folder.digest()}"

@@ -27,6 +27,7 @@ class Finding(StrEnum):
     DUPLICATE = "near-duplicate"
     SOMEBODY_ELSE = "looks like somebody else"
     MIXED_UP = "somebody else's"
+    UNLIKE = "unlike their other photos"
 
 
 POISONOUS = frozenset({Finding.BLURRED, Finding.MIXED_UP})

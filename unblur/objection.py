@@ -8,8 +8,8 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why it was not done. "nobody": no one of this name is known, who could be enrolled as somebody new; "unfit": what
-    was found on the crop."""
+    """Why it was not done. "nobody": no one of this name is known, who could be enrolled as somebody new. "doubtful":
+    what was found on the crop, which somebody who is sure may add all the same. "unfit": what nobody may add."""
 
     why: str
-    kind: Literal["nobody", "unfit"]
+    kind: Literal["nobody", "doubtful", "unfit"]

@@ -14,7 +14,7 @@ from recognize import revision
 from recognize.gallery import Gallery, photo_id
 from stream.data import Array, Image
 from stream.errors import UnblurError, UsageError
-from unblur.examination import Examiner, Shot
+from unblur.examination import Examiner, Shot, usable
 from unblur.faces import Faces, content, faces_of
 from unblur.objection import Objection
 
@@ -89,13 +89,15 @@ class People:
         self._change(lambda known: revision.extended(known, name, embeddings), shots)
         self._note(who, "added photos", name)
 
-    def add_crop(self, name: str, crop: Image, who: str) -> Objection | None:
-        """Add an aligned crop (128 x 128) to somebody; or what speaks against it, and then nothing is changed."""
+    def add_crop(self, name: str, crop: Image, who: str, sure: bool = False) -> Objection | None:
+        """Add an aligned crop (128 x 128) to somebody; or what speaks against it, and then nothing is changed. Who is
+        `sure` adds a doubtful one."""
         if name not in self._gallery.people:
             return Objection(f"{name} is not known", "nobody")
         (shot,) = self._examiner.judged([self._examiner.crop("crop", crop)], name, self._gallery)
-        if shot.findings:
-            return Objection("; ".join(f"{finding}: {why}" for finding, why in shot.findings.items()), "unfit")
+        if shot.findings and not (sure and usable(shot)):
+            why = "; ".join(f"{finding}: {why}" for finding, why in shot.findings.items())
+            return Objection(why, "doubtful" if usable(shot) else "unfit")
         self.add(name, [shot], who)
         return None
 

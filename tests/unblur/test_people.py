@@ -135,6 +135,31 @@ def test_a_crop_of_an_event_is_added_or_complained_of(people: People, obama: lis
     assert "near-duplicate" in again.why
 
 
+def test_a_crop_unlike_the_other_photos_takes_somebody_who_is_sure(
+    people: People, obama: list[Shot], portraits: Path, examiner: Examiner
+) -> None:
+    people.enrol("Obama", None, obama, "ann")
+    crop = examiner.picture("astronaut.png", read_picture(portraits / "astronaut.png")).crop
+    assert crop is not None
+    objection = people.add_crop("Obama", crop, "ann")
+    assert objection
+    assert objection.kind == "doubtful"
+    assert objection.why.startswith("unlike their other photos: ")
+    assert len(people.gallery.people["Obama"].photos) == 2
+    assert people.add_crop("Obama", crop, "ann", sure=True) is None
+    assert len(people.gallery.people["Obama"].photos) == 3
+
+
+def test_nobody_is_sure_of_a_face_that_is_somebody_elses(people: People, obama: list[Shot], biden: Shot) -> None:
+    people.enrol("Obama", None, obama[:1], "ann")
+    people.enrol("Biden", None, [biden], "ann")
+    crop = obama[1].crop
+    assert crop is not None
+    objection = people.add_crop("Biden", crop, "ann", sure=True)
+    assert objection
+    assert objection.kind == "unfit"
+
+
 def test_another_programs_change_is_taken_over(
     people: People, obama: list[Shot], biden: Shot, tmp_path: Path, used: list[Gallery]
 ) -> None:
@@ -217,4 +242,4 @@ def test_verdicts(examiner: Examiner, obama: list[Shot], biden: Shot, people: Pe
     assert Finding.SEVERAL in found[6]
     assert [usable(shot) for shot in shots] == [True, True, True, True, False, False, True]
     (same,) = examiner.judged([obama[0]], "Biden", people.gallery)
-    assert not same.findings  # nobody else is like him
+    assert list(same.findings) == [Finding.UNLIKE]  # and nobody else is like him

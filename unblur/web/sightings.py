@@ -18,12 +18,13 @@ from unblur.web.api import ROOT, Operation, explain
 from unblur.web.crops import Crops, Read
 from unblur.web.feedback import Feedback, Verdict
 from unblur.web.form import filled_in
+from unblur.web.people import person_id
 from unblur.web.search import Detail, Finder, Found, Search, Wanted
 from unblur.web.site import draw
 from unblur.web.user import User, require
 
-Add = Callable[[str, Image, str], Objection | None]
-"""Adds a crop to a person of the gallery, in the name of who asks; what speaks against it, or None."""
+Add = Callable[[str, Image, str, bool], Objection | None]
+"""Adds a crop to a person of the gallery, in the name of who asks, who may be sure; what speaks against it, or None."""
 Note = Callable[[str, str, str], None]
 """Writes down who did what to what."""
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -39,18 +40,19 @@ class Named(BaseModel):
 
 class Said(Named):
     """What is said of an event. `person` says who it is: needed to add the crop to them, and nothing else if the name
-    is right."""
+    is right. Who is `sure` adds a doubtful crop."""
 
     verdict: Verdict
     person: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)] | None = None
+    sure: bool = False
 
 
 class _Objected(web.HTTPBadRequest):
-    """The crop is not added; `nobody` says that no one of this name is known."""
+    """The crop is not added."""
 
     def __init__(self, objection: Objection) -> None:
         super().__init__(text=objection.why)
-        self.nobody = objection.kind == "nobody"
+        self.objection = objection
 
 
 class Sightings:
@@ -140,7 +142,9 @@ class Sightings:
         except ValidationError as error:
             return await self._shown(request, explain(error), given)
         except web.HTTPBadRequest as error:
-            return await self._shown(request, error.text, given, isinstance(error, _Objected) and error.nobody)
+            return await self._shown(
+                request, error.text, given, error.objection if isinstance(error, _Objected) else None
+            )
         return web.Response(status=303, headers={hdrs.LOCATION: str(request.rel_url.parent)})
 
     async def _shown(
@@ -148,13 +152,22 @@ class Sightings:
         request: web.Request,
         fault: str | None = None,
         given: Mapping[str, str] = _NOTHING,
-        nobody: bool = False,
+        objection: Objection | None = None,
     ) -> web.Response:
         """The event; with a fault, what was `given` still stands in the form."""
         event = await self._detail(request.match_info["id"])
         names = await asyncio.to_thread(self._archive.names, _OFFERED)
-        status, person = 400 if fault else 200, given.get("person", "")
-        return draw(request, "event", status, event=event, fault=fault, names=names, person=person, nobody=nobody)
+        return draw(
+            request,
+            "event",
+            status=400 if fault else 200,
+            event=event,
+            fault=fault,
+            names=names,
+            person=given.get("person", ""),
+            objection=objection.kind if objection else None,
+            id_of=person_id,
+        )
 
     async def _detail(self, event: str) -> Detail:
         found = await asyncio.to_thread(self._finder.one, event)
@@ -168,17 +181,19 @@ class Sightings:
 
     def _decide(self, event: Detail, said: Said, who: str) -> None:
         """Raises HTTPBadRequest if the crop cannot be added to the person."""
-        if said.verdict == "added" and (objection := self._added(event, said.person, who)):
+        if said.verdict == "added" and (objection := self._added(event, said, who)):
             raise _Objected(objection)
         person = event.name if said.verdict == "right" else said.person
         self._feedback.say(event.id, said.verdict, person, who)
         self._note(who, f"feedback: {said.verdict}{f', {person}' if person else ''}", event.id)
 
-    def _added(self, event: Detail, person: str | None, who: str) -> Objection | None:
-        if not person:
+    def _added(self, event: Detail, said: Said, who: str) -> Objection | None:
+        if not said.person:
             return Objection("say whom to add it to", "unfit")
         crop = self._crops.raw(event.id)
-        return Objection("there is no picture of this event", "unfit") if crop is None else self._add(person, crop, who)
+        if crop is None:
+            return Objection("there is no picture of this event", "unfit")
+        return self._add(said.person, crop, who, said.sure)
 
 
 async def _download(request: web.Request, parts: Iterator[str], name: str, kind: str) -> web.StreamResponse:

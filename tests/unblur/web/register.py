@@ -69,10 +69,11 @@ class Register:
         self.store.close()
         self.engine.dispose()
 
-    def _add(self, person: str, crop: Image, who: str) -> Objection | None:
-        if self.complaint is None:
-            self.added.append((person, crop, who))
-        return self.complaint
+    def _add(self, person: str, crop: Image, who: str, sure: bool) -> Objection | None:
+        if self.complaint and not (sure and self.complaint.kind == "doubtful"):
+            return self.complaint
+        self.added.append((person, crop, who))
+        return None
 
     def _note(self, who: str, what: str, about: str) -> None:
         self.noted.append((who, what, about))

@@ -332,6 +332,8 @@ def test_a_person_is_revised_merged_and_deleted_on_their_page(
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", name="Joe Biden")).to_be_visible()
     page.locator("#files").set_input_files(portraits / "astronaut.png")
+    expect(page.locator(".proposed > li")).to_contain_text("Unlike their other photos")
+    page.get_by_label("I am sure").check()
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_role("img", name="of Joe Biden")).to_have_count(2)
     page.get_by_role("button", name="Remove photo 2").click()

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.unblur.web.register import COLOURS, EVENTS, Register, seen
 from unblur.objection import Objection
+from unblur.web.people import person_id
 
 _MIDDLE = """image => {
     const canvas = document.createElement("canvas");
@@ -137,6 +138,22 @@ def test_who_is_not_known_can_be_added_as_somebody_new(register: Register, page:
     page.goto(f"{register.watching.address}/events/event-4")  # without a picture there is nothing to enrol
     expect(page.get_by_role("heading", name="Feedback")).to_be_visible()
     expect(newcomer).to_have_count(0)
+
+
+def test_a_doubtful_face_is_added_by_somebody_who_is_sure(register: Register, page: Page) -> None:
+    page.goto(f"{register.watching.address}/events/event-1")
+    register.complaint = Objection("unlike their other photos: 0.04, needed 0.38", "doubtful")
+    expect(page.get_by_label("I am sure")).to_have_count(0)
+    page.get_by_label("Who is it?").fill("Ann Lee")
+    page.get_by_role("button", name="Add to this person").click()
+    expect(page.get_by_role("alert")).to_contain_text("unlike their other photos")
+    assert not register.added
+    page.get_by_label("I am sure").check()
+    page.get_by_role("button", name="Add to this person").click()
+    words = page.get_by_role("article").get_by_role("listitem")
+    expect(words).to_contain_text("Ada: added to the person: Ann Lee")
+    expect(words.get_by_role("link", name="Their photos")).to_have_attribute("href", f"/people/{person_id('Ann Lee')}")
+    assert [(person, who) for person, _, who in register.added] == [("Ann Lee", "Ada")]
 
 
 def test_a_viewer_is_offered_no_word(register: Register, page: Page) -> None:
