@@ -71,6 +71,7 @@ class Sightings:
             web.get("/events", self._page),
             web.get("/events/{id}", self._event),
             web.post("/events/{id}/feedback", self._sent),
+            web.get("/events/{id}/feedback", self._back),
             *self._crops.routes(),
         ]
 
@@ -146,6 +147,10 @@ class Sightings:
                 request, error.text, given, error.objection if isinstance(error, _Objected) else None
             )
         return web.Response(status=303, headers={hdrs.LOCATION: str(request.rel_url.parent)})
+
+    async def _back(self, request: web.Request) -> web.Response:
+        """Where a refused form has left the browser: whoever opens that address again finds the event."""
+        raise web.HTTPSeeOther(request.rel_url.parent)
 
     async def _shown(
         self,

@@ -231,6 +231,11 @@ def test_a_form_that_means_nothing_is_refused(client: httpx.Client, content: str
     assert answer.status_code == 400
 
 
+def test_the_address_of_a_refused_form_leads_back_to_the_event(client: httpx.Client) -> None:
+    answer = client.get("/events/event-0/feedback")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/events/event-0")
+
+
 def test_half_a_surrogate_pair_is_no_name(client: httpx.Client) -> None:
     content = '{"verdict": "wrong", "person": "\\ud800"}'
     answer = client.post(f"{API}/event-0/feedback", content=content, headers={"Content-Type": "application/json"})
