@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Annotated
@@ -19,7 +19,7 @@ from unblur.web.crops import Crops, Read
 from unblur.web.feedback import Feedback, Verdict
 from unblur.web.form import filled_in
 from unblur.web.people import person_id
-from unblur.web.search import Detail, Finder, Found, Search, Wanted
+from unblur.web.search import Detail, Finder, Found, Search, Wanted, understood
 from unblur.web.site import draw
 from unblur.web.user import User, require
 
@@ -104,22 +104,19 @@ class Sightings:
     async def _page(self, request: web.Request) -> web.Response:
         require(request, "viewer")
         given = {name: value for name, value in request.query.items() if value}
-        try:
-            search, fault = Search.model_validate(given), None
-        except ValidationError as error:
-            search, fault = Search(), explain(error)
-        return await asyncio.to_thread(self._drawn, request, search, fault)
+        search, faults = understood(given)
+        return await asyncio.to_thread(self._drawn, request, search, faults)
 
-    def _drawn(self, request: web.Request, search: Search, fault: str | None) -> web.Response:
+    def _drawn(self, request: web.Request, search: Search, faults: Sequence[str]) -> web.Response:
         latest = self._archive.latest()  # before the page, so that no event falls between the two
         url = request.rel_url.without_query_params("before")
-        found = self._finder.page(search)
+        found = Found(events=[], next=None) if faults else self._finder.page(search)
         return draw(
             request,
             "events",
-            status=400 if fault else 200,
+            status=400 if faults else 200,
             search=search,
-            fault=fault,
+            faults=faults,
             found=found,
             latest=latest,
             first=url,

@@ -67,6 +67,8 @@ def test_events_are_those_of_the_log_newest_first(client: httpx.Client) -> None:
         ({"since": "2026-11-22T10:01"}, [4, 2, 1]),
         ({"since": "2026-11-22T15:32:00+05:30"}, [4, 2]),
         ({"person": "", "known": "", "camera": ""}, [4, 2, 1, 0, 3]),
+        ({"person": "eileen COLLINS"}, [0]),
+        ({"person": "Unknown"}, [4, 1]),
         ({"person": "nobody of that name"}, []),
     ],
 )
@@ -112,6 +114,27 @@ def test_what_cannot_be_searched_is_told(client: httpx.Client, asked: dict[str, 
     page = client.get("/events", params=asked)
     assert page.status_code == 400
     assert 'role="alert"' in page.text
+    assert "event-event-" not in page.text
+    assert "pydantic" not in page.text
+
+
+def test_what_can_be_read_stays_in_the_form(client: httpx.Client) -> None:
+    page = client.get("/events", params={"person": "Ann", "camera": "yard", "since": "noon"}).text
+    assert "The time in &#34;From&#34; cannot be read." in page
+    assert 'value="Ann"' in page
+    assert '<option value="yard" selected>' in page
+
+
+def test_a_span_that_ends_before_it_begins_is_told(client: httpx.Client) -> None:
+    page = client.get("/events", params={"since": "2026-11-22T10:04", "until": "2026-11-22T10:01"})
+    assert page.status_code == 400
+    assert "&#34;From&#34; is later than &#34;Until&#34;." in page.text
+    assert 'value="2026-11-22T10:04:00"' in page.text
+
+
+def test_names_in_several_capitals_are_one(client: httpx.Client, register: Register) -> None:
+    register.see(seen(8, "EILEEN Collins"))
+    assert numbers(client.get(API, params={"person": "Eileen Collins"})) == [8, 0]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
