@@ -126,6 +126,8 @@ def test_events_are_listed_as_they_come(watching: Watching, page: Page) -> None:
     watching.announcer.write(an_event(2, name=None))
     expect(entries).to_have_count(2, timeout=WITHIN_MS)
     expect(entries.first).to_contain_text("unknown is here, lobby")
+    expect(entries.first).to_contain_text("Over the threshold, but not named")
+    expect(entries.last).not_to_contain_text("but not named")
     expect(entries.last).to_contain_text("Ann Lee is here, lobby")
     expect(entries.last).to_contain_text("0.63 of 0.42")
 

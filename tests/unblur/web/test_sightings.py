@@ -118,6 +118,13 @@ def test_what_cannot_be_searched_is_told(client: httpx.Client, asked: dict[str, 
     assert "pydantic" not in page.text
 
 
+def test_who_is_unknown_in_spite_of_the_score_is_explained(client: httpx.Client) -> None:
+    said = '<p class="withheld">Over the threshold, but not named'
+    assert said in client.get("/events/event-1").text
+    assert said not in client.get("/events/event-0").text
+    assert client.get("/events").text.count(said) == 2
+
+
 def test_what_can_be_read_stays_in_the_form(client: httpx.Client) -> None:
     page = client.get("/events", params={"person": "Ann", "camera": "yard", "since": "noon"}).text
     assert "The time in &#34;From&#34; cannot be read." in page

@@ -30,6 +30,7 @@ function note(event) {
   put("what", `${TEXT.events[event.type]}, ${event.camera}`);
   put("score", `${event.score.toFixed(2)} of ${event.threshold.toFixed(2)}`);
   put("restored", event.deblurred_by === "none" ? "" : TEXT.restored);
+  put("withheld", event.name === null && event.score >= event.threshold ? TEXT.withheld : "");
   const list = document.getElementById("events");
   if (list.dataset.page) picture(entry, event, `${list.dataset.page}/${event.id}`);
   list.prepend(entry);
