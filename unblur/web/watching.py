@@ -28,6 +28,7 @@ from unblur.web.page import Page
 from unblur.web.server import Server
 from unblur.web.signalling import Signalling
 from unblur.web.site import LINKS, draw
+from unblur.web.user import asking
 
 _CODECS: Mapping[str, Codec] = {"vp8": "vp8", "h264": "h264"}
 
@@ -132,7 +133,16 @@ class Watching:
         return draw(request, "live", events=dict(links).get("events"))
 
     async def _sending(self, request: web.Request) -> web.Response:
-        return draw(request, "send")
+        return draw(request, "send", camera=request.query.get("camera", ""), obstacle=self._obstacle(request))
+
+    def _obstacle(self, request: web.Request) -> Literal["viewer", "camera"] | None:
+        """Why whoever asks cannot send; None also for somebody whose script has yet to show the token."""
+        user, name = asking(request), request.query.get("camera", "")
+        if user is None:
+            return None  # nor are they told which cameras there are
+        if not user.may("operator"):
+            return "viewer"
+        return None if any(isinstance(each, Guest) and each.camera == name for each in self._sources) else "camera"
 
 
 def described(source: Source) -> Camera:

@@ -175,6 +175,13 @@ def test_guests_are_listed_with_where_to_send() -> None:
     served.close()
 
 
+@pytest.mark.parametrize("name", ["front%20door", "attic", ""])
+def test_a_camera_that_is_no_guests_is_not_sent(client: httpx.Client, name: str) -> None:
+    page = client.get(f"/send?camera={name}").text
+    assert "its source must be whip:" in page
+    assert "<button" not in page
+
+
 def test_a_recording_is_listed_until_its_end_and_after(portraits: Path) -> None:
     recording = open_source(str(portraits / "biden.jpg"), "file")
     served = opened(Web(port=0), [recording])
