@@ -275,6 +275,7 @@ def test_photos_are_dropped_and_a_person_appears(
     entries = page.locator(".proposed > li")
     expect(entries).to_have_count(3)
     expect(entries.nth(0)).to_contain_text("A good photo")
+    expect(page.get_by_role("status")).to_have_text("3 photos, 1 good")
     expect(entries.nth(1)).to_contain_text("Nearly the same as another: like obama.jpg")
     expect(entries.nth(2)).to_contain_text("No face")
     expect(entries.nth(0).get_by_role("checkbox")).to_be_checked()
@@ -313,6 +314,7 @@ def test_a_name_that_is_known_takes_more_photos(
 def test_an_unknown_of_the_events_becomes_somebody(watching: Watching, page: Page, people: People) -> None:
     page.goto(f"{watching.address}/people?event={EVENT}&name=Eileen%20Collins")
     expect(page.locator(".proposed > li")).to_contain_text("A good photo")
+    expect(page.get_by_role("status")).to_have_text("1 photo, 1 good")
     expect(page.get_by_label("Name")).to_have_value("Eileen Collins")
     page.get_by_label("Name").press("Enter")
     expect(page.get_by_role("heading", name="Eileen Collins")).to_be_visible()
@@ -331,6 +333,7 @@ def test_a_person_is_revised_merged_and_deleted_on_their_page(
     page.get_by_label("Name").fill("Joe Biden")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", name="Joe Biden")).to_be_visible()
+    expect(page).to_have_title("Joe Biden · unblur")
     page.locator("#files").set_input_files(portraits / "astronaut.png")
     expect(page.locator(".proposed > li")).to_contain_text("Unlike their other photos")
     page.get_by_label("I am sure").check()
