@@ -27,6 +27,7 @@ class Finding(StrEnum):
     DUPLICATE = "near-duplicate"
     SOMEBODY_ELSE = "looks like somebody else"
     MIXED_UP = "somebody else's"
+    UNLIKE = "unlike their other photos"
 
 
 POISONOUS = frozenset({Finding.BLURRED, Finding.MIXED_UP})
@@ -125,5 +126,5 @@ class _Comparison:
         name = self._photos[int(other.argmax())].person
         if elsewhere and elsewhere.score > score:
             name, score = elsewhere.name, elsewhere.score
-        beside = f"only {own.max():.2f} like their other photos" if own.max() > -1 else "nothing beside it"
-        return f"{score:.2f} like {name}, {beside}"
+        beside = f", only {own.max():.2f} like their other photos" if own.max() > -1 else ""
+        return f"{score:.2f} like {name}{beside}"

@@ -89,6 +89,11 @@ class Archive:
         """Who was seen, by name."""
         return list(islice(self._values(events.c.name), most))
 
+    def spellings(self, name: str) -> tuple[str, ...]:
+        """Who was seen under this name in other capitals."""
+        same = name.casefold()
+        return tuple(each for each in self._values(events.c.name) if each.casefold() == same and each != name)
+
     def cameras(self, most: int) -> list[str]:
         """Where somebody was seen, by name."""
         return list(islice(self._values(events.c.camera), most))

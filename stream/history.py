@@ -79,9 +79,9 @@ class LoggedEvent(BaseModel):
 class Filter:
     """Which events are wanted; what is None is not asked.
 
-    `person` is a name, or "unknown" for everybody without one. Times run from `since` up to, and without, `until`;
-    an event that has no wall time never matches one. `known` asks for events with a name, or without; `restored` for
-    those whose evidence was restored, or left alone.
+    `person` is a name, or "unknown" for everybody without one; `spellings` are others of the name. Times run from
+    `since` up to, and without, `until`; an event that has no wall time never matches one. `known` asks for events with
+    a name, or without; `restored` for those whose evidence was restored, or left alone.
     """
 
     person: str | None = None
@@ -91,6 +91,7 @@ class Filter:
     type: EventType | None = None
     known: bool | None = None
     restored: bool | None = None
+    spellings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for moment in (self.since, self.until):
@@ -101,7 +102,7 @@ class Filter:
         """Whether this event is among those asked for."""
         name = record["name"]
         return (
-            (self.person is None or name == self.person or (name is None and self.person == UNKNOWN))
+            (self.person is None or name in (self.person, *self.spellings) or (name is None and self.person == UNKNOWN))
             and self.camera in (None, record["camera"])
             and self.type in (None, record["type"])
             and self.known in (None, name is not None)
@@ -237,7 +238,7 @@ def conditions(wanted: Filter) -> Iterator[sql.ColumnElement[bool]]:
     """What `Filter.wants` asks, as a database is asked."""
     if wanted.person is not None:
         nameless = events.c.name.is_(None) if wanted.person == UNKNOWN else sql.false()
-        yield sql.or_(events.c.name == wanted.person, nameless)
+        yield sql.or_(events.c.name.in_((wanted.person, *wanted.spellings)), nameless)
     if wanted.camera is not None:
         yield events.c.camera == wanted.camera
     if wanted.type is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _ADDRESS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)(\S+)")
+_MISTYPED = re.compile(r"(//|:).*@", re.DOTALL)
 # Some recorders take the password inside the path: rtsp://host/user=admin&password=secret&channel=1
 _ASSIGNED = re.compile(r"(?i)\b(user(?:name)?|pass(?:word|wd)?|pwd|token|secret|key)=[^/\s]*")
 
@@ -16,6 +17,12 @@ def redact(text: str) -> str:
     write passwords with unescaped "@", "/" and "?" in them, and losing a host is better than showing half a password.
     """
     return _ADDRESS.sub(lambda found: found[1] + _without_secrets(found[2]), text)
+
+
+def redact_mistyped(spec: str) -> str:
+    """The same of what should have been an address and is none (`rtsp//user:password@host`): whatever stands between
+    the first "//" or ":" and the last "@" may be a login."""
+    return _MISTYPED.sub(r"\1***@", redact(spec))
 
 
 def _without_secrets(rest: str) -> str:

@@ -61,7 +61,8 @@ class Recording(Protocol):
 
 
 class Replay:
-    """A recording as a source. Nothing is dropped; `frames` may be called again and then begins anew."""
+    """A recording as a source. Nothing is dropped; `frames` may be called again and then begins anew. `ended` says
+    whether it has been played."""
 
     live = False
 
@@ -75,6 +76,7 @@ class Replay:
         self._recording = recording
         self._playback = playback
         self._closed = Event()
+        self.ended = False
 
     @property
     def duration_s(self) -> float | None:
@@ -95,6 +97,13 @@ class Replay:
 
     def frames(self) -> Iterator[Frame]:
         """Every frame of the part to be played. Raises DamagedSourceError after the last one if any was lost."""
+        self.ended = False
+        try:
+            yield from self._played()
+        finally:
+            self.ended = True
+
+    def _played(self) -> Iterator[Frame]:
         pace = Pace(self._closed) if self._playback.pace == "realtime" else None
         with closing(self._recording.play(self._playback.from_s, self._playback.to_s)) as pictures:
             for index, (pts, image) in enumerate(pictures):

@@ -13,7 +13,7 @@ from stream.capture import PATIENT, Capture, Feed, Patience
 from stream.errors import SourceError, UsageError
 from stream.guest import Guest
 from stream.picture import is_picture
-from stream.redact import redact
+from stream.redact import redact, redact_mistyped
 from stream.replay import WHOLE, Playback, Replay
 from stream.video import Video
 
@@ -59,7 +59,7 @@ def open_source(
     try:
         return _file(spec, camera, playback)
     except OSError as error:
-        raise SourceError(f"{spec}: {error.strerror}") from None
+        raise SourceError(f"{redact_mistyped(spec)}: {error.strerror}") from None
 
 
 def _webcam(spec: str, camera: str | None, playback: Playback, patience: Patience) -> Capture:
@@ -73,7 +73,7 @@ def _webcam(spec: str, camera: str | None, playback: Playback, patience: Patienc
 
 def _loop(film: Path, camera: str | None, playback: Playback, patience: Patience) -> Capture:
     if not film.is_file():
-        raise SourceError(f"{film}: no such file")
+        raise SourceError(f"{redact_mistyped(str(film))}: no such file")
     # Escaped once for the option's value and once for the graph (ffmpeg-filters, "Notes on filtergraph escaping").
     value = re.sub(r"([\\':])", r"\\\1", str(film.absolute()))
     named = re.sub(r"([\\'\[\],;])", r"\\\1", value)
@@ -140,9 +140,9 @@ def _file(spec: str, camera: str | None, playback: Playback) -> Replay:
     if path.exists():
         raise SourceError(f"{spec}: neither a file nor a folder")
     if not re.search(r"[*?\[]", spec):
-        raise SourceError(f"{spec}: no such file or folder")
+        raise SourceError(f"{redact_mistyped(spec)}: no such file or folder")
     found = [Path(name) for name in glob(str(path), recursive=True)]  # noqa: PTH207  Path.glob refuses absolute patterns
-    return _album(spec, found, camera or path.parent.resolve().name, playback)
+    return _album(redact_mistyped(spec), found, camera or path.parent.resolve().name, playback)
 
 
 def _recording(path: Path, name: str, playback: Playback) -> Replay:

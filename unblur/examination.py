@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from configs.schema import Config
 from deblur.blurriness import Blurriness
-from recognize.gallery import Gallery
+from recognize.gallery import Gallery, Person
 from recognize.verdict import POISONOUS, Finding, Photo
 from stream.data import Array, Image
 from stream.errors import UsageError
@@ -77,7 +77,10 @@ class Examiner:
         own = [Photo(name, _ENROLLED, embedding) for embedding in person.embeddings] if person else []
         others = known.without(name)
         photos = [*own, *(replace(shot.photo, person=name) for shot in shots)]
-        compared = self._enroller.compare(photos, others, len(others.names) + 1)[len(own) :]
+        among = len(others.names) + 1
+        compared = self._enroller.compare(photos, others, among)[len(own) :]
+        if person:
+            compared = [_beside(photo, person, self._enroller.threshold(among)) for photo in compared]
         return [replace(shot, photo=photo) for shot, photo in zip(shots, compared, strict=True)]
 
     def threshold(self, known: Gallery) -> float:
@@ -95,6 +98,14 @@ def require_usable(shots: Sequence[Shot]) -> None:
 def objections(shot: Shot) -> str:
     """What speaks against it, in one line."""
     return "; ".join(f"{finding}: {why}" for finding, why in shot.findings.items())
+
+
+def _beside(photo: Photo, person: Person, threshold: float) -> Photo:
+    """A face like nobody who is known may still not be this person's: whoever picked the wrong name is told."""
+    if photo.embedding is None or Finding.MIXED_UP in photo.findings:
+        return photo
+    likeness = float((person.embeddings @ photo.embedding).max())
+    return photo if likeness >= threshold else photo.noting(Finding.UNLIKE, f"{likeness:.2f}, needed {threshold:.2f}")
 
 
 def usable(shot: Shot) -> bool:

@@ -14,8 +14,9 @@ from recognize import revision
 from recognize.gallery import Gallery, photo_id
 from stream.data import Array, Image
 from stream.errors import DoubtError, UnblurError, UsageError
-from unblur.examination import Examiner, Shot, objections, require_usable
+from unblur.examination import Examiner, Shot, objections, require_usable, usable
 from unblur.faces import Faces, content, faces_of
+from unblur.objection import Objection
 
 _EVERY_S = 0.5
 """How often the file is looked at: another program's change is in use within a second."""
@@ -95,13 +96,14 @@ class People:
         self._change(extended, shots)
         self._note(who, "added photos", name)
 
-    def add_crop(self, name: str, crop: Image, who: str) -> str | None:
-        """Add an aligned crop (128 x 128) to somebody; or what speaks against it, and then nothing is changed."""
+    def add_crop(self, name: str, crop: Image, who: str, sure: bool = False) -> Objection | None:
+        """Add an aligned crop (128 x 128) to somebody; or what speaks against it, and then nothing is changed. Who is
+        `sure` adds a doubtful one."""
         if name not in self._gallery.people:
-            return f"{name} is not known"
+            return Objection(f"{name} is not known", "nobody")
         (shot,) = self._examiner.judged([self._examiner.crop("crop", crop)], name, self._gallery)
-        if shot.findings:
-            return objections(shot)
+        if shot.findings and not (sure and usable(shot)):
+            return Objection(objections(shot), "doubtful" if usable(shot) else "unfit")
         self.add(name, [shot], who)
         return None
 

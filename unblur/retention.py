@@ -44,7 +44,8 @@ def expire(limits: Retention, records: Records, now: datetime, serving: bool = F
 
     An event's age is that of its wall time, or, where it has none, of the log's last change; evidence goes with its
     event, and so do opinions and unsent posts. While a run is `serving`, databases are not written anew, for it would
-    have to wait for that. A gallery that was changed is to be loaded again by whoever uses it. What fails keeps nothing else from going, but that the logs, which alone tell the ids, wait for what goes with them.
+    have to wait for that. A gallery that was changed is to be loaded again by whoever uses it. What fails keeps nothing
+    else from going, but that the logs, which alone tell the ids, wait for what goes with them.
     """
     attempts, beside = Attempts(), Attempts()
     old: list[tuple[Sequence[Log], set[str]]] = []

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.redact import redact
+from stream.redact import redact, redact_mistyped
 
 PRINTABLE = st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C")), min_size=1)
 SCHEMES = st.sampled_from(["rtsp", "rtsps", "http", "https", "RTSP"])
@@ -35,6 +35,16 @@ def test_redacting_again_changes_nothing(text: str) -> None:
 )
 def test_a_text_without_secrets_stays_as_it_is(text: str) -> None:
     assert redact(text) == text
+
+
+@pytest.mark.parametrize("start", ["rtsp//", "rtsp:/", "rtsp:", "//", "http;//"])
+@given(PRINTABLE)
+def test_a_mistyped_address_shows_no_login(start: str, password: str) -> None:
+    assert redact_mistyped(f"{start}ann:{password}@camera.lan/1") == redact_mistyped(f"{start}bob:secret@camera.lan/1")
+
+
+def test_a_file_is_no_mistyped_address() -> None:
+    assert redact_mistyped("/data/a@b.mp4") == "/data/a@b.mp4"
 
 
 def test_every_address_of_a_text_is_redacted() -> None:

@@ -23,6 +23,7 @@ from tests.unblur.conftest import Notes
 from unblur.enrolment import enroll
 from unblur.examination import Examiner, Shot, usable
 from unblur.faces import faces_of
+from unblur.objection import Objection
 from unblur.people import People
 
 WITHIN_S = 20.0
@@ -154,11 +155,41 @@ def test_a_crop_of_an_event_is_added_or_complained_of(people: People, obama: lis
     people.enrol("Biden", None, [biden], "ann")
     crop = obama[1].crop
     assert crop is not None
-    assert people.add_crop("Nobody", crop, "ann") == "Nobody is not known"
-    assert "somebody else's" in (people.add_crop("Biden", crop, "ann") or "")
+    assert people.add_crop("Nobody", crop, "ann") == Objection("Nobody is not known", "nobody")
+    objection = people.add_crop("Biden", crop, "ann")
+    assert objection
+    assert objection.kind == "unfit"
+    assert "somebody else's" in objection.why
     assert people.add_crop("Obama", crop, "ann") is None
     assert len(people.gallery.people["Obama"].photos) == 2
-    assert "near-duplicate" in (people.add_crop("Obama", crop, "ann") or "")
+    again = people.add_crop("Obama", crop, "ann")
+    assert again
+    assert "near-duplicate" in again.why
+
+
+def test_a_crop_unlike_the_other_photos_takes_somebody_who_is_sure(
+    people: People, obama: list[Shot], portraits: Path, examiner: Examiner
+) -> None:
+    people.enrol("Obama", None, obama, "ann")
+    crop = examiner.picture("astronaut.png", read_picture(portraits / "astronaut.png")).crop
+    assert crop is not None
+    objection = people.add_crop("Obama", crop, "ann")
+    assert objection
+    assert objection.kind == "doubtful"
+    assert objection.why.startswith("unlike their other photos: ")
+    assert len(people.gallery.people["Obama"].photos) == 2
+    assert people.add_crop("Obama", crop, "ann", sure=True) is None
+    assert len(people.gallery.people["Obama"].photos) == 3
+
+
+def test_nobody_is_sure_of_a_face_that_is_somebody_elses(people: People, obama: list[Shot], biden: Shot) -> None:
+    people.enrol("Obama", None, obama[:1], "ann")
+    people.enrol("Biden", None, [biden], "ann")
+    crop = obama[1].crop
+    assert crop is not None
+    objection = people.add_crop("Biden", crop, "ann", sure=True)
+    assert objection
+    assert objection.kind == "unfit"
 
 
 def test_another_programs_change_is_taken_over(
@@ -243,4 +274,4 @@ def test_verdicts(examiner: Examiner, obama: list[Shot], biden: Shot, people: Pe
     assert Finding.SEVERAL in found[6]
     assert [usable(shot) for shot in shots] == [True, True, True, True, False, False, True]
     (same,) = examiner.judged([obama[0]], "Biden", people.gallery)
-    assert not same.findings  # nobody else is like him
+    assert list(same.findings) == [Finding.UNLIKE]  # and nobody else is like him

@@ -31,7 +31,7 @@ from unblur.web.headers import ELSEWHERE, PROBES, STATIC
 from unblur.web.provenance import is_from_here, is_local, is_ours
 from unblur.web.sessions import SESSION, Session, Sessions
 from unblur.web.signalling import is_inside, refusal
-from unblur.web.site import CSRF, draw
+from unblur.web.site import CSRF, draw, texts
 from unblur.web.user import LOCAL, TOKEN, User, admit
 
 LOGIN = "/login"
@@ -68,7 +68,7 @@ async def _answer(
         return web.Response(status=error.status, headers=_kept(error))
     except web.HTTPException as error:
         if sessions and _is_for_people(request):
-            return draw(request, "refused", error.status, said=error.text or error.reason)
+            return draw(request, "refused", error.status, said=_said(error))
         return _refused(error)
 
 
@@ -151,6 +151,13 @@ def _refused(error: web.HTTPException) -> web.Response:
     if isinstance(error, web.HTTPUnauthorized):
         refused.headers[hdrs.WWW_AUTHENTICATE] = 'Bearer realm="unblur"'
     return refused
+
+
+def _said(error: web.HTTPException) -> str:
+    """Where nobody gave a reason, aiohttp's own is none to people."""
+    unsaid = error.status == web.HTTPNotFound.status_code and error.text == f"{error.status}: {error.reason}"
+    missing: str = texts()["refused"]["missing"]
+    return missing if unsaid else error.text or error.reason
 
 
 def _kept(error: web.HTTPException) -> dict[str, str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from stream.archive import MOST, PLACE, Archive, Place
 from stream.data import EventType
@@ -30,7 +31,7 @@ Time = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 class Wanted(BaseModel):
-    """Which events are wanted. `person` is a name, or "unknown"; `until` is past the last."""
+    """Which events are wanted. `person` is a name, in any capitals, or "unknown"; `until` is past the last."""
 
     person: str | None = None
     known: bool | None = None
@@ -42,7 +43,7 @@ class Wanted(BaseModel):
 
     def filter(self) -> Filter:
         """As the event store is asked."""
-        unknown = self.person == UNKNOWN and self.known is None
+        unknown = (self.person or "").casefold() == UNKNOWN and self.known is None
         return Filter(
             person=None if unknown else self.person,
             camera=self.camera,
@@ -59,6 +60,17 @@ class Search(Wanted):
 
     before: str | None = Field(None, pattern=PLACE)
     limit: int = Field(50, ge=1, le=MOST)
+
+
+def understood(given: Mapping[str, str]) -> tuple[Search, Sequence[str]]:
+    """What of a form can be searched for, and what is wrong with the rest: names of fields, or "order" of the times."""
+    try:
+        search = Search.model_validate(given)
+    except ValidationError as error:
+        wrong = {str(fault["loc"][0]) for fault in error.errors()}
+        return Search.model_validate({name: value for name, value in given.items() if name not in wrong}), sorted(wrong)
+    backwards = search.since and search.until and search.since > search.until
+    return search, ["order"] if backwards else []
 
 
 class Sighting(LoggedEvent):
@@ -89,7 +101,7 @@ class Finder:
     def page(self, search: Search) -> Found:
         """What is asked for."""
         after = Place.parse(search.before) if search.before else None
-        leaf = self._archive.page(search.filter(), after, search.limit)
+        leaf = self._archive.page(self._filter(search), after, search.limit)
         events = [Sighting.model_validate(record) for record in self._told(leaf.records)]
         return Found(events=events, next=str(leaf.next) if leaf.next else None)
 
@@ -103,17 +115,22 @@ class Finder:
 
     def json(self, wanted: Wanted) -> Iterator[str]:
         """All events as JSON lines, some at a time."""
-        for leaf in self._archive.all(wanted.filter()):
+        for leaf in self._archive.all(self._filter(wanted)):
             lines = io.StringIO()
             write_json(map(_plain, self._told(leaf.records)), lines)
             yield lines.getvalue()
 
     def csv(self, wanted: Wanted) -> Iterator[str]:
         """All events as CSV, some at a time."""
-        for number, leaf in enumerate(self._archive.all(wanted.filter())):
+        for number, leaf in enumerate(self._archive.all(self._filter(wanted))):
             lines = io.StringIO(newline="")
             write_csv(map(_flat, self._told(leaf.records)), lines, more=_SAID, header=number == 0)
             yield lines.getvalue()
+
+    def _filter(self, wanted: Wanted) -> Filter:
+        """Capitals make no other name: people write them as they please."""
+        chosen = wanted.filter()
+        return replace(chosen, spellings=self._archive.spellings(chosen.person)) if chosen.person else chosen
 
     def _told(self, records: Sequence[Record]) -> Iterator[Record]:
         """The events with what was said of them."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Annotated
 
 from aiohttp import hdrs, web
@@ -12,18 +13,21 @@ from pydantic import BaseModel, StringConstraints, ValidationError
 
 from stream.archive import Archive
 from stream.data import Image
+from unblur.objection import Objection
 from unblur.web.api import ROOT, Operation, explain
 from unblur.web.crops import Crops, Read
 from unblur.web.feedback import Feedback, Verdict
 from unblur.web.form import filled_in
-from unblur.web.search import Detail, Finder, Found, Search, Wanted
+from unblur.web.people import person_id
+from unblur.web.search import Detail, Finder, Found, Search, Wanted, understood
 from unblur.web.site import draw
 from unblur.web.user import User, may_stay, require
 
-Add = Callable[[str, Image, str], str | None]
-"""Adds a crop to a person of the gallery, in the name of who asks; what speaks against it, or None."""
+Add = Callable[[str, Image, str, bool], Objection | None]
+"""Adds a crop to a person of the gallery, in the name of who asks, who may be sure; what speaks against it, or None."""
 Note = Callable[[str, str, str], None]
 """Writes down who did what to what."""
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _OFFERED = 500
 """Names of persons and cameras that the form offers."""
 
@@ -36,10 +40,19 @@ class Named(BaseModel):
 
 class Said(Named):
     """What is said of an event. `person` says who it is: needed to add the crop to them, and nothing else if the name
-    is right."""
+    is right. Who is `sure` adds a doubtful crop."""
 
     verdict: Verdict
     person: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)] | None = None
+    sure: bool = False
+
+
+class _Objected(web.HTTPBadRequest):
+    """The crop is not added."""
+
+    def __init__(self, objection: Objection) -> None:
+        super().__init__(text=objection.why)
+        self.objection = objection
 
 
 class Sightings:
@@ -58,6 +71,7 @@ class Sightings:
             web.get("/events", self._page),
             web.get("/events/{id}", self._event),
             web.post("/events/{id}/feedback", self._sent),
+            web.get("/events/{id}/feedback", self._back),
             *self._crops.routes(),
         ]
 
@@ -90,22 +104,19 @@ class Sightings:
     async def _page(self, request: web.Request) -> web.Response:
         require(request, "viewer")
         given = {name: value for name, value in request.query.items() if value}
-        try:
-            search, fault = Search.model_validate(given), None
-        except ValidationError as error:
-            search, fault = Search(), explain(error)
-        return await asyncio.to_thread(self._drawn, request, search, fault)
+        search, faults = understood(given)
+        return await asyncio.to_thread(self._drawn, request, search, faults)
 
-    def _drawn(self, request: web.Request, search: Search, fault: str | None) -> web.Response:
+    def _drawn(self, request: web.Request, search: Search, faults: Sequence[str]) -> web.Response:
         latest = self._archive.latest()  # before the page, so that no event falls between the two
         url = request.rel_url.without_query_params("before")
-        found = self._finder.page(search)
+        found = Found(events=[], next=None) if faults else self._finder.page(search)
         return draw(
             request,
             "events",
-            status=400 if fault else 200,
+            status=400 if faults else 200,
             search=search,
-            fault=fault,
+            faults=faults,
             found=found,
             latest=latest,
             first=url,
@@ -127,15 +138,38 @@ class Sightings:
             said = Said.model_validate({**given, "id": request.match_info["id"]})
             await self._say(user, said)
         except ValidationError as error:
-            return await self._shown(request, explain(error))
+            return await self._shown(request, explain(error), given)
         except web.HTTPBadRequest as error:
-            return await self._shown(request, error.text)
+            return await self._shown(
+                request, error.text, given, error.objection if isinstance(error, _Objected) else None
+            )
         return web.Response(status=303, headers={hdrs.LOCATION: str(request.rel_url.parent)})
 
-    async def _shown(self, request: web.Request, fault: str | None = None) -> web.Response:
+    async def _back(self, request: web.Request) -> web.Response:
+        """Where a refused form has left the browser: whoever opens that address again finds the event."""
+        raise web.HTTPSeeOther(request.rel_url.parent)
+
+    async def _shown(
+        self,
+        request: web.Request,
+        fault: str | None = None,
+        given: Mapping[str, str] = _NOTHING,
+        objection: Objection | None = None,
+    ) -> web.Response:
+        """The event; with a fault, what was `given` still stands in the form."""
         event = await self._detail(request.match_info["id"])
         names = await asyncio.to_thread(self._archive.names, _OFFERED)
-        return draw(request, "event", 400 if fault else 200, event=event, fault=fault, names=names)
+        return draw(
+            request,
+            "event",
+            status=400 if fault else 200,
+            event=event,
+            fault=fault,
+            names=names,
+            person=given.get("person", ""),
+            objection=objection.kind if objection else None,
+            id_of=person_id,
+        )
 
     async def _detail(self, event: str) -> Detail:
         found = await asyncio.to_thread(self._finder.one, event)
@@ -149,17 +183,19 @@ class Sightings:
 
     def _decide(self, event: Detail, said: Said, who: str) -> None:
         """Raises HTTPBadRequest if the crop cannot be added to the person."""
-        if said.verdict == "added" and (complaint := self._added(event, said.person, who)):
-            raise web.HTTPBadRequest(text=complaint)
+        if said.verdict == "added" and (objection := self._added(event, said, who)):
+            raise _Objected(objection)
         person = event.name if said.verdict == "right" else said.person
         self._feedback.say(event.id, said.verdict, person, who)
         self._note(who, f"feedback: {said.verdict}{f', {person}' if person else ''}", event.id)
 
-    def _added(self, event: Detail, person: str | None, who: str) -> str | None:
-        if not person:
-            return "say whom to add it to"
+    def _added(self, event: Detail, said: Said, who: str) -> Objection | None:
+        if not said.person:
+            return Objection("say whom to add it to", "unfit")
         crop = self._crops.raw(event.id)
-        return "there is no picture of this event" if crop is None else self._add(person, crop, who)
+        if crop is None:
+            return Objection("there is no picture of this event", "unfit")
+        return self._add(said.person, crop, who, said.sure)
 
 
 async def _download(request: web.Request, parts: Iterator[str], name: str, kind: str) -> web.StreamResponse:

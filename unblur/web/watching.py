@@ -16,6 +16,7 @@ from stream.data import Frame, Image
 from stream.guest import Guest
 from stream.guests import Guests
 from stream.health import State
+from stream.replay import Replay
 from stream.screen import Screen
 from stream.source import Live
 from stream.stages import Source
@@ -27,6 +28,7 @@ from unblur.web.page import Page
 from unblur.web.server import Server
 from unblur.web.signalling import Signalling
 from unblur.web.site import LINKS, draw
+from unblur.web.user import asking
 
 _CODECS: Mapping[str, Codec] = {"vp8": "vp8", "h264": "h264"}
 
@@ -35,7 +37,7 @@ class Camera(BaseModel):
     """A camera. What is null is not known of a recording; `whip` is where a guest sends its pictures."""
 
     name: str
-    state: State | Literal["recording"]
+    state: State | Literal["recording", "ended"]
     whep: str
     whip: str | None = None
     since: AwareDatetime | None = None
@@ -136,12 +138,25 @@ class Watching:
         return draw(request, "live", events=dict(links).get("events"))
 
     async def _sending(self, request: web.Request) -> web.Response:
-        return draw(request, "send")
+        return draw(request, "send", camera=request.query.get("camera", ""), obstacle=self._obstacle(request))
+
+    def _obstacle(self, request: web.Request) -> Literal["viewer", "camera"] | None:
+        """Why whoever asks cannot send; None also for somebody whose script has yet to show the token."""
+        user, name = asking(request), request.query.get("camera", "")
+        if user is None:
+            return None  # nor are they told which cameras there are
+        if not user.may("operator"):
+            return "viewer"
+        return None if any(isinstance(each, Guest) and each.camera == name for each in self._sources) else "camera"
 
 
 def described(source: Source) -> Camera:
     """A camera, how it is, and where its picture can be fetched, and sent if it is a guest's."""
     path = f"/{quote(source.camera, safe='')}"
-    status = asdict(source.status()) if isinstance(source, Live) else {"state": "recording"}
+    status = asdict(source.status()) if isinstance(source, Live) else {"state": _played(source)}
     whip = f"{path}/whip" if isinstance(source, Guest) else None
     return Camera(name=source.camera, whep=f"{path}/whep", whip=whip, **status)
+
+
+def _played(source: Source) -> Literal["recording", "ended"]:
+    return "ended" if isinstance(source, Replay) and source.ended else "recording"

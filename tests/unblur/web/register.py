@@ -19,6 +19,7 @@ from stream.data import Event, Image, Method
 from stream.picture import write_picture
 from stream.store import EventStore, connect
 from tests.stream.events import an_event
+from unblur.objection import Objection
 from unblur.web.crops import read_crop
 from unblur.web.feedback import Feedback
 from unblur.web.guard import guard
@@ -38,7 +39,7 @@ class Register:
 
     folder: Path
     role: Role = "operator"
-    complaint: str | None = None
+    complaint: Objection | None = None
     stays: Callable[[], bool] = lambda: True
     added: list[tuple[str, Image, str]] = field(default_factory=list)
     noted: list[tuple[str, str, str]] = field(default_factory=list)
@@ -70,10 +71,11 @@ class Register:
         self.store.close()
         self.engine.dispose()
 
-    def _add(self, person: str, crop: Image, who: str) -> str | None:
-        if self.complaint is None:
-            self.added.append((person, crop, who))
-        return self.complaint
+    def _add(self, person: str, crop: Image, who: str, sure: bool) -> Objection | None:
+        if self.complaint and not (sure and self.complaint.kind == "doubtful"):
+            return self.complaint
+        self.added.append((person, crop, who))
+        return None
 
     def _note(self, who: str, what: str, about: str) -> None:
         self.noted.append((who, what, about))

@@ -56,16 +56,17 @@ class House:
 
 
 @contextmanager
-def house(folder: Path, portrait: Path, token: str | None = None) -> Iterator[House]:
-    """A server with one camera that sends this portrait, and no account. Its run has not begun."""
+def house(folder: Path, portrait: Path, token: str | None = None, path: str = "/camera.mjpg") -> Iterator[House]:
+    """A server with one camera that sends this portrait, at its usual path, and no account. Its run has not begun."""
     stalled, closed = threading.Event(), threading.Event()
     live = {"/camera.mjpg": ("multipart/x-mixed-replace; boundary=frame", _camera(portrait, stalled, closed))}
     with serve(folder, live) as host, ExitStack() as stack:
         stack.callback(closed.set)
         config = load(None, {
-            "cameras": [{"name": CAMERA, "source": f"http://viewer:s3cret@{host}/camera.mjpg"}],
+            "cameras": [{"name": CAMERA, "source": f"http://viewer:s3cret@{host}{path}"}],
             "output": {"picture": "webrtc", "store": f"sqlite:///{folder}/events.sqlite", "evidence": folder / "crops"},
             "web": {"port": 0, "token": token},
+            "patience_s": None,  # as `unblur serve` waits
         })  # fmt: skip
         engine = connect(f"sqlite:///{folder / 'application.sqlite'}", DURABLE)
         stack.callback(engine.dispose)

@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from configs.schema import Web
 from stream.capture import Capture, Feed
 from stream.data import Frame, Image
 from stream.guest import Guest
+from stream.source import open_source
 from tests.stream.events import an_event
 from tests.unblur.web.conftest import WITHIN_MS
 from tests.unblur.web.serving import opened
@@ -105,6 +107,17 @@ def test_a_picture_that_stands_still_is_told(watching: Watching, page: Page) -> 
         expect(state).to_have_text("live", timeout=WITHIN_MS)
 
 
+def test_a_camera_that_never_came_and_a_recording_that_has_ended_are_told(page: Page, portraits: Path) -> None:
+    recording = open_source(str(portraits / "biden.jpg"), "file")
+    served = opened(Web(port=0), [CAMERAS[0], recording])
+    page.goto(served.address)
+    expect(camera(page, "lobby").get_by_role("alert")).to_contain_text("no connection to the camera since")
+    assert list(recording.frames())
+    expect(camera(page, "file").get_by_role("alert")).to_have_text("the recording has ended")
+    expect(camera(page, "file").locator(".state")).to_be_hidden()
+    served.close()
+
+
 def test_events_are_listed_as_they_come(watching: Watching, page: Page) -> None:
     watching.announcer.write(an_event(1, name="Ann Lee"))
     page.goto(watching.address)
@@ -113,6 +126,8 @@ def test_events_are_listed_as_they_come(watching: Watching, page: Page) -> None:
     watching.announcer.write(an_event(2, name=None))
     expect(entries).to_have_count(2, timeout=WITHIN_MS)
     expect(entries.first).to_contain_text("unknown is here, lobby")
+    expect(entries.first).to_contain_text("Over the threshold, but not named")
+    expect(entries.last).not_to_contain_text("but not named")
     expect(entries.last).to_contain_text("Ann Lee is here, lobby")
     expect(entries.last).to_contain_text("0.63 of 0.42")
 

@@ -75,6 +75,7 @@ def test_a_viewer_is_refused_what_an_operator_may(house: House) -> None:
     refused = viewer.get("/users")
     assert "only an operator may do this" in refused.text
     assert refused.headers["Content-Type"].startswith("text/html")
+    assert "There is no such page" in viewer.get("/nothing").text
 
 
 def test_what_is_sent_must_bear_the_sessions_own_token(house: House) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -93,6 +94,24 @@ def test_what_stands_in_the_way_of_a_notification(report: Any) -> None:
 def test_no_secret_leaves(seen: House) -> None:
     for path in ("/api/v1/health", "/health", "/metrics", "/readyz"):
         assert "s3cret" not in httpx.get(seen.address + path).raise_for_status().text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
+def test_a_camera_that_was_never_there_is_a_worry(tmp_path: Path, portraits: Path) -> None:
+    with (
+        house(tmp_path, portraits / "astronaut.png", path="/gone.mjpg") as running,
+        sync_playwright() as playwright,
+    ):
+        running.start()
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(f"{running.address}/health")
+        camera = page.get_by_role("row", name=CAMERA)
+        expect(camera).to_contain_text("404", timeout=WITHIN_MS)
+        expect(camera).to_contain_text("connecting")
+        expect(camera).to_have_attribute("data-worry", "true")
+        expect(page.get_by_role("status")).to_have_text(re.compile(f"^Not as it should be: {CAMERA}"))
+        browser.close()
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")

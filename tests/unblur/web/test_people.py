@@ -299,6 +299,7 @@ def test_photos_are_dropped_and_a_person_appears(
     entries = page.locator(".proposed > li")
     expect(entries).to_have_count(3)
     expect(entries.nth(0)).to_contain_text("A good photo")
+    expect(page.get_by_role("status")).to_have_text("3 photos, 1 good")
     expect(entries.nth(1)).to_contain_text("Nearly the same as another: like obama.jpg")
     expect(entries.nth(2)).to_contain_text("No face")
     expect(entries.nth(0).get_by_role("checkbox")).to_be_checked()
@@ -335,9 +336,10 @@ def test_a_name_that_is_known_takes_more_photos(
 
 
 def test_an_unknown_of_the_events_becomes_somebody(watching: Watching, page: Page, people: People) -> None:
-    page.goto(f"{watching.address}/people?event={EVENT}")
+    page.goto(f"{watching.address}/people?event={EVENT}&name=Eileen%20Collins")
     expect(page.locator(".proposed > li")).to_contain_text("A good photo")
-    page.get_by_label("Name").fill("Eileen Collins")
+    expect(page.get_by_role("status")).to_have_text("1 photo, 1 good")
+    expect(page.get_by_label("Name")).to_have_value("Eileen Collins")
     page.get_by_label("Name").press("Enter")
     expect(page.get_by_role("heading", name="Eileen Collins")).to_be_visible()
     assert people.gallery.names == ("Eileen Collins",)
@@ -355,7 +357,10 @@ def test_a_person_is_revised_merged_and_deleted_on_their_page(
     page.get_by_label("Name").fill("Joe Biden")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", name="Joe Biden")).to_be_visible()
+    expect(page).to_have_title("Joe Biden · unblur")
     page.locator("#files").set_input_files(portraits / "astronaut.png")
+    expect(page.locator(".proposed > li")).to_contain_text("Unlike their other photos")
+    page.get_by_label("I am sure").check()
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_role("img", name="of Joe Biden")).to_have_count(2)
     page.get_by_role("button", name="Remove photo 2").click()
@@ -377,6 +382,27 @@ def test_a_person_is_revised_merged_and_deleted_on_their_page(
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.get_by_text("Nobody is known yet.")).to_be_visible()
     assert not people.gallery.names
+
+
+def test_a_long_name_leaves_room_for_the_buttons_on_a_phone(
+    watching: Watching, client: httpx.Client, browser: Browser, portraits: Path
+) -> None:
+    name = "W" * 80
+    person = enrolled(client, name, portraits / "biden.jpg")
+    enrolled(client, "Obama", portraits / "obama.jpg")
+    page = browser.new_page(viewport={"width": 360, "height": 740})
+    page.goto(f"{watching.address}/people/{person['id']}")
+    page.get_by_role("button", name="Delete").click()
+    for said in ("Cancel", "Delete"):
+        button = page.get_by_role("dialog").get_by_role("button", name=said, exact=True)
+        box = button.bounding_box()
+        assert box
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 360
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    page.close()
 
 
 def test_more_photos_than_one_request_holds(watching: Watching, page: Page, tmp_path: Path) -> None:

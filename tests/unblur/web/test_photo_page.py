@@ -70,7 +70,7 @@ def test_a_photo_is_sent_and_its_face_is_named(studio: Studio, photo: Path, page
     face = page.get_by_role("list", name="Faces").get_by_role("listitem")
     expect(face).to_contain_text("Barack Obama")
     expect(face).to_contain_text("44th President of the United States")
-    expect(face).to_contain_text(re.compile(r"similar by 0\.\d\d of the 0\.\d\d needed"))
+    expect(face).to_contain_text(re.compile(r"similarity 0\.\d\d, needed 0\.\d\d"))
     expect(face).to_contain_text("restored by Richardson-Lucy")
     expect(face.get_by_role("img")).to_have_count(2)
     expect(page.locator("svg text").first).to_have_text("1 Barack Obama")

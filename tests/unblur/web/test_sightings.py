@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from tests.stream.events import fill
 from tests.unblur.web.register import COLOURS, EVENTS, Register, seen
+from unblur.objection import Objection
 
 API = "/api/v1/events"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -67,6 +68,8 @@ def test_events_are_those_of_the_log_newest_first(client: httpx.Client) -> None:
         ({"since": "2026-11-22T10:01"}, [4, 2, 1]),
         ({"since": "2026-11-22T15:32:00+05:30"}, [4, 2]),
         ({"person": "", "known": "", "camera": ""}, [4, 2, 1, 0, 3]),
+        ({"person": "eileen COLLINS"}, [0]),
+        ({"person": "Unknown"}, [4, 1]),
         ({"person": "nobody of that name"}, []),
     ],
 )
@@ -112,6 +115,34 @@ def test_what_cannot_be_searched_is_told(client: httpx.Client, asked: dict[str, 
     page = client.get("/events", params=asked)
     assert page.status_code == 400
     assert 'role="alert"' in page.text
+    assert "event-event-" not in page.text
+    assert "pydantic" not in page.text
+
+
+def test_who_is_unknown_in_spite_of_the_score_is_explained(client: httpx.Client) -> None:
+    said = '<p class="withheld">Over the threshold, but not named'
+    assert said in client.get("/events/event-1").text
+    assert said not in client.get("/events/event-0").text
+    assert client.get("/events").text.count(said) == 2
+
+
+def test_what_can_be_read_stays_in_the_form(client: httpx.Client) -> None:
+    page = client.get("/events", params={"person": "Ann", "camera": "yard", "since": "noon"}).text
+    assert "The time in &#34;From&#34; cannot be read." in page
+    assert 'value="Ann"' in page
+    assert '<option value="yard" selected>' in page
+
+
+def test_a_span_that_ends_before_it_begins_is_told(client: httpx.Client) -> None:
+    page = client.get("/events", params={"since": "2026-11-22T10:04", "until": "2026-11-22T10:01"})
+    assert page.status_code == 400
+    assert "&#34;From&#34; is later than &#34;Until&#34;." in page.text
+    assert 'value="2026-11-22T10:04:00"' in page.text
+
+
+def test_names_in_several_capitals_are_one(client: httpx.Client, register: Register) -> None:
+    register.see(seen(8, "EILEEN Collins"))
+    assert numbers(client.get(API, params={"person": "Eileen Collins"})) == [8, 0]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
@@ -192,7 +223,7 @@ def test_a_crop_that_cannot_be_added_changes_nothing(client: httpx.Client, regis
     for event, person in refused:
         answer = client.post(f"{API}/{event}/feedback", json={"verdict": "added", "person": person})
         assert answer.status_code == 400
-    register.complaint = "too blurred"
+    register.complaint = Objection("too blurred", "unfit")
     answer = client.post("/events/event-1/feedback", content="verdict=added&person=Ann", headers=FORM)
     assert answer.status_code == 400
     assert "too blurred" in answer.text
@@ -229,6 +260,11 @@ def test_what_means_nothing_is_refused(client: httpx.Client, said: dict[str, obj
 def test_a_form_that_means_nothing_is_refused(client: httpx.Client, content: str, kind: str) -> None:
     answer = client.post("/events/event-0/feedback", content=content, headers={"Content-Type": kind})
     assert answer.status_code == 400
+
+
+def test_the_address_of_a_refused_form_leads_back_to_the_event(client: httpx.Client) -> None:
+    answer = client.get("/events/event-0/feedback")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/events/event-0")
 
 
 def test_half_a_surrogate_pair_is_no_name(client: httpx.Client) -> None:

@@ -12,6 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.unblur.web.register import COLOURS, EVENTS, Register, seen
+from unblur.objection import Objection
+from unblur.web.people import person_id
 
 _MIDDLE = """image => {
     const canvas = document.createElement("canvas");
@@ -109,12 +111,12 @@ def test_an_operator_says_who_it_is(register: Register, page: Page) -> None:
     page.get_by_label("Who is it?").press("Enter")
     words = page.get_by_role("article").get_by_role("listitem")
     expect(words.first).to_contain_text("Ada: this is somebody else: Ann Lee")
-    register.complaint = "too blurred to be learnt"
+    register.complaint = Objection("too blurred to be learnt", "unfit")
     page.get_by_label("Who is it?").fill("Ann Lee")
     page.get_by_role("button", name="Add to this person").click()
     expect(page.get_by_role("alert")).to_contain_text("too blurred to be learnt")
+    expect(page.get_by_label("Who is it?")).to_have_value("Ann Lee")
     register.complaint = None
-    page.get_by_label("Who is it?").fill("Ann Lee")
     page.get_by_role("button", name="Add to this person").click()
     expect(words.first).to_contain_text("Ada: added to the person: Ann Lee")
     expect(words).to_have_count(2)
@@ -123,11 +125,43 @@ def test_an_operator_says_who_it_is(register: Register, page: Page) -> None:
     expect(page.locator("#event-event-0")).to_contain_text("Ada: added to the person: Ann Lee")
 
 
+def test_who_is_not_known_can_be_added_as_somebody_new(register: Register, page: Page) -> None:
+    page.goto(f"{register.watching.address}/events/event-1")
+    newcomer = page.get_by_role("link", name="Add as somebody new")
+    expect(newcomer).to_have_attribute("href", "/people?event=event-1")
+    register.complaint = Objection("Ann & Lee is not known", "nobody")
+    page.get_by_label("Who is it?").fill("Ann & Lee")
+    page.get_by_role("button", name="Add to this person").click()
+    offered = page.get_by_role("alert").get_by_role("link", name="Add as somebody new")
+    expect(offered).to_have_attribute("href", "/people?event=event-1&name=Ann%20%26%20Lee")
+    expect(page.get_by_label("Who is it?")).to_have_value("Ann & Lee")
+    page.goto(f"{register.watching.address}/events/event-4")  # without a picture there is nothing to enrol
+    expect(page.get_by_role("heading", name="Feedback")).to_be_visible()
+    expect(newcomer).to_have_count(0)
+
+
+def test_a_doubtful_face_is_added_by_somebody_who_is_sure(register: Register, page: Page) -> None:
+    page.goto(f"{register.watching.address}/events/event-1")
+    register.complaint = Objection("unlike their other photos: 0.04, needed 0.38", "doubtful")
+    expect(page.get_by_label("I am sure")).to_have_count(0)
+    page.get_by_label("Who is it?").fill("Ann Lee")
+    page.get_by_role("button", name="Add to this person").click()
+    expect(page.get_by_role("alert")).to_contain_text("unlike their other photos")
+    assert not register.added
+    page.get_by_label("I am sure").check()
+    page.get_by_role("button", name="Add to this person").click()
+    words = page.get_by_role("article").get_by_role("listitem")
+    expect(words).to_contain_text("Ada: added to the person: Ann Lee")
+    expect(words.get_by_role("link", name="Their photos")).to_have_attribute("href", f"/people/{person_id('Ann Lee')}")
+    assert [(person, who) for person, _, who in register.added] == [("Ann Lee", "Ada")]
+
+
 def test_a_viewer_is_offered_no_word(register: Register, page: Page) -> None:
     register.role = "viewer"
     page.goto(f"{register.watching.address}/events/event-0")
     expect(page.get_by_role("heading", name="Feedback")).to_be_visible()
     expect(page.get_by_role("button")).to_have_count(0)
+    expect(page.get_by_role("link", name="Add as somebody new")).to_have_count(0)
 
 
 def test_what_is_found_can_be_taken_home(register: Register, page: Page, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from fractions import Fraction
+from pathlib import Path
 
 import httpx2 as httpx
 import numpy as np
@@ -24,6 +25,7 @@ from stream.capture import Capture, Feed
 from stream.data import Frame
 from stream.errors import OutputError
 from stream.guest import Guest
+from stream.source import open_source
 from tests.unblur.web.serving import opened
 from unblur.web.watching import Watching
 
@@ -171,6 +173,26 @@ def test_guests_are_listed_with_where_to_send() -> None:
     (camera,) = httpx.get(f"{served.address}/api/v1/cameras").json()["cameras"]
     assert camera["whip"] == "/phone/whip"
     served.close()
+
+
+@pytest.mark.parametrize("name", ["front%20door", "attic", ""])
+def test_a_camera_that_is_no_guests_is_not_sent(client: httpx.Client, name: str) -> None:
+    page = client.get(f"/send?camera={name}").text
+    assert "its source must be whip:" in page
+    assert "<button" not in page
+
+
+def test_a_recording_is_listed_until_its_end_and_after(portraits: Path) -> None:
+    recording = open_source(str(portraits / "biden.jpg"), "file")
+    served = opened(Web(port=0), [recording])
+    states = []
+    for _ in range(2):
+        (camera,) = httpx.get(f"{served.address}/api/v1/cameras").json()["cameras"]
+        states.append(camera["state"])
+        assert camera["since"] is None
+        assert list(recording.frames())
+    served.close()
+    assert states == ["recording", "ended"]
 
 
 def test_the_page_allows_itself_nothing_from_elsewhere(client: httpx.Client) -> None:

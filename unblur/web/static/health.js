@@ -3,6 +3,7 @@ import { enter } from "./authority.js";
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const ASK_MS = 2000;
 const WORRIES = ["stalled", "reconnecting"];
+const PATIENT_MS = 10000;
 let lostSince = null;
 
 async function ask() {
@@ -20,50 +21,55 @@ async function ask() {
 }
 
 function show(report) {
-  fill("cameras", report.cameras, (camera) => [
-    camera.name,
-    TEXT.states[camera.state],
-    camera.since ? new Date(camera.since).toLocaleString() : "",
-    number(camera.fps, 1),
-    camera.frame_age_s === null ? "" : `${number(camera.frame_age_s, 1)} ${TEXT.units.s}`,
-    number(camera.dropped),
-    number(camera.reconnects),
-    camera.last_error ?? "",
-  ]);
+  const away = (camera) => missing(camera, report);
+  fill("cameras", report.cameras, vitals, away);
   fill("stages", report.stages, (stage) => [stage.name, number(stage.p50_ms, 1), number(stage.p95_ms, 1), number(stage.dropped)]);
   fill("networks", report.networks, (network) => [network.name, network.backend, reasons(network.passed_over)]);
   fill("disk", report.disk, (space) => [TEXT.places[space.name], bytes(space.size), bytes(space.free)]);
-  fill("notifications", report.notifications, (each) => [
-    each.name,
-    number(each.told),
-    number(each.waiting),
-    number(each.lost),
-    each.problem ?? "",
-  ]);
+  fill("notifications", report.notifications, delivery, troubled);
   put(document.getElementById("version"), report.version);
   put(document.getElementById("uptime"), duration(report.uptime_s));
   put(document.getElementById("people"), number(report.people));
   put(document.getElementById("viewers"), number(report.viewers));
-  put(document.getElementById("summary"), summary(report));
+  put(document.getElementById("summary"), summary(report, away));
 }
 
-function summary(report) {
-  const troubled = [
-    ...report.cameras.filter((camera) => WORRIES.includes(camera.state)),
-    ...report.notifications.filter((each) => each.problem !== null),
-  ].map((each) => each.name);
+const vitals = (camera) => [
+  camera.name,
+  TEXT.states[camera.state],
+  camera.since ? new Date(camera.since).toLocaleString() : "",
+  number(camera.fps, 1),
+  camera.frame_age_s === null ? "" : `${number(camera.frame_age_s, 1)} ${TEXT.units.s}`,
+  number(camera.dropped),
+  number(camera.reconnects),
+  camera.last_error ?? "",
+];
+
+const delivery = (each) => [each.name, number(each.told), number(each.waiting), number(each.lost), each.problem ?? ""];
+
+const troubled = (each) => each.problem !== null;
+
+// A camera that was never there is as bad as one that is lost, once it has failed or had its time; by the server's clock.
+function missing(camera, report) {
+  if (camera.state !== "connecting") return WORRIES.includes(camera.state);
+  const now = Date.parse(report.started) + 1000 * report.uptime_s;
+  return camera.last_error !== null || now - Date.parse(camera.since) > PATIENT_MS;
+}
+
+function summary(report, away) {
+  const worries = [...report.cameras.filter(away), ...report.notifications.filter(troubled)].map((each) => each.name);
   if (!report.ready) return TEXT.unready + report.why;
-  return troubled.length ? TEXT.troubled + troubled.join(", ") : TEXT.well;
+  return worries.length ? TEXT.troubled + worries.join(", ") : TEXT.well;
 }
 
 // Only what has changed is touched, so that a selection, and a screen reader's place, are kept.
-function fill(id, things, cells) {
+function fill(id, things, cells, worries = () => false) {
   const body = document.getElementById(id);
   body.closest("section").hidden = things.length === 0;
   while (body.rows.length > things.length) body.deleteRow(-1);
   things.forEach((thing, index) => {
     const row = body.rows[index] ?? body.insertRow();
-    row.dataset.worry = WORRIES.includes(thing.state) || Boolean(thing.problem);
+    row.dataset.worry = worries(thing);
     cells(thing).forEach((text, column) => put(row.cells[column] ?? cell(row, column), text));
   });
 }

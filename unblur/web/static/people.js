@@ -17,6 +17,7 @@ if (form) {
       : await ask("POST", "/people", { name, description: values.get("description").trim() || null, ...photos });
     location.assign(`/people/${person.id}`);
   });
-  const event = new URLSearchParams(location.search).get("event");
-  if (event) proposal.event(event);
+  const asked = new URLSearchParams(location.search);
+  form.elements.name.value ||= asked.get("name") ?? "";
+  if (asked.has("event")) proposal.event(asked.get("event"));
 }

@@ -100,7 +100,8 @@ export class Proposal {
   show(photos) {
     this.list.replaceChildren(...photos.map((photo) => this.entry(photo)));
     const good = photos.filter((photo) => photo.usable && !photo.findings.length).length;
-    this.status.textContent = this.text.looked.replace("{}", photos.length).replace("{}", good);
+    const said = photos.length === 1 ? this.text.looked.one : this.text.looked.many;
+    this.status.textContent = said.replace("{photos}", photos.length).replace("{good}", good);
   }
 
   entry(photo) {

@@ -11,8 +11,6 @@ const state = document.getElementById("state");
 let peer = null;
 let session = null;
 
-document.getElementById("name").textContent = camera;
-
 async function send() {
   if (!navigator.mediaDevices) throw new Error(TEXT.forbidden);
   own.srcObject = await navigator.mediaDevices.getUserMedia({ video: { width: 1280, height: 720 }, audio: false });

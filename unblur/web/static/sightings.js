@@ -15,7 +15,7 @@ for (const image of document.querySelectorAll(".crops img")) {
 }
 if (form) {
   speakLocalTime();
-  tellNews();
+  if (form.dataset.search) tellNews(); // there are none of what cannot be searched
 }
 
 // The form is drawn in UTC and sends UTC; in between it speaks the viewer's own time.
@@ -50,7 +50,7 @@ function matches(event, wanted) {
   const agrees = (asked, is) => asked === null || asked === is;
   const time = Date.parse(event.wall_time);
   return (
-    (agrees(wanted.person, event.name) || (wanted.person === "unknown" && event.name === null)) &&
+    (wanted.person === null || wanted.person.toLowerCase() === (event.name ?? "unknown").toLowerCase()) &&
     agrees(wanted.known, event.name !== null) &&
     agrees(wanted.camera, event.camera) &&
     agrees(wanted.restored, event.deblurred_by !== "none") &&

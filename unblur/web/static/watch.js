@@ -30,6 +30,7 @@ function note(event) {
   put("what", `${TEXT.events[event.type]}, ${event.camera}`);
   put("score", `${event.score.toFixed(2)} of ${event.threshold.toFixed(2)}`);
   put("restored", event.deblurred_by === "none" ? "" : TEXT.restored);
+  put("withheld", event.name === null && event.score >= event.threshold ? TEXT.withheld : "");
   const list = document.getElementById("events");
   if (list.dataset.page) picture(entry, event, `${list.dataset.page}/${event.id}`);
   list.prepend(entry);
@@ -59,11 +60,13 @@ async function ask(headers) {
   enter(response);
   if (!response?.ok) return;
   for (const camera of (await response.json()).cameras) {
-    const down = ["stalled", "reconnecting"].includes(camera.state);
+    const down = camera.state in TEXT.faults;
     const figure = document.querySelector(`.camera[data-name="${CSS.escape(camera.name)}"]`);
-    const said = down ? `${TEXT.faults[camera.state]} ${new Date(camera.since).toLocaleTimeString()}` : "";
+    const since = camera.since ? ` ${new Date(camera.since).toLocaleTimeString()}` : "";
+    const said = down ? TEXT.faults[camera.state] + since : "";
     const fault = figure.querySelector(".fault");
     if (fault.textContent !== said) fault.textContent = said; // else it would be read out again
+    figure.querySelector(".state").hidden = camera.state === "ended"; // nothing is wrong with a picture that stays
     figure.querySelector(".rate").textContent = down || camera.frame_age_s === null ? "" : rate(camera);
   }
 }
