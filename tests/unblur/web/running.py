@@ -23,6 +23,7 @@ from unblur.notify.webhook import Webhook
 from unblur.web.accounts import Accounts
 from unblur.web.health import Health
 from unblur.web.metrics import Metrics, Tally
+from unblur.web.page import Page
 from unblur.web.reception import Reception
 
 CAMERA = "front door"
@@ -76,7 +77,7 @@ def house(folder: Path, portrait: Path, token: str | None = None, path: str = "/
         watching = run.outputs.watching
         assert watching
         reception = Reception(engine, QUICK)
-        pages = [Health(run, config.output, notices), Metrics(run, tally, notices), *reception.pages]
+        pages: list[Page] = [Health(run, config.output, notices), Metrics(run, tally, notices), *reception.pages]
         watching.open(reception.guard(token), pages)
         made = House(watching.address, run, reception.accounts, stalled)
         try:

@@ -200,7 +200,7 @@ def test_people_come_in_while_pictures_take_all_the_threads(house: House) -> Non
     loop = house.watching.announcer._loop
     try:
         for _ in range(64):
-            loop.call_soon_threadsafe(loop.run_in_executor, None, done.wait)
+            loop.call_soon_threadsafe(lambda: loop.run_in_executor(None, done.wait))
         assert operator.get("/api/v1/cameras").status_code == 200
     finally:
         done.set()
