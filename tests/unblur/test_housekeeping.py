@@ -33,12 +33,12 @@ def test_what_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     keep(tmp_path)
     first, second = threading.Event(), threading.Event()
 
-    def fails_once(limits: Retention, kept: Records, now: datetime) -> Expired:
+    def fails_once(limits: Retention, kept: Records, now: datetime, serving: bool) -> Expired:
         if not first.is_set():
             first.set()
             raise FileNotFoundError(tmp_path)
         second.set()
-        return expire(limits, kept, now)
+        return expire(limits, kept, now, serving)
 
     monkeypatch.setattr(housekeeping, "_EVERY_S", 0.01)
     monkeypatch.setattr(housekeeping, "expire", fails_once)
