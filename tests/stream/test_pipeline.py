@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from fractions import Fraction
 from threading import Event, Semaphore
 
@@ -64,7 +63,7 @@ class Slow(Off):
         self.batches.append(len(crops))
         self.begun.release()
         self.may.acquire()
-        return super().restore([replace(crop) for crop in crops])
+        return super().restore(crops)
 
 
 def desk(source: Door, deblurrer: Slow, show: Callable[[Scene], None]) -> tuple[Pipeline, Kept, Meter]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from ipaddress import IPv6Address, ip_address
 
-from unblur.web.provenance import is_local
+from unblur.web.provenance import household, is_local
 
 MOST = 256
 """Connections at once, in all,"""
@@ -23,7 +22,7 @@ class Crowd:
 
     def enter(self, peer: str) -> bool:
         """One more from there; False if that is one too many."""
-        here = _household(peer)
+        here = household(peer) or peer
         full = self._inside.total() >= self._most or (self._inside[here] >= self._of_one and not is_local(peer))
         if full:
             self.refused += 1
@@ -33,18 +32,7 @@ class Crowd:
 
     def leave(self, peer: str) -> None:
         """One less of those who entered."""
-        here = _household(peer)
+        here = household(peer) or peer
         self._inside[here] -= 1
         if not self._inside[here]:
             del self._inside[here]
-
-
-def _household(peer: str) -> str:
-    """An IPv4 address, or the network (/64) in which one household has as many addresses as it likes."""
-    try:
-        parsed = ip_address(peer)
-    except ValueError:
-        return peer
-    if not isinstance(parsed, IPv6Address):
-        return peer
-    return str(parsed.ipv4_mapped or parsed.packed[:8].hex())

@@ -50,10 +50,16 @@ def address(request: web.Request) -> str:
     if is_local(peer):
         added = request.headers.getall(hdrs.X_FORWARDED_FOR, [peer])[-1]  # some proxies add a line, not to the line
         peer = added.rpartition(",")[2].strip()
+    return household(peer) or "unknown"
+
+
+def household(peer: str) -> str | None:
+    """An IPv4 address, or the IPv6 network (/64) in which one household has as many addresses as it likes; None if this
+    is no address."""
     try:
         parsed = ip_address(peer)
     except ValueError:
-        return "unknown"
+        return None
     if not isinstance(parsed, IPv6Address):
         return str(parsed)
     return str(parsed.ipv4_mapped or (parsed if parsed.is_loopback else ip_network((parsed.packed[:8] + bytes(8), 64))))
