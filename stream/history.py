@@ -19,6 +19,7 @@ from stream.data import EventType, Method
 from stream.errors import UsageError
 from stream.eventlog import to_line
 from stream.store import KNOWN, OF_AN_EVENT, RESTORED, connect, database_file, events, reason, shown
+from stream.waiting_lines import read_waiting
 
 Record = dict[str, object]
 """An event as `Event.to_json` gives it."""
@@ -201,10 +202,26 @@ def clocks(url: str) -> Iterator[tuple[str, str | None, object]]:
 
 
 def _from_database(url: str, wanted: Filter) -> Iterator[Record]:
+    """With those that wait for the database beside it."""
     place = shown(connect(url))
+    waiting = _waiting(url, wanted)  # first, for meanwhile they may be stored
     chosen = sql.select(*OF_AN_EVENT).where(*conditions(wanted))
     for row in _rows(url, chosen):
-        yield checked(dict(row._mapping), f"a row of {place}")
+        record = checked(dict(row._mapping), f"a row of {place}")
+        waiting.pop(str(record["id"]), None)
+        yield record
+    yield from waiting.values()
+
+
+def _waiting(url: str, wanted: Filter) -> dict[str, Record]:
+    file = database_file(connect(url))
+    if file is None:
+        return {}
+    try:
+        found = [parse(line, f"a line of {file}.waiting") for line in read_waiting(file)]
+    except OSError as error:
+        raise UsageError(f"cannot read events from {error.filename}: {error.strerror}") from error
+    return {str(record["id"]): record for record in found if wanted.wants(record)}
 
 
 def _rows(url: str, chosen: sql.Select[tuple[Any, ...]]) -> Iterator[sql.Row[tuple[Any, ...]]]:

@@ -75,6 +75,11 @@ class Journal:
             self._file = _hold(self.path, self._mode)
             self.size = 0
 
+    def remove(self) -> None:
+        """Close it, and leave no file behind; whoever waits for it finds none under the name."""
+        with self._lock, self._file:
+            self.path.unlink(missing_ok=True)
+
     def close(self) -> None:
         self._file.close()
 

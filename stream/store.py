@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import itertools
+import json
 import sqlite3
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sql
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+import structlog
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from stream.data import Event
 from stream.errors import OutputError, StorageError
-from stream.eventlog import Change
+from stream.eventlog import Change, to_line
+from stream.supervised_thread import SupervisedThread
+from stream.waiting_lines import WaitingLines, held_elsewhere
 
+_log = structlog.get_logger(__name__)
 _metadata = sql.MetaData()
 
 events = sql.Table(
@@ -65,6 +70,12 @@ _ROWS_AT_ONCE = 500
 _HELD_UP_MS = 200
 """How long emptying the log of pages may wait for readers at a time: as long as it waits, nobody can write."""
 _TRIES, _PAUSE_S = 20, 0.1
+_BUSY_MS = 250
+"""How long a new event waits for another program's lock before it is put aside: the thread that names people is held up
+for as long."""
+_RETRY_S, _LAST_TRIES = 0.5, 20
+"""Seconds between tries to store what waits; and tries at the end, each of `_BUSY_MS`."""
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _DISK_REFUSED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 OF_AN_EVENT = [column for column in events.columns if column.name not in ("position", "wall_s")]
 
@@ -75,14 +86,27 @@ class EventStore:
     An event whose id is there already takes the old one's place, so that replays leave no duplicates. SQLite runs in
     WAL mode: others may read meanwhile. Passwords in the URL appear in no message.
 
+    While another program holds SQLite's file locked, events wait in a file beside it (`WaitingLines`), on disk, too,
+    before `write` returns; they are stored in order once the lock is gone, also by the next process after a crash.
+
     Raises OutputError where the database cannot be used, StorageError when it refuses later.
     """
 
     def __init__(self, url: str) -> None:
         self._engine = connect(url, DURABLE)
+        self._writer = connect(url, (*DURABLE, f"busy_timeout={_BUSY_MS}"))
         self._lock = threading.Lock()  # who writes waits here, for SQLite would refuse them after a while
-        file = database_file(self._engine)
-        made = file is not None and not file.exists()
+        self._file = database_file(self._engine)
+        self._busy_since: datetime | None = None
+        self._closing = threading.Event()
+        self._retrying = SupervisedThread("event store", self._retry)
+        self._create()
+        self._waiting = self._take_over()
+        if self._waiting:
+            self._put_off()
+
+    def _create(self) -> None:
+        made = self._file is not None and not self._file.exists()
         try:
             _metadata.create_all(self._engine)
             for index in events.indexes:  # a database of an earlier version may lack some
@@ -90,22 +114,107 @@ class EventStore:
             with self._engine.connect() as connection:
                 connection.execute(sql.select(events).limit(0))
         except SQLAlchemyError as error:
-            self.close()
-            if file and made and _disk_refused(error):
-                _remove(file)
-            raise OutputError(f"cannot log to {shown(self._engine)}: {reason(error)}; name another database") from error
+            self._dispose()
+            if self._file and made and _disk_refused(error):
+                _remove(self._file)
+            advice = "end the program that holds it" if is_busy(error) else "name another database"
+            raise OutputError(f"cannot log to {shown(self._engine)}: {reason(error)}; {advice}") from error
+
+    def _take_over(self) -> WaitingLines | None:
+        """What waited for a process that was killed is stored now, if nothing holds the database."""
+        if self._file is None:
+            return None
+        try:
+            waiting = WaitingLines(self._file)
+        except OSError as error:
+            self._dispose()
+            raise OutputError(f"cannot read {self._file}.waiting: {error.strerror}; make it readable") from error
+        with suppress(SQLAlchemyError):  # later, then
+            while waiting:
+                self._store_some(waiting)
+        return waiting
 
     def write(self, event: Event) -> None:
-        row = _row(event.to_json())
+        record = event.to_json()
         try:
-            with self._lock, self._engine.begin() as connection:
-                replaced = connection.execute(sql.update(events).where(events.c.id == row["id"]).values(row))
-                if not replaced.rowcount:
-                    connection.execute(sql.insert(events).values(row))
-        except SQLAlchemyError as error:
+            with self._lock:  # whoever comes later must not go before those that wait
+                if self._waiting or not self._stored(record):
+                    self._put_aside(record)
+        except (SQLAlchemyError, OSError) as error:
             raise StorageError(
                 f"cannot log to {shown(self._engine)}: {reason(error)}; make room and start again"
             ) from error
+
+    @property
+    def waiting(self) -> int:
+        """Events that are on disk, but not yet in the database."""
+        return len(self._waiting or ())
+
+    @property
+    def busy_since(self) -> datetime | None:
+        """Since when another program has held the database locked, so that events wait; None where nothing waits."""
+        return self._busy_since
+
+    @property
+    def place(self) -> str:
+        """The URL without its password."""
+        return shown(self._engine)
+
+    def _stored(self, record: Mapping[str, object]) -> bool:
+        """Store it; False where the file is locked."""
+        try:
+            self._store([record])
+        except OperationalError as error:
+            if self._waiting is None or not is_busy(error):
+                raise
+            return False
+        return True
+
+    def _store(self, records: Sequence[Mapping[str, object]]) -> None:
+        with self._writer.begin() as connection:
+            for row in map(_row, records):
+                replaced = connection.execute(sql.update(events).where(events.c.id == row["id"]).values(row))
+                if not replaced.rowcount:
+                    connection.execute(sql.insert(events).values(row))
+
+    def _put_aside(self, record: Mapping[str, object]) -> None:
+        assert self._waiting is not None
+        self._waiting.append(f"{to_line(record)}\n".encode())
+        if self._busy_since is None:
+            self._put_off()
+
+    def _put_off(self) -> None:
+        """From now on it is tried again and again."""
+        self._busy_since = datetime.now(UTC)
+        _log.warning("the event store is locked by another program: events wait on disk", store=shown(self._engine))
+        if not self._retrying.started:
+            self._retrying.start()
+
+    def _retry(self) -> None:
+        while not self._closing.wait(_RETRY_S):
+            with suppress(SQLAlchemyError):
+                self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Store what waits, and let in who writes in between. Raises SQLAlchemyError."""
+        while self._waiting:
+            with self._lock:
+                self._store_some(self._waiting)
+
+    def _require_all_stored(self) -> None:
+        """What waits is to be rewritten, too, and so stored first. Raises SQLAlchemyError, StorageError."""
+        while self._waiting:
+            self._store_some(self._waiting)
+        if self._file and held_elsewhere(self._file):
+            raise StorageError(f"cannot rewrite {self._file}: another unblur has events waiting for it; try again")
+
+    def _store_some(self, waiting: WaitingLines) -> None:
+        lines = waiting.first(_ROWS_AT_ONCE)
+        self._store([json.loads(line) for line in lines])
+        waiting.remove(lines)
+        if not waiting and self._busy_since:
+            self._busy_since = None
+            _log.info("the event store is up to date again", store=shown(self._engine))
 
     def amend(self, change: Change) -> int:
         """Put what `change` makes of each event in its place, in one step; how many were changed or are gone.
@@ -113,7 +222,8 @@ class EventStore:
         From SQLite's own files they are gone for good: what is deleted is overwritten, and the file is written anew,
         for which whoever writes waits. A database server keeps what it keeps. Raises StorageError.
         """
-        with self._lock, self._rewriting():
+        with self._rewriting(), self._lock:
+            self._require_all_stored()
             with self._engine.begin() as connection:
                 amended = list(_amended(connection, change))
                 for number, after in amended:
@@ -131,6 +241,8 @@ class EventStore:
         """
         dropped, left = 0, iter(ids)
         with self._rewriting():
+            with self._lock:
+                self._require_all_stored()
             while some := list(itertools.islice(left, _ROWS_AT_ONCE)):
                 with self._lock, self._engine.begin() as connection:
                     dropped += connection.execute(sql.delete(events).where(events.c.id.in_(some))).rowcount
@@ -157,7 +269,25 @@ class EventStore:
             raise StorageError(f"cannot rewrite {shown(self._engine)}: {reason(error)}; try again") from error
 
     def close(self) -> None:
+        """What still waits is stored if it can be, and stays on disk for the next process if not."""
+        self._closing.set()
+        self._retrying.close()
+        for _ in range(_LAST_TRIES):
+            with suppress(SQLAlchemyError):
+                self._catch_up()
+                break
+        if self._waiting:
+            _log.warning(
+                "events wait on disk, and will be stored when the event store is opened next",
+                events=len(self._waiting),
+                store=shown(self._engine),
+            )
+            self._waiting.close()
+        self._dispose()
+
+    def _dispose(self) -> None:
         self._engine.dispose()
+        self._writer.dispose()
 
 
 def connect(url: str | sql.URL, pragmas: Sequence[str] = ()) -> sql.Engine:
@@ -238,6 +368,11 @@ def shown(engine: sql.Engine) -> str:
     return engine.url.render_as_string(hide_password=True)
 
 
+def is_busy(error: Exception) -> bool:
+    """Whether another program holds SQLite's file locked: the same will go later on."""
+    return _sqlite_code(error) in _BUSY
+
+
 def reason(error: Exception) -> str:
     """What the database said, in one line, without the statement and its values."""
     said = str(getattr(error, "orig", None) or error)
@@ -269,8 +404,13 @@ def _set(pragmas: Sequence[str], connection: Any, _record: ConnectionPoolEntry) 
 
 def _disk_refused(error: SQLAlchemyError) -> bool:
     """And not, say, another process that made the same database at the same time, which is then theirs."""
-    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0)
-    return code & 0xFF in _DISK_REFUSED  # the rest of an extended code tells the details (sqlite.org/rescode.html)
+    return _sqlite_code(error) in _DISK_REFUSED
+
+
+def _sqlite_code(error: Exception) -> int:
+    """SQLite's primary code; the rest of an extended one tells the details (sqlite.org/rescode.html)."""
+    code: int = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0)
+    return code & 0xFF
 
 
 def _remove(file: Path) -> None:

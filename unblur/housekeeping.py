@@ -9,6 +9,7 @@ import structlog
 
 from configs.schema import Retention
 from stream.errors import UnblurError
+from stream.supervised_thread import SupervisedThread
 from unblur.records import Records
 from unblur.retention import Expired, expire
 
@@ -23,13 +24,13 @@ class Housekeeping:
     def __init__(self, limits: Retention, records: Records) -> None:
         self._limits, self._records = limits, records
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+        self._thread = SupervisedThread("housekeeping", self._run)
         self._thread.start()
 
     def close(self) -> None:
         """Finish what is at hand."""
         self._closing.set()
-        self._thread.join()
+        self._thread.close()
 
     def _run(self) -> None:
         while True:

@@ -14,6 +14,7 @@ from recognize import revision
 from recognize.gallery import Gallery, photo_id
 from stream.data import Array, Image
 from stream.errors import DoubtError, UnblurError, UsageError
+from stream.supervised_thread import SupervisedThread
 from unblur.examination import Examiner, Shot, objections, require_usable, usable
 from unblur.faces import Faces, content, faces_of
 from unblur.objection import Objection
@@ -54,13 +55,13 @@ class People:
             else:
                 self._take(self._gallery, None)
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="people", daemon=True)
+        self._thread = SupervisedThread("people", self._watch)
         self._thread.start()
 
     def close(self) -> None:
         """Look at the file no more."""
         self._closing.set()
-        self._thread.join()
+        self._thread.close()
 
     @property
     def gallery(self) -> Gallery:
@@ -196,7 +197,7 @@ class People:
                     with self._lock, galleries.alone(self._path):  # whoever writes it puts crops there first
                         self._refresh()
                 said = ""
-            except UnblurError as error:
+            except (UnblurError, OSError) as error:
                 if str(error) != said:
                     said = str(error)
                     _log.warning("the gallery on disk cannot be used: the last one stays in use", reason=said)

@@ -108,7 +108,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_a_whole_database(tmp_path: Pa
     store.write(an_event(0))
     with sqlite3.connect(tmp_path / "events.sqlite") as other:
         pages = other.execute("PRAGMA page_count").fetchone()[0]
-    with store._engine.connect() as connection:
+    with store._writer.connect() as connection:
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 1}")
     with pytest.raises(StorageError, match="database or disk is full; make room") as refusal:
         fill(store)

@@ -4,10 +4,13 @@ import itertools
 import sys
 from pathlib import Path
 
+import structlog
+
 from stream.eventlog import EventFile
 from stream.store import EventStore
 from tests.stream.events import an_event
 
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 where = sys.argv[1]
 log = EventStore(where) if "://" in where else EventFile(Path(where))
 for number in itertools.count():

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from stream.data import Event
+from stream.supervised_thread import SupervisedThread
 
 CAPACITY = 1000
 """Events that may wait; of more, the oldest are lost, and counted."""
@@ -18,7 +19,8 @@ GRACE_S = 3.0
 
 
 class Outbox:
-    """Events that wait to be taken by `deliver`, which runs on a thread of its own from `open` to `close`."""
+    """Events that wait to be taken by `deliver`, which runs on a thread of its own from `open` to `close`, and again
+    where it raises what it should not: the event that it had taken last is then lost, and counted."""
 
     def __init__(self, name: str, deliver: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._deliver = deliver
@@ -26,7 +28,8 @@ class Outbox:
         self._lock = threading.Lock()
         self._loop = asyncio.SelectorEventLoop()  # paho watches sockets itself, which Windows' own loop cannot
         self._changed, self._ending = asyncio.Event(), asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = SupervisedThread(name, self._run)
+        self._in_hand = False
         self.closing = False
         self.lost = 0
 
@@ -47,9 +50,10 @@ class Outbox:
         self.closing = True
         self._tell(self._changed)
         self._tell(self._ending)
-        if self._thread.ident is not None:
-            self._thread.join()
-        self._loop.close()
+        self._thread.close()
+        if not self._loop.is_closed():
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            self._loop.close()
 
     def __len__(self) -> int:
         """How many wait."""
@@ -60,6 +64,7 @@ class Outbox:
         while True:
             self._changed.clear()
             with self._lock:
+                self._in_hand = bool(self._events)
                 if self._events:
                     return self._events.popleft()
             if self.closing:
@@ -76,12 +81,25 @@ class Outbox:
             self._loop.call_soon_threadsafe(news.set)
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._until_closed())
+        self.lost += self._in_hand
+        self._in_hand = False
+        try:
+            self._loop.run_until_complete(self._until_closed())
+        finally:
+            self._loop.run_until_complete(_cancel_all())
 
     async def _until_closed(self) -> None:
-        delivering = asyncio.create_task(self._deliver())
-        delivering.add_done_callback(lambda _: self._ending.set())
-        await self._ending.wait()
+        """Raises what `deliver` raises."""
+        delivering, ending = asyncio.create_task(self._deliver()), asyncio.create_task(self._ending.wait())
+        await asyncio.wait((delivering, ending), return_when=asyncio.FIRST_COMPLETED)
         with suppress(TimeoutError):
             await asyncio.wait_for(delivering, GRACE_S)
+
+
+async def _cancel_all() -> None:
+    """Nothing stays on the loop, whether it is run again or closed."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_asyncgens()

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import sqlalchemy as sql
 from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from sqlalchemy.exc import OperationalError
 
-from stream.store import storable
+from stream.store import is_busy, storable
+from stream.waiting_lines import WaitingLines
 from unblur.web.api import Operation
 from unblur.web.site import draw
 from unblur.web.user import require
@@ -74,18 +79,41 @@ class Audit:
     def __init__(self, engine: sql.Engine, clock: Callable[[], float] = time.time) -> None:
         _metadata.create_all(engine)
         self._engine, self._clock = engine, clock
+        self._lock = threading.Lock()
+        self._waiting = WaitingLines(Path(str(engine.url.database)))
 
     def note(self, who: str, what: str, about: str) -> None:
-        """Write down that `who` did `what` with, or to, `about`. On disk when it returns. Blocks."""
-        now, newest = self._clock(), sql.select(sql.func.max(_entries.c.number)).scalar_subquery()
-        row = {"at_s": now, "who": _short(who, 64), "what": _short(what, 64), "about": _short(about, 300)}
-        old = sql.or_(_entries.c.number <= newest - MOST, _entries.c.at_s < now - LONGEST_S)
+        """Write down that `who` did `what` with, or to, `about`. On disk when it returns: while another program holds
+        the database locked, entries wait beside it, for what was done must not go unnoted. Blocks."""
+        row = {"at_s": self._clock(), "who": _short(who, 64), "what": _short(what, 64), "about": _short(about, 300)}
+        with self._lock:
+            if not self._written([row]):
+                self._waiting.append(f"{json.dumps(row)}\n".encode())
+
+    def _written(self, rows: Sequence[Mapping[str, object]]) -> bool:
+        """Write what waits, and then `rows`; False where the database is locked."""
+        lines = self._waiting.first(MOST)
+        try:
+            self._write([*map(json.loads, lines), *rows])
+        except OperationalError as error:
+            if is_busy(error):
+                return False
+            raise
+        self._waiting.remove(lines)
+        return True
+
+    def _write(self, rows: Sequence[Mapping[str, object]]) -> None:
+        newest = sql.select(sql.func.max(_entries.c.number)).scalar_subquery()
+        old = sql.or_(_entries.c.number <= newest - MOST, _entries.c.at_s < self._clock() - LONGEST_S)
         with self._engine.begin() as connection:
-            connection.execute(sql.insert(_entries).values(row))
+            connection.execute(sql.insert(_entries), list(rows))
             connection.execute(sql.delete(_entries).where(old))
 
     def entries(self, wanted: Wanted) -> Entries:
         """Blocks."""
+        with self._lock:
+            if self._waiting:
+                self._written([])
         reading = sql.select(_entries).where(_entries.c.number < wanted.before).order_by(_entries.c.number.desc())
         counting = sql.select(sql.func.coalesce(sql.func.max(_entries.c.number) - sql.func.count(), 0))
         with self._engine.connect() as connection:

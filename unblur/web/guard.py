@@ -24,6 +24,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from unblur.web.api import ROOT
+from unblur.web.busy import refusing_when_busy
 from unblur.web.cookie import held
 from unblur.web.desk import ask
 from unblur.web.form import filled_in
@@ -58,8 +59,9 @@ async def _answer(
     request: web.Request, handler: Handler, token: str | None, sessions: Sessions | None
 ) -> web.StreamResponse:
     try:
-        await _admit(request, token, sessions)
-        return await handler(request)
+        with refusing_when_busy():
+            await _admit(request, token, sessions)
+            return await handler(request)
     except web.HTTPUnauthorized as error:
         if sessions and _is_for_people(request):
             return _to_the_login(request)
@@ -68,7 +70,9 @@ async def _answer(
         return web.Response(status=error.status, headers=_kept(error))
     except web.HTTPException as error:
         if sessions and _is_for_people(request):
-            return draw(request, "refused", error.status, said=_said(error))
+            page = draw(request, "refused", error.status, said=_said(error))
+            page.headers.update(_kept(error))
+            return page
         return _refused(error)
 
 

@@ -15,6 +15,7 @@ from stream.store import connect, database_file
 from unblur import __version__
 from unblur.assemble import Run
 from unblur.notify.notice import Delivery, Notice
+from unblur.problems import failing_threads
 from unblur.web.api import Operation
 from unblur.web.site import draw
 from unblur.web.space import Disk, Space
@@ -94,21 +95,26 @@ class Health:
 
     async def _ready(self, _: web.Request) -> web.Response:
         """A run exists only once its networks are loaded."""
-        if self._run.running:
-            return web.json_response({"ready": True})
-        return web.json_response({"ready": False, "why": _AT_REST}, status=503)
+        if why := self._why_not():
+            return web.json_response({"ready": False, "why": why}, status=503)
+        return web.json_response({"ready": True})
+
+    def _why_not(self) -> str | None:
+        """Why it is not ready; None if it is."""
+        failing = failing_threads()
+        return failing[0].what if failing else None if self._run.running else _AT_REST
 
     async def _reported(self, _: web.Request, __: object) -> Report:
         return await asyncio.to_thread(self._report)
 
     def _report(self) -> Report:
-        run, watching = self._run, self._run.outputs.watching
+        run, watching, why = self._run, self._run.outputs.watching, self._why_not()
         return Report(
             version=__version__,
             started=self._started,
             uptime_s=(datetime.now(UTC) - self._started).total_seconds(),
-            ready=run.running,
-            why=None if run.running else _AT_REST,
+            ready=why is None,
+            why=why,
             people=run.recognizer.people,
             viewers=watching.viewers if watching else 0,
             cameras=[described(source) for source in run.sources],

@@ -16,6 +16,8 @@ from prometheus_client.registry import Collector
 from stream.data import Event
 from stream.meter import BOUNDS_S, Reading, Timing
 from stream.source import Live
+from stream.store import EventStore
+from stream.supervised_thread import thread_states
 from unblur.assemble import Run
 from unblur.notify.notice import Delivery, Notice
 from unblur.web.api import Operation
@@ -74,6 +76,7 @@ class Metrics(Collector):
         yield from _cameras([source for source in self._run.sources if isinstance(source, Live)], reading)
         yield from _work(reading)
         yield from _notifications([notice.delivery() for notice in self._notices])
+        yield from _own_work(self._run)
         events = CounterMetricFamily("unblur_events_total", "Events.", labels=["type", "known"])
         for (kind, known), number in sorted(self._tally.read().items()):
             events.add_metric([kind, str(known).lower()], number)
@@ -121,6 +124,16 @@ def _cumulative(timing: Timing) -> list[tuple[str, float]]:
         total += number
         totals.append((bound, float(total)))
     return totals
+
+
+def _own_work(run: Run) -> Iterable[Metric]:
+    """What befell the program itself."""
+    restarts = CounterMetricFamily("unblur_thread_restarts_total", "Times that a thread failed.", labels=["thread"])
+    for state in thread_states():
+        restarts.add_metric([state.name], state.restarts + bool(state.problem))
+    stores = [ledger for _, ledger in run.outputs.ledgers if isinstance(ledger, EventStore)]
+    waiting = sum(store.waiting for store in stores)
+    return restarts, GaugeMetricFamily("unblur_events_waiting", "Events that a locked store has yet to take.", waiting)
 
 
 def _notifications(deliveries: Sequence[Delivery]) -> Iterable[Metric]:

@@ -13,6 +13,7 @@ import httpx2 as httpx
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from stream.supervised_thread import SupervisedThread
 from tests.unblur.notify.waiting import until
 from tests.unblur.web.running import CAMERA, House, house
 from tests.unblur.web.serving import OPERATOR, PASSWORD
@@ -53,6 +54,24 @@ def test_it_is_ready_while_its_pipeline_runs(tmp_path: Path, portraits: Path) ->
             assert httpx.get(running.address + path).status_code == 401
             bearing = {"Authorization": f"Bearer {TOKEN}"}
             assert httpx.get(running.address + path, headers=bearing).status_code == 200
+
+
+def test_a_thread_that_failed_is_not_ready_and_is_counted(seen: House) -> None:
+    """Housekeeping, for one, once died of a limit of 1e9 days, and nobody was told."""
+    thread = SupervisedThread("faulty", _fail, first_retry_s=3600)
+    assert httpx.get(f"{seen.address}/readyz").status_code == 200
+    thread.start()
+    try:
+        until(lambda: httpx.get(f"{seen.address}/readyz").status_code == 503)
+        assert "the thread faulty failed" in httpx.get(f"{seen.address}/readyz").json()["why"]
+        assert 'unblur_thread_restarts_total{thread="faulty"} 1.0' in httpx.get(f"{seen.address}/metrics").text
+    finally:
+        thread.close()
+    assert httpx.get(f"{seen.address}/readyz").status_code == 200
+
+
+def _fail() -> None:
+    raise OverflowError("date value out of range")
 
 
 def test_cameras_and_stages(report: Any) -> None:
