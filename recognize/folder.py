@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from stream.errors import UsageError
+from stream.names import fitting_name, fitting_text
 from stream.picture import is_picture
 
 ABOUT = "about.txt"
+LONGEST_DESCRIPTION = 10_000
+"""Characters of an `about.txt`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,8 @@ class Folder:
 def folders(faces: Path) -> list[Folder]:
     """The people in a folder of folders, by name. Hidden folders, and files that are no pictures, are passed over.
 
-    Raises UsageError if there is no such folder, it cannot be read or nobody is in it, or if two names are the same
-    but for their encoding.
+    Raises UsageError if there is no such folder, it cannot be read or nobody is in it, if two names are the same but
+    for their encoding, or if a folder is called what nobody can be called (`stream.names`).
     """
     if not faces.is_dir():
         raise UsageError(f"{faces} is not a folder: give one that holds a folder of photos for each person")
@@ -54,8 +56,23 @@ def folders(faces: Path) -> list[Folder]:
 def _folder(path: Path) -> Folder:
     photos = sorted(photo for photo in path.iterdir() if photo.is_file() and is_picture(photo))
     about = path / ABOUT
-    description = about.read_text("utf-8", errors="replace").strip() if about.is_file() else ""
-    return Folder(unicodedata.normalize("NFC", path.name), tuple(photos), description or None)
+    description = about.read_text("utf-8", errors="replace") if about.is_file() else ""
+    return Folder(_named(path), tuple(photos), _described(about, description) or None)
+
+
+def _named(path: Path) -> str:
+    try:
+        return fitting_name(path.name)
+    except UsageError as error:
+        shown = ascii(path.name).strip("'")
+        raise UsageError(f"{path.parent}: the folder {shown} names nobody: {error}: rename it") from error
+
+
+def _described(about: Path, description: str) -> str:
+    try:
+        return fitting_text(description, LONGEST_DESCRIPTION)
+    except UsageError as error:
+        raise UsageError(f"{about}: {error}: change it") from error
 
 
 def _content(photo: Path) -> bytes:

@@ -3,7 +3,6 @@ UsageError for what cannot be."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from time import time
@@ -13,21 +12,6 @@ import numpy as np
 from recognize.gallery import Gallery, Person, photo_id
 from stream.data import Array
 from stream.errors import UsageError
-
-LONGEST = 80
-"""Characters of a name."""
-_UNPRINTABLE = frozenset({"Cc", "Cs", "Cn", "Co", "Zl", "Zp"})
-
-
-def fitting(name: str) -> str:
-    """A name as it is kept. Raises UsageError if nobody could be called so. One that is too long is not normalised
-    first: that takes the square of the length."""
-    kept = unicodedata.normalize("NFC", name).strip() if len(name) <= LONGEST else name
-    if len(kept) > LONGEST:
-        raise UsageError(f"a name has at most {LONGEST} letters")
-    if not kept or any(unicodedata.category(letter) in _UNPRINTABLE for letter in kept):
-        raise UsageError("a name is one line of letters")
-    return kept
 
 
 def enrolled(known: Gallery, name: str, description: str | None, embeddings: Array) -> Gallery:

@@ -38,6 +38,7 @@ from stream.cipher import Cipher
 from stream.errors import DamagedSourceError, UsageError
 from stream.eye import Eye
 from stream.meter import Meter, Reading
+from stream.names import fitting_name
 from stream.naming import Naming
 from stream.pipeline import Camera, Pipeline, Scene
 from stream.replay import Playback
@@ -259,11 +260,21 @@ def open_sources(config: Config) -> list[Opened]:
     """
     endless = config.patience_s is None or len(config.cameras) > 1
     patience = Patience(config.patience_s or Patience().connect_s, endless=endless)
-    sources = [open_source(each.source, each.name, _playback(each, config), patience) for each in config.cameras]
+    names = [_camera_name(each) for each in config.cameras]
+    settings = zip(config.cameras, names, strict=True)
+    sources = [open_source(each.source, name, _playback(each, config), patience) for each, name in settings]
     for name, times in Counter(source.camera for source in sources).items():
         if times > 1:
             raise UsageError(f"{times} cameras are called {name!r}: give each a name of its own, as NAME=SOURCE")
     return sources
+
+
+def _camera_name(camera: CameraSettings) -> str | None:
+    """None where it is to be made of the source. No word is reserved: cameras have a search of their own."""
+    try:
+        return None if camera.name is None else fitting_name(camera.name, reserved=frozenset())
+    except UsageError as error:
+        raise UsageError(f"the camera {camera.name!a}: {error}") from error
 
 
 def session(config: Config, sources: Sequence[Source]) -> str:

@@ -46,3 +46,22 @@ def test_one_name_encoded_twice_is_refused(tmp_path: Path) -> None:
         pytest.skip("this file system holds such names to be one")
     with pytest.raises(UsageError, match="2 folders that all read 'Zo\u00eb'"):
         folders(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("unknown", "unknown names nobody: .* the search"), ("\u202eAnn", r"U\+202E"), ("\u200b", r"U\+200B: rename it")],
+)
+def test_a_folder_is_called_what_somebody_can_be_called(tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / "Ann").mkdir()
+    (tmp_path / name).mkdir()
+    with pytest.raises(UsageError, match=words) as refused:
+        folders(tmp_path)
+    assert str(refused.value).isprintable()
+
+
+def test_what_is_said_of_somebody_is_text(tmp_path: Path) -> None:
+    (tmp_path / "Ann").mkdir()
+    (tmp_path / "Ann" / "about.txt").write_text("a singer\n\x1b]0;title\x07")
+    with pytest.raises(UsageError, match=r"about.txt: a description is text: .* U\+001B"):
+        folders(tmp_path)

@@ -5,8 +5,6 @@ from time import time
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from recognize import revision
 from recognize.embed import DIMENSIONS, normalised
@@ -93,11 +91,6 @@ def test_who_is_forgotten_leaves_nothing() -> None:
         (lambda: revision.renamed(KNOWN, "Ann", "Bob"), "Bob is known already: merge"),
         (lambda: revision.merged(KNOWN, "Ann", "Ann"), "into themselves"),
         (lambda: revision.reduced(revision.reduced(KNOWN, "Bob", BOB.photos[0]), "Bob", BOB.photos[1]), "last photo"),
-        (lambda: revision.fitting(" \t"), "one line of letters"),
-        (lambda: revision.fitting("Ann\nLee"), "one line of letters"),
-        (lambda: revision.fitting("Ann\ud800"), "one line of letters"),
-        (lambda: revision.fitting("a" * 81), "at most 80 letters"),
-        (lambda: revision.fitting("\U0001d160" * 80), "at most 80 letters"),  # of which each becomes three
     ],
 )
 def test_what_cannot_be(change: Callable[[], object], words: str) -> None:
@@ -121,16 +114,6 @@ def test_what_cannot_be(change: Callable[[], object], words: str) -> None:
 def test_who_is_not_known(change: Callable[[], object]) -> None:
     with pytest.raises(KeyError):
         change()
-
-
-@given(st.text())
-def test_a_name_is_kept_as_it_will_be_kept(name: str) -> None:
-    try:
-        kept = revision.fitting(name)
-    except UsageError:
-        return
-    assert revision.fitting(kept) == kept
-    assert kept.encode().decode() == kept
 
 
 def test_an_heir_is_known_by_the_photos_or_by_the_name() -> None:

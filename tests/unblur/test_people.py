@@ -14,7 +14,7 @@ from configs.schema import Config
 from deblur import kernels
 from recognize import gallery as galleries
 from recognize.enroll import Enroller, Enrolment
-from recognize.gallery import Gallery
+from recognize.gallery import Gallery, Person
 from recognize.verdict import Finding
 from stream.data import Image
 from stream.errors import DoubtError, GalleryError, UsageError
@@ -65,6 +65,22 @@ def test_a_change_is_on_disk_in_use_and_noted(
     assert there.photos == people.gallery.people["Barack Obama"].photos
     assert there.description == "44th"
     assert notes == [("ann", "enrolled", "Barack Obama")]
+
+
+@pytest.mark.parametrize("name", ["unknown", "\u200b", "Ann\u202e"])
+def test_a_name_of_an_earlier_version_still_opens_and_can_be_changed(
+    people: People, obama: list[Shot], tmp_path: Path, examiner: Examiner, name: str
+) -> None:
+    known = people.gallery.adding(
+        {name: Person(np.stack([shot.embedding for shot in obama if shot.embedding is not None]))}
+    )
+    with galleries.alone(tmp_path / "people.joblib"):
+        known.save(tmp_path / "people.joblib")
+    until(people, (name,))
+    with pytest.raises(UsageError, match=r"a name is one line|nobody can be called"):
+        people.rename(name, name, "ann")
+    people.rename(name, "Ann", "ann")
+    assert on_disk(tmp_path, examiner).names == ("Ann",)
 
 
 def test_each_photo_can_be_seen_until_it_is_removed(people: People, obama: list[Shot], tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from argon2.exceptions import VerifyMismatchError
 from sqlalchemy.exc import IntegrityError
 
 from stream.errors import UsageError
+from stream.names import fitting_name
 from unblur.web.user import LOCAL, TOKEN, Role, User
 
 SHORTEST, LONGEST = 12, 1024
@@ -24,8 +25,9 @@ HASHER = PasswordHasher()
 """RFC 9106's second recommendation: three passes over 64 MiB in four lanes."""
 ROLES: tuple[Role, ...] = get_args(Role)
 """What an account may be."""
+_LONGEST_NAME = 64
 _NAME = re.compile(r"[\w.@-]{1,64}")
-_WRITTEN = 4 * 64
+_WRITTEN = 4 * _LONGEST_NAME
 """Characters in which a name of 64 letters can be written, each with up to three marks of its own (UAX 15, 3.1.1)."""
 _RESERVED = {LOCAL.name, TOKEN.name, "console"}
 """What the audit log calls those who have no account."""
@@ -155,6 +157,10 @@ def folded(name: str) -> str:
 
 def _named(name: str) -> str:
     kept = folded(name)
+    try:
+        fitting_name(kept, _LONGEST_NAME)
+    except UsageError as error:
+        raise AccountError(str(error)) from error
     if not _NAME.fullmatch(kept):
         raise AccountError("a name has 1 to 64 letters, digits, or any of . @ _ -")
     if kept in _RESERVED:

@@ -171,4 +171,4 @@ async def _body(request: web.Request) -> dict[str, object]:
 def explain(error: ValidationError) -> str:
     """The first fault, without the value, which may be a secret."""
     first = error.errors(include_input=False, include_url=False)[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'the values'}: {first['msg']}"
+    return f"{'.'.join(map(str, first['loc'])) or 'the values'}: {first['msg'].removeprefix('Value error, ')}"

@@ -6,14 +6,34 @@ import base64
 from typing import Annotated
 
 import cv2
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
-from recognize.revision import LONGEST
+from stream.errors import UsageError
+from stream.names import LONGEST, fitting_name, fitting_text
 from unblur.examination import Shot, usable
 
+LONGEST_DESCRIPTION = 2000
 Id = Annotated[str, Field(max_length=64)]
-Name = Annotated[str, Field(min_length=1, max_length=LONGEST)]
-Description = Annotated[str, Field(max_length=2000)]
+
+
+def _fitting(name: str) -> str:
+    """Pydantic takes no other error than ValueError for a value that does not fit."""
+    try:
+        return fitting_name(name)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+
+
+def _fitting_text(text: str) -> str:
+    try:
+        return fitting_text(text, LONGEST_DESCRIPTION)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+
+
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST), AfterValidator(_fitting)]
+"""A name that somebody may be given (`stream.names`)."""
+Description = Annotated[str, Field(max_length=LONGEST_DESCRIPTION), AfterValidator(_fitting_text)]
 Ids = Annotated[list[Id], Field(min_length=1, max_length=100)]
 _JPEG = 90
 

@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Annotated
 
 from aiohttp import hdrs, web
-from pydantic import BaseModel, StringConstraints, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from stream.archive import Archive
 from stream.data import Image
@@ -19,6 +18,7 @@ from unblur.web.crops import Crops, Read
 from unblur.web.feedback import Feedback, Verdict
 from unblur.web.form import filled_in
 from unblur.web.people import person_id
+from unblur.web.persons import Name
 from unblur.web.search import Detail, Finder, Found, Search, Wanted, understood
 from unblur.web.site import draw
 from unblur.web.user import User, may_stay, require
@@ -43,7 +43,7 @@ class Said(Named):
     is right. Who is `sure` adds a doubtful crop."""
 
     verdict: Verdict
-    person: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)] | None = None
+    person: Name | None = None
     sure: bool = False
 
 

@@ -109,6 +109,8 @@ def test_a_password_that_is_too_long_takes_as_long(engine: sql.Engine) -> None:
         ("b ob", PASSWORD, "a name has"),
         ("b/ob", PASSWORD, "a name has"),
         ("x" * 65, PASSWORD, "a name has"),
+        ("b\u200bob", PASSWORD, r"holds U\+200B"),
+        ("unknown", PASSWORD, "nobody can be called unknown"),
         ("local", PASSWORD, "without an account"),
         ("Token", PASSWORD, "without an account"),
     ],

@@ -238,7 +238,10 @@ def test_a_crop_that_cannot_be_added_changes_nothing(client: httpx.Client, regis
         {},
         {"verdict": "maybe"},
         {"verdict": "wrong", "person": "  "},
-        {"verdict": "wrong", "person": "x" * 256},
+        {"verdict": "wrong", "person": "x" * 81},
+        {"verdict": "wrong", "person": "Ann\nLee"},
+        {"verdict": "wrong", "person": "UNKNOWN"},
+        {"verdict": "wrong", "person": "Ann\u202e"},
         {"verdict": "wrong", "person": 7},
     ],
 )

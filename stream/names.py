@@ -1,0 +1,54 @@
+"""The one rule for names: of people, accounts and cameras, and of whoever an operator says is in a picture."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from stream.errors import UsageError
+
+LONGEST = 80
+"""Characters of a person's name."""
+RESERVED = frozenset({"unknown", "known", "any"})
+"""Words of the search, and of the pages, that a person of this name could not be told from; in any capitals."""
+_REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Control, format (zero-width, writing direction), surrogate, private, unassigned; ends of lines and paragraphs."""
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+"""Letters and marks that show nothing (Unicode's Default_Ignorable_Code_Point, and the blank Braille pattern)."""
+_REFUSED_IN_TEXT = frozenset({"Cc", "Cs"})
+_LINES = frozenset("\n\r\t")
+
+
+def fitting_name(name: str, longest: int = LONGEST, reserved: frozenset[str] = RESERVED) -> str:
+    """A name as it is kept: in Unicode's form NFC, without white space around it.
+
+    Raises UsageError if it is empty, longer than `longest`, one of the `reserved` words, or holds what cannot be seen
+    or turns writing around. One that is too long is not normalized first: that takes the square of the length.
+    """
+    kept = unicodedata.normalize("NFC", name).strip() if len(name) <= longest else name
+    if len(kept) > longest:
+        raise UsageError(f"a name has at most {longest} letters")
+    if not kept:
+        raise UsageError("a name has at least one letter: it is one line of letters that can be seen")
+    if odd := next((letter for letter in kept if not _is_seen(letter)), None):
+        raise UsageError(f"a name is one line of letters that can be seen: this one holds U+{ord(odd):04X}")
+    if unicodedata.normalize("NFKC", kept).casefold() in reserved:
+        raise UsageError(f"nobody can be called {kept}: the search means something else by it")
+    return kept
+
+
+def fitting_text(text: str, longest: int) -> str:
+    """What is said of somebody, in lines, as it is kept. Raises UsageError if it is too long, or holds control
+    characters."""
+    if len(text) > longest:
+        raise UsageError(f"a description has at most {longest} letters")
+    if odd := next((letter for letter in text if _is_control(letter)), None):
+        raise UsageError(f"a description is text: this one holds the control character U+{ord(odd):04X}")
+    return text.strip()
+
+
+def _is_seen(letter: str) -> bool:
+    return unicodedata.category(letter) not in _REFUSED and letter not in _INVISIBLE
+
+
+def _is_control(letter: str) -> bool:
+    return unicodedata.category(letter) in _REFUSED_IN_TEXT and letter not in _LINES
