@@ -28,6 +28,7 @@ from pydantic import (
     model_validator,
 )
 
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+){0,16}")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 SCREENS = frozenset({"window", "webrtc", "none"})
@@ -123,12 +124,25 @@ class Recognition(_Section):
         return self
 
 
+def path_prefix(prefix: str) -> str:
+    """A path below which an application is published: empty, or `/` and segments of letters, digits and `-._~`, with
+    no slash at its end. Raises ValueError."""
+    trimmed = prefix.rstrip("/")
+    segments = trimmed.split("/")[1:]
+    if not _PREFIX.fullmatch(trimmed) or {".", ".."} & set(segments):
+        raise ValueError("a path prefix is / and names of ASCII letters, digits and - . _ ~, as /cams")
+    return trimmed
+
+
 class Web(_Section):
     """Where the pictures can be watched: the picture `webrtc`."""
 
     host: str = Field("127.0.0.1", min_length=1, description="The address to listen on; 0.0.0.0 is all of them.")
     port: int = Field(8080, ge=0, le=65535, description="0: any that is free.")
     token: str | None = Field(None, min_length=16, description="What a viewer must know, as ${NAME}; null: nothing.")
+    prefix: Annotated[str, Field(max_length=200), AfterValidator(path_prefix)] = Field(
+        "", description="The path below which a reverse proxy publishes the pages, as /cams."
+    )
     codec: Literal["vp8", "h264"] = Field("vp8", description="h264 costs more.")
     viewers: int = Field(32, ge=1, description="At once: each costs an encoder.")
 

@@ -18,6 +18,7 @@ KEPT = 200
 """Events that somebody who comes, or comes back, is told first; as many may wait for one who is slow."""
 _SILENCE_S = 15.0
 """Proxies end a connection on which nothing is said for long."""
+_SILENT = b": still here\n\n"
 
 
 _Waiting = asyncio.Queue[bytes | None]
@@ -57,6 +58,7 @@ class Announcer:
         """`GET /api/v1/events/stream`: the latest events, or those after `Last-Event-ID`, and then each as it comes."""
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
+        await response.write(_SILENT)  # a proxy, and a browser's script, learn at once that this has begun
         waiting = self._listener(request.headers.get("Last-Event-ID"))
         try:
             while (lines := await _next(waiting)) is not None and await may_stay(request, "viewer"):
@@ -102,7 +104,7 @@ async def _next(waiting: _Waiting) -> bytes | None:
     try:
         return await asyncio.wait_for(waiting.get(), _SILENCE_S)
     except TimeoutError:
-        return b": still here\n\n"
+        return _SILENT
 
 
 def _lines(event: Event) -> bytes:

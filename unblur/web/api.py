@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import models_json_schema
 
 from unblur import __version__
+from unblur.web.body import read_body
 from unblur.web.user import Role, require
 
 ROOT = "/api/v1"
@@ -20,6 +21,8 @@ Given = BaseModel | web.StreamResponse
 """What an operation answers: a model becomes JSON."""
 _SENT = ("POST", "PUT", "PATCH")
 """Methods whose values come in the body."""
+_LONGEST = 1 << 20
+"""Bytes of a JSON body."""
 _REFERENCE = "#/components/schemas/{model}"
 _REFUSALS = {
     400: "what was sent cannot be used",
@@ -28,9 +31,8 @@ _REFUSALS = {
     404: "there is no such thing",
     409: "it looks like a mistake: say that you are sure",
 }
+_OF_BODIES = {408: "it came too slowly", 413: "it is too large"}
 _OF_UPLOADS = {
-    408: "it came too slowly",
-    413: "it is too large",
     429: "too many in a minute",
     503: "no place just now",
     507: "the disk is full",
@@ -110,7 +112,7 @@ class Operation:
         else:
             content = {"application/json": {"schema": _reference(self.gives)}}
         refused = {"application/json": {"schema": _reference(Refusal)}}
-        known = _REFUSALS | (_OF_UPLOADS if self.files else {})
+        known = _REFUSALS | (_OF_BODIES if self.method in _SENT else {}) | (_OF_UPLOADS if self.files else {})
         refusals = {str(status): {"description": said, "content": refused} for status, said in known.items()}
         return {"200": {"description": self.summary, "content": content}, **refusals}
 
@@ -160,7 +162,7 @@ async def _body(request: web.Request) -> dict[str, object]:
             text=f"the content type is application/json, not {request.headers.get(hdrs.CONTENT_TYPE)}"
         )
     try:
-        body = json.loads(await request.text())
+        body = json.loads(await read_body(request, _LONGEST))
     except (ValueError, LookupError, RecursionError) as error:
         raise web.HTTPBadRequest(text=f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):

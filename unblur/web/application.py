@@ -11,6 +11,7 @@ from aiohttp.typedefs import Middleware
 from unblur.web.api import ROOT, document
 from unblur.web.headers import STATIC, protect
 from unblur.web.page import Page
+from unblur.web.prefix import prefix
 from unblur.web.site import LINKS
 
 _FILES = Path(__file__).with_name("static")
@@ -21,8 +22,8 @@ def application(guard: Middleware, pages: Sequence[Page]) -> web.Application:
     operations = [operation for page in pages for operation in page.operations()]
     described = document(operations)
 
-    async def describe(_: web.Request) -> web.Response:
-        return web.json_response(described)
+    async def describe(request: web.Request) -> web.Response:
+        return web.json_response({**described, "servers": [{"url": prefix(request) or "/"}]})
 
     made = web.Application(middlewares=[guard])
     made.on_response_prepare.append(protect)

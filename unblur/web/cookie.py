@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from unblur.web.prefix import prefix
 from unblur.web.provenance import is_encrypted
 from unblur.web.sessions import LONGEST_S
 
@@ -20,7 +21,7 @@ def hand_out(request: web.Request, response: web.StreamResponse, cookie: str) ->
         _name(request),
         cookie,
         max_age=int(LONGEST_S),
-        path="/",
+        path=prefix(request) or "/",
         httponly=True,
         samesite="Lax",
         secure=is_encrypted(request),
@@ -29,9 +30,13 @@ def hand_out(request: web.Request, response: web.StreamResponse, cookie: str) ->
 
 def take_back(request: web.Request, response: web.StreamResponse) -> None:
     """The browser forgets it."""
-    response.del_cookie(_name(request), path="/", secure=is_encrypted(request), httponly=True, samesite="Lax")
+    path = prefix(request) or "/"
+    response.del_cookie(_name(request), path=path, secure=is_encrypted(request), httponly=True, samesite="Lax")
 
 
 def _name(request: web.Request) -> str:
-    """Over https one that no unencrypted page and no other host of the domain can set (RFC 6265bis, 4.1.3)."""
-    return "__Host-unblur" if is_encrypted(request) else "unblur"
+    """Over https one that no unencrypted page can set, nor, without a prefix, another host of the domain (RFC 6265bis,
+    4.1.3): with a prefix the path is not `/`, and another application of the host is not sent it."""
+    if not is_encrypted(request):
+        return "unblur"
+    return "__Secure-unblur" if prefix(request) else "__Host-unblur"

@@ -44,14 +44,11 @@ class _Comer(web.RequestHandler):
         self._running = asyncio.get_running_loop()
         super().__init__(server, loop=self._running, keepalive_timeout=_IDLE_S, access_log=None)  # type: ignore[arg-type]
         self._crowd = crowd
-        self._peer: str | None = None
         self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        peer = _peer(transport)
-        if self._crowd.enter(peer):
-            self._peer = peer
+        if self._crowd.enter(_peer(transport), self):
             self._patience = self._running.call_later(ASKS_WITHIN_S, self._end_if_idle)
             super().connection_made(transport)
         else:
@@ -59,15 +56,27 @@ class _Comer(web.RequestHandler):
             transport.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        if self._peer is not None:
-            self._crowd.leave(self._peer)
+        self._crowd.leave(self)
         if self._patience:
             self._patience.cancel()
         super().connection_lost(exc)
 
+    def prove(self, is_known: bool) -> bool:
+        """Whether there is a place for what is asked here, by somebody who is known or is not."""
+        if is_known:
+            return self._crowd.prove(self)
+        self._crowd.disprove(self)
+        return True
+
     def _end_if_idle(self) -> None:
         if not self._request_count:
             self.force_close()
+
+
+def has_place(request: web.Request, is_known: bool) -> bool:
+    """Whether its connection has a place for this request; that of somebody who is not known may end for another."""
+    connection = request.protocol
+    return not isinstance(connection, _Comer) or connection.prove(is_known)
 
 
 def _peer(transport: asyncio.Transport) -> str:

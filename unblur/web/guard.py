@@ -17,6 +17,7 @@ The sign-in itself has no session yet: it must be ours by the browser's word, le
 from __future__ import annotations
 
 import hmac
+from contextlib import nullcontext
 from functools import partial
 from urllib.parse import quote
 
@@ -25,21 +26,25 @@ from aiohttp.typedefs import Handler, Middleware
 
 from unblur.web.api import ROOT
 from unblur.web.busy import refusing_when_busy
+from unblur.web.concurrency import Concurrency, unavailable
 from unblur.web.cookie import held
 from unblur.web.desk import ask
+from unblur.web.door import has_place
 from unblur.web.form import filled_in
 from unblur.web.headers import ELSEWHERE, PROBES, STATIC
-from unblur.web.provenance import is_from_here, is_local, is_ours
+from unblur.web.provenance import address, is_from_here, is_local, is_ours
 from unblur.web.sessions import SESSION, Session, Sessions
 from unblur.web.signalling import is_inside, refusal
 from unblur.web.site import CSRF, draw, texts
-from unblur.web.user import LOCAL, TOKEN, User, admit
+from unblur.web.user import LOCAL, TOKEN, User, admit, asking
 
 LOGIN = "/login"
 CSRF_FIELD, CSRF_HEADER = "csrf", "X-CSRF-Token"
 _SAFE = {hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS}
 _ASKING_FOR_TOKEN = {"/", "/send"}
 """Pages that say nothing but that they want the token, which only a script can send."""
+_BODIES = 8, 64
+"""Bodies under way of one client that is not signed in, and of all of them."""
 _KEPT = (hdrs.ALLOW, hdrs.LOCATION, hdrs.RETRY_AFTER)
 """What an answer that was raised says in its headers."""
 
@@ -47,12 +52,28 @@ _KEPT = (hdrs.ALLOW, hdrs.LOCATION, hdrs.RETRY_AFTER)
 def guard(token: str | None, sessions: Sessions | None = None) -> Middleware:
     """Lets through whoever bears the `token`, or is signed in."""
 
+    bodies = Concurrency(*_BODIES, "too much is being sent by somebody who is not signed in: try again in a moment")
+
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         request[ELSEWHERE] = token is not None
-        return await _answer(request, handler, token, sessions)
+        try:
+            return await _answer(request, partial(_handle, handler, bodies), token, sessions)
+        except ConnectionError:
+            if request.transport:
+                raise
+            return web.Response(status=400)  # whoever asked is gone, and nobody is told
 
     return guarded
+
+
+async def _handle(handler: Handler, bodies: Concurrency, request: web.Request) -> web.StreamResponse:
+    """Whoever is not known must not keep others out: neither by connections, nor by bodies that never end."""
+    is_known = asking(request) is not None
+    if not has_place(request, is_known):
+        raise unavailable("too many are connected: try again in a moment")
+    with nullcontext() if is_known or not request.body_exists else bodies.one(address(request)):
+        return await handler(request)
 
 
 async def _answer(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import hdrs, web
 
+from unblur.web.prefix import locate
 from unblur.web.provenance import is_encrypted
 
 STATIC = "/static/"
@@ -19,7 +20,10 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
+_UNENDING = frozenset({"text/event-stream", "multipart/x-mixed-replace"})
+"""Kinds of answers of which a proxy must pass on each part as it comes; nginx keeps them back unless it is told."""
 _YEAR_S = 31_536_000
 ELSEWHERE = web.RequestKey("elsewhere", bool)
 """Whether a page elsewhere may look, as one may that knows the token."""
@@ -29,6 +33,9 @@ async def protect(request: web.Request, response: web.StreamResponse) -> None:
     """Before an answer's first byte: what a browser must not do with it. Pages are not kept, for whoever signs out
     leaves none behind."""
     response.headers.update(_HEADERS)
+    locate(request, response)
+    if response.content_type in _UNENDING:
+        response.headers["X-Accel-Buffering"] = "no"
     if not request.path.startswith(STATIC):
         response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
     if request.get(ELSEWHERE):

@@ -12,6 +12,7 @@ from aiohttp import web
 from stream.errors import OutputError
 from unblur.web.crowd import Crowd
 from unblur.web.door import Door
+from unblur.web.prefix import prefixed
 
 T = TypeVar("T")
 
@@ -19,7 +20,9 @@ T = TypeVar("T")
 class Server:
     """Serves from its opening until it is closed. `loop` is where everything asynchronous happens."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "") -> None:
+        """`prefix` is the path below which a proxy publishes what is served; empty: none that is known before."""
+        self._prefix = prefix
         self.loop = asyncio.new_event_loop()
         self._crowd = Crowd()
         self._runner: web.AppRunner | None = None
@@ -57,6 +60,8 @@ class Server:
     async def _started(self, host: str, port: int, application: Callable[[], web.Application]) -> web.AppRunner:
         runner = web.AppRunner(application(), shutdown_timeout=2)
         await runner.setup()
+        assert runner.server
+        runner.server.request_factory = prefixed(self._prefix, runner.server.request_factory)
         try:
             await Door(runner, host, port, self._crowd).start()
         except OSError:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from stream.store import reason
 from stream.webrtc import CrowdedError, OfferError, Sessions
+from unblur.web.body import read_body
 from unblur.web.user import Role, may_stay, require
 
 SDP = "application/sdp"
@@ -135,7 +136,4 @@ def refusal(status: int, error: str) -> web.Response:
 async def _body(request: web.Request, content_type: str) -> str:
     if request.content_type != content_type:
         raise web.HTTPBadRequest(text=f"the content type is {content_type}, not {request.content_type}")
-    body = await request.read()  # aiohttp refuses what is larger than a mebibyte
-    if len(body) > _LONGEST:
-        raise web.HTTPRequestEntityTooLarge(_LONGEST, len(body))
-    return body.decode(errors="replace")
+    return (await read_body(request, _LONGEST)).decode(errors="replace")

@@ -11,6 +11,7 @@ import yaml
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from unblur.web.prefix import prefix
 from unblur.web.user import asking
 
 _HERE = Path(__file__).parent
@@ -34,6 +35,7 @@ def draw(request: web.Request, name: str, status: int = 200, **values: object) -
             common=every["common"],
             links=[{"said": every["links"][link], "path": path} for link, path in request.app[LINKS]],
             path=request.path,
+            prefix=prefix(request),
             user=asking(request),
             csrf=request.get(CSRF, ""),
         )

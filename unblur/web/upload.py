@@ -8,15 +8,20 @@ import unicodedata
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from weakref import WeakValueDictionary
 
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from stream.data import Image
+from unblur.web.body import UPLOAD_PACE, Deadline, Pace, deadline
+from unblur.web.concurrency import unavailable
 from unblur.web.decoder import Decoder
-from unblur.web.user import require
+from unblur.web.provenance import address
+from unblur.web.user import TOKEN, User, require
 
 PIXELS = 50_000_000
 """Of one picture: more than a telephone's."""
@@ -27,10 +32,10 @@ A_MINUTE = 120
 """Pictures of one user."""
 SECONDS = 20.0
 """That a picture may take to decode."""
-PATIENCE = 120.0
-"""Seconds that everything may take to arrive."""
+WAIT = 10.0
+"""Seconds that a request waits for its place before it is refused."""
 _AT_ONCE = 4
-"""Requests whose files are in memory; the others wait, and so do their senders."""
+"""Requests whose files are in memory, one of each sender; the others wait."""
 _CHUNK = 1 << 16
 _LONGEST_NAME = 80
 
@@ -59,9 +64,11 @@ class Uploads:
         request: int = REQUEST,
         a_minute: int = A_MINUTE,
         seconds: float = SECONDS,
-        patience: float = PATIENCE,
+        pace: Pace = UPLOAD_PACE,
+        wait: float = WAIT,
     ) -> None:
-        self._file, self._request, self._patience = file, request, patience
+        self._file, self._request, self._pace, self._wait = file, request, pace, wait
+        self._own: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._rate = _Rate(a_minute)
         self._decoder = Decoder(pixels, seconds)
         self._thread = ThreadPoolExecutor(1, "uploads")  # one picture at a time leaves the cameras a core
@@ -71,8 +78,9 @@ class Uploads:
         """The pictures of a multipart request's fields `field`, in order, JPEG, PNG, WebP, GIF or BMP by content; if
         there is a `long_side`, shrunk until they are no longer than that. All other fields are passed over.
 
-        Raises HTTPBadRequest, HTTPRequestEntityTooLarge, HTTPRequestTimeout or HTTPTooManyRequests, and HTTPForbidden
-        for who was not let in. A file that is at fault by itself comes as an `Upload` that says so.
+        Raises HTTPBadRequest, HTTPRequestEntityTooLarge, HTTPRequestTimeout, HTTPTooManyRequests or
+        HTTPServiceUnavailable, and HTTPForbidden for who was not let in. A file that is at fault by itself comes as an
+        `Upload` that says so.
         """
         return (await self.fields(request, {field: most}, long_side))[field]
 
@@ -82,12 +90,25 @@ class Uploads:
         """The same for several fields, by name, with at most so many pictures in each. There may be none in some, as
         when a browser sends a form in which nothing was chosen, but not in all."""
         user = require(request, "viewer")
-        async with self._room:
+        async with self._place(_sender(request, user)):
             sent = await self._sent(request, most, partial(self._rate.count, user.name))
             uploads: dict[str, list[Upload]] = {field: [] for field in most}
             for field, name, content in sent:
                 uploads[field].append(await self._upload(name, content, long_side))
         return uploads
+
+    @asynccontextmanager
+    async def _place(self, sender: str) -> AsyncIterator[None]:
+        """One of each sender, so that nobody's slow upload keeps others waiting. Raises HTTPServiceUnavailable."""
+        own = self._own.setdefault(sender, asyncio.Lock())
+        async with AsyncExitStack() as places:
+            try:
+                async with asyncio.timeout(self._wait):
+                    await places.enter_async_context(own)
+                    await places.enter_async_context(self._room)
+            except TimeoutError as error:
+                raise unavailable("other files are still arriving: send these again in a moment") from error
+            yield
 
     def close(self) -> None:
         """No more pictures will come."""
@@ -109,10 +130,8 @@ class Uploads:
         if (request.content_length or 0) > self._request:
             raise web.HTTPRequestEntityTooLarge(self._request, request.content_length or 0, text=self._too_much())
         try:
-            async with asyncio.timeout(self._patience):
-                sent = [each async for each in self._files(request, most, count)]
-        except TimeoutError as error:
-            raise web.HTTPRequestTimeout(text=f"the files took longer than {self._patience:g} s to arrive") from error
+            async with deadline(self._pace) as due:
+                sent = [each async for each in self._files(request, most, count, due)]
         except (ValueError, RuntimeError, ConnectionError, HttpProcessingError) as error:
             raise web.HTTPBadRequest(text="the body is not the multipart form that its header says") from error
         if not sent:
@@ -120,7 +139,7 @@ class Uploads:
         return sent
 
     async def _files(
-        self, request: web.Request, most: Mapping[str, int], count: Callable[[], None]
+        self, request: web.Request, most: Mapping[str, int], count: Callable[[], None], due: Deadline
     ) -> AsyncIterator[_File]:
         if request.content_type != "multipart/form-data":
             raise web.HTTPBadRequest(text=f"files are sent as multipart/form-data, not {request.content_type}")
@@ -135,17 +154,18 @@ class Uploads:
                     more = f"more than {most[field]} pictures at once as {field}"
                     raise web.HTTPBadRequest(text=f"{more}: send them one after the other")
                 count()
-            content, size = await self._content(part, left)
+            content, size = await self._content(part, left, due)
             left -= size
             if field:
                 yield field, displayed(part.filename or ""), content
 
-    async def _content(self, part: BodyPartReader, left: int) -> tuple[bytes | None, int]:
+    async def _content(self, part: BodyPartReader, left: int, due: Deadline) -> tuple[bytes | None, int]:
         """What stands in a field, or None if that is too much for a file; and how much it is."""
         content, size = bytearray(), 0
         while not part.at_eof():
             chunk = await part.read_chunk(_CHUNK)
             size += len(chunk)
+            due.arrived(len(chunk))
             if size > left:
                 raise web.HTTPRequestEntityTooLarge(self._request, size, text=self._too_much())
             if size <= self._file:
@@ -163,6 +183,11 @@ def displayed(name: str) -> str:
     composed = unicodedata.normalize("NFC", base)
     kept = "".join(letter for letter in composed if unicodedata.category(letter)[0] != "C")
     return kept.strip()[:_LONGEST_NAME] or "picture"
+
+
+def _sender(request: web.Request, user: User) -> str:
+    """The token is everybody's who knows it."""
+    return f"{user.name} {address(request)}" if user == TOKEN else user.name
 
 
 class _Rate:

@@ -65,7 +65,7 @@ class Watching:
         """Those `sources` that are guests send their pictures here."""
         self._settings = settings
         self._sources = sources
-        self._server = Server()
+        self._server = Server(settings.prefix)
         self.announcer = Announcer(self._server.loop)
         self._screens = {source.camera: Screen(self._server.loop) for source in sources}
         self._viewers = Viewers(self._screens, settings.codec, settings.viewers)

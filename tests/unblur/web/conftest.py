@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from models.fetch import fingerprint
@@ -82,3 +84,19 @@ def empty_house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hous
 def known(gallery: Path) -> Gallery:
     """Barack Obama."""
     return load(gallery, fingerprint("sface"))
+
+
+@pytest.fixture(scope="session")
+def offer() -> str:
+    """What a browser that wants to watch sends."""
+
+    async def make() -> str:
+        connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        connection.addTransceiver("video", direction="recvonly")
+        connection.addTransceiver("audio", direction="recvonly")
+        await connection.setLocalDescription(await connection.createOffer())
+        sdp = str(connection.localDescription.sdp)
+        await connection.close()
+        return sdp
+
+    return asyncio.run(make())

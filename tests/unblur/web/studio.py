@@ -65,9 +65,15 @@ class Studio:
     def picture(self, path: str) -> Image:
         return decoded(self.get(path).raise_for_status().content)
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """The server is away."""
         self._client.close()
-        self._watching.close()
+        if self.address:
+            self._watching.close()
+        self.address = ""
+
+    def close(self) -> None:
+        self.stop()
         self.page.close()
         self._uploads.close()
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
-from urllib.parse import urlsplit
 
 import httpx2 as httpx
 import pytest
@@ -14,6 +12,7 @@ from configs.schema import Web
 from stream.guest import Guest
 from tests.stream.events import an_event
 from tests.unblur.web.serving import opened
+from tests.unblur.web.sockets import connected
 from unblur.web.crowd import Crowd
 from unblur.web.watching import Watching
 
@@ -32,23 +31,16 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watching]:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watching]:
     """Has room for two."""
-    monkeypatch.setattr("unblur.web.server.Crowd", lambda: Crowd(most=2))
+    monkeypatch.setattr("unblur.web.server.Crowd", lambda: Crowd(most=2, kept=0))
     watching = opened(Web(port=0), [Guest("phone")])
     yield watching
     watching.close()
 
 
-def connected(watching: Watching, stack: ExitStack) -> socket.socket:
-    where = urlsplit(watching.address)
-    assert where.hostname
-    assert where.port
-    return stack.enter_context(socket.create_connection((where.hostname, where.port), WITHIN_S))
-
-
 @pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-More: "])
 def test_a_connection_without_a_whole_request_is_ended(hasty: Watching, said: bytes) -> None:
     with ExitStack() as stack:
-        idle = connected(hasty, stack)
+        idle = connected(hasty.address, stack)
         idle.sendall(said)
         assert idle.recv(100) == b""
 
@@ -56,32 +48,53 @@ def test_a_connection_without_a_whole_request_is_ended(hasty: Watching, said: by
 def test_an_answer_that_goes_on_is_not_cut_off(hasty: Watching) -> None:
     with ExitStack() as stack:
         listening = stack.enter_context(httpx.stream("GET", f"{hasty.address}/api/v1/events/stream", timeout=WITHIN_S))
-        assert connected(hasty, stack).recv(100) == b""  # it came later, and its time is up
+        assert connected(hasty.address, stack).recv(100) == b""  # it came later, and its time is up
         hasty.announcer.write(an_event(7))
         assert any("event-7" in line for line in listening.iter_lines())
 
 
 def test_who_is_one_too_many_is_told_until_somebody_goes(small: Watching) -> None:
-    with ExitStack() as stack:
-        first, _ = connected(small, stack), connected(small, stack)
-        assert connected(small, stack).recv(100).startswith(b"HTTP/1.1 503 ")
+    with ExitStack() as stack, httpx.Client(base_url=small.address) as one, httpx.Client(base_url=small.address) as two:
+        assert one.get("/api/v1/cameras").status_code == two.get("/api/v1/cameras").status_code == 200
+        assert connected(small.address, stack).recv(100).startswith(b"HTTP/1.1 503 ")
         assert small.refused == 1
-        first.close()
+        one.close()
         while httpx.get(f"{small.address}/api/v1/cameras").status_code == 503:
             pass  # the test has a time limit
     assert small.refused >= 1
 
 
+class Connection:
+    """Somebody's, signed in or not."""
+
+    def __init__(self, crowd: Crowd, peer: str, is_known: bool = True) -> None:
+        self.is_closed = False
+        self.is_in = crowd.enter(peer, self)
+        if self.is_in and is_known:
+            assert crowd.prove(self)
+
+    def force_close(self) -> None:
+        self.is_closed = True
+
+
 def test_one_address_has_not_all_the_room() -> None:
-    crowd = Crowd(most=6, of_one=2)
-    assert [crowd.enter("192.0.2.1") for _ in range(3)] == [True, True, False]
-    assert [crowd.enter(f"2001:db8::{number}") for number in range(3)] == [True, True, False]
-    crowd.leave("192.0.2.1")
-    assert crowd.enter("::ffff:192.0.2.1")
-    assert not crowd.enter("192.0.2.1")
+    crowd = Crowd(most=6, of_one=2, kept=0)
+    first = [Connection(crowd, "192.0.2.1") for _ in range(3)]
+    assert [each.is_in for each in first] == [True, True, False]
+    assert [Connection(crowd, f"2001:db8::{number}").is_in for number in range(3)] == [True, True, False]
+    crowd.leave(first[0])
+    assert Connection(crowd, "::ffff:192.0.2.1").is_in
+    assert not Connection(crowd, "192.0.2.1").is_in
     assert crowd.refused == 3
 
 
-def test_a_proxy_on_this_machine_speaks_for_everybody() -> None:
+def test_who_is_not_signed_in_makes_room_in_its_own_address_first() -> None:
     crowd = Crowd(most=6, of_one=2)
-    assert [crowd.enter("127.0.0.1") for _ in range(7)] == [True] * 6 + [False]
+    elsewhere = Connection(crowd, "192.0.2.1", is_known=False)
+    here = [Connection(crowd, "192.0.2.2", is_known=False) for _ in range(3)]
+    assert [each.is_closed for each in [elsewhere, *here]] == [False, True, False, False]
+
+
+def test_a_proxy_on_this_machine_speaks_for_everybody() -> None:
+    crowd = Crowd(most=6, of_one=2, kept=0)
+    assert [Connection(crowd, "127.0.0.1").is_in for _ in range(7)] == [True] * 6 + [False]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import multiprocessing
+import select
 import socket
 import struct
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import httpx2 as httpx
 import numpy as np
@@ -21,10 +22,13 @@ from PIL import Image as Pillow
 
 from configs.schema import Web
 from stream.data import Image
-from tests.unblur.web.serving import opened
+from tests.unblur.web.serving import OPERATOR, VIEWER, House, Visitor, opened
+from tests.unblur.web.sockets import answer, connected, head
 from unblur.web.api import Operation
+from unblur.web.body import Pace
 from unblur.web.decoder import Decoder
 from unblur.web.upload import Uploads, displayed
+from unblur.web.watching import Watching
 
 PATH = "/upload"
 MOST = 3
@@ -64,7 +68,7 @@ def _described(image: Image | None) -> object:
 
 
 @contextmanager
-def desk(**limits: float) -> Iterator[httpx.Client]:
+def desk(**limits: object) -> Iterator[httpx.Client]:
     uploads = Uploads(**limits)  # type: ignore[arg-type]
     served = opened(Web(port=0), [], [Desk(uploads)])
     with httpx.Client(base_url=served.address, timeout=60) as client:
@@ -244,12 +248,37 @@ def test_a_form_that_does_not_say_how_long_it_is() -> None:
 
 
 def test_a_sender_who_stops_is_not_waited_for() -> None:
-    with desk(patience=0.2) as client:
+    with desk(pace=Pace(grace_s=0.2, longest_s=0.2)) as client:
         head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"
         with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=20) as connection:
             connection.sendall(f"{head}Content-Length: 1000\r\n\r\n--x\r\n".encode())
             assert b"408" in connection.recv(1000)
         assert sent(client, encoded()).status_code == 200
+
+
+def test_one_who_trickles_keeps_nobody_else_waiting(house: House) -> None:
+    """Nor has anybody more than one place."""
+    uploads = Uploads(wait=0.2)
+    served = Watching(Web(port=0), [])
+    served.open(house.reception.guard(None), [Desk(uploads), *house.reception.pages])
+    slow, other = Visitor(served.address), Visitor(served.address)
+    assert slow.sign_in(OPERATOR).status_code == other.sign_in(VIEWER).status_code == 303
+    form = "multipart/form-data; boundary=x"
+    headers = {"X_CSRF_Token": slow.csrf(), "Cookie": f"unblur={slow.cookies['unblur']}"}
+    with ExitStack() as stack:
+        connections = [connected(served.address, stack) for _ in range(4)]
+        for connection in connections:
+            connection.sendall(head("POST", PATH, content_type=form, length=1000, **headers) + b"--x\r\n")
+        for _ in range(3):
+            (refused, *_), _, _ = select.select(connections, [], [], 20)
+            said = answer(refused)
+            assert said.startswith("HTTP/1.1 503 ")
+            assert "Retry-After: " in said
+            connections.remove(refused)
+        files = {"photo": ("a.png", encoded())}
+        assert other.post(PATH, files=files, headers={"X-CSRF-Token": other.csrf()}).status_code == 200
+    served.close()
+    uploads.close()
 
 
 def test_so_many_a_minute() -> None:

@@ -73,22 +73,6 @@ def client(filmed: Watching) -> Iterator[httpx.Client]:
         yield asking
 
 
-@pytest.fixture(scope="module")
-def offer() -> str:
-    """What a browser that wants to watch sends."""
-
-    async def make() -> str:
-        connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        connection.addTransceiver("video", direction="recvonly")
-        connection.addTransceiver("audio", direction="recvonly")
-        await connection.setLocalDescription(await connection.createOffer())
-        sdp = str(connection.localDescription.sdp)
-        await connection.close()
-        return sdp
-
-    return asyncio.run(make())
-
-
 def test_a_session_from_its_offer_to_its_end(client: httpx.Client, offer: str) -> None:
     answer = client.post(WHEP, content=offer, headers=SDP)
     assert answer.status_code == 201

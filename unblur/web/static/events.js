@@ -1,7 +1,7 @@
 // Listens to the events (server-sent, over fetch: an EventSource cannot bear a token), for as long as the page is open,
 // and whoever opened it may.
 
-import { enter } from "./authority.js";
+import { reach } from "./ask.js";
 
 const RETRY_MS = 2000;
 
@@ -9,8 +9,7 @@ const RETRY_MS = 2000;
 export async function listen(url, headers, told, last = "") {
   for (;;) {
     try {
-      const response = await fetch(url, { headers: { ...headers, ...(last ? { "Last-Event-ID": last } : {}) } });
-      enter(response);
+      const response = await reach(url, { headers: { ...headers, ...(last ? { "Last-Event-ID": last } : {}) } });
       if (response.status === 401) return;
       if (!response.ok) throw new Error(`${response.status}`);
       for await (const message of messages(response.body)) {

@@ -1,4 +1,5 @@
-import { enter } from "./authority.js";
+import { read, reach } from "./ask.js";
+import { PREFIX } from "./authority.js";
 
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const ASK_MS = 2000;
@@ -7,15 +8,14 @@ const PATIENT_MS = 10000;
 let lostSince = null;
 
 async function ask() {
-  const response = await fetch("/api/v1/health").catch(() => null);
-  enter(response);
-  if (response?.status === 401) return;
-  if (response?.ok) {
+  try {
+    const report = await read(await reach(`${PREFIX}/api/v1/health`));
     lostSince = null;
-    show(await response.json());
-  } else {
+    show(report);
+  } catch (error) {
+    if (error.status === 401) return;
     lostSince ??= new Date();
-    put(document.getElementById("summary"), TEXT.lost + lostSince.toLocaleTimeString());
+    put(document.getElementById("summary"), `${TEXT.lost}${lostSince.toLocaleTimeString()}. ${error.message}`);
   }
   setTimeout(ask, ASK_MS);
 }

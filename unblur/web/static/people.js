@@ -1,4 +1,5 @@
 import { ask, sending } from "./ask.js";
+import { PREFIX } from "./authority.js";
 import { Proposal } from "./propose.js";
 
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
@@ -15,7 +16,7 @@ if (form) {
     const person = there
       ? await ask("POST", `/people/${there}/photos`, photos)
       : await ask("POST", "/people", { name, description: values.get("description").trim() || null, ...photos });
-    location.assign(`/people/${person.id}`);
+    location.assign(`${PREFIX}/people/${person.id}`);
   });
   const asked = new URLSearchParams(location.search);
   form.elements.name.value ||= asked.get("name") ?? "";

@@ -1,11 +1,12 @@
 import { ask, sending } from "./ask.js";
+import { PREFIX } from "./authority.js";
 import { Proposal } from "./propose.js";
 
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const person = document.getElementById("person");
 const path = `/people/${person.dataset.id}`;
 
-const open = ({ id }) => location.assign(`/people/${id}`);
+const open = ({ id }) => location.assign(`${PREFIX}/people/${id}`);
 
 // Asks whether somebody is sure; what is deleted cannot be brought back.
 function sure(title, what, yes) {
@@ -44,7 +45,7 @@ document.getElementById("delete")?.addEventListener("click", async () => {
   if (!(await sure(TEXT.sure.replace("{}", document.getElementById("who").textContent), TEXT.gone, TEXT.delete))) return;
   trying(async () => {
     await ask("DELETE", path);
-    location.assign("/people");
+    location.assign(`${PREFIX}/people`);
   });
 });
 

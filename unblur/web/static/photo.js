@@ -1,5 +1,8 @@
 // Sends a photo, chosen or dropped, and goes to the page of what became of it.
 
+import { ask } from "./ask.js";
+import { PREFIX } from "./authority.js";
+
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const form = document.getElementById("send");
 const drop = document.getElementById("drop");
@@ -23,16 +26,8 @@ async function send() {
   const sent = new FormData(form);
   const method = sent.get("method");
   sent.delete("method");
-  const response = await fetch(`/api/v1/photos?${new URLSearchParams({ method })}`, {
-    method: "POST",
-    headers: { "X-CSRF-Token": document.querySelector("meta[name=csrf]").content },
-    body: sent,
-  }).catch(() => {
-    throw new Error(TEXT.failed);
-  });
-  const answer = await response.json();
-  if (!response.ok) throw new Error(answer.error);
-  return answer.page;
+  const { page } = await ask("POST", `/photos?${new URLSearchParams({ method })}`, sent);
+  return PREFIX + page;
 }
 
 function busy(now) {

@@ -1,6 +1,7 @@
 // This device's camera, sent over WHIP to the camera that the address names: /send?camera=phone#token=...
 
-import { authority } from "./authority.js";
+import { read, reach } from "./ask.js";
+import { authority, PREFIX } from "./authority.js";
 
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const camera = new URLSearchParams(location.search).get("camera") ?? "";
@@ -21,12 +22,12 @@ async function send() {
   };
   peer.addTransceiver(own.srcObject.getVideoTracks()[0], { direction: "sendonly" });
   await peer.setLocalDescription(await peer.createOffer());
-  const response = await fetch(`/${encodeURIComponent(camera)}/whip`, {
+  const response = await reach(`${PREFIX}/${encodeURIComponent(camera)}/whip`, {
     method: "POST",
     headers: { ...headers, "Content-Type": "application/sdp" },
     body: peer.localDescription.sdp,
   });
-  if (response.status !== 201) throw new Error((await response.json()).error);
+  if (response.status !== 201) await read(response);
   session = response.headers.get("Location");
   await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
   button.textContent = TEXT.stop;

@@ -1,5 +1,6 @@
 // Brings the events' times to the viewer's zone, and tells when there are new ones.
 
+import { PREFIX } from "./authority.js";
 import { listen } from "./events.js";
 
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
@@ -43,7 +44,7 @@ function tellNews() {
     link.textContent = TEXT.news.replace("{n}", fresh.size);
     link.hidden = false;
   };
-  listen("/api/v1/events/stream", {}, told, form.dataset.latest);
+  listen(`${PREFIX}/api/v1/events/stream`, {}, told, form.dataset.latest);
 }
 
 function matches(event, wanted) {

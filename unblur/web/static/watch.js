@@ -1,4 +1,5 @@
-import { authority, enter } from "./authority.js";
+import { read, reach } from "./ask.js";
+import { authority, PREFIX } from "./authority.js";
 import { listen } from "./events.js";
 import { Viewer } from "./whep.js";
 
@@ -9,15 +10,14 @@ const viewers = [];
 
 async function watch(token) {
   const headers = authority(token);
-  const response = await fetch("/api/v1/cameras", { headers });
-  enter(response);
+  const response = await reach(`${PREFIX}/api/v1/cameras`, { headers });
   document.getElementById("ask").hidden = response.status !== 401;
   document.getElementById("refused").hidden = !(token && response.status === 401);
   if (!response.ok) return;
   for (const camera of (await response.json()).cameras) show(camera, headers);
   choose();
   setInterval(() => ask(headers), ASK_MS);
-  listen("/api/v1/events/stream", headers, note);
+  listen(`${PREFIX}/api/v1/events/stream`, headers, note);
 }
 
 function note(event) {
@@ -32,7 +32,7 @@ function note(event) {
   put("restored", event.deblurred_by === "none" ? "" : TEXT.restored);
   put("withheld", event.name === null && event.score >= event.threshold ? TEXT.withheld : "");
   const list = document.getElementById("events");
-  if (list.dataset.page) picture(entry, event, `${list.dataset.page}/${event.id}`);
+  if (list.dataset.page) picture(entry, event, `${PREFIX}${list.dataset.page}/${event.id}`);
   list.prepend(entry);
   while (list.childElementCount > MOST_EVENTS) list.lastElementChild.remove();
   list.closest("section").hidden = false;
@@ -48,7 +48,7 @@ function picture(entry, event, page) {
     image.className = kind;
     image.alt = TEXT.crops[kind];
     image.addEventListener("error", () => image.remove());
-    image.src = `/evidence/${event.id}/${kind}.png`;
+    image.src = `${PREFIX}/evidence/${event.id}/${kind}.png`;
     link.append(image);
   }
   link.append(entry.querySelector(".who"));
@@ -56,10 +56,8 @@ function picture(entry, event, page) {
 
 // How the cameras themselves are: the page may well be connected to one that is not.
 async function ask(headers) {
-  const response = await fetch("/api/v1/cameras", { headers }).catch(() => null);
-  enter(response);
-  if (!response?.ok) return;
-  for (const camera of (await response.json()).cameras) {
+  const answer = await reach(`${PREFIX}/api/v1/cameras`, { headers }).then(read).catch(() => null);
+  for (const camera of answer?.cameras ?? []) {
     const down = camera.state in TEXT.faults;
     const figure = document.querySelector(`.camera[data-name="${CSS.escape(camera.name)}"]`);
     const since = camera.since ? ` ${new Date(camera.since).toLocaleTimeString()}` : "";
@@ -95,7 +93,7 @@ function show(camera, headers) {
   const state = figure.querySelector(".state");
   document.getElementById("cameras").append(figure);
   viewers.push(
-    new Viewer(figure.querySelector("video"), camera.whep, headers, (now) => {
+    new Viewer(figure.querySelector("video"), PREFIX + camera.whep, headers, (now) => {
       figure.dataset.state = now;
       state.textContent = TEXT.states[now];
     }),
