@@ -20,7 +20,7 @@ from recognize.threshold import threshold_for
 from recognize.verdict import Finding, Photo, compared
 from stream.data import Face, Image
 from stream.errors import SourceError, UsageError
-from stream.picture import read_picture
+from stream.picture import read_still
 from stream.stages import Detector
 
 Look = Callable[[Image, Face], tuple[Image, float]]
@@ -90,7 +90,7 @@ class Enroller:
         enrolled = {name: person for name, person in people.items() if person}
         gallery = revision.renewed(known, enrolled)
         if not gallery.names:
-            raise UsageError(f"nobody can be enrolled: none of {len(photos)} photos shows a face that can be used")
+            raise UsageError(f"nobody can be enrolled: none of {len(photos)} photos shows a face {_doubt(photos)}")
         return Enrolment(
             gallery, enrolled, tuple(photos), unchanged, tuple(name for name in people if name not in enrolled)
         )
@@ -114,10 +114,12 @@ class Enroller:
 
     def _seen(self, photo: Photo) -> tuple[Photo, Image | None]:
         try:
-            image = read_picture(photo.path)
+            still = read_still(photo.path)
         except SourceError as error:
             return photo.noting(Finding.UNREADABLE, str(error)), None
-        return self.examine(photo, image)
+        if still.remark:
+            photo = photo.noting(Finding.FIRST_ONLY, still.remark)
+        return self.examine(photo, still.image)
 
     def examine(self, photo: Photo, image: Image) -> tuple[Photo, Image | None]:
         """What the picture of a photo shows, and the crop of the face that was taken, if there is one."""
@@ -139,6 +141,12 @@ class Enroller:
         usable = [photo for photo in photos if photo.person == folder.name and photo.usable(self._strict)]
         embeddings = [photo.embedding for photo in usable if photo.embedding is not None]
         return Person(np.stack(embeddings), folder.description, source, time()) if embeddings else None
+
+
+def _doubt(photos: Sequence[Photo]) -> str:
+    """Where no photo can be used, what is wrong with the first tells most."""
+    found = [f"{photo.path.name}: {finding}: {why}" for photo in photos for finding, why in photo.findings.items()]
+    return f"that can be used ({found[0]})" if found else "that can be used"
 
 
 def _unchanged(known: Gallery, name: str, source: str) -> bool:

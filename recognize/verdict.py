@@ -23,6 +23,7 @@ class Finding(StrEnum):
     UNREADABLE = "unreadable"
     NO_FACE = "no face"
     SEVERAL = "several faces"
+    FIRST_ONLY = "several pictures"
     BLURRED = "blurred"
     DUPLICATE = "near-duplicate"
     SOMEBODY_ELSE = "looks like somebody else"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from glob import glob
 from pathlib import Path, PurePosixPath
@@ -15,11 +16,13 @@ from stream.guest import Guest
 from stream.picture import is_picture
 from stream.redact import redact, redact_mistyped
 from stream.replay import WHOLE, Playback, Replay
+from stream.system_files import is_system
 from stream.video import Video
 
 _RTSP = (("rtsp_transport", "tcp"), ("allowed_media_types", "video"), ("fflags", "nobuffer"), ("fpsprobesize", "0"))
 _HTTP = (("fflags", "nobuffer"),)
 _FILES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm"})
+_WILD = re.compile(r"[*?\[]")
 WHIP = "whip:"
 LOOP = "loop:"
 _SEGMENT_S = 20.0
@@ -134,15 +137,15 @@ def _live(feed: Feed, name: str, playback: Playback, patience: Patience) -> Capt
 def _file(spec: str, camera: str | None, playback: Playback) -> Replay:
     path = Path(spec).expanduser()
     if path.is_dir():
-        return _album(spec, list(path.iterdir()), camera or path.resolve().name, playback)
+        return _album(spec, _own(path, path.iterdir()), camera or path.resolve().name, playback)
     if path.is_file():
         return _recording(path, camera or path.stem, playback)
     if path.exists():
         raise SourceError(f"{spec}: neither a file nor a folder")
-    if not re.search(r"[*?\[]", spec):
+    if not _WILD.search(spec):
         raise SourceError(f"{redact_mistyped(spec)}: no such file or folder")
     found = [Path(name) for name in glob(str(path), recursive=True)]  # noqa: PTH207  Path.glob refuses absolute patterns
-    return _album(redact_mistyped(spec), found, camera or path.parent.resolve().name, playback)
+    return _album(redact_mistyped(spec), _own(path, found), camera or path.parent.resolve().name, playback)
 
 
 def _recording(path: Path, name: str, playback: Playback) -> Replay:
@@ -152,6 +155,12 @@ def _recording(path: Path, name: str, playback: Playback) -> Replay:
         raise SourceError(f"{path}: the file is empty")
     # An absolute path, because FFmpeg takes a colon in a relative one for a protocol.
     return Replay(Video(str(path.absolute()), str(path)), name, playback)
+
+
+def _own(place: Path, found: Iterable[Path]) -> list[Path]:
+    """What people put at a place, a folder or a pattern, without what systems leave there."""
+    fixed = next((number for number, part in enumerate(place.parts) if _WILD.search(part)), len(place.parts))
+    return [path for path in found if not any(is_system(Path(part)) for part in path.parts[fixed:])]
 
 
 def _album(spec: str, paths: list[Path], name: str, playback: Playback) -> Replay:

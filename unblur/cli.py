@@ -187,7 +187,7 @@ def calibrate(
 
 @app.command()
 def image(
-    photos: Annotated[list[Path], typer.Argument(help="Pictures: JPG, PNG, GIF (the first frame), WebP and more.")],
+    photos: Annotated[list[Path], typer.Argument(help="Pictures: JPG, PNG, WebP, AVIF, HEIC, GIF and more.")],
     out: Annotated[Path, typer.Option(help="The folder for the restored pictures.")],
     config: ConfigOption = None,
     gallery: GalleryOption = None,

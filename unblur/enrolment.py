@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -17,9 +18,9 @@ from detectors.yunet import IN_STILLS
 from recognize import gallery as galleries
 from recognize import revision
 from recognize.enroll import Enroller, Enrolment, Look
-from recognize.folder import folders
+from recognize.folder import PassedOver, PhotoFolders, scan
 from recognize.gallery import Gallery, photo_id
-from recognize.verdict import Photo
+from recognize.verdict import Finding, Photo
 from stream.data import Face, Image
 from stream.errors import UnblurError
 from unblur.assemble import Parts
@@ -31,9 +32,11 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
     """Enrol the people of `faces` into the gallery at `target`, new or grown, and keep the crops of their photos in the
     folder beside it.
 
-    Raises UsageError if nobody can be enrolled; UnblurError, after the gallery was written, if somebody could not.
+    Raises UsageError if nobody can be enrolled; UnblurError, after the gallery was written, if somebody could not, or
+    something was not looked at.
     """
-    people = folders(faces)
+    found = scan_named(faces)
+    people = found.people
     parts = Parts(config)
     known = _known(target, parts)
     enroller = enroller_of(config, parts, strict=strict)
@@ -51,8 +54,27 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
             enrolment = enroller.enroll(people, known, advance)
         _keep(enrolment, pile, target, parts)
     _report(enrolment, strict, target, console)
-    if enrolment.unusable:
-        raise UnblurError(f"not enrolled, for no photo can be used: {', '.join(enrolment.unusable)}")
+    if missing := [*_unusable(enrolment), *_unread(enrolment, found.passed_over)]:
+        raise UnblurError("; ".join(missing))
+
+
+def scan_named(faces: Path) -> PhotoFolders:
+    """The folders of people's photos; what is passed over there is named on standard error. Raises UsageError."""
+    found = scan(faces)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    for each in found.passed_over:
+        console.print(f"passed over: {each}", markup=False)
+    return found
+
+
+def _unusable(enrolment: Enrolment) -> list[str]:
+    names = ", ".join(enrolment.unusable)
+    return [f"not enrolled, for no photo can be used: {names}"] if names else []
+
+
+def _unread(enrolment: Enrolment, passed_over: Sequence[PassedOver]) -> list[str]:
+    unread = sum(Finding.UNREADABLE in photo.findings for photo in enrolment.photos) + len(passed_over)
+    return [f"not looked at: {unread} files or folders, named above"] if unread else []
 
 
 def _keep(enrolment: Enrolment, pile: Pile, target: Path, parts: Parts) -> None:

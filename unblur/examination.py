@@ -55,9 +55,12 @@ class Examiner:
         self._blurriness = Blurriness()
         self._alone = threading.Lock()  # a detector is for one thread at a time
 
-    def picture(self, name: str, image: Image | None, fault: str | None = None) -> Shot:
-        """A picture with a face somewhere; or, with the reason, a file that is none."""
+    def picture(self, name: str, image: Image | None, fault: str | None = None, remark: str | None = None) -> Shot:
+        """A picture with a face somewhere, perhaps the first of several (`remark`); or, with the reason, a file that is
+        none."""
         photo = Photo(_NAMELESS, Path(name))
+        if remark:
+            photo = photo.noting(Finding.FIRST_ONLY, remark)
         if image is None:
             return _shot(photo.noting(Finding.UNREADABLE, fault or ""))
         with self._alone:

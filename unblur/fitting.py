@@ -12,13 +12,14 @@ from configs.schema import Config
 from detectors.align import align
 from detectors.yunet import IN_STILLS
 from recognize.fitted import Method, fit
-from recognize.folder import Folder, folders
+from recognize.folder import Folder
 from recognize.gallery import write_private
 from stream.data import Image
 from stream.errors import OutputError, SourceError
 from stream.picture import read_picture
 from stream.stages import Detector
 from unblur.assemble import Parts
+from unblur.enrolment import scan_named
 from unblur.evaluate.results import progress
 
 
@@ -27,7 +28,7 @@ def fit_embedder(config: Config, faces: Path, method: Method, out: Path, seed: i
 
     Raises UsageError if they are too few, or the file cannot be written; ModelError.
     """
-    people = folders(faces)
+    people = scan_named(faces).people
     crops, owners = _crops(people, Parts(config).detector(IN_STILLS))
     labels = np.unique(owners, return_inverse=True)[1]  # who has no face on any photo is nobody to learn
     content = fit(method, crops, labels, seed)

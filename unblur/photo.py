@@ -22,7 +22,7 @@ from recognize.fuse import TrackRecognizer
 from stream.data import Crop, Face, Frame, Identity, Image, Restoration, Track
 from stream.errors import OutputError, SourceError, StorageError, UsageError
 from stream.eventlog import to_line
-from stream.picture import read_picture, write_picture
+from stream.picture import read_still, write_picture
 from stream.stages import Deblurrer, Detector
 from unblur.assemble import Parts
 
@@ -180,7 +180,7 @@ def develop_all(config: Config, paths: Sequence[Path], out: Path) -> list[Source
         task = progress.add_task("photos", total=len(paths))
         for start in range(0, len(paths), _TOGETHER):
             batch = paths[start : start + _TOGETHER]
-            for result in lab.develop(list(_readable(batch, faults))):
+            for result in lab.develop(list(_readable(batch, faults, console))):
                 save(result, out)
                 for face in result.to_json():
                     print(to_line(face), flush=True)  # noqa: T201  the command's output
@@ -188,12 +188,16 @@ def develop_all(config: Config, paths: Sequence[Path], out: Path) -> list[Source
     return faults
 
 
-def _readable(paths: Sequence[Path], faults: list[SourceError]) -> Iterator[tuple[Path, Image]]:
+def _readable(paths: Sequence[Path], faults: list[SourceError], console: Console) -> Iterator[tuple[Path, Image]]:
     for path in paths:
         try:
-            yield path, read_picture(path)
+            still = read_still(path)
         except SourceError as error:
             faults.append(error)
+            continue
+        if still.remark:
+            console.print(f"{path}: {still.remark}", markup=False, highlight=False, soft_wrap=True)
+        yield path, still.image
 
 
 def _require_distinct(paths: Sequence[Path]) -> None:

@@ -12,7 +12,7 @@ from deblur.blurriness import Blurriness
 from detectors.yunet import YuNet
 from recognize.embed import SFace
 from recognize.enroll import Enroller, Enrolment
-from recognize.folder import Folder, folders
+from recognize.folder import Folder, scan
 from recognize.gallery import Gallery, load
 from recognize.verdict import Finding, Photo
 from stream.data import Face, Image
@@ -57,7 +57,7 @@ def write(path: Path, image: Image) -> None:
 def test_good_photos_are_enrolled_without_a_word(faces: Path, portraits: Path, yunet: YuNet, sface: SFace) -> None:
     shutil.copy(portraits / "obama3.jpg", faces / "Barack Obama")
     (faces / "Barack Obama" / "about.txt").write_text("44th president\n", encoding="utf-8")
-    enrolment, looked_at = enroll(folders(faces), yunet, sface)
+    enrolment, looked_at = enroll(scan(faces).people, yunet, sface)
     assert enrolment.gallery.names == ("Barack Obama", "Joe Biden")
     assert enrolment.gallery.people["Barack Obama"].embeddings.shape == (2, 128)
     assert enrolment.gallery.people["Barack Obama"].description == "44th president"
@@ -80,7 +80,7 @@ def test_every_doubt_is_reported_and_strictness_refuses_it(
     shutil.copy(portraits / "biden.jpg", folder / "wrong.jpg")
     (folder / "notes.doc").write_text("not a picture")
 
-    enrolment, _ = enroll(folders(faces), yunet, sface)
+    enrolment, _ = enroll(scan(faces).people, yunet, sface)
     found = findings(enrolment, "Barack Obama")
     assert found == {
         "blurred.png": {Finding.BLURRED},
@@ -94,7 +94,7 @@ def test_every_doubt_is_reported_and_strictness_refuses_it(
     assert findings(enrolment, "Joe Biden") == {"biden.jpg": set()}
     assert len(enrolment.gallery.people["Barack Obama"].embeddings) == 3, "neither the blurred one nor the wrong one"
 
-    strict, _ = enroll(folders(faces), yunet, sface, strict=True)
+    strict, _ = enroll(scan(faces).people, yunet, sface, strict=True)
     assert len(strict.gallery.people["Barack Obama"].embeddings) == 1
     (wrong,) = (photo for photo in strict.photos if photo.path.name == "wrong.jpg")
     assert "Joe Biden" in wrong.findings[Finding.MIXED_UP]
@@ -103,26 +103,26 @@ def test_every_doubt_is_reported_and_strictness_refuses_it(
 def test_a_photo_of_somebody_enrolled_before_is_noticed(
     faces: Path, portraits: Path, yunet: YuNet, sface: SFace
 ) -> None:
-    before, _ = enroll(folders(faces), yunet, sface)
+    before, _ = enroll(scan(faces).people, yunet, sface)
     shutil.rmtree(faces / "Joe Biden")
     (faces / "Impostor").mkdir()
     shutil.copy(portraits / "biden.jpg", faces / "Impostor")
-    after, _ = enroll(folders(faces), yunet, sface, known=before.gallery)
+    after, _ = enroll(scan(faces).people, yunet, sface, known=before.gallery)
     (photo,) = after.photos
     assert "Joe Biden" in photo.findings[Finding.SOMEBODY_ELSE]
 
 
 def test_adding_one_person_does_not_redo_the_rest(faces: Path, portraits: Path, yunet: YuNet, sface: SFace) -> None:
-    before, _ = enroll(folders(faces), yunet, sface)
+    before, _ = enroll(scan(faces).people, yunet, sface)
     (faces / "Eileen Collins").mkdir()
     shutil.copy(portraits / "astronaut.png", faces / "Eileen Collins")
-    after, looked_at = enroll(folders(faces), yunet, sface, known=before.gallery)
+    after, looked_at = enroll(scan(faces).people, yunet, sface, known=before.gallery)
     assert [photo.person for photo in looked_at] == ["Eileen Collins"]
     assert set(after.unchanged) == {"Barack Obama", "Joe Biden"}
     assert set(after.gallery.names) == {"Barack Obama", "Joe Biden", "Eileen Collins"}
 
     (faces / "Joe Biden" / "about.txt").write_text("46th president", encoding="utf-8")
-    again, looked_at = enroll(folders(faces), yunet, sface, known=after.gallery)
+    again, looked_at = enroll(scan(faces).people, yunet, sface, known=after.gallery)
     assert [photo.person for photo in looked_at] == ["Joe Biden"]
     assert again.gallery.people["Joe Biden"].description == "46th president"
 
@@ -131,7 +131,7 @@ def test_a_person_without_a_face_is_reported_and_the_others_enrolled(faces: Path
     (faces / "Nobody").mkdir()
     write(faces / "Nobody" / "wall.png", np.full((300, 300, 3), 200, np.uint8))
     (faces / "Empty").mkdir()
-    enrolment, _ = enroll(folders(faces), yunet, sface)
+    enrolment, _ = enroll(scan(faces).people, yunet, sface)
     assert enrolment.unusable == ("Empty", "Nobody")
     assert enrolment.gallery.names == ("Barack Obama", "Joe Biden")
 
@@ -140,7 +140,7 @@ def test_nobody_to_enrol_is_an_error(tmp_path: Path, yunet: YuNet, sface: SFace)
     (tmp_path / "Nobody").mkdir()
     write(tmp_path / "Nobody" / "wall.png", np.full((300, 300, 3), 200, np.uint8))
     with pytest.raises(UsageError, match="nobody can be enrolled: none of 1 photos"):
-        enroll(folders(tmp_path), yunet, sface)
+        enroll(scan(tmp_path).people, yunet, sface)
 
 
 def test_names_in_any_script_go_through_enrolment_and_file(
@@ -150,6 +150,6 @@ def test_names_in_any_script_go_through_enrolment_and_file(
     for name, photo in zip(names, ("biden.jpg", "obama.jpg", "astronaut.png", "obama2.jpg"), strict=True):
         (tmp_path / "faces" / name).mkdir(parents=True)
         shutil.copy(portraits / photo, tmp_path / "faces" / name)
-    enrolment, _ = enroll(folders(tmp_path / "faces"), yunet, sface)
+    enrolment, _ = enroll(scan(tmp_path / "faces").people, yunet, sface)
     enrolment.gallery.save(tmp_path / "G.joblib")
     assert set(load(tmp_path / "G.joblib", sface.fingerprint).names) == set(names)

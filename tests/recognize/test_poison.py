@@ -14,7 +14,7 @@ from detectors.align import align
 from detectors.yunet import YuNet
 from recognize.embed import SFace
 from recognize.enroll import Enroller, Enrolment
-from recognize.folder import folders
+from recognize.folder import scan
 from recognize.gallery import Gallery, Person
 from recognize.threshold import threshold_for
 from recognize.verdict import POISONOUS, Finding
@@ -62,7 +62,7 @@ def enrolment(
         (faces / person).mkdir()
         for place, picture in enumerate(pictures):
             assert cv2.imwrite(str(faces / person / f"{place}.png"), picture)
-    return Enroller(yunet, look, sface).enroll(folders(faces), Gallery(sface.fingerprint), lambda *_: None)
+    return Enroller(yunet, look, sface).enroll(scan(faces).people, Gallery(sface.fingerprint), lambda *_: None)
 
 
 @pytest.fixture(scope="module")

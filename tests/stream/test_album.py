@@ -61,6 +61,36 @@ def test_unreadable_pictures_are_counted_and_named_after_the_rest(tmp_path: Path
     assert shades([next(source), next(source)]) == [1, 3]
 
 
+def test_what_systems_leave_in_a_folder_takes_no_time(tmp_path: Path) -> None:
+    """A Mac's `._*` beside each picture, a NAS's thumbnails, and a bin."""
+    save(tmp_path, "1.png", "2.png")
+    for name in (
+        "._1.png",
+        "._2.png",
+        ".DS_Store",
+        "Thumbs.db",
+        "@eaDir/1.png/SYNOPHOTO_THUMB_M.jpg",
+        "#recycle/3.png",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"no picture")
+    for spec in (str(tmp_path), f"{tmp_path}/**/*.*"):
+        frames = list(open_source(spec, playback=Playback(fps=Fraction(10))).frames())
+        assert [frame.pts_s for frame in frames] == pytest.approx([0, 0.1])
+
+
+def test_whatever_else_is_not_looked_at_is_named_at_the_end(tmp_path: Path) -> None:
+    save(tmp_path, "1.png")
+    (tmp_path / "2024").mkdir()
+    (tmp_path / "film.mp4").touch()
+    Pillow.new("RGB", (8, 8)).save(tmp_path / "2.gif", save_all=True, append_images=[Pillow.new("RGB", (8, 8), "red")])
+    frames: list[Frame] = []
+    words = r"2\.gif: only the first of its 2 pictures was taken; not looked at: 2024, film\.mp4"
+    with pytest.raises(DamagedSourceError, match=words):
+        frames.extend(open_source(str(tmp_path)).frames())
+    assert len(frames) == 2
+
+
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no pictures"):
         open_source(str(tmp_path))

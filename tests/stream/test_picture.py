@@ -1,4 +1,6 @@
+import struct
 from contextlib import suppress
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -10,40 +12,117 @@ from PIL import Image as Pillow
 
 from stream import picture
 from stream.errors import SourceError
-from stream.picture import read_picture
+from stream.picture import is_picture, read_picture, read_still
 
 # Orange, and a blue quarter at the left upper corner: tells channels and turns apart.
 RGB = np.full((40, 60, 3), (250, 130, 10), np.uint8)
 RGB[:20, :30] = (10, 20, 240)
 BGR = RGB[:, :, ::-1]
+TWO_COLORS = Path(__file__).with_name("two_colors.heic")
+"""The same as HEIC, which nothing here writes (made with pillow-heif)."""
 
 
 def close(image: np.ndarray, wanted: np.ndarray, tolerance: int = 12) -> bool:
     return image.shape == wanted.shape and float(np.abs(image.astype(int) - wanted).mean()) <= tolerance
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "tiff", "gif", "ppm"])
+@pytest.mark.parametrize(
+    "suffix", ["jpg", "jfif", "jpe", "JPEG", "mpo", "png", "apng", "webp", "avif", "bmp", "tiff", "gif", "ppm"]
+)
 def test_the_usual_formats(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     Pillow.fromarray(RGB).save(path)
+    assert is_picture(path)
     image = read_picture(path)
     assert close(image, BGR)
     assert image.flags.c_contiguous
 
 
-def test_of_an_animation_the_first_picture(tmp_path: Path) -> None:
-    path = tmp_path / "a.gif"
-    Pillow.fromarray(RGB).save(path, save_all=True, append_images=[Pillow.new("RGB", (60, 40), "white")])
+@pytest.mark.skipif(not picture.HEIC, reason="needs the extra heic")
+@pytest.mark.parametrize("suffix", ["heic", "HEIC", "heif", "hif"])
+def test_heic_with_the_extra(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(TWO_COLORS.read_bytes())
+    assert is_picture(path)
     assert close(read_picture(path), BGR)
 
 
-@pytest.mark.parametrize(("orientation", "turns"), [(3, 2), (6, 3), (8, 1)])
-def test_exif_turns_the_picture_upright(tmp_path: Path, orientation: int, turns: int) -> None:
+def test_heic_without_the_extra_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture, "HEIC", False)
+    monkeypatch.setattr(picture, "FORMATS", tuple(name for name in picture.FORMATS if name != "HEIF"))
+    with pytest.raises(SourceError, match=r"two_colors\.heic: HEIC needs the extra heic: pip install 'unblur\[heic\]'"):
+        read_picture(TWO_COLORS)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pictures"), [("gif", 3), ("png", 3), ("webp", 3), ("tiff", 3), ("avif", 3), ("mpo", 1)]
+)
+def test_of_several_pictures_the_first_is_taken_and_that_is_said(tmp_path: Path, suffix: str, pictures: int) -> None:
+    path = tmp_path / f"a.{suffix}"
+    others = [Pillow.new("RGB", (60, 40), color) for color in ("white", "red")]
+    Pillow.fromarray(RGB).save(path, save_all=True, append_images=others)
+    still = read_still(path)
+    assert close(still.image, BGR)
+    assert still.pictures == pictures
+    assert (still.remark is None) == (pictures == 1), "the second view of an MPO shows the same"
+
+
+TURNS = {
+    1: BGR,
+    2: BGR[:, ::-1],
+    3: BGR[::-1, ::-1],
+    4: BGR[::-1],
+    5: BGR.transpose(1, 0, 2),
+    6: np.rot90(BGR, 3),
+    7: BGR[::-1, ::-1].transpose(1, 0, 2),
+    8: np.rot90(BGR),
+}
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "avif"])
+def test_exif_turns_the_picture_upright(tmp_path: Path, orientation: int, suffix: str) -> None:
     exif = Pillow.Exif()
     exif[0x0112] = orientation
-    path = tmp_path / "a.jpg"
+    path = tmp_path / f"a.{suffix}"
     Pillow.fromarray(RGB).save(path, exif=exif, quality=95)
-    assert close(read_picture(path), np.rot90(BGR, turns))
+    assert close(read_picture(path), TURNS[orientation])
+
+
+def exif_jpeg(tags: list[tuple[int, int, int, bytes]]) -> bytes:
+    """A JPEG with these EXIF tags: number, type, count, and the four bytes of the value or of its place."""
+    buffer = BytesIO()
+    Pillow.fromarray(RGB).save(buffer, "JPEG", quality=95)
+    entries = b"".join(struct.pack("<HHI4s", *tag) for tag in tags)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + struct.pack("<d", 1.0)
+    plain = buffer.getvalue()
+    return plain[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + plain[2:]
+
+
+def test_an_odd_exif_tag_is_passed_over_and_the_picture_upright(tmp_path: Path) -> None:
+    """Software as a DOUBLE: viewers show the picture, and Pillow's `exif_transpose` fails over it."""
+    path = tmp_path / "a.jpg"
+    path.write_bytes(exif_jpeg([(0x0112, 3, 1, b"\6\0\0\0"), (0x0131, 12, 1, struct.pack("<I", 38))]))
+    assert close(read_picture(path), TURNS[6])
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0x0112, 0x0131, 0x8769, 0x8825, 0x927C, 0x02BC, 0x501B]) | st.integers(0, 0xFFFF),
+            st.integers(0, 20),
+            st.sampled_from([0, 1, 2, 3, 1000, 0xFFFFFFFF]),
+            st.binary(min_size=4, max_size=4),
+        ),
+        max_size=6,
+    )
+)
+def test_no_exif_keeps_a_picture_from_being_read(tmp_path: Path, tags: list[tuple[int, int, int, bytes]]) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(exif_jpeg(tags))
+    assert read_picture(path).ndim == 3
 
 
 def test_cmyk(tmp_path: Path) -> None:
@@ -120,12 +199,24 @@ def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
         read_picture(tmp_path / "a.tiff")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
-@given(st.data(), st.sampled_from(["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM"]))
+@cache
+def whole(form: str) -> bytes:
+    """Two pictures where the format takes several, with EXIF."""
+    if form == "HEIF":
+        return TWO_COLORS.read_bytes()
+    exif = Pillow.Exif()
+    exif[0x0112], exif[0x0131] = 6, "tests"
+    buffer, several = BytesIO(), form not in {"JPEG", "AVIF", "BMP", "PPM"}
+    more = {"save_all": True, "append_images": [Pillow.new("RGB", (60, 40), "white")]} if several else {}
+    Pillow.fromarray(RGB).save(buffer, format=form, exif=exif, **more)
+    return buffer.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
+@given(st.data(), st.sampled_from(["JPEG", "MPO", "PNG", "WEBP", "AVIF", "HEIF", "BMP", "TIFF", "GIF", "PPM"]))
 def test_damage_is_a_source_error_or_a_picture(tmp_path: Path, data: st.DataObject, form: str) -> None:
-    buffer = BytesIO()
-    Pillow.fromarray(RGB).save(buffer, format=form, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0")
-    content = bytearray(buffer.getvalue())
+    content = bytearray(whole(form))
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path = tmp_path / "damaged"

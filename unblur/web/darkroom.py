@@ -48,7 +48,8 @@ class Gain:
 @dataclass(frozen=True, slots=True, eq=False)
 class Developed:
     """A photo of `width` x `height` pixels, developed: its faces as `unblur image` tells them, `pictures` as PNG by
-    name, and, where a sharp original was given, what was gained on the whole photo and on each face's crop."""
+    name, and, where a sharp original was given, what was gained on the whole photo and on each face's crop. `remark`
+    says what of the file was not decoded."""
 
     width: int
     height: int
@@ -56,6 +57,7 @@ class Developed:
     pictures: Mapping[str, bytes]
     gain: Gain | None
     gains: Sequence[Gain | None]
+    remark: str | None = None
 
 
 class Darkroom:

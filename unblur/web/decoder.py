@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from stream.data import Image
-from stream.picture import decode
+from stream import picture
+from stream.picture import StillPicture, decode
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+FORMATS = tuple(name for name in picture.FORMATS if name not in {"TIFF", "PPM"})
+"""What browsers and telephones send."""
 MEMORY = 2 << 30
 """Bytes that the process may need beside what it starts with: the largest picture with transparency took 1.1 GB."""
 _READY = b"ready"
@@ -36,7 +37,7 @@ class Decoder:
         self._pixels, self._seconds = pixels, seconds
         self._worker: tuple[BaseProcess, Connection] | None = None
 
-    def decode(self, content: bytes, long_side: int | None = None) -> Image:
+    def decode(self, content: bytes, long_side: int | None = None) -> StillPicture:
         """The picture of a file (`stream.picture.decode`). Raises ValueError, with the reason, if there is none."""
         try:
             connection = self._connection()
@@ -73,12 +74,13 @@ class Decoder:
         return self._worker[1]
 
 
-def _answer(connection: Connection) -> Image:
+def _answer(connection: Connection) -> StillPicture:
     """Bytes, never pickles: those could make this process run what a file made the other one send."""
     said = json.loads(connection.recv_bytes())
     if "fault" in said:
         raise ValueError(said["fault"])
-    return np.frombuffer(connection.recv_bytes(), np.uint8).reshape(said["shape"])
+    image = np.frombuffer(connection.recv_bytes(), np.uint8).reshape(said["shape"])
+    return StillPicture(image, said["pictures"])
 
 
 def _serve(connection: Connection) -> None:
@@ -94,12 +96,12 @@ def _serve(connection: Connection) -> None:
 
 def _reply(connection: Connection, content: bytes, pixels: int, long_side: int | None) -> None:
     try:
-        image = decode(io.BytesIO(content), FORMATS, pixels, long_side)
+        still = decode(io.BytesIO(content), FORMATS, pixels, long_side)
     except (ValueError, MemoryError) as error:
         connection.send_bytes(json.dumps({"fault": str(error) or "the picture needs too much memory"}).encode())
         return
-    connection.send_bytes(json.dumps({"shape": image.shape}).encode())
-    connection.send_bytes(image.reshape(-1).data)
+    connection.send_bytes(json.dumps({"shape": still.image.shape, "pictures": still.pictures}).encode())
+    connection.send_bytes(still.image.reshape(-1).data)
 
 
 def _confine() -> None:

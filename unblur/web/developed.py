@@ -75,6 +75,7 @@ class DevelopedPhoto(BaseModel):
     width: int
     height: int
     faces: list[FaceInPhoto]
+    remark: str | None = None
     pictures: Pictures
     gain: Gained | None
 
@@ -90,6 +91,7 @@ def told(kept: Print) -> DevelopedPhoto:
         method=kept.method,
         width=developed.width,
         height=developed.height,
+        remark=developed.remark,
         faces=[_face(number, *face, links) for number, face in enumerate(faces, 1)],
         pictures=Pictures.model_validate(links),
         gain=_gained(developed.gain),

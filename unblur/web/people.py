@@ -171,7 +171,7 @@ class PeoplePage:
         sent = await self._uploads.pictures(request, "photo", MOST, LONG_SIDE)
 
         def look() -> ProposedPhotos:
-            shots = [self._examiner.picture(each.name, each.image, each.fault) for each in sent]
+            shots = [self._examiner.picture(each.name, each.image, each.fault, each.remark) for each in sent]
             return self._looked(shots, proposal)
 
         with told():

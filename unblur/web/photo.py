@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from aiohttp import hdrs, web
 from pydantic import BaseModel
@@ -79,9 +80,9 @@ class PhotoPage:
 
     async def _sent(self, request: web.Request, wanted: Wanted) -> DevelopedPhoto | web.Response:
         user = require(request, "viewer").name
-        photo, sharp = await self._received(request)
+        photo, sharp, remark = await self._received(request)
         try:
-            developed = await self._darkroom.develop(photo, sharp, wanted.method)
+            developed = replace(await self._darkroom.develop(photo, sharp, wanted.method), remark=remark)
         except BusyError as error:
             return _later(error)
         except UnblurError as error:
@@ -89,18 +90,19 @@ class PhotoPage:
         await asyncio.to_thread(self._note, user, "unblurred a photo", f"faces: {len(developed.faces)}")
         return told(self._prints.keep(user, wanted.method, developed))
 
-    async def _received(self, request: web.Request) -> tuple[Image, Image | None]:
-        """The photo, and the sharp original if there is one. Raises HTTPBadRequest if they cannot be used."""
+    async def _received(self, request: web.Request) -> tuple[Image, Image | None, str | None]:
+        """The photo, the sharp original if there is one, and what is to be said of the photo's file. Raises
+        HTTPBadRequest if they cannot be used."""
         sent = await self._uploads.fields(request, {"photo": 1, "sharp": 1})
         if not sent["photo"]:
             raise web.HTTPBadRequest(text="no file was sent as photo")
         photo, *sharp = (_usable(upload) for upload in (*sent["photo"], *sent["sharp"]))
         if not sharp:
-            return photo, None
+            return photo, None, sent["photo"][0].remark
         if sharp[0].shape != photo.shape:
             sizes = f"the photo is {_size(photo)}, the sharp original {_size(sharp[0])}"
             raise web.HTTPBadRequest(text=f"{sizes}: they can be compared if they are of one size")
-        return photo, sharp[0]
+        return photo, sharp[0], sent["photo"][0].remark
 
     async def _picture(self, request: web.Request, wanted: PictureName) -> web.Response:
         found = self._prints.find(wanted.id, require(request, "viewer").name)

@@ -51,6 +51,8 @@ class Upload:
     name: str
     image: Image | None
     fault: str | None = None
+    remark: str | None = None
+    """What of the file was not decoded: all but the first picture of an animation."""
 
 
 class Uploads:
@@ -75,7 +77,7 @@ class Uploads:
         self._room = asyncio.Semaphore(_AT_ONCE)
 
     async def pictures(self, request: web.Request, field: str, most: int, long_side: int | None = None) -> list[Upload]:
-        """The pictures of a multipart request's fields `field`, in order, JPEG, PNG, WebP, GIF or BMP by content; if
+        """The pictures of a multipart request's fields `field`, in order, of the decoder's `FORMATS` by content; if
         there is a `long_side`, shrunk until they are no longer than that. All other fields are passed over.
 
         Raises HTTPBadRequest, HTTPRequestEntityTooLarge, HTTPRequestTimeout, HTTPTooManyRequests or
@@ -121,9 +123,10 @@ class Uploads:
             return Upload(name, None, "the file is empty" if content == b"" else limit)
         decode = partial(self._decoder.decode, content, long_side)
         try:
-            return Upload(name, await asyncio.get_running_loop().run_in_executor(self._thread, decode))
+            still = await asyncio.get_running_loop().run_in_executor(self._thread, decode)
         except ValueError as error:
             return Upload(name, None, str(error))
+        return Upload(name, still.image, remark=still.remark)
 
     async def _sent(self, request: web.Request, most: Mapping[str, int], count: Callable[[], None]) -> list[_File]:
         """`count` is told of each file before it is read."""

@@ -26,7 +26,7 @@ from tests.unblur.web.serving import OPERATOR, VIEWER, House, Visitor, opened
 from tests.unblur.web.sockets import answer, connected, head
 from unblur.web.api import Operation
 from unblur.web.body import Pace
-from unblur.web.decoder import Decoder
+from unblur.web.decoder import FORMATS, Decoder
 from unblur.web.upload import Uploads, displayed
 from unblur.web.watching import Watching
 
@@ -146,7 +146,7 @@ def test_a_large_picture_is_shrunk(client: httpx.Client) -> None:
     ("content", "words"),
     [
         (b"", "the file is empty"),
-        (b"hello", "not a picture (known are JPEG, PNG, WEBP, GIF, BMP)"),
+        (b"hello", f"not a picture (known are {', '.join(FORMATS)})"),
         (b"%PDF-1.7\n", "not a picture"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
@@ -298,13 +298,13 @@ def test_what_takes_too_long_is_given_up() -> None:
 def test_a_decoder_that_died_is_replaced() -> None:
     others = set(multiprocessing.active_children())
     decoder = Decoder(1_000_000, 20)
-    assert decoder.decode(encoded()).shape == (40, 60, 3)
+    assert decoder.decode(encoded()).image.shape == (40, 60, 3)
     (process,) = set(multiprocessing.active_children()) - others
     process.kill()
     process.join()
     with pytest.raises(ValueError, match="the decoder failed over it"):
         decoder.decode(encoded())
-    assert decoder.decode(encoded()).shape == (40, 60, 3)
+    assert decoder.decode(encoded()).image.shape == (40, 60, 3)
     decoder.close()
 
 

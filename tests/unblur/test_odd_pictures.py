@@ -1,0 +1,86 @@
+"""Pictures as people have them, through the commands: all that can be read is read, the rest is named."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image as Pillow
+
+from models.fetch import fingerprint
+from recognize.gallery import load
+from tests.stream.test_picture import exif_jpeg
+from unblur.cli import main
+
+
+@pytest.fixture
+def odd(tmp_path: Path, portraits: Path) -> Path:
+    """A portrait that lies on its side, turned upright by EXIF, in which a text tag has a wrong type."""
+    buffer = tmp_path / "plain.jpg"
+    turned = Pillow.open(portraits / "obama.jpg").convert("RGB").transpose(Pillow.Transpose.ROTATE_90)
+    turned.save(buffer, quality=90)
+    plain, exif = buffer.read_bytes(), exif_jpeg([(0x0112, 3, 1, b"\6\0\0\0"), (0x0131, 12, 1, b"\x26\0\0\0")])
+    buffer.unlink()
+    length = int.from_bytes(exif[4:6], "big")
+    path = tmp_path / "odd.jpg"
+    path.write_bytes(plain[:2] + exif[2 : 4 + length] + plain[2:])
+    return path
+
+
+def test_an_odd_exif_tag_ends_no_command(
+    odd: Path, tmp_path: Path, gallery: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "faces" / "Obama").mkdir(parents=True)
+    shutil.copy(odd, tmp_path / "faces" / "Obama")
+    target = tmp_path / "odd.joblib"
+    assert main(["enroll", str(tmp_path / "faces"), "--gallery", str(target)]) == 0
+    assert load(target, fingerprint("sface")).names == ("Obama",)
+    assert main(["image", str(odd), "--out", str(tmp_path / "out"), "--gallery", str(gallery)]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "Barack Obama"
+    assert main(["run", str(odd), "--gallery", str(gallery), "--events", str(tmp_path / "e.jsonl")]) == 0
+    assert '"Barack Obama"' in (tmp_path / "e.jsonl").read_text()
+
+
+def test_what_was_not_looked_at_at_enrollment_is_named_and_the_status_tells(
+    tmp_path: Path, portraits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ann = tmp_path / "faces" / "Ann"
+    for name in ("1.jpg", "4.jfif", "2024/5.jpg"):
+        (ann / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(portraits / "obama.jpg", ann / name)
+    Pillow.open(portraits / "obama2.jpg").save(ann / "6.avif")
+    enroll = ["enroll", str(tmp_path / "faces"), "--gallery"]
+    assert main([*enroll, str(tmp_path / "g.joblib")]) == 0
+    assert "4 of 4 photos" in " ".join(capsys.readouterr().err.split())
+    (ann / "7.nef").write_bytes(b"raw")
+    (ann / "8.jpg").write_bytes(b"torn")
+    assert main([*enroll, str(tmp_path / "g.joblib")]) == 1
+    said = capsys.readouterr().err
+    assert f"passed over: {ann / '7.nef'}: is no picture by its name" in said
+    assert "8.jpg" in said
+    assert "not looked at: 2 files or folders" in said
+    assert len(load(tmp_path / "g.joblib", fingerprint("sface")).people["Ann"].embeddings) == 4
+
+
+def test_where_only_one_kind_of_file_is_there_the_reason_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "faces" / "Ann").mkdir(parents=True)
+    (tmp_path / "faces" / "Ann" / "1.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(12))
+    assert main(["enroll", str(tmp_path / "faces"), "--gallery", str(tmp_path / "g.joblib")]) == 2
+    assert "1.heic: unreadable" in capsys.readouterr().err
+
+
+def test_of_an_animation_given_as_a_photo_the_first_picture_is_taken_and_that_is_said(
+    tmp_path: Path, portraits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    portrait = Pillow.open(portraits / "obama.jpg").convert("RGB").resize((240, 300))
+    (tmp_path / "faces" / "Ann").mkdir(parents=True)
+    photo = tmp_path / "faces" / "Ann" / "a.webp"
+    portrait.save(photo, save_all=True, append_images=[Pillow.new("RGB", (240, 300))])
+    assert main(["enroll", str(tmp_path / "faces"), "--gallery", str(tmp_path / "g.joblib")]) == 0
+    assert "only the first of its 2" in " ".join(capsys.readouterr().err.split())
+    assert main(["image", str(photo), "--out", str(tmp_path / "out")]) == 0
+    assert "only the first of its 2 pictures was taken" in capsys.readouterr().err
