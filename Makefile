@@ -1,6 +1,8 @@
 # `make demo` shows it; `make test` checks it. Both make .venv first, from the locked dependencies.
 PYTHON ?= python3
 BIN := .venv/bin
+# A target that failed is not there: `python3 -m venv` leaves a .venv/bin/python behind where Debian's python3-venv is missing.
+.DELETE_ON_ERROR:
 
 .PHONY: demo test calibrate lint lock clean
 
@@ -8,7 +10,7 @@ demo: .venv/installed
 	$(BIN)/unblur demo
 
 test: .venv/installed-dev
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadscope --durations 10
 
 # What is chosen on val by a trained network: run it again whenever models/weights/deblur.onnx changes
 # (docs/deblurring.md, "Choosing again").
@@ -26,7 +28,7 @@ lint: .venv/installed-dev
 	$(BIN)/lint-imports
 
 .venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit("unblur needs Python 3.11 or newer; set PYTHON=..." if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 15) else "unblur needs Python 3.11 to 3.14; set PYTHON=...")'
 	$(PYTHON) -m venv .venv
 
 # Without --no-compile the same packages take 120 MB more; Python compiles what it really imports.

@@ -44,7 +44,11 @@ def test_a_wrong_key_a_missing_key_and_damage_are_told(tmp_path: Path) -> None:
             opened(tmp_path / "file", sealed[:place] + bytes([sealed[place] ^ 1]) + sealed[place + 1 :], cipher)
 
 
-@pytest.mark.parametrize("content", [b"", b"too short", b"\xff" * 44, Fernet.generate_key()[:-5]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"too short", b"\xff" * 44, Fernet.generate_key()[:-5]],
+    ids=["empty", "too short", "no text", "cut off"],
+)
 def test_a_file_that_holds_no_key_is_told(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(content)
     with pytest.raises(UsageError, match="holds no encryption key: that is 32 bytes"):

@@ -14,7 +14,7 @@ from configs.schema import Mqtt as Settings
 from stream.data import Event
 from stream.errors import UsageError
 from stream.eventlog import to_line
-from unblur.notify.notice import Delivery
+from unblur.notify.notice import NO_HOST_NAME, Delivery
 from unblur.notify.outbox import Outbox
 from unblur.notify.presence import Presence
 from unblur.notify.topics import OFFLINE, ONLINE, Topics
@@ -66,8 +66,8 @@ class Mqtt:
                 async with self._client() as broker:
                     await self._introduce(broker)
                     await self._converse(broker)
-            except* (MqttError, OSError, UnicodeError) as errors:  # of a host that is no name
-                self._lost(str(errors.exceptions[0]))
+            except* (MqttError, OSError, UnicodeError) as errors:
+                self._lost(_problem(errors.exceptions[0]))
                 await self._outbox.pause(self._retry_s * random.uniform(0.5, 1.0))
                 self._retry_s = min(2 * self._retry_s, _LONGEST_RETRY_S)
 
@@ -117,6 +117,10 @@ class Mqtt:
     def _lost(self, problem: str) -> None:
         self._problem = problem
         _log.warning("no connection to the MQTT broker", host=self._settings.host, problem=problem)
+
+
+def _problem(error: Exception) -> str:
+    return NO_HOST_NAME if isinstance(error, UnicodeError) else str(error)
 
 
 async def _listen(broker: Client) -> None:

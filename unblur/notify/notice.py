@@ -8,6 +8,9 @@ from typing import Protocol
 
 from stream.data import Event
 
+NO_HOST_NAME = "the name of the host is not valid"
+"""The problem of a host that cannot even be looked up. Python's own words for it differ from version to version."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:

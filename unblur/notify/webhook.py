@@ -22,7 +22,7 @@ from stream.data import Event
 from stream.eventlog import to_line
 from stream.store import reason
 from unblur import __version__
-from unblur.notify.notice import Delivery
+from unblur.notify.notice import NO_HOST_NAME, Delivery
 from unblur.notify.outbox import Outbox
 from unblur.notify.queue import Post, Queue
 
@@ -139,7 +139,9 @@ class Webhook:
             return Failure(f"no answer in {self._patience.answer_s:g} s")
         except ClientConnectionError as error:  # these name the host at most; others may name the address, a secret
             return Failure(str(error))
-        except (ClientError, OSError, ValueError) as error:  # of the system, of TLS; of a host that cannot be looked up
+        except UnicodeError:  # its words differ from one Python to the next, and may name the host
+            return Failure(NO_HOST_NAME)
+        except (ClientError, OSError, ValueError) as error:  # of the system, of TLS
             return Failure(type(error).__name__)
 
     def _asked(self, retry_after: str) -> float:
