@@ -21,9 +21,11 @@ from stream.screen import Screen
 from stream.source import Live
 from stream.stages import Source
 from stream.viewers import Codec, Viewers
+from stream.webrtc import Failure
 from unblur.web.announcing import Announcer
 from unblur.web.api import ROOT, Operation
 from unblur.web.application import application
+from unblur.web.client import client_of, mark_browser, size_of
 from unblur.web.page import Page
 from unblur.web.server import Server
 from unblur.web.signalling import Signalling
@@ -87,6 +89,12 @@ class Watching:
         return len(self._viewers.sessions)
 
     @property
+    def failures(self) -> Sequence[Failure]:
+        """The latest WebRTC peers that signaled, and to or from which no picture went; the oldest first."""
+        both = [*self._viewers.sessions.failures, *self._guests.sessions.failures]
+        return sorted(both, key=lambda each: each.at)
+
+    @property
     def refused(self) -> int:
         """Connections for which there was no room."""
         return self._server.refused
@@ -122,12 +130,13 @@ class Watching:
 
     async def _see_off(self, _: web.Application) -> None:
         await self._guests.sessions.close()
-        await self._viewers.sessions.close()
+        await self._viewers.close()
 
-    async def _watch(self, camera: str, offer: str, query: Mapping[str, str]) -> tuple[str, str]:
-        return await self._viewers.join(camera, offer, _CODECS.get(query.get("codec", "")))
+    async def _watch(self, request: web.Request, camera: str, offer: str) -> tuple[str, str]:
+        codec = _CODECS.get(request.query.get("codec", ""))
+        return await self._viewers.join(camera, offer, codec, size_of(request), client_of(request))
 
-    async def _send(self, camera: str, offer: str, _: Mapping[str, str]) -> tuple[str, str]:
+    async def _send(self, _: web.Request, camera: str, offer: str) -> tuple[str, str]:
         return await self._guests.join(camera, offer)
 
     async def _listed(self, _: web.Request, __: object) -> Cameras:
@@ -135,7 +144,9 @@ class Watching:
 
     async def _page(self, request: web.Request) -> web.Response:
         links = request.app[LINKS]
-        return draw(request, "live", events=dict(links).get("events"))
+        page = draw(request, "live", events=dict(links).get("events"))
+        mark_browser(request, page)
+        return page
 
     async def _sending(self, request: web.Request) -> web.Response:
         return draw(request, "send", camera=request.query.get("camera", ""), obstacle=self._obstacle(request))
