@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 import av
 import cv2
@@ -36,7 +36,7 @@ _KEY_FRAME_EVERY = 300
 class EncodedPicture:
     """A picture as a packet, its pts in ticks of `CLOCK`; `is_key` if a decoder can begin with it."""
 
-    packet: Packet
+    packet: Packet[Any]
     is_key: bool
 
 
@@ -78,7 +78,7 @@ def fit(image: Image, size: Size) -> Image:
     return np.asarray(cv2.resize(image, shape, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _timed(packet: Packet, pts: int) -> EncodedPicture:
+def _timed(packet: Packet[Any], pts: int) -> EncodedPicture:
     """The codec counts time in units of its own choice."""
     timed = Packet(bytes(packet))
     timed.pts, timed.time_base = pts, _TIME_BASE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from aiortc import RTCPeerConnection, RTCRtpSender
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
@@ -13,6 +14,7 @@ from aiortc.stats import RTCOutboundRtpStreamStats, RTCRemoteInboundRtpStreamSta
 from av import Packet
 
 from stream.client_limiter import Limits
+from stream.jpeg_feed import JpegFeed
 from stream.offers import negotiated_codec
 from stream.picture_encoder import Codec, Size
 from stream.screen import Screen
@@ -31,6 +33,7 @@ class Viewers:
         """`most` clients at once, each with every camera."""
         self._screens, self._codec = screens, codec
         self._encoders: dict[tuple[str, Codec, Size], SharedEncoder] = {}
+        self._jpegs: dict[tuple[str, Size], JpegFeed] = {}
         self._workers = ThreadPoolExecutor(os.cpu_count(), "encoder")
         self.sessions = Sessions("viewer", Limits(most, _PAGES * max(1, len(screens))), _examine)
 
@@ -54,6 +57,11 @@ class Viewers:
         fresh = SharedEncoder(screen, chosen, size, self._workers)
         track.encoder = self._encoders.setdefault((camera, chosen, size), fresh)
         return session, answer
+
+    def jpegs(self, camera: str, size: Size) -> JpegFeed:
+        """The camera as JPEG pictures. Raises KeyError for a camera that there is not."""
+        fresh = JpegFeed(self._screens[camera], size, self._workers)
+        return self._jpegs.setdefault((camera, size), fresh)
 
     @property
     def encoders(self) -> int:
@@ -83,7 +91,7 @@ class _View(MediaStreamTrack):
         that are encoded already have none there, so its note to itself is where they can be heard."""
         vars(sender).update(_send_keyframe=self._request_key_frame)
 
-    async def recv(self) -> Packet:
+    async def recv(self) -> Packet[Any]:
         assert self.encoder
         if self._subscription is None:
             self._subscription = self.encoder.subscribe()

@@ -16,16 +16,18 @@ from stream.data import Frame, Image
 from stream.guest import Guest
 from stream.guests import Guests
 from stream.health import State
+from stream.picture_encoder import Codec
 from stream.replay import Replay
 from stream.screen import Screen
 from stream.source import Live
 from stream.stages import Source
-from stream.viewers import Codec, Viewers
+from stream.viewers import Viewers
 from stream.webrtc import Failure
 from unblur.web.announcing import Announcer
 from unblur.web.api import ROOT, Operation
 from unblur.web.application import application
 from unblur.web.client import client_of, mark_browser, size_of
+from unblur.web.mjpeg import Mjpeg
 from unblur.web.page import Page
 from unblur.web.server import Server
 from unblur.web.signalling import Signalling
@@ -116,6 +118,7 @@ class Watching:
             web.get("/", self._page),
             web.get("/send", self._sending),
             web.get(f"{ROOT}/events/stream", self.announcer.listen),
+            *Mjpeg(self._viewers.jpegs, self._viewers.sessions.limiter).routes(),
             *Signalling("whep", "viewer", self._viewers.sessions, self._watch).routes(),
             *Signalling("whip", "operator", self._guests.sessions, self._send).routes(),
         ]
@@ -144,7 +147,9 @@ class Watching:
 
     async def _page(self, request: web.Request) -> web.Response:
         links = request.app[LINKS]
-        page = draw(request, "live", events=dict(links).get("events"))
+        user = asking(request)  # nobody, yet, where a script has to show the token
+        may_send = user is None or user.may("operator")
+        page = draw(request, "live", events=dict(links).get("events"), may_send=may_send)
         mark_browser(request, page)
         return page
 
