@@ -112,13 +112,13 @@ class _View(MediaStreamTrack):
 
 
 async def _examine(connection: RTCPeerConnection) -> str | None:
-    """A viewer who gets packets says so, about once a second (RFC 3550, 6.4.2)."""
-    stats = await connection.getStats()
-    if any(isinstance(each, RTCRemoteInboundRtpStreamStats) for each in stats.values()):
+    """A viewer who gets packets says so, about once a second (RFC 3550, 6.4.2). That there are none to send is the
+    camera's affair."""
+    stats = (await connection.getStats()).values()
+    sent = sum(each.packetsSent for each in stats if isinstance(each, RTCOutboundRtpStreamStats))
+    if not sent or any(isinstance(each, RTCRemoteInboundRtpStreamStats) for each in stats):
         return None
-    if sum(each.packetsSent for each in stats.values() if isinstance(each, RTCOutboundRtpStreamStats)):
-        return "no picture: packets are sent, and the peer confirms none"
-    return "no picture: the connection stands, and the camera has shown nothing yet"
+    return f"no picture: {sent} packets were sent, and the peer confirms none"
 
 
 def _preferred(codec: Codec) -> list[RTCRtpCodecCapability]:

@@ -235,16 +235,21 @@ def test_a_handshake_that_fails_is_told() -> None:
     run(test())
 
 
-def test_a_camera_that_shows_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webrtc, "_PICTURE_WITHIN_S", 0.1)
+def test_who_confirms_nothing_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webrtc, "_PICTURE_WITHIN_S", 1.0)
+
+    async def swallow(*_: object) -> None:
+        """No report leaves this receiver."""
 
     async def test() -> None:
-        async with lobby() as (viewers, film):
-            await film.stop()
+        async with lobby() as (viewers, _):
             viewer = Seeing()
+            (receiver,) = viewer.connection.getReceivers()
+            vars(receiver).update(_send_rtcp=swallow)
             await viewer.join(viewers)
             await until(lambda: len(viewers.sessions.failures) == 1)
-            assert viewers.sessions.failures[0].problem.startswith("no picture: ")
+            assert "the peer confirms none" in viewers.sessions.failures[0].problem
+            assert viewer.session in viewers.sessions
             await viewer.connection.close()
 
     run(test())

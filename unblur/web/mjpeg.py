@@ -70,15 +70,14 @@ def _names(request: web.Request) -> set[str]:
 
 async def _send(request: web.Request, feeds: Mapping[str, JpegFeed]) -> web.StreamResponse:
     """Everything there is, until whoever asked is gone, or may see it no more, or the server ends."""
-    response = web.StreamResponse(headers=_HEADERS)
-    await response.prepare(request)
-    waiting = _Waiting()
+    response, waiting = web.StreamResponse(headers=_HEADERS), _Waiting()
     with ExitStack() as stack:
         tasks = [asyncio.create_task(_read(name, feed, waiting)) for name, feed in feeds.items()]
         tasks.append(asyncio.create_task(_watch_over(request, waiting)))
         for task in tasks:
             stack.callback(task.cancel)
         try:
+            await response.prepare(request)
             while parts := await waiting.take():
                 await asyncio.wait_for(response.write(b"".join(parts)), _TAKEN_WITHIN_S)
         except (ConnectionError, TimeoutError):

@@ -9,9 +9,9 @@ const SEARCHED = 0.25;
 // any case (stream/cadence.py).
 
 export class Tile {
-  // `pictures` is what fetches JPEGs; `prefix` stands before every address.
-  constructor(figure, camera, { prefix, headers, pictures, text }) {
-    Object.assign(this, { figure, headers, pictures, text, name: camera.name, size: "grid", visible: false });
+  // `pictures` is what fetches JPEGs, `tellBlocked` is given why it has to; `prefix` stands before every address.
+  constructor(figure, camera, { prefix, headers, pictures, text, tellBlocked }) {
+    Object.assign(this, { figure, headers, pictures, text, tellBlocked, name: camera.name, size: "grid", visible: false });
     this.url = prefix + camera.whep;
     this.video = figure.querySelector("video");
     this.canvas = figure.querySelector("canvas");
@@ -79,6 +79,7 @@ export class Tile {
 
   fall(reason) {
     this.blocked = reason;
+    this.tellBlocked(reason);
     this.viewer?.close();
     this.viewer = null;
     this.open();
@@ -116,9 +117,8 @@ export class Tile {
     const error = down && camera.last_error ? `: ${camera.last_error}` : "";
     this.figure.dataset.state = camera.state === "ended" ? "ended" : this.state;
     this.put(".fault", down ? text.faults[camera.state] + since + error : this.overload());
-    this.put(".state", this.reason || (this.state && text.states[this.state]) || "");
+    this.put(".state", this.reason || text.states[this.blocked && this.state === "live" ? "http" : this.state] || "");
     this.figure.querySelector(".state").hidden = camera.state === "ended";
-    this.put(".why", this.blocked ? text.blocked[this.blocked] : "");
     const live = this.state === "live" && !down && camera.frame_age_s !== null;
     this.put(".rate", live ? text.rate.replace("{fps}", camera.fps.toFixed(0)).replace("{age}", camera.frame_age_s.toFixed(1)) : "");
   }
@@ -135,7 +135,7 @@ export class Tile {
     this.figure.dataset.state = live ? "live" : "lost";
     this.put(".rate", "");
     this.put(".fault", "");
-    this.put(".state", live ? this.text.states.live : "");
+    this.put(".state", live ? this.text.states[this.blocked ? "http" : "live"] : "");
   }
 
   overload() {

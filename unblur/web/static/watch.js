@@ -115,9 +115,16 @@ function add(camera, headers) {
   if (sending && camera.whip) sending.href = `${PREFIX}/send?camera=${encodeURIComponent(camera.name)}`;
   else sending?.remove();
   document.getElementById("cameras").append(figure);
-  tiles.set(camera.name, new Tile(figure, camera, { prefix: PREFIX, headers, pictures, text: TEXT }));
+  tiles.set(camera.name, new Tile(figure, camera, { prefix: PREFIX, headers, pictures, text: TEXT, tellBlocked }));
   choose();
   shown.observe(figure);
+}
+
+// Once for all cameras: they are behind the same network.
+function tellBlocked(reason) {
+  const banner = document.getElementById("blocked");
+  banner.textContent = TEXT.blocked[reason];
+  banner.hidden = false;
 }
 
 // What nobody sees is not fetched: tiles that are scrolled away or hidden, and all of them on a page behind others.
