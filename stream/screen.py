@@ -1,4 +1,4 @@
-"""The newest picture of a camera, for any number of viewers, each at its own pace."""
+"""The newest picture of a camera, for any number of encoders, each at its own pace."""
 
 from __future__ import annotations
 
@@ -7,25 +7,21 @@ import threading
 import time
 from dataclasses import dataclass
 
-import cv2
-import numpy as np
-
 from stream.data import Image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
-    """A finished picture: the how manieth of its screen, when it was finished (seconds, monotonic), and as I420
-    (3/2 H x W bytes), which is what encoders take."""
+    """A finished picture (BGR): the how manieth of its screen, and when it was finished (seconds, monotonic)."""
 
     number: int
     when_s: float
-    planes: Image
+    image: Image
 
 
 class Screen:
-    """Takes pictures from a composer's thread and gives them to viewers on `loop`: one that is slow misses some, and
-    delays nobody. It holds one picture, however many viewers there are, and none where nobody looks."""
+    """Takes pictures from a composer's thread and gives them to encoders on `loop`: one that is slow misses some, and
+    delays nobody. It holds one picture, however many encoders there are, and none where nobody watches."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -42,7 +38,7 @@ class Screen:
         if not self._viewers or self._closed:
             return
         self._number += 1
-        shown = Shown(self._number, time.monotonic(), _planes(image))
+        shown = Shown(self._number, time.monotonic(), image)
         with self._lock:
             self._newest, told, self._told = shown, self._told, False
         if told:  # else the loop will look anyway, and must not be handed work faster than it works
@@ -63,11 +59,11 @@ class Screen:
         return None
 
     def enter(self) -> None:
-        """A viewer more. Called on the loop, as is `leave`."""
+        """An encoder more. Called on the loop, as is `leave`."""
         self._viewers += 1
 
     def leave(self) -> None:
-        """A viewer less. The last one takes the picture along: the next must not begin with an old one."""
+        """An encoder less. The last one takes the picture along: the next must not begin with an old one."""
         self._viewers -= 1
         if not self._viewers:
             self._newest = None
@@ -77,9 +73,3 @@ class Screen:
             self._told = True
         waited, self._changed = self._changed, asyncio.Event()
         waited.set()
-
-
-def _planes(image: Image) -> Image:
-    """Encoders want even sides: a last odd row or column is left out."""
-    height, width = image.shape[0] // 2 * 2, image.shape[1] // 2 * 2
-    return np.asarray(cv2.cvtColor(image[:height, :width], cv2.COLOR_BGR2YUV_I420), np.uint8)

@@ -16,7 +16,7 @@ from av import VideoFrame
 from stream.data import Frame
 from stream.guest import Guest
 from stream.guests import Guests
-from stream.webrtc import OfferError
+from stream.offers import OfferError
 
 WITHIN_S = 30
 

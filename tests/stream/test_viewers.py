@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,10 +16,12 @@ from aiortc.mediastreams import MediaStreamTrack
 from av import VideoFrame
 
 from stream import webrtc
+from stream.client_limiter import CrowdedError
 from stream.data import Image
+from stream.offers import OfferError, without_local_names
+from stream.picture_encoder import Codec, Size
 from stream.screen import Screen
 from stream.viewers import Viewers
-from stream.webrtc import CrowdedError, OfferError, without_local_names
 
 WITHIN_S = 30
 HEIGHT, WIDTH = 240, 320
@@ -28,21 +31,21 @@ def run(what: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(what, WITHIN_S))
 
 
-def picture(grey: int) -> Image:
-    return np.full((HEIGHT, WIDTH, 3), grey, np.uint8)
+def picture(grey: int, shape: tuple[int, int]) -> Image:
+    return np.full((*shape, 3), grey, np.uint8)
 
 
 class Film:
     """A camera of 25 pictures a second, each darker or brighter than the last."""
 
-    def __init__(self) -> None:
-        self.screen = Screen(asyncio.get_running_loop())
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self.screen, self._shape = Screen(asyncio.get_running_loop()), shape
         self.shown = 0
         self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
         while True:
-            self.screen.show(picture(self.grey(self.shown)))
+            self.screen.show(picture(self.grey(self.shown), self._shape))
             self.shown += 1
             await asyncio.sleep(1 / 25)
 
@@ -56,18 +59,18 @@ class Film:
 
 
 @asynccontextmanager
-async def lobby(most: int = 8) -> AsyncIterator[tuple[Viewers, Film]]:
-    film = Film()
+async def lobby(most: int = 8, shape: tuple[int, int] = (HEIGHT, WIDTH)) -> AsyncIterator[tuple[Viewers, Film]]:
+    film = Film(shape)
     viewers = Viewers({"lobby": film.screen}, most=most)
     try:
         yield viewers, film
     finally:
-        await viewers.sessions.close()
+        await viewers.close()
         await film.stop()
 
 
 class Seeing:
-    """Somebody who watches."""
+    """Somebody who watches, on pages of the browser `client`."""
 
     def __init__(self, codec: str | None = None) -> None:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -83,8 +86,8 @@ class Seeing:
         await self.connection.setLocalDescription(await self.connection.createOffer())
         return str(self.connection.localDescription.sdp)
 
-    async def join(self, viewers: Viewers) -> None:
-        self.session, answer = await viewers.join("lobby", await self.offer())
+    async def join(self, viewers: Viewers, client: str | None = None, size: Size = "full") -> None:
+        self.session, answer = await viewers.join("lobby", await self.offer(), size=size, client=client)
         await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
     async def picture(self) -> VideoFrame:
@@ -122,6 +125,131 @@ def test_either_codec_is_sent_to_who_knows_no_other(codec: str) -> None:
             await viewer.join(viewers)
             assert codec in str(viewer.connection.remoteDescription.sdp).lower()
             assert (await viewer.picture()).width == WIDTH
+            await viewer.connection.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize("codec", ["vp8", "h264"])
+def test_viewers_of_one_size_share_an_encoder(codec: Codec) -> None:
+    async def test() -> None:
+        async with lobby() as (viewers, _):
+            watching = [Seeing(codec) for _ in range(3)]
+            await asyncio.gather(*(viewer.join(viewers) for viewer in watching))
+            await asyncio.gather(*(viewer.picture() for viewer in watching))
+            assert viewers.encoders == 1
+            small = Seeing(codec)
+            await small.join(viewers, size="grid")
+            await small.picture()
+            assert viewers.encoders == 2
+            for viewer in (*watching, small):
+                await viewers.sessions.leave(viewer.session)
+                await viewer.connection.close()
+            assert viewers.encoders == 0
+
+    run(test())
+
+
+def test_a_grid_gets_small_pictures_in_their_own_proportions() -> None:
+    async def test() -> None:
+        async with lobby(shape=(720, 960)) as (viewers, _):
+            viewer = Seeing()
+            await viewer.join(viewers, size="grid")
+            frame = await viewer.picture()
+            assert (frame.width, frame.height) == (480, 360)
+            await viewer.connection.close()
+
+    run(test())
+
+
+def test_who_loses_the_thread_asks_for_a_key_frame() -> None:
+    """An RTCP picture loss indication, as a decoder sends it that can make nothing of what comes."""
+
+    async def test() -> None:
+        async with lobby() as (viewers, _):
+            viewer = Seeing()
+            await viewer.join(viewers)
+            await viewer.picture()
+            (encoder,) = viewers._encoders.values()
+            await until(lambda: not encoder.key_wanted)
+            (receiver,) = viewer.connection.getReceivers()
+            (source,) = receiver.getSynchronizationSources()
+            await receiver._send_rtcp_pli(source.source)  # what aiortc's jitter buffer does after a loss
+            await until(lambda: encoder.key_wanted)
+            await until(lambda: not encoder.key_wanted)
+            await viewer.connection.close()
+
+    run(test())
+
+
+def test_a_browser_counts_once_however_many_pictures_it_shows() -> None:
+    async def test() -> None:
+        async with lobby(most=1) as (viewers, _):
+            tiles = [Seeing() for _ in range(3)]
+            for tile in tiles:
+                await tile.join(viewers, client="one browser")
+            assert viewers.sessions.limiter.clients == 1
+            with pytest.raises(CrowdedError, match="1 viewers are connected"):
+                await viewers.join("lobby", await tiles[0].offer(), client="another browser")
+            for tile in tiles:
+                await viewers.sessions.leave(tile.session)
+            last = Seeing()
+            await last.join(viewers, client="another browser")
+            for tile in (*tiles, last):
+                await tile.connection.close()
+
+    run(test())
+
+
+def test_where_a_connection_ended_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webrtc, "_CONNECTED_WITHIN_S", 0.2)
+
+    async def test() -> None:
+        async with lobby() as (viewers, _):
+            viewer = Seeing()
+            await viewers.join("lobby", await viewer.offer())
+            await until(lambda: len(viewers.sessions) == 0)
+            (failure,) = viewers.sessions.failures
+            assert (failure.kind, failure.camera) == ("viewer", "lobby")
+            assert failure.problem.startswith("ICE: ")
+            await viewer.connection.close()
+
+    run(test())
+
+
+def test_a_handshake_that_fails_is_told() -> None:
+    async def test() -> None:
+        async with lobby() as (viewers, _):
+            viewer, other = Seeing(), Seeing()
+            offer, others = await viewer.offer(), await other.offer()
+            prints = [re.findall(r"a=fingerprint:(\S+) (\S+)", each) for each in (offer, others)]
+            for (_, own), (_, foreign) in zip(*prints, strict=True):  # its certificate is not the one it announces
+                offer = offer.replace(own, foreign)
+            viewer.session, answer = await viewers.join("lobby", offer)
+            await viewer.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+            await until(lambda: len(viewers.sessions.failures) == 1)
+            assert viewers.sessions.failures[0].problem.startswith("DTLS: ")
+            for connection in (viewer.connection, other.connection):
+                await connection.close()
+
+    run(test())
+
+
+def test_who_confirms_nothing_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webrtc, "_PICTURE_WITHIN_S", 1.0)
+
+    async def swallow(*_: object) -> None:
+        """No report leaves this receiver."""
+
+    async def test() -> None:
+        async with lobby() as (viewers, _):
+            viewer = Seeing()
+            (receiver,) = viewer.connection.getReceivers()
+            vars(receiver).update(_send_rtcp=swallow)
+            await viewer.join(viewers)
+            await until(lambda: len(viewers.sessions.failures) == 1)
+            assert "the peer confirms none" in viewers.sessions.failures[0].problem
+            assert viewer.session in viewers.sessions
             await viewer.connection.close()
 
     run(test())

@@ -57,10 +57,10 @@ class Announcer:
     async def listen(self, request: web.Request) -> web.StreamResponse:
         """`GET /api/v1/events/stream`: the latest events, or those after `Last-Event-ID`, and then each as it comes."""
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-        await response.prepare(request)
-        await response.write(_SILENT)  # a proxy, and a browser's script, learn at once that this has begun
         waiting = self._listener(request.headers.get("Last-Event-ID"))
         try:
+            await response.prepare(request)
+            await response.write(_SILENT)  # a proxy, and a browser's script, learn at once that this has begun
             while (lines := await _next(waiting)) is not None and await may_stay(request, "viewer"):
                 await response.write(lines)
         except ConnectionError:

@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from sqlalchemy.exc import SQLAlchemyError
 
+from stream.client_limiter import CrowdedError
+from stream.offers import OfferError
 from stream.store import reason
-from stream.webrtc import CrowdedError, OfferError, Sessions
+from stream.webrtc import Sessions
 from unblur.web.body import read_body
 from unblur.web.user import Role, may_stay, require
 
@@ -30,8 +32,8 @@ _HEADERS = "Authorization, Content-Type, If-Match"
 _INSIDE = frozenset(f"/{{camera}}/{kind}/{{session}}" for kind in ("whep", "whip"))
 _EXPOSED = "ETag, ID, Accept-Patch, Link, Location"
 
-Join = Callable[[str, str, Mapping[str, str]], Awaitable[tuple[str, str]]]
-"""Answers an offer for a camera, with what the address asks for: the session's id, and the answer."""
+Join = Callable[[web.Request, str, str], Awaitable[tuple[str, str]]]
+"""Answers what somebody asks for a camera, by an offer: the session's id, and the answer."""
 
 _log = structlog.get_logger(__name__)
 
@@ -65,13 +67,13 @@ class Signalling:
         offer = await _body(request, SDP)
         camera = request.match_info["camera"]
         try:
-            session, answer = await self._join(camera, offer, request.query)
+            session, answer = await self._join(request, camera, offer)
         except KeyError:
             return refusal(404, f"there is no camera {camera!r}")
         except OfferError as error:
             return refusal(400, str(error))
         except CrowdedError as error:
-            return refusal(503, str(error))
+            return crowded(error)
         self._look_after(session, request)
         headers = {
             "Location": f"{request.rel_url.raw_path}/{session}",
@@ -131,6 +133,13 @@ def is_inside(request: web.Request) -> bool:
 def refusal(status: int, error: str) -> web.Response:
     """An answer that says what is wrong."""
     return web.json_response({"error": error}, status=status)
+
+
+def crowded(error: CrowdedError) -> web.Response:
+    """The answer to one client too many."""
+    answer = refusal(503, str(error))
+    answer.headers[hdrs.RETRY_AFTER] = "15"
+    return answer
 
 
 async def _body(request: web.Request, content_type: str) -> str:

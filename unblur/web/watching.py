@@ -16,14 +16,18 @@ from stream.data import Frame, Image
 from stream.guest import Guest
 from stream.guests import Guests
 from stream.health import State
+from stream.picture_encoder import Codec
 from stream.replay import Replay
 from stream.screen import Screen
 from stream.source import Live
 from stream.stages import Source
-from stream.viewers import Codec, Viewers
+from stream.viewers import Viewers
+from stream.webrtc import Failure
 from unblur.web.announcing import Announcer
 from unblur.web.api import ROOT, Operation
 from unblur.web.application import application
+from unblur.web.client import client_of, mark_browser, size_of
+from unblur.web.mjpeg import Mjpeg
 from unblur.web.page import Page
 from unblur.web.server import Server
 from unblur.web.signalling import Signalling
@@ -87,6 +91,12 @@ class Watching:
         return len(self._viewers.sessions)
 
     @property
+    def failures(self) -> Sequence[Failure]:
+        """The latest WebRTC peers that signaled, and to or from which no picture went; the oldest first."""
+        both = [*self._viewers.sessions.failures, *self._guests.sessions.failures]
+        return sorted(both, key=lambda each: each.at)
+
+    @property
     def refused(self) -> int:
         """Connections for which there was no room."""
         return self._server.refused
@@ -108,6 +118,7 @@ class Watching:
             web.get("/", self._page),
             web.get("/send", self._sending),
             web.get(f"{ROOT}/events/stream", self.announcer.listen),
+            *Mjpeg(self._viewers.jpegs, self._viewers.sessions.limiter).routes(),
             *Signalling("whep", "viewer", self._viewers.sessions, self._watch).routes(),
             *Signalling("whip", "operator", self._guests.sessions, self._send).routes(),
         ]
@@ -122,12 +133,13 @@ class Watching:
 
     async def _see_off(self, _: web.Application) -> None:
         await self._guests.sessions.close()
-        await self._viewers.sessions.close()
+        await self._viewers.close()
 
-    async def _watch(self, camera: str, offer: str, query: Mapping[str, str]) -> tuple[str, str]:
-        return await self._viewers.join(camera, offer, _CODECS.get(query.get("codec", "")))
+    async def _watch(self, request: web.Request, camera: str, offer: str) -> tuple[str, str]:
+        codec = _CODECS.get(request.query.get("codec", ""))
+        return await self._viewers.join(camera, offer, codec, size_of(request), client_of(request))
 
-    async def _send(self, camera: str, offer: str, _: Mapping[str, str]) -> tuple[str, str]:
+    async def _send(self, _: web.Request, camera: str, offer: str) -> tuple[str, str]:
         return await self._guests.join(camera, offer)
 
     async def _listed(self, _: web.Request, __: object) -> Cameras:
@@ -135,7 +147,11 @@ class Watching:
 
     async def _page(self, request: web.Request) -> web.Response:
         links = request.app[LINKS]
-        return draw(request, "live", events=dict(links).get("events"))
+        user = asking(request)  # nobody, yet, where a script has to show the token
+        may_send = user is None or user.may("operator")
+        page = draw(request, "live", events=dict(links).get("events"), may_send=may_send)
+        mark_browser(request, page)
+        return page
 
     async def _sending(self, request: web.Request) -> web.Response:
         return draw(request, "send", camera=request.query.get("camera", ""), obstacle=self._obstacle(request))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from configs.schema import Web
 from stream.capture import Capture, Feed
@@ -18,8 +22,9 @@ from stream.data import Frame, Image
 from stream.guest import Guest
 from stream.source import open_source
 from tests.stream.events import an_event
+from tests.unblur.notify.waiting import until
 from tests.unblur.web.conftest import WITHIN_MS
-from tests.unblur.web.serving import opened
+from tests.unblur.web.serving import OPERATOR, PASSWORD, VIEWER, House, opened
 from unblur.web.watching import Watching
 
 TOKEN = "a token of enough letters"
@@ -27,12 +32,18 @@ COLOURS = {"lobby": (200, 60, 40), "front door": (40, 180, 60)}
 """BGR."""
 CAMERAS = [Capture(Feed("rtsp://127.0.0.1:1/none"), name) for name in COLOURS]
 """Their pictures come from the tests."""
-_MIDDLE = """video => {
+_MIDDLE = """shown => {
     const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
+    [canvas.width, canvas.height] = [shown.videoWidth ?? shown.width, shown.videoHeight ?? shown.height];
     const context = canvas.getContext("2d");
-    context.drawImage(video, 0, 0);
+    context.drawImage(shown, 0, 0);
     return [...context.getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data].slice(0, 3).reverse();
+}"""
+
+
+_HIDDEN = """() => {
+    Object.defineProperty(document, "visibilityState", { value: "hidden" });
+    document.dispatchEvent(new Event("visibilitychange"));
 }"""
 
 
@@ -132,6 +143,25 @@ def test_events_are_listed_as_they_come(watching: Watching, page: Page) -> None:
     expect(entries.last).to_contain_text("0.63 of 0.42")
 
 
+@contextmanager
+def killable(port: int = 0) -> Iterator[str]:
+    """The address of a server that dies without a word at the end."""
+    command = [sys.executable, "-m", "tests.unblur.web.film_server", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
+_WATCH_STATES = """() => {
+    window.states = [];
+    const note = () => window.states.push(document.querySelector(".camera").dataset.state);
+    new MutationObserver(note).observe(document.getElementById("cameras"), { subtree: true, attributes: true });
+}"""
+
+
 def test_a_server_that_was_down_is_found_again(page: Page) -> None:
     served = opened(Web(port=0), CAMERAS)
     port = int(served.address.rsplit(":", 1)[1])
@@ -140,11 +170,136 @@ def test_a_server_that_was_down_is_found_again(page: Page) -> None:
         state = camera(page, "lobby").locator(".state")
         expect(state).to_have_text("live", timeout=WITHIN_MS)
     served.close()
-    expect(state).to_have_text("connection lost, trying again …", timeout=WITHIN_MS)
+    expect(page.locator("#lost")).to_be_visible()
+    expect(state).to_have_text("", timeout=WITHIN_MS)
     served = opened(Web(port=port), CAMERAS)
     with Film(served):
         expect(state).to_have_text("live", timeout=WITHIN_MS)
+        expect(page.locator("#lost")).to_be_hidden()
     served.close()
+
+
+@pytest.mark.slow
+def test_a_server_that_died_is_told_once_with_the_time_and_found_again(page: Page) -> None:
+    lost, tiles = page.locator("#lost"), page.locator(".camera")
+    with killable() as address:
+        page.goto(address)
+        for number in range(len(COLOURS)):
+            expect(tiles.nth(number).locator(".state")).to_have_text("live", timeout=WITHIN_MS)
+        shown = tiles.first.locator("video").evaluate(_MIDDLE)
+    expect(lost).to_contain_text(re.compile(r"No answer from the server since \d+:\d\d"), timeout=WITHIN_MS)
+    expect(tiles.first).to_have_attribute("data-state", "lost", timeout=WITHIN_MS)
+    page.evaluate(_WATCH_STATES)
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("/whep?size=grid"), timeout=30_000):
+        pass  # a connection is tried again, the old one is closed
+    for number in range(len(COLOURS)):
+        expect(tiles.nth(number).locator(".rate")).to_have_text("")
+        expect(tiles.nth(number).locator(".state")).to_have_text("")
+    assert "live" not in page.evaluate("window.states")
+    assert tiles.first.locator("canvas").evaluate(_MIDDLE) == pytest.approx(shown, abs=12)  # what was seen last
+    assert float(tiles.first.locator("canvas").evaluate("each => getComputedStyle(each).opacity")) < 1
+    with killable(int(address.rsplit(":", 1)[1])):
+        expect(tiles.first.locator(".state")).to_have_text("live", timeout=WITHIN_MS)
+        expect(lost).to_be_hidden()
+
+
+_WITHOUT_CANDIDATES = """() => {
+    const real = RTCPeerConnection.prototype.setRemoteDescription;
+    RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
+        return real.call(this, { type, sdp: sdp.replace(/a=candidate.*\\r\\n/g, "") });
+    };
+}"""
+"""As a network that lets no UDP through: nobody knows where to send a packet."""
+
+
+def test_where_webrtc_cannot_pass_pictures_come_over_http_and_the_reason_is_shown(
+    watching: Watching, page: Page
+) -> None:
+    page.add_init_script(f"({_WITHOUT_CANDIDATES})()")
+    with Film(watching) as film:
+        page.goto(watching.address)
+        for name, colour in COLOURS.items():
+            tile = camera(page, name)
+            expect(tile.locator(".state")).to_have_text("live, over HTTP", timeout=WITHIN_MS)
+            assert tile.locator("canvas").evaluate(_MIDDLE) == pytest.approx(colour, abs=12)
+        expect(page.locator("#blocked")).to_contain_text("WebRTC finds no way for UDP")
+        film.frozen.set()
+        expect(camera(page, "lobby").locator(".state")).to_have_text("no new picture", timeout=WITHIN_MS)
+
+
+def test_one_browser_too_many_is_told_so(page: Page, browser: Browser) -> None:
+    served = opened(Web(port=0, viewers=1), CAMERAS)
+    other = browser.new_page()
+    with Film(served):
+        page.goto(served.address)
+        for name in COLOURS:  # two pictures of one browser are one viewer
+            expect(camera(page, name).locator(".state")).to_have_text("live", timeout=WITHIN_MS)
+        other.goto(served.address)
+        expect(camera(other, "lobby").locator(".state")).to_contain_text("1 viewers are connected", timeout=WITHIN_MS)
+    other.close()
+    served.close()
+
+
+def test_what_nobody_sees_is_not_fetched(watching: Watching, page: Page) -> None:
+    with Film(watching):
+        page.goto(watching.address)
+        for name in COLOURS:
+            expect(camera(page, name).locator(".state")).to_have_text("live", timeout=WITHIN_MS)
+        assert watching.viewers == len(COLOURS)
+        small = camera(page, "lobby").locator("video").evaluate("video => video.videoWidth")
+        page.locator(".camera[data-name='lobby'] .name").click()
+        until(lambda: watching.viewers == 1)
+        page.locator(".camera[data-name='lobby'] .name").click()
+        until(lambda: watching.viewers == len(COLOURS))
+        page.evaluate(_HIDDEN)
+        until(lambda: watching.viewers == 0)
+        assert small == 320
+
+
+def test_overload_is_told(page: Page) -> None:
+    def busy(route: Route) -> None:
+        said = route.fetch().json()
+        for each in said["cameras"]:
+            each.update(state="live", fps=25.0, frame_age_s=0.1, searched_fps=2.1, delay_p95_s=3.25, samples_dropped=7)
+        route.fulfill(json=said)
+
+    served = opened(Web(port=0), CAMERAS)
+    page.route("**/api/v1/cameras", busy)
+    page.goto(served.address)
+    told = camera(page, "lobby").get_by_role("alert")
+    expect(told).to_contain_text("This machine searches 2 of 25 pictures a second")
+    expect(told).to_contain_text("names come after 3.3 s")
+    page.unroute_all(behavior="ignoreErrors")
+    served.close()
+
+
+def test_only_operators_find_the_way_to_send(page: Page, house: House) -> None:
+    def sign_in(name: str) -> None:
+        page.goto(house.address)
+        page.get_by_label("Name").fill(name)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+
+    sign_in(VIEWER)
+    expect(camera(page, "phone")).to_be_visible()
+    expect(page.get_by_role("link", name="Send this device's camera")).to_have_count(0)
+    page.get_by_role("button", name="Sign out").click()
+    sign_in(OPERATOR)
+    page.get_by_role("link", name="Send this device's camera").click()
+    expect(page.get_by_role("button", name="Send this device's camera")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [320, 360])
+def test_sending_fits_a_phone(page: Page, width: int) -> None:
+    guest = Guest("phone")
+    served = opened(Web(port=0), [guest])
+    page.set_viewport_size({"width": width, "height": 740})
+    page.goto(f"{served.address}/send?camera=phone")
+    page.get_by_role("button").click()
+    expect(page.get_by_role("status")).to_have_text("sending", timeout=WITHIN_MS)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    served.close()
+    guest.close()
 
 
 def test_the_token_is_asked_for(page: Page) -> None:

@@ -1,23 +1,31 @@
 import { read, reach } from "./ask.js";
 import { authority, PREFIX } from "./authority.js";
 import { listen } from "./events.js";
-import { Viewer } from "./whep.js";
+import { Pictures } from "./mjpeg.js";
+import { Tile } from "./tile.js";
 
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const MOST_EVENTS = 30;
 const ASK_MS = 2000;
-const viewers = [];
+const ANSWERED_WITHIN_MS = 5000;
+const tiles = new Map();
+let pictures = null;
+let lostSince = null;
 
 async function watch(token) {
   const headers = authority(token);
-  const response = await reach(`${PREFIX}/api/v1/cameras`, { headers });
-  document.getElementById("ask").hidden = response.status !== 401;
-  document.getElementById("refused").hidden = !(token && response.status === 401);
-  if (!response.ok) return;
-  for (const camera of (await response.json()).cameras) show(camera, headers);
-  choose();
-  setInterval(() => ask(headers), ASK_MS);
+  const response = await reach(`${PREFIX}/api/v1/cameras`, { headers }).catch(() => null);
+  document.getElementById("ask").hidden = response?.status !== 401;
+  document.getElementById("refused").hidden = !(token && response?.status === 401);
+  if (response?.status === 401) return;
+  pictures = new Pictures(`${PREFIX}/api/v1/mjpeg`, headers);
+  if (response?.ok) describe((await response.json()).cameras, headers);
+  else lose();
   listen(`${PREFIX}/api/v1/events/stream`, headers, note);
+  for (;;) {
+    await new Promise((done) => setTimeout(done, ASK_MS));
+    await ask(headers);
+  }
 }
 
 function note(event) {
@@ -56,48 +64,76 @@ function picture(entry, event, page) {
 
 // How the cameras themselves are: the page may well be connected to one that is not.
 async function ask(headers) {
-  const answer = await reach(`${PREFIX}/api/v1/cameras`, { headers }).then(read).catch(() => null);
-  for (const camera of answer?.cameras ?? []) {
-    const down = camera.state in TEXT.faults;
-    const figure = document.querySelector(`.camera[data-name="${CSS.escape(camera.name)}"]`);
-    const since = camera.since ? ` ${new Date(camera.since).toLocaleTimeString()}` : "";
-    const said = down ? TEXT.faults[camera.state] + since : "";
-    const fault = figure.querySelector(".fault");
-    if (fault.textContent !== said) fault.textContent = said; // else it would be read out again
-    figure.querySelector(".state").hidden = camera.state === "ended"; // nothing is wrong with a picture that stays
-    figure.querySelector(".rate").textContent = down || camera.frame_age_s === null ? "" : rate(camera);
+  const signal = AbortSignal.timeout(ANSWERED_WITHIN_MS);
+  const answer = await reach(`${PREFIX}/api/v1/cameras`, { headers, signal }).then(read).catch(() => null);
+  if (answer) describe(answer.cameras, headers);
+  else lose();
+}
+
+function describe(cameras, headers) {
+  const banner = document.getElementById("lost");
+  banner.hidden = true;
+  lostSince = null;
+  for (const camera of cameras) {
+    if (tiles.has(camera.name)) tiles.get(camera.name).describe(camera);
+    else add(camera, headers);
   }
 }
 
-function rate(camera) {
-  return TEXT.rate.replace("{fps}", camera.fps.toFixed(0)).replace("{age}", camera.frame_age_s.toFixed(1));
+// The server itself is away: said once, with the time, rather than for each camera.
+function lose() {
+  lostSince ??= new Date();
+  const banner = document.getElementById("lost");
+  const said = TEXT.lost.replace("{time}", lostSince.toLocaleTimeString());
+  if (banner.textContent !== said) banner.textContent = said;
+  banner.hidden = false;
+  for (const tile of tiles.values()) tile.lose();
 }
 
 // The address names the camera that is shown alone; its name leads to it, and back to all of them.
 function choose() {
   const chosen = new URLSearchParams(location.hash.slice(1)).get("camera");
-  const figures = [...document.querySelectorAll(".camera")];
-  const alone = figures.some((figure) => figure.dataset.name === chosen);
-  for (const figure of figures) {
-    const { name } = figure.dataset;
+  const alone = tiles.has(chosen);
+  for (const [name, { figure }] of tiles) {
     figure.hidden = alone && name !== chosen;
     figure.querySelector(".name").href = alone ? "#" : `#camera=${encodeURIComponent(name)}`;
   }
+  const size = alone || tiles.size === 1 ? "full" : "grid";
+  pictures?.resize(size);
+  for (const tile of tiles.values()) tile.resize(size);
 }
 
-function show(camera, headers) {
+function add(camera, headers) {
   const figure = document.getElementById("camera").content.cloneNode(true).firstElementChild;
   figure.dataset.name = camera.name;
   figure.querySelector(".name").textContent = camera.name;
   figure.querySelector("video").setAttribute("aria-label", camera.name);
-  const state = figure.querySelector(".state");
+  const sending = figure.querySelector(".send");
+  if (sending && camera.whip) sending.href = `${PREFIX}/send?camera=${encodeURIComponent(camera.name)}`;
+  else sending?.remove();
   document.getElementById("cameras").append(figure);
-  viewers.push(
-    new Viewer(figure.querySelector("video"), PREFIX + camera.whep, headers, (now) => {
-      figure.dataset.state = now;
-      state.textContent = TEXT.states[now];
-    }),
-  );
+  tiles.set(camera.name, new Tile(figure, camera, { prefix: PREFIX, headers, pictures, text: TEXT, tellBlocked }));
+  choose();
+  shown.observe(figure);
+}
+
+// Once for all cameras: they are behind the same network.
+function tellBlocked(reason) {
+  const banner = document.getElementById("blocked");
+  banner.textContent = TEXT.blocked[reason];
+  banner.hidden = false;
+}
+
+// What nobody sees is not fetched: tiles that are scrolled away or hidden, and all of them on a page behind others.
+const shown = new IntersectionObserver((changes) => {
+  for (const { target, isIntersecting } of changes) {
+    target.dataset.inView = isIntersecting;
+    look(target);
+  }
+});
+
+function look(figure) {
+  tiles.get(figure.dataset.name).see(figure.dataset.inView === "true" && document.visibilityState === "visible");
 }
 
 document.getElementById("ask").addEventListener("submit", (event) => {
@@ -105,5 +141,7 @@ document.getElementById("ask").addEventListener("submit", (event) => {
   watch(document.getElementById("token").value);
 });
 addEventListener("hashchange", choose);
-addEventListener("pagehide", () => viewers.forEach((viewer) => viewer.close()));
+document.addEventListener("visibilitychange", () => tiles.forEach(({ figure }) => look(figure)));
+addEventListener("pagehide", () => tiles.forEach((tile) => tile.see(false)));
+addEventListener("pageshow", ({ persisted }) => persisted && tiles.forEach(({ figure }) => look(figure)));
 watch(new URLSearchParams(location.hash.slice(1)).get("token"));
