@@ -16,6 +16,7 @@ import numpy as np
 
 from stream.data import Image
 from stream.picture import decode
+from unblur import crash
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 MEMORY = 2 << 30
@@ -76,6 +77,9 @@ class Decoder:
 def _answer(connection: Connection) -> Image:
     """Bytes, never pickles: those could make this process run what a file made the other one send."""
     said = json.loads(connection.recv_bytes())
+    if "crash" in said:
+        crash.receive(said["crash"], "process that decodes pictures")
+        raise EOFError
     if "fault" in said:
         raise ValueError(said["fault"])
     return np.frombuffer(connection.recv_bytes(), np.uint8).reshape(said["shape"])
@@ -86,7 +90,8 @@ def _serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to hear
     _confine()
     connection.send_bytes(_READY)
-    with suppress(EOFError):
+    # The process may write no file: what is unexpected is the server's to report.
+    with crash.Relay(lambda told: connection.send_bytes(json.dumps({"crash": told}).encode())), suppress(EOFError):
         while True:
             pixels, long_side = connection.recv()
             _reply(connection, connection.recv_bytes(), pixels, long_side)

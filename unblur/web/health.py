@@ -94,9 +94,14 @@ class Health:
 
     async def _ready(self, _: web.Request) -> web.Response:
         """A run exists only once its networks are loaded."""
-        if self._run.running:
+        if self._at_work:
             return web.json_response({"ready": True})
         return web.json_response({"ready": False, "why": _AT_REST}, status=503)
+
+    @property
+    def _at_work(self) -> bool:
+        """Where no camera is configured there is nothing to wait for."""
+        return self._run.running or not self._run.sources
 
     async def _reported(self, _: web.Request, __: object) -> Report:
         return await asyncio.to_thread(self._report)
@@ -107,8 +112,8 @@ class Health:
             version=__version__,
             started=self._started,
             uptime_s=(datetime.now(UTC) - self._started).total_seconds(),
-            ready=run.running,
-            why=None if run.running else _AT_REST,
+            ready=self._at_work,
+            why=None if self._at_work else _AT_REST,
             people=run.recognizer.people,
             viewers=watching.viewers if watching else 0,
             cameras=[described(source) for source in run.sources],

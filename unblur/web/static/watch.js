@@ -14,7 +14,9 @@ async function watch(token) {
   document.getElementById("ask").hidden = response.status !== 401;
   document.getElementById("refused").hidden = !(token && response.status === 401);
   if (!response.ok) return;
-  for (const camera of (await response.json()).cameras) show(camera, headers);
+  const { cameras } = await response.json();
+  document.getElementById("empty").hidden = cameras.length > 0;
+  for (const camera of cameras) show(camera, headers);
   choose();
   setInterval(() => ask(headers), ASK_MS);
   listen("/api/v1/events/stream", headers, note);
