@@ -18,7 +18,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from rich.console import Console
 
 from configs.schema import Config, load
 from models.fetch import fetch_portraits, fingerprint
@@ -88,7 +87,7 @@ def main() -> None:
     sharp = cv2.resize(read_picture(fetch_portraits() / "obama2.jpg"), PHOTO, interpolation=cv2.INTER_CUBIC)
     photo = np.asarray(cv2.GaussianBlur(sharp, (0, 0), 30), np.uint8)
     with tempfile.TemporaryDirectory() as name:
-        clip, gallery = stage(Path(name), Console(stderr=True))
+        clip, gallery = stage(Path(name))
         print("| the cameras | pictures a second | age p50 ms | p95 ms | photos | s each | resident MB |")
         print("|---|---|---|---|---|---|---|")
         print(row("alone", watch(clip, gallery, seconds), seconds, []), flush=True)

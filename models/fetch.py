@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from filelock import FileLock
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from models import cache, fold, manifest
 from models.errors import ModelError
@@ -71,13 +70,6 @@ def fingerprint(name: str) -> str:
     """Which network it is: the pinned file's sha256, 64 hexadecimal digits. Preparing it changes its outputs by no more
     than rounding, so that what was embedded with one version of unblur serves the next."""
     return manifest.network(name).sha256
-
-
-def bar(console: Console | None = None) -> Progress:
-    """A progress bar for `fetch`, on standard error unless told otherwise; it shows only while bytes arrive."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    console = console or Console(stderr=True)
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 @contextmanager

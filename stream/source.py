@@ -68,7 +68,7 @@ def open_source(
 def _webcam(spec: str, camera: str | None, playback: Playback, patience: Patience) -> Capture:
     device = Path(f"/dev/video{int(spec)}" if spec.isdecimal() else spec)
     name = camera or f"webcam{device.name.removeprefix('video')}"
-    if not device.exists():
+    if not (device.exists() or patience.endless):  # it may yet be plugged in
         there = ", ".join(sorted(map(str, Path("/dev").glob("video*")))) or "none"
         raise SourceError(f"{name}: there is no camera {device} (cameras here: {there})")
     return _live(Feed(str(device), form="v4l2"), name, playback, patience)

@@ -11,9 +11,12 @@ if (_HERE / "stream").is_dir():
 
 
 def main() -> None:
-    from unblur.cli import main as run  # only now are the rooms on the path
+    from unblur import crash  # only now are the rooms on the path
 
-    sys.exit(run())
+    crash.install()
+    from unblur.cli import main as run
+
+    sys.exit(run() or crash.status())
 
 
 if __name__ == "__main__":

@@ -6,10 +6,9 @@ import sys
 from getpass import getpass
 from pathlib import Path
 
-import typer
-
 from stream.errors import UsageError
-from unblur.folder import application_database, folder_of_data
+from unblur.folder import application_database, folder_of_data, place_of_data, require_folder_of_data
+from unblur.terminal import Results, printable, written_out
 from unblur.web.accounts import Accounts, folded
 from unblur.web.audit import Audit
 from unblur.web.user import Role
@@ -19,23 +18,30 @@ _WHO = "console"
 
 
 class Register:
-    """The accounts in a folder of data; changes are written down. All methods raise UsageError."""
+    """The accounts in a folder of data; changes are written down. All methods raise UsageError.
 
-    def __init__(self, data: Path | None) -> None:
-        engine = application_database(folder_of_data(data))
+    Only who is to `add` an account makes a folder that is not there; all others are refused with UsageError.
+    """
+
+    def __init__(self, data: Path | None, adding: bool = False) -> None:
+        folder = folder_of_data(data) if adding else place_of_data(data)
+        if not adding:
+            require_folder_of_data(folder)
+        engine = application_database(folder)
         self._accounts, self._audit = Accounts(engine), Audit(engine)
 
     def show(self) -> None:
         """Print names and roles."""
-        for user in self._accounts.all():
-            typer.echo(f"{user.name}\t{user.role}")
+        with written_out() as stream:
+            for user in self._accounts.all():
+                stream.write(f"{printable(user.name)}\t{user.role}\n")
 
     def add(self, name: str, role: Role | None) -> None:
         """With a password that is asked for. If no role is given, the first is an operator, and others are viewers."""
         given: Role = role or ("viewer" if self._accounts.exist() else "operator")
         user = self._accounts.add(name, _password(), given)
         self._audit.note(_WHO, "added an account", f"{user.name}, {user.role}")
-        typer.echo(f"{user.name} is {user.role}")
+        Results().say(f"{user.name} is {user.role}")
 
     def remove(self, name: str) -> None:
         """Their sessions end, too."""

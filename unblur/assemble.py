@@ -25,7 +25,7 @@ from detectors.mtcnn import MTCNN
 from detectors.yunet import IN_VIDEO, YuNet
 from models import manifest
 from models.errors import ModelError
-from models.fetch import bar, fetch, fetch_judge, fingerprint
+from models.fetch import fetch, fetch_judge, fingerprint
 from models.runtime import Backend, Session, choose, load
 from recognize import gallery as galleries
 from recognize.embed import Embedder, SFace
@@ -46,6 +46,7 @@ from stream.source import Live, Opened, open_source
 from stream.stages import Deblurrer, Detector, Log, Source
 from unblur.outputs import Outputs, require_apart
 from unblur.provenance import provenance
+from unblur.terminal import download_bar
 
 _HEAD_BYTES = 1 << 20
 MTCNN_CONFIDENCE = 0.9
@@ -151,7 +152,7 @@ class Parts:
         return self._load("yunet")
 
     def _load(self, name: str) -> Session:
-        with bar() as progress:
+        with download_bar() as progress:
             path = fetch(name, progress=progress)
         return self._chosen(name, path)
 
@@ -163,7 +164,7 @@ class Parts:
 
 def facenet() -> FaceNet:
     """Downloaded if need be. Raises ModelError if it cannot be had."""
-    with bar() as progress:
+    with download_bar() as progress:
         return FaceNet(fetch_judge("facenet", progress=progress), manifest.judge("facenet").sha256)
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from configs.schema import Config
 from recognize import gallery as galleries
 from recognize.calibrate import Calibration
 from recognize.threshold import SMALL
 from unblur.assemble import Parts
+from unblur.terminal import Results, table
 
 RATES = (0.1, 0.03, 0.01, 0.003, 0.001)
 
@@ -24,19 +22,19 @@ def calibrate(config: Config, path: Path) -> None:
     settings = config.recognition
     parts = Parts(config)
     told = galleries.load(path, parts.embedder.fingerprint, cipher=parts.cipher).calibration
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"{told.people} people in {path}", markup=False)
+    console = Results()
+    console.say(f"{told.people} people in {path}")
     for line in _seen(told):
-        console.print(line, markup=False)
+        console.say(line)
     if settings.embedder != "sface":
-        console.print(f"no rule was measured for {settings.embedder}: set a threshold above the ceiling")
+        console.say(f"no rule was measured for {settings.embedder}: set a threshold above the ceiling")
         return
-    table = Table("strangers named, at most", "threshold", box=None, pad_edge=False)
+    rates = table("strangers named, at most", "threshold")
     for rate in sorted({*RATES, settings.fpir}, reverse=True):
-        table.add_row(f"{100 * rate:g} %", f"{told.threshold(rate):.3f}{' <' if rate == settings.fpir else ''}")
-    console.print(table)
+        rates.add_row(f"{100 * rate:g} %", f"{told.threshold(rate):.3f}{' <' if rate == settings.fpir else ''}")
+    console.print(rates)
     if settings.threshold is not None:
-        console.print(
+        console.say(
             f"your threshold {settings.threshold:.3f} lets about {100 * told.fpir(settings.threshold):.2g} % through"
         )
 

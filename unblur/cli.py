@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import re
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
-from rich.console import Console
 from typer.exceptions import TyperException
 
 from configs.schema import ConfigError, load
@@ -32,6 +28,7 @@ from unblur.commands.options import (
     ThresholdOption,
     given,
 )
+from unblur.terminal import Results, messages, open_log, prepare_streams
 
 app = typer.Typer(
     name="unblur",
@@ -52,14 +49,13 @@ _NAME = re.compile(r"[^/\\=:]{1,64}")
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit status. An error is one line on standard error, never a traceback."""
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),  # standard output is for results
-    )
+    prepare_streams()
+    open_log()
     try:
-        status = app(arguments, standalone_mode=False)
+        # Called itself, the application would put an excepthook of its own in place of `unblur.crash`'s.
+        status = typer.main.get_command(app)(arguments, standalone_mode=False)
     except TyperException as error:
-        _complain(error.format_message())
+        _complain(" ".join(error.format_message().split()))
         return int(error.exit_code)
     except (UnblurError, ModelError, ConfigError) as error:
         _complain(str(error))
@@ -70,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _complain(message: str) -> None:
-    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"unblur: {message}")
+    messages().say(f"unblur: {message}")
 
 
 @app.command()
@@ -130,11 +126,14 @@ def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on; 0: any that is free.")] = None,
     data: FolderOption = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Show a simulated camera, with a folder of its own within that of --data.")
+    ] = False,
 ) -> None:
-    """The web application: live pictures, events, people. Without a camera in --config it shows a simulated one."""
+    """The web application: live pictures, events, people. Without --config it is that of --demo."""
     from unblur.serve import serve as open_house
 
-    open_house(config, {"web": given(host=host, port=port), "serve": given(data=data)})
+    open_house(config, {"web": given(host=host, port=port), "serve": given(data=data)}, demo)
 
 
 @app.command()
@@ -195,7 +194,7 @@ def image(
     preset: PresetOption = None,
     threshold: ThresholdOption = None,
 ) -> int:
-    """Restore and name the faces of photos: restored picture, sheet, and one JSON line a face on standard output."""
+    """Restore and name the faces of photos: restored picture, sheet, and a table (in a pipe, JSON lines)."""
     from unblur.photo import develop_all
 
     overrides = {
@@ -217,6 +216,9 @@ def forget(
     evidence: Annotated[Path | None, typer.Option(help="A folder of evidence.")] = None,
     data: Annotated[Path | None, typer.Option(help="All that `unblur serve` keeps in this folder.")] = None,
     expired: Annotated[bool, typer.Option("--expired", help="Forget what retention no longer allows.")] = False,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Forget what an earlier version kept of its demo among your own records.")
+    ] = False,
     config: ConfigOption = None,
 ) -> None:
     """Take a person out of gallery, logs, evidence and the application's data for good, and list what may remain."""
@@ -227,7 +229,15 @@ def forget(
         "output": given(evidence=evidence),
         "serve": given(data=data),
     }
-    forget_in(load(config, overrides), person, [str(path) for path in log or []], store or [], expired)
+    settings, logs, stores = load(config, overrides), [str(path) for path in log or []], store or []
+    if [person is not None, expired, demo].count(True) != 1:
+        raise UsageError("name a person, or give --expired, or --demo, and only one of them")
+    if demo:
+        from unblur.demo_records import forget_demo
+
+        forget_demo(settings, logs, stores)
+    else:
+        forget_in(settings, person, logs, stores)
 
 
 @app.command()
@@ -242,7 +252,7 @@ def bench(
         raise UsageError("the benchmarks are part of a checkout, not of the installed program") from error
     if not (data / "val").is_dir():
         raise UsageError(f"{data} is not laid out like the project's shared data: there is no folder val in it")
-    typer.echo(measure(data, minutes))
+    Results().show(measure(data, minutes))
 
 
 @app.command()
@@ -255,7 +265,7 @@ def train(
     """Train the deblurring network; a run that was stopped goes on. Needs the extra `train`."""
     from unblur.training import train as learn
 
-    typer.echo(learn(data, out, recipe, set or []))
+    Results().say(str(learn(data, out, recipe, set or [])))
 
 
 @app.command()

@@ -5,33 +5,36 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from rich.console import Console
-
-from configs.schema import Config, load
+from configs.schema import Config, Notify, load
 from detectors.yunet import IN_STILLS
-from models.fetch import bar, fetch_portraits
+from models.fetch import fetch_portraits
 from stream.errors import OutputError
 from stream.simulate import record
+from stream.source import LOOP
 from stream.truth import Truth
 from unblur.assemble import Parts
 from unblur.cast import CREDIT, demo_scene, enrol_folder
 from unblur.enrolment import enroll
 from unblur.evaluate.video import read_events, score
+from unblur.faces import faces_of
+from unblur.folder import GALLERY
 from unblur.report import Run, tally, write_report
+from unblur.terminal import download_bar, messages, working
 from unblur.watch import watch
 
 OUT = Path("out/demo")
 START = "2026-01-01T12:00:00Z"
 TRUTH = "truth.json"
+CAMERA = "demo"
+"""What the simulated camera is called in the log."""
 
 
 def demo(out: Path = OUT) -> None:
     """Make the clip, enrol, run, and write the report; everything lies in `out`, made anew."""
-    console = Console(stderr=True, highlight=False)
     _clear(out)
-    clip, gallery = stage(out, console)
+    clip, gallery = stage(out)
     config = load(None, {
-        "cameras": [{"name": "demo", "source": str(clip), "start_time": START}],
+        "cameras": [{"name": CAMERA, "source": str(clip), "start_time": START}],
         "recognition": {"gallery": gallery},
         "output": {"picture": str(out / "annotated.mp4"), "events": out / "events.jsonl", "evidence": out / "crops"},
     })  # fmt: skip
@@ -39,20 +42,34 @@ def demo(out: Path = OUT) -> None:
     answers = Truth.load(out / TRUTH)
     run = Run(out / "annotated.mp4", read_events(out / "events.jsonl"), answers, out / "crops")
     report = write_report(out / "report.html", run, credit=CREDIT)
-    console.print(tally(score(run.events, answers)), soft_wrap=True)
-    said = f"The annotated video, the events and a report with pictures lie in {out}: open {report}"
-    console.print(said, soft_wrap=True, markup=False)
+    console = messages()
+    console.show(tally(score(run.events, answers)))
+    console.say(f"The annotated video, the events and a report with pictures lie in {out}: open {report}")
 
 
-def stage(out: Path, console: Console) -> tuple[Path, Path]:
+def stage(out: Path) -> tuple[Path, Path]:
     """The simulated camera's clip, and the gallery of the known people, made in the folder `out`; the clip's truth lies
     beside it."""
-    with bar() as progress:
+    with download_bar() as progress:
         portraits = fetch_portraits(progress=progress)
     clip, gallery = out / "camera.mp4", out / "people.joblib"
-    _film(portraits, clip, out / TRUTH, console)
+    _film(portraits, clip, out / TRUTH)
     enroll(Config(), enrol_folder(portraits, out / "people"), gallery, strict=False)
     return clip, gallery
+
+
+def demonstrating(config: Config, folder: Path) -> Config:
+    """The configuration with the simulated camera in place of its own cameras, and nothing of the owner's: store,
+    evidence and gallery are to lie in `folder`, the demo's own, and nobody is notified."""
+    clip, gallery = folder / "camera.mp4", folder / GALLERY
+    if not (clip.is_file() and gallery.is_file() and faces_of(gallery).is_dir()):
+        stage(folder)
+    return config.model_copy(update={
+        "cameras": Config.model_validate({"cameras": [{"name": CAMERA, "source": f"{LOOP}{clip}"}]}).cameras,
+        "recognition": config.recognition.model_copy(update={"gallery": None}),
+        "output": config.output.model_copy(update={"events": None, "store": None, "evidence": None}),
+        "notify": Notify(),
+    })  # fmt: skip
 
 
 def _clear(out: Path) -> None:
@@ -69,8 +86,9 @@ def _clear(out: Path) -> None:
         raise OutputError(f"cannot write the demo to {out}: {error.strerror}; choose another --out") from error
 
 
-def _film(portraits: Path, clip: Path, truth: Path, console: Console) -> None:
-    with console.status("filming the simulated camera"):
-        scene = demo_scene(portraits, Parts(Config()).detector(IN_STILLS))
+def _film(portraits: Path, clip: Path, truth: Path) -> None:
+    detector = Parts(Config()).detector(IN_STILLS)  # before: it may draw a bar of its own
+    with working("filming the simulated camera"):
+        scene = demo_scene(portraits, detector)
         record(scene, clip)
         Truth.of(scene).save(truth)

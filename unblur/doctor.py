@@ -5,6 +5,7 @@ No heavy library is imported at module level: one that is missing or does not lo
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -17,16 +18,16 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Literal
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from models import cache, manifest
 from unblur import __version__
+from unblur.terminal import Results, printable
 
 Status = Literal["ok", "note", "missing"]
 """A note is something that unblur can do without."""
-MARKS: dict[Status, str] = {"ok": "[green]✓[/]", "note": "[yellow]–[/]", "missing": "[red]✗[/]"}
+MARKS: dict[Status, tuple[str, str]] = {"ok": ("✓", "green"), "note": ("–", "yellow"), "missing": ("✗", "red")}
 
 NEEDED = {
     "av": "av",
@@ -74,12 +75,13 @@ def examine() -> list[Check]:
     return [*libraries, *_models(), *_trained(), *_backends(), _encoder(), *machine]
 
 
-def doctor(as_json: bool, console: Console | None = None) -> int:
+def doctor(as_json: bool) -> int:
     """Print the report; 1 if something needed is missing, else 0."""
-    console = console or Console()
     checks = examine()
+    console = Results()
     if as_json:
-        console.print_json(data={"ok": _healthy(checks), "checks": [asdict(check) for check in checks]})
+        found = {"ok": _healthy(checks), "checks": [asdict(check) for check in checks]}
+        console.show(json.dumps(found, indent=2))
     else:
         console.print(_table(checks))
     return 0 if _healthy(checks) else 1
@@ -96,10 +98,11 @@ def _table(checks: Iterable[Check]) -> Table:
     section = None
     for check in checks:
         if check.section != section:
-            table.add_row(f"[bold]{check.section}[/]")
+            table.add_row(Text(check.section, "bold"))
         section = check.section
-        remedy = f"\n[bold]→ {check.remedy}[/]" if check.remedy else ""
-        table.add_row(f"  {MARKS[check.status]} {escape(check.name)}", escape(check.detail) + remedy)
+        remedy = (f"\n→ {printable(check.remedy)}", "bold") if check.remedy else ""
+        name, detail = printable(check.name), printable(check.detail, keep="\n")
+        table.add_row(Text.assemble("  ", MARKS[check.status], f" {name}"), Text.assemble(detail, remedy))
     return table
 
 

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
+from rich.progress import MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from configs.schema import Config
 from deblur.blurriness import Blurriness, enlargement
@@ -26,6 +23,7 @@ from stream.errors import UnblurError
 from unblur.assemble import Parts
 from unblur.faces import Faces, content, faces_of
 from unblur.pile import Pile
+from unblur.terminal import bar, gauge, messages, table
 
 
 def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
@@ -40,10 +38,9 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
     parts = Parts(config)
     known = _known(target, parts)
     enroller = enroller_of(config, parts, strict=strict)
-    console = Console(stderr=True, highlight=False)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), gauge(), MofNCompleteColumn(), TimeRemainingColumn())
     with closing(Pile(target.parent)) as pile:
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        with bar(*columns) as progress:
             task = progress.add_task("photos", total=sum(len(person.photos) for person in people))
 
             def advance(photo: Photo, crop: Image | None) -> None:
@@ -53,7 +50,7 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
 
             enrolment = enroller.enroll(people, known, advance)
         _keep(enrolment, pile, target, parts)
-    _report(enrolment, strict, target, console)
+    _report(enrolment, strict, target)
     if missing := [*_unusable(enrolment), *_unread(enrolment, found.passed_over)]:
         raise UnblurError("; ".join(missing))
 
@@ -61,9 +58,8 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
 def scan_named(faces: Path) -> PhotoFolders:
     """The folders of people's photos; what is passed over there is named on standard error. Raises UsageError."""
     found = scan(faces)
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
     for each in found.passed_over:
-        console.print(f"passed over: {each}", markup=False)
+        messages().say(f"passed over: {each}")
     return found
 
 
@@ -116,18 +112,16 @@ def _looking() -> Look:
     return look
 
 
-def _report(enrolment: Enrolment, strict: bool, target: Path, console: Console) -> None:
-    table = Table("person", "photo", "finding", "enrolled", box=None, pad_edge=False)
+def _report(enrolment: Enrolment, strict: bool, target: Path) -> None:
+    findings = table("person", "photo", "finding", "enrolled")
     for photo in enrolment.photos:
         for finding, why in photo.findings.items():
             used = "yes" if photo.usable(strict) else "no"
-            table.add_row(Text(photo.person), Text(photo.path.name), Text(f"{finding}: {why}"), used)
-    if table.row_count:
-        console.print(table)
+            findings.add_row(photo.person, photo.path.name, f"{finding}: {why}", used)
+    console = messages()
+    if findings.row_count:
+        console.print(findings)
     usable = sum(photo.usable(strict) for photo in enrolment.photos)
     unchanged = f", {len(enrolment.unchanged)} unchanged" if enrolment.unchanged else ""
     people = len(enrolment.gallery.names)
-    console.print(
-        f"{people} people known{unchanged}; {usable} of {len(enrolment.photos)} photos enrolled in {target}",
-        markup=False,
-    )
+    console.say(f"{people} people known{unchanged}; {usable} of {len(enrolment.photos)} photos enrolled in {target}")

@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
 from typing import TextIO
 
-from rich.cells import cell_len
-
 from stream.data import EventType
 from stream.errors import OutputError, StorageError, UsageError
 from stream.history import Filter, Moment, Record, file_of, query, write_csv, write_json
+from unblur.terminal import fitting_json, row, written_out
 
 _WIDTHS = {"time": 24, "camera": 12, "track": 5, "event": 6, "who": 24, "score": 7, "raw": 7, "restored": 8, "by": 0}
-"""The table's columns, in cells of a terminal. What is longer pushes the rest of its line to the right."""
-_UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
+"""The table's columns, in cells of a terminal."""
 
 
 def wanted(
     person: str | None, camera: str | None, since: str | None, until: str | None, kind: EventType | None
 ) -> Filter:
-    """What the options ask for. Raises UsageError for a time that is none."""
-    return Filter(person, camera, _moment(since), _moment(until), kind)
+    """What the options ask for; a name is found however its accents are encoded, by whoever typed or logged it. Raises
+    UsageError for a time that is none."""
+    spellings = tuple(unicodedata.normalize(form, person) for form in ("NFC", "NFD")) if person else ()
+    return Filter(person, camera, _moment(since), _moment(until), kind, spellings=spellings)
 
 
 def show(log: str, filter: Filter) -> None:
     """Print a table of events, each as it is read."""
     events = query(log, filter)
     first = list(islice(events, 1))  # before the headings, for a log that cannot be read has none
-    with _standard_output() as stream:
-        stream.write(_line(list(_WIDTHS)))
+    with written_out() as stream:
+        stream.write(f"{row(_WIDTHS, _WIDTHS.values())}\n")
         for event in chain(first, events):
-            stream.write(_line(_cells(event)))
+            stream.write(f"{row(_cells(event), _WIDTHS.values())}\n")
 
 
 def _cells(event: Record) -> list[object]:
@@ -48,38 +46,32 @@ def _cells(event: Record) -> list[object]:
     return [moment, event["camera"], event["track"], event["type"], who, *scores, event["deblurred_by"]]
 
 
-def _line(cells: list[object]) -> str:
-    texts = map(_printable, map(str, cells))
-    padded = (text + " " * (width - cell_len(text)) for text, width in zip(texts, _WIDTHS.values(), strict=True))
-    return f"{'  '.join(padded)}\n"
-
-
-def _printable(text: str) -> str:
-    """A name may hold anything, and none may break a line or steer the terminal: control characters are escaped."""
-    return "".join(
-        char.encode("unicode_escape").decode() if unicodedata.category(char) in _UNPRINTABLE else char for char in text
-    )
-
-
 def export(log: str, filter: Filter, format: str, out: Path | None) -> None:
     """Write the events to a file, whole or not at all, or to standard output.
 
     Raises OutputError where the file cannot be opened, StorageError where the disk refuses while writing, UsageError
     where the file is the log itself.
     """
-    write = write_csv if format == "csv" else write_json
     if out is not None:
         _require_another_file(log, out)
-    with _opened(out) as stream:
-        write(query(log, filter), stream)
+        with _opened(out) as stream:
+            (write_csv if format == "csv" else write_json)(query(log, filter), stream)
+    elif format == "csv":
+        with written_out() as stream:
+            write_csv(query(log, filter), stream)
+    else:
+        _print_json(query(log, filter))
+
+
+def _print_json(events: Iterable[Record]) -> None:
+    with written_out() as stream:
+        fit = fitting_json(stream)
+        for event in events:
+            stream.write(f"{fit(event)}\n")
 
 
 @contextmanager
-def _opened(out: Path | None) -> Iterator[TextIO]:
-    if out is None:
-        with _standard_output() as stream:
-            yield stream
-        return
+def _opened(out: Path) -> Iterator[TextIO]:
     partial = _partial(out)
     try:
         file = partial.open("w", encoding="utf-8", newline="")
@@ -93,24 +85,6 @@ def _opened(out: Path | None) -> Iterator[TextIO]:
         raise StorageError(f"cannot write {out}: {error.strerror}; make room and try again") from error
     finally:
         partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def _standard_output() -> Iterator[TextIO]:
-    try:
-        yield sys.stdout
-        sys.stdout.flush()
-    except OSError as error:
-        _forget_the_rest()
-        if not isinstance(error, BrokenPipeError):  # whoever reads has had enough, as `head` does
-            raise StorageError(f"cannot write to standard output: {error.strerror}; make room and try again") from error
-
-
-def _forget_the_rest() -> None:
-    """Python would try to write it again on leaving, and complain (docs.python.org/3/library/signal.html)."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
 
 
 def _require_another_file(log: str, out: Path) -> None:

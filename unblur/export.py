@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
-
 from models import cache, manifest
 from models.engines import LIBRARIES
 from models.errors import ModelError
 from models.export import Written, write_onnx, write_plan
 from stream.errors import OutputError
+from unblur.terminal import Results
 
 
 def export(network: Path | None, folder: Path) -> None:
@@ -44,8 +43,8 @@ def _export(network: Path, folder: Path) -> None:
         try:
             _tell(write_plan(library, network, folder))
         except ModelError as error:
-            typer.echo(f"no plan of {library}: {error}")
+            Results().say(f"no plan of {library}: {error}")
 
 
 def _tell(written: Written) -> None:
-    typer.echo(f"{written.file}: {written.told}")
+    Results().say(f"{written.file}: {written.told}")

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from configs.schema import Config
 from detectors.align import align
@@ -21,6 +20,7 @@ from stream.stages import Detector
 from unblur.assemble import Parts
 from unblur.enrolment import scan_named
 from unblur.evaluate.results import progress
+from unblur.terminal import messages
 
 
 def fit_embedder(config: Config, faces: Path, method: Method, out: Path, seed: int) -> None:
@@ -38,7 +38,7 @@ def fit_embedder(config: Config, faces: Path, method: Method, out: Path, seed: i
         raise OutputError(f"the embedder cannot be written to {out}: {error.strerror}") from error
     photos = sum(len(person.photos) for person in people)
     told = f"{method} fitted to {len(crops)} of {photos} photos, of {len(set(owners))} people, in {out}"
-    Console(stderr=True, highlight=False, soft_wrap=True).print(told, markup=False)
+    messages().say(told)
 
 
 def _crops(people: Sequence[Folder], detector: Detector) -> tuple[list[Image], list[int]]:

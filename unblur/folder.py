@@ -15,12 +15,19 @@ from stream.errors import OutputError, UsageError
 from stream.store import DURABLE, connect
 
 GALLERY = "people.joblib"
+DEMO = "demo"
+"""The folder of data of the demo, within another."""
 _STORE, _EVIDENCE, _DATABASE, _LOCK = "events.sqlite", "evidence", "application.sqlite", "application.lock"
+
+
+def place_of_data(named: Path | None) -> Path:
+    """Where the folder is to be: the user's own if none is named. Nothing is made."""
+    return named or user_data_path("unblur")
 
 
 def folder_of_data(named: Path | None) -> Path:
     """The folder, made if it is not there, for its owner alone; the user's own if none is named. Raises OutputError."""
-    folder = named or user_data_path("unblur")
+    folder = place_of_data(named)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:

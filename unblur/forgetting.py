@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rich.console import Console
-
 from configs.schema import Config
 from recognize.gallery import Gallery
 from stream.errors import UsageError
@@ -23,6 +21,7 @@ from unblur.attempts import Attempts, require_done
 from unblur.folder import alone, application_database, placed, require_folder_of_data
 from unblur.records import Log, Records, open_records
 from unblur.retention import Expired, expire
+from unblur.terminal import Results
 
 _REMAINS = (
     "events of tracks that never bore the name, even where an operator said it",
@@ -56,26 +55,30 @@ class Forgotten:
     failed: list[str] = field(default_factory=list)
 
 
-def forget_in(config: Config, person: str | None, logs: Sequence[str], stores: Sequence[str], expired: bool) -> None:
-    """Forget a person, or what has `expired`, in the configuration's gallery and evidence, in `logs` and `stores`, or
-    where none are named in its own, and in its folder of data, if it names one.
+def forget_in(config: Config, person: str | None, logs: Sequence[str], stores: Sequence[str]) -> None:
+    """Forget a person, or if it is None what has expired, in the configuration's gallery and evidence, in `logs` and
+    `stores`, or where none are named in its own, and in its folder of data, if it names one.
 
     Raises UsageError if nothing is known of such a person, or nothing is named to forget them in; OutputError where a
     run is writing; UnblurError, once all the rest is done and told, where something could not be done.
     """
-    if (person is None) != expired:
-        raise UsageError("name a person, or give --expired, and not both")
     with ExitStack() as stack:
-        annex = None
-        if data := config.serve.data:
-            config, annex = placed(config, data, only_there=True), _open_annex(data, stack)
-        records = _open(config, logs, stores, annex, stack)
+        records = opened_records(config, logs, stores, stack)
         if person is None:
             expired_now = expire(config.retention, records, datetime.now(UTC))
             _report_expired(expired_now)
             require_done(expired_now.failed)
         else:
             forget(person, records)
+
+
+def opened_records(config: Config, logs: Sequence[str], stores: Sequence[str], stack: ExitStack) -> Records:
+    """All records that the configuration and `logs` and `stores` name, for this process alone; `stack` closes them.
+    Raises UsageError if nothing is named, OutputError where a run is writing."""
+    annex = None
+    if data := config.serve.data:
+        config, annex = placed(config, data, only_there=True), _open_annex(data, stack)
+    return _open(config, logs, stores, annex, stack)
 
 
 def _open_annex(data: Path, stack: ExitStack) -> Annex:
@@ -190,21 +193,19 @@ def _amend_evidence(
 
 
 def _report(forgotten: Forgotten) -> None:
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = Results()
     gallery = "the gallery's entry is gone" if forgotten.known else "no entry in a gallery"
-    console.print(
-        f"{gallery}; {forgotten.entries} log entries and {forgotten.bundles} bundles are gone or were changed"
-    )
+    console.say(f"{gallery}; {forgotten.entries} log entries and {forgotten.bundles} bundles are gone or were changed")
     if forgotten.former:
-        console.print(f"forgotten as {', '.join(forgotten.former)}, too: so they were called before")
+        console.say(f"forgotten as {', '.join(forgotten.former)}, too: so they were called before")
     if forgotten.annexed:
-        console.print(f"{forgotten.annexed} opinions and unsent webhooks are gone or were changed")
+        console.say(f"{forgotten.annexed} opinions and unsent webhooks are gone or were changed")
     for camera, events in sorted(forgotten.seen.items()):
         first, last = (_moment(event) for event in (events[0], events[-1]))
-        console.print(f"was seen by {camera} from {first} to {last}")
-    console.print("What may remain, and is not this command's to find:")
+        console.say(f"was seen by {camera} from {first} to {last}")
+    console.say("What may remain, and is not this command's to find:")
     for what in (*_of_names(forgotten), *_REMAINS):
-        console.print(f"- {what}")
+        console.say(f"- {what}")
 
 
 def _of_names(forgotten: Forgotten) -> list[str]:
@@ -214,8 +215,8 @@ def _of_names(forgotten: Forgotten) -> list[str]:
 
 def _report_expired(expired: Expired) -> None:
     people = ", ".join(expired.people) or "nobody"
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.print(
+    console = Results()
+    console.say(
         f"expired: {expired.entries} log entries, {expired.bundles} bundles,"
         f" {expired.annexed} opinions and unsent webhooks; from the gallery: {people}"
     )

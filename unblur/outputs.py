@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from configs.schema import SCREENS, Config, Output
-from models.fetch import bar, fetch_typefaces
+from models.fetch import fetch_typefaces
 from stream.cipher import Cipher
 from stream.compose import Composer, WindowOutlet
 from stream.data import Event
@@ -26,6 +26,7 @@ from stream.signature import Signer
 from stream.stages import Log, Picture, Source
 from stream.store import EventStore
 from stream.window import Window
+from unblur.terminal import download_bar
 
 if TYPE_CHECKING:
     from unblur.web.watching import Watching
@@ -104,7 +105,7 @@ class Logs:
 
 
 def _typefaces() -> Path:
-    with bar() as progress:
+    with download_bar() as progress:
         return fetch_typefaces(progress=progress)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
@@ -11,8 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
+from rich.progress import MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from configs.schema import Config, Deblurring
 from deblur.restore import seed_preset
@@ -21,10 +21,10 @@ from detectors.yunet import IN_STILLS
 from recognize.fuse import TrackRecognizer
 from stream.data import Crop, Face, Frame, Identity, Image, Restoration, Track
 from stream.errors import OutputError, SourceError, StorageError, UsageError
-from stream.eventlog import to_line
 from stream.picture import read_still, write_picture
 from stream.stages import Deblurrer, Detector
 from unblur.assemble import Parts
+from unblur.terminal import bar, fitting_json, gauge, messages, row, written_out
 
 _TOGETHER = 16
 """Photos whose faces are restored and recognised as one batch."""
@@ -33,6 +33,9 @@ _SEED_REACH = 1.5
 _GAP = 8
 """Pixels between the two halves of a sheet."""
 
+
+_WIDTHS = {"photo": 24, "who": 24, "score": 7, "threshold": 9, "raw": 7, "restored": 8, "by": 0}
+"""The columns of the table, in cells of a terminal."""
 
 Retouch = Callable[[Image, "Portrait"], Image]
 """Restores one face of a picture in place; gives the whole picture."""
@@ -166,7 +169,7 @@ def _to_json(portrait: Portrait) -> dict[str, object]:
 
 
 def develop_all(config: Config, paths: Sequence[Path], out: Path) -> list[SourceError]:
-    """Develop photos into the folder `out`, and print a JSON line for each face.
+    """Develop photos into the folder `out`, and print a row of a table or a JSON line for each face.
 
     What cannot be read is left out, and returned as errors. Raises UsageError, ModelError if nothing can be done.
     """
@@ -175,20 +178,42 @@ def develop_all(config: Config, paths: Sequence[Path], out: Path) -> list[Source
     lab = equip(parts, parts.recognizer(), config.deblur)
     _make(out)
     faults: list[SourceError] = []
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("photos", total=len(paths))
+    put = _printer()
+    with bar(TextColumn("photos"), gauge(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
+        task = progress.add_task("", total=len(paths))
         for start in range(0, len(paths), _TOGETHER):
             batch = paths[start : start + _TOGETHER]
-            for result in lab.develop(list(_readable(batch, faults, console))):
+            for result in lab.develop(list(_readable(batch, faults))):
                 save(result, out)
-                for face in result.to_json():
-                    print(to_line(face), flush=True)  # noqa: T201  the command's output
+                put(result.to_json())
             progress.update(task, advance=len(batch))
     return faults
 
 
-def _readable(paths: Sequence[Path], faults: list[SourceError], console: Console) -> Iterator[tuple[Path, Image]]:
+def _printer() -> Callable[[Iterable[dict[str, object]]], None]:
+    """What prints the faces of a photo on standard output: rows of a table at a terminal, else JSON lines. Raises
+    StorageError where they cannot be written."""
+    line: Callable[[dict[str, object]], str] = fitting_json(sys.stdout)
+    if sys.stdout.isatty():
+        line = _row
+        print(row(_WIDTHS, _WIDTHS.values()))  # noqa: T201  the command's output
+
+    def put(faces: Iterable[dict[str, object]]) -> None:
+        for face in faces:
+            with written_out():
+                print(line(face))  # noqa: T201  as `print` does it, above a bar where there is one
+
+    return put
+
+
+def _row(face: dict[str, object]) -> str:
+    restored = "" if face["restored_score"] is None else face["restored_score"]
+    who = face["name"] or "unknown"
+    scores = [face["score"], face["threshold"], face["raw_score"], restored]
+    return row([Path(str(face["photo"])).name, who, *scores, face["deblurred_by"]], _WIDTHS.values())
+
+
+def _readable(paths: Sequence[Path], faults: list[SourceError]) -> Iterator[tuple[Path, Image]]:
     for path in paths:
         try:
             still = read_still(path)
@@ -196,7 +221,7 @@ def _readable(paths: Sequence[Path], faults: list[SourceError], console: Console
             faults.append(error)
             continue
         if still.remark:
-            console.print(f"{path}: {still.remark}", markup=False, highlight=False, soft_wrap=True)
+            messages().say(f"{path}: {still.remark}")
         yield path, still.image
 
 

@@ -5,23 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column
 from rich.text import Text
 
 from stream.pipeline import Scene
 from stream.replay import Replay
 from stream.source import Live
 from stream.stages import Source
+from unblur.terminal import bar, gauge, messages
+
+_ROOMY = 60
+"""Cells of a terminal: on a narrower one, a line does not say how long it took."""
 
 
 class Display:
@@ -31,13 +26,12 @@ class Display:
     def __init__(self, quiet: bool) -> None:
         columns = (
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            _Told(),
-            TimeElapsedColumn(),
+            gauge(),
+            _Said(Column(no_wrap=True)),
+            *([TimeElapsedColumn()] if messages().width >= _ROOMY else []),
             TimeRemainingColumn(),
         )
-        console = Console(stderr=True)
-        self._progress = Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True)
+        self._progress = bar(*columns, quiet=quiet)
         self._lines: dict[str, _Line] = {}
 
     def expect(self, sources: Sequence[Source]) -> None:
@@ -55,23 +49,25 @@ class Display:
         self._progress.stop()
 
 
-class _Told(ProgressColumn):
+class _Said(ProgressColumn):
     """What a camera's line says now, also while no picture comes."""
 
     def render(self, task: Task) -> Text:
         line: _Line = task.fields["line"]
-        return Text(line.told())
+        return Text(line.said())
 
 
 class _Line:
+    """One camera's. Rich draws it from a thread of its own, and for the first time while it is added."""
+
     def __init__(self, progress: Progress, source: Source) -> None:
         self._progress = progress
         self._source = source
-        total = source.duration_s if isinstance(source, Replay) else None
-        self._task: TaskID = progress.add_task(source.camera, total=total, start=False, line=self)
         self._first_s: float | None = None
         self._frames = self._faces = 0
         self._began = 0.0
+        total = source.duration_s if isinstance(source, Replay) else None
+        self._task = progress.add_task(source.camera, total=total, start=False, line=self)
 
     def note(self, scene: Scene) -> None:
         if self._first_s is None:
@@ -81,7 +77,7 @@ class _Line:
         self._faces = len(scene.tracks)
         self._progress.update(self._task, completed=scene.frame.pts_s - self._first_s)
 
-    def told(self) -> str:
+    def said(self) -> str:
         if isinstance(self._source, Live):
             state = self._source.status()
             return f"{state.state}, {state.fps:.0f} fps, {self._faces} faces, {state.dropped} dropped"

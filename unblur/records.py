@@ -74,6 +74,24 @@ class Records:
                 left.save(self.gallery, self.cipher)
         return left.names != gallery.names
 
+    def remove_photos(self, photos: Collection[str]) -> tuple[str, ...]:
+        """Take photos out of the gallery, and their crops out of the folder beside it; who is not known any more, for
+        no photo of theirs is left."""
+        if self.gallery is None or not self.gallery.exists():
+            return ()
+        with galleries.alone(self.gallery):
+            gallery = self._read(self.gallery)
+            gone = tuple(name for name, person in gallery.people.items() if set(person.photos) <= set(photos))
+            left = gallery.without(*gone)
+            for name, person in left.people.items():
+                for photo in set(person.photos) & set(photos):
+                    left = revision.reduced(left, name, photo)
+            if left.photos != gallery.photos:
+                left.save(self.gallery, self.cipher)
+            if faces_of(self.gallery).is_dir():
+                Faces(faces_of(self.gallery), self.cipher).tidy(left)
+        return gone
+
     def _read(self, path: Path) -> Gallery:
         return galleries.load(path, self.fingerprint, allow_empty=True, cipher=self.cipher)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import threading
 from contextlib import ExitStack
@@ -10,21 +9,17 @@ from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sql
-from rich.console import Console
 
 from configs.schema import Config, ConfigError, Notify, load
-from recognize import gallery as galleries
-from recognize.gallery import write_private
 from stream import handles, heap
 from stream.archive import Archive
 from stream.cipher import opened
-from stream.source import LOOP
 from unblur.annex import Annex
 from unblur.assemble import Run, assemble
-from unblur.demo import stage
+from unblur.demo import demonstrating
+from unblur.demo_records import warn_of_demo
 from unblur.examination import Examiner
-from unblur.faces import faces_of
-from unblur.folder import GALLERY, alone, application_database, folder_of_data, placed
+from unblur.folder import DEMO, alone, application_database, folder_of_data, place_of_data, placed
 from unblur.housekeeping import Housekeeping
 from unblur.notify.mqtt import Mqtt
 from unblur.notify.notice import Notice
@@ -32,6 +27,7 @@ from unblur.notify.queue import forget_others
 from unblur.notify.webhook import Webhook
 from unblur.people import People
 from unblur.records import Log, Records, earlier
+from unblur.terminal import messages
 from unblur.web.crops import Crops, Kind, read_crop
 from unblur.web.darkroom import Darkroom
 from unblur.web.feedback import Feedback
@@ -46,24 +42,27 @@ from unblur.web.sightings import Sightings
 from unblur.web.upload import Uploads
 
 
-def serve(path: Path | None, overrides: dict[str, object]) -> None:
-    """Serve what the configuration at `path` says, with `overrides` over it; without a camera, the demo's. Recorded
-    sources play at the pace of life, and when they have ended the pages stay.
+def serve(path: Path | None, overrides: dict[str, object], demo: bool = False) -> None:
+    """Serve what the configuration at `path` says, with `overrides` over it; without any, or for the `demo`, a
+    simulated camera, with a folder of data of its own. Recorded sources play at the pace of life, and when they have
+    ended, or where there is no camera, the pages stay.
 
     Raises UsageError, ModelError; ConfigError where others could come in without a password or a token.
     """
     heap.share()
     handles.allow_many()
-    console = Console(stderr=True, highlight=False)
     given = load(path, overrides)
-    data = folder_of_data(given.serve.data)
+    demo = demo or path is None
+    data = folder_of_data(place_of_data(given.serve.data) / DEMO if demo else given.serve.data)
     with ExitStack() as stack:
         stack.enter_context(alone(data))
         engine = application_database(data)
         stack.callback(engine.dispose)
         reception = Reception(engine)
         _require_guarded(given, reception.accounts.exist(), data)
-        config = _settled(given, data, console)
+        config = _settled(demonstrating(given, data) if demo else given, data)
+        if not demo:
+            warn_of_demo(config, data, path)
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped ends its log like others
         notices, tally = _notices(config.notify, engine, stack), Tally()
         # Who is known is the People page's to say, from the gallery's file on.
@@ -76,7 +75,7 @@ def serve(path: Path | None, overrides: dict[str, object]) -> None:
         pages = _pages(config, run, engine, reception, stack)
         health = Health(run, config.output, notices), Metrics(run, tally, notices)
         watching.open(reception.guard(config.web.token), [*pages, *health, *reception.pages])
-        console.print(f"unblur: {watching.address}/", soft_wrap=True)
+        messages().say(f"unblur: {watching.address}/")
         run.start()
         threading.Event().wait()
 
@@ -135,24 +134,8 @@ def _records(config: Config, run: Run, engine: sql.Engine, stack: ExitStack) -> 
     return Records(gallery, logs, run.outputs.evidence, Annex(engine), parts.cipher, parts.embedder.fingerprint)
 
 
-def _settled(config: Config, data: Path, console: Console) -> Config:
-    """The configuration with everything in its place in the folder of data."""
+def _settled(config: Config, data: Path) -> Config:
+    """The configuration with everything in its place in the folder of data, and endless patience: a server stays."""
     config = placed(config, data)
     output = config.output.model_copy(update={"picture": "webrtc"})
-    settled = config.model_copy(update={"output": output, "pace": "realtime"})
-    return settled if config.cameras else _demo(settled, data / "demo", console)
-
-
-def _demo(config: Config, folder: Path, console: Console) -> Config:
-    """With the simulated camera, and whom it knows, so that the first thing a newcomer sees works."""
-    clip, gallery = folder / "camera.mp4", folder / GALLERY
-    if not (clip.is_file() and gallery.is_file() and faces_of(gallery).is_dir()):
-        folder.mkdir(exist_ok=True)
-        stage(folder, console)
-    own = config.recognition.gallery
-    if own and not own.exists():
-        shutil.copytree(faces_of(gallery), faces_of(own), dirs_exist_ok=True)
-        with galleries.alone(own):
-            write_private(own, gallery.read_bytes())
-    camera = config.model_validate({"cameras": [{"name": "demo", "source": f"{LOOP}{clip}"}]}).cameras
-    return config.model_copy(update={"cameras": camera})
+    return config.model_copy(update={"output": output, "pace": "realtime", "patience_s": None})

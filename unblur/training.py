@@ -14,8 +14,7 @@ import numpy as np
 import yaml
 from joblib import Memory
 from pydantic import ValidationError
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from detectors.align import align, similarity
 from detectors.yunet import YuNet
@@ -25,6 +24,7 @@ from recognize.embed import DIMENSIONS, SFace
 from stream.data import Array, Image
 from stream.errors import OutputError, UsageError
 from unblur.evaluate import photos as archived
+from unblur.terminal import Messages, bar, gauge, messages, working
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,7 +52,7 @@ def train(data: Path, out: Path, recipe_file: Path | None = None, overrides: Seq
         from deblur.train.validation import Validation
     except ImportError as error:
         raise UsageError(f"training needs the extra `train` ({error}): pip install 'unblur[train]'") from error
-    recipe, console = read_recipe(recipe_file, overrides), Console(stderr=True)
+    recipe, console = read_recipe(recipe_file, overrides), messages()
     archives = _archives(data)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -114,27 +114,27 @@ def _put(settings: dict[str, Any], override: str) -> None:
         raise UsageError(f"--set takes KEY=VALUE, not {override!r}")
 
 
-def _run(trainer: Trainer, out: Path, console: Console) -> None:
+def _run(trainer: Trainer, out: Path, console: Messages) -> None:
     """Run the trainer to the end, with a bar for people and curves for TensorBoard. Raises KeyboardInterrupt if it was
     stopped, with all that was learnt on disk."""
     from torch.utils.tensorboard import SummaryWriter
 
     columns = (
         TextColumn("training"),
-        BarColumn(),
+        gauge(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[told]}"),
     )
-    with SummaryWriter(str(out)) as board, Progress(*columns, console=console) as progress, _stop() as stopped:
+    with SummaryWriter(str(out)) as board, bar(*columns) as progress, _stop() as stopped:
         task = progress.add_task("", total=trainer.recipe.crops, completed=trainer.crops, told="")
         for step in _until(stopped, trainer.run()):
             progress.update(task, completed=step.crops, told=" ".join(f"{k} {v:.4f}" for k, v in step.losses.items()))
-            _record(board, step, progress.console)
+            _record(board, step, console)
     if trainer.crops < trainer.recipe.crops:
         trainer.save()
-        console.print(f"stopped after {trainer.crops:,} crops; the same command goes on from there")
+        console.say(f"stopped after {trainer.crops:,} crops; the same command goes on from there")
         raise KeyboardInterrupt
 
 
@@ -164,14 +164,14 @@ def _stop() -> Iterator[Event]:
             signal.signal(number, handler)
 
 
-def _record(board: SummaryWriter, step: Step, console: Console) -> None:
+def _record(board: SummaryWriter, step: Step, console: Messages) -> None:
     for name, value in step.losses.items():
         board.add_scalar(f"loss/{name}", value, step.crops)
     if step.figures:
         for name, value in step.figures.items():
             board.add_scalar(name, value, step.crops)
         told = "  ".join(f"{name} {value:.3f}" for name, value in step.figures.items())
-        console.print(f"{step.crops:,} crops  {told}{'  best so far' if step.best else ''}")
+        console.say(f"{step.crops:,} crops  {told}{'  best so far' if step.best else ''}")
 
 
 def _archives(data: Path) -> list[Path]:
@@ -184,18 +184,18 @@ def _archives(data: Path) -> list[Path]:
     return [*archives, chosen_by]
 
 
-def _aligned(archives: Iterable[Path], out: Path, console: Console) -> list[Photo]:
+def _aligned(archives: Iterable[Path], out: Path, console: Messages) -> list[Photo]:
     """The photos on which a face is found; what was found is kept in `out`, for the next time."""
     from deblur.train.faces import Photo
 
     look = Memory(out / "cache", verbose=0).cache(_looked)
     seen: list[Photo] = []
     for archive in archives:
-        with console.status(f"finding the faces of {archive.name}"):
+        with working(f"finding the faces of {archive.name}"):
             matrices, identities = look(archive, archive.stat().st_mtime_ns)
         seen += [Photo(*of) for of in zip(archived.read(archive).values(), matrices, identities, strict=True)]
     photos = [photo for photo in seen if np.isfinite(photo.matrix).all()]
-    console.print(f"{len(photos):,} faces on {len(seen):,} photos", highlight=False)
+    console.say(f"{len(photos):,} faces on {len(seen):,} photos")
     return photos
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from stream.audit import Audit
 from stream.crosscheck import CrossCheck
 from stream.findings import Findings
 from stream.inventory import Inventory
 from stream.signature import PublicKey
+from unblur.terminal import Results
 
 
 def verify(folder: Path, logs: Sequence[str], keys: Sequence[Path]) -> int:
@@ -40,10 +39,10 @@ def verify(folder: Path, logs: Sequence[str], keys: Sequence[Path]) -> int:
 
 
 def _report(folder: Path, audit: Audit, findings: Findings) -> None:
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = Results()
     for fault in findings.faults:
-        console.print(f"{fault.name}: {fault.what}")
+        console.say(f"{fault.name}: {fault.what}")
     for note in findings.notes:
-        console.print(f"note: {note}")
+        console.say(f"note: {note}")
     said = f"{len(findings.faults)} faults" if findings.faults else "whole"
-    console.print(f"{folder}: {said}; {len(audit.standing.live)} bundles, {len(audit.links)} links, head {audit.head}")
+    console.say(f"{folder}: {said}; {len(audit.standing.live)} bundles, {len(audit.links)} links, head {audit.head}")

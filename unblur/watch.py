@@ -6,15 +6,13 @@ import signal
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from rich.console import Console
-from rich.table import Table
-
 from configs.schema import Config
 from stream import handles, heap
 from stream.data import Event
 from stream.meter import Reading
 from unblur.assemble import assemble
 from unblur.progress import Display
+from unblur.terminal import messages, table
 
 _LOSSES = (
     "frames dropped",
@@ -61,35 +59,36 @@ def watch(config: Config) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped ends its log like any other
     roster = Roster()
     with ExitStack() as stack:
-        display = stack.enter_context(Display(config.output.quiet))
+        display = Display(config.output.quiet)
         run = assemble(config, stack, display.note, roster)
         display.expect(run.sources)
         if watching := run.outputs.watching:
             from unblur.web.guard import guard
 
             watching.open(guard(config.web.token))
-            Console(stderr=True, highlight=False).print(f"to watch: {watching.address}/", soft_wrap=True)
+            messages().say(f"to watch: {watching.address}/")
         try:
-            run.start()
+            with display:  # from here on, nothing else is printed
+                run.start()
         finally:
             if not config.output.quiet:
                 stack.callback(_sum_up, roster, run.reading())
 
 
 def _sum_up(roster: Roster, reading: Reading) -> None:
-    console = Console(stderr=True, highlight=False)
-    table = Table("camera", "who", "first seen", "last seen", "tracks", box=None, pad_edge=False)
+    console = messages()
+    summary = table("camera", "who", "first seen", "last seen", "tracks")
     for (camera, name), visit in sorted(roster.visits.items(), key=lambda item: (item[0][0], item[1].first_s)):
-        table.add_row(camera, name or "unknown", _clock(visit.first_s), _clock(visit.last_s), str(visit.tracks))
+        summary.add_row(camera, name or "unknown", _clock(visit.first_s), _clock(visit.last_s), str(visit.tracks))
     if roster.visits:
-        console.print(table, markup=False)
+        console.print(summary)
     counts = reading.counts
     said = [
         f"{counts.get('frames', 0)} frames",
         f"{counts.get('crops', 0)} crops, {counts.get('restored', 0)} restored",
     ]
     said += [f"{counts[what]} {what}" for what in _LOSSES if counts.get(what)]
-    console.print("; ".join(said) if roster.visits else f"nobody was seen; {'; '.join(said)}")
+    console.say("; ".join(said) if roster.visits else f"nobody was seen; {'; '.join(said)}")
 
 
 def _clock(seconds: float) -> str:

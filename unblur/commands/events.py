@@ -10,6 +10,7 @@ import typer
 from configs.schema import load
 from stream.data import EventType
 from unblur.commands.options import ConfigOption, Format
+from unblur.terminal import Results
 
 app = typer.Typer(help="Look into an event log or store.", no_args_is_help=True)
 
@@ -79,4 +80,4 @@ def decrypt_crops(
     from unblur.assemble import Parts
     from unblur.crops import decrypt
 
-    typer.echo(f"{decrypt(evidence, out, Parts(load(config, {})).cipher)} pictures written to {out}")
+    Results().say(f"{decrypt(evidence, out, Parts(load(config, {})).cipher)} pictures written to {out}")

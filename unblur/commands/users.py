@@ -21,7 +21,7 @@ def add_user(name: NameArgument, role: RoleOption = None, data: FolderOption = N
     """Add an account: the first is an operator's, others are viewers' if --role does not say more."""
     from unblur.accounts import Register
 
-    Register(data).add(name, role)
+    Register(data, adding=True).add(name, role)
 
 
 @app.command("list")

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from detectors.yunet import YuNet
-from models.fetch import bar, fetch
+from models.fetch import fetch
 from models.runtime import load
 from stream.backdrop import hall
 from stream.cutout import cut
@@ -28,6 +28,7 @@ from stream.stages import Detector
 from stream.truth import Truth
 from unblur.evaluate import results
 from unblur.evaluate.people import Portrait, portrayed, roles
+from unblur.terminal import download_bar
 
 Speed = Literal["slow", "mixed", "fast"]
 SPEEDS: Mapping[Speed, tuple[float, float]] = {"slow": (4, 6), "mixed": (4, 45), "fast": (22, 45)}
@@ -117,7 +118,7 @@ def make(people: Path, filming: Filming, seed: int, every: int, out: Path) -> No
     Raises ModelError, OutputError, SourceError.
     """
     parts = roles(people, every)
-    with bar() as downloads:
+    with download_bar() as downloads:
         detector = YuNet(load(fetch("yunet", progress=downloads)))
     known = walkers(one_each(parts["probe"]), detector, known=True)
     strangers = walkers(one_each(parts["strangers"]), detector, known=False)

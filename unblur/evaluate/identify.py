@@ -11,7 +11,7 @@ import cv2
 
 from detectors.align import align
 from detectors.yunet import IN_VIDEO, YuNet
-from models.fetch import bar, fetch
+from models.fetch import fetch
 from models.runtime import load
 from stream.stages import Detector
 from unblur.evaluate import judges, methods, plots, results
@@ -23,6 +23,7 @@ from unblur.evaluate.rates import Trial, threshold_at
 from unblur.evaluate.record import record
 from unblur.evaluate.settings import Settings, side_by_side
 from unblur.evaluate.table import Cell, Column, Table, markdown
+from unblur.terminal import download_bar
 
 TITLE = "Identification"
 _COLUMNS = (
@@ -55,7 +56,7 @@ def evaluate(settings: Settings, judge: judges.Name, alignments: Sequence[Alignm
     deblurrers = methods.makers(settings.backend, settings.network)
     names = methods.chosen(settings.methods, deblurrers)
     network = methods.told(names, settings.backend, settings.network)
-    with bar() as downloads:
+    with download_bar() as downloads:
         detector = YuNet(load(fetch("yunet", progress=downloads), settings.backend), min_confidence=IN_VIDEO)
     who = cast(settings.data, settings.split, detector, settings.every)
     results.prepared(out)

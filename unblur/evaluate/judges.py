@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from models.fetch import bar, fetch, fingerprint
+from models.fetch import fetch, fingerprint
 from models.runtime import Backend, load
 from recognize.embed import SFace
 from recognize.threshold import threshold_for
 from stream.data import Array, Image
 from unblur.assemble import facenet
+from unblur.terminal import download_bar
 
 Name = Literal["sface", "facenet"]
 
@@ -38,7 +39,7 @@ def judge(name: Name, backend: Backend) -> Judge:
     """The embedder of that name, downloaded if need be. Raises ModelError if it cannot be had."""
     match name:
         case "sface":
-            with bar() as progress:
+            with download_bar() as progress:
                 session = load(fetch("sface", progress=progress), backend)
             return Judge("SFace", session.backend, SFace(session, fingerprint("sface")).embed, threshold_for)
         case "facenet":

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from detectors.yunet import IN_VIDEO, YuNet
-from models.fetch import bar, fetch, fingerprint
+from models.fetch import fetch, fingerprint
 from models.runtime import Backend, load
 from recognize.embed import SFace
 from stream.errors import UsageError
@@ -23,6 +23,7 @@ from unblur.evaluate.nearest import METHODS, SOURCES, Faces, Name, Source, Trial
 from unblur.evaluate.rates import Numbers
 from unblur.evaluate.record import record
 from unblur.evaluate.table import Cell, Column, Table, markdown
+from unblur.terminal import download_bar
 
 TITLE = "Recognition"
 LEARNT: Name = "fusion-cnn"
@@ -46,7 +47,7 @@ def evaluate(data: Path, out: Path, seed: int, repeats: int, methods: Sequence[s
     """
     cv2.setNumThreads(1)
     names, notes = _chosen(methods)
-    with bar() as downloads:
+    with download_bar() as downloads:
         detector = YuNet(load(fetch("yunet", progress=downloads), backend), min_confidence=IN_VIDEO)
         session = load(fetch("sface", progress=downloads), backend)
     faces = {source: nearest.read(data, source, detector) for source in SOURCES}

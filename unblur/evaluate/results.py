@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from stream.errors import OutputError, StorageError, UsageError
 from unblur.evaluate import table
 from unblur.evaluate.record import Record
 from unblur.evaluate.table import Table
+from unblur.terminal import bar, gauge
 
 Draw = Callable[[Path], None]
 """Draws a plot into a PNG file of that name."""
@@ -61,12 +61,10 @@ def _replace(path: Path, make: Draw) -> None:
 
 def progress() -> Progress:
     """A bar on standard error; silent if nobody looks at a terminal."""
-    console = Console(stderr=True)
-    columns = (
+    return bar(
         TextColumn("{task.description}"),
-        BarColumn(),
+        gauge(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -21,7 +21,7 @@ from configs.schema import Config, load
 from detectors.yunet import YuNet
 from models import manifest, runtime
 from models.cache import digest
-from models.fetch import bar, fetch
+from models.fetch import fetch
 from stream.errors import OutputError, UsageError
 from stream.stages import Detector
 from stream.truth import Truth
@@ -35,6 +35,7 @@ from unblur.evaluate.record import named, record
 from unblur.evaluate.settings import Settings
 from unblur.evaluate.table import Cell, Column, Table, markdown
 from unblur.evaluate.video import Outcome, Score, read_events, score
+from unblur.terminal import download_bar
 from unblur.watch import watch
 
 TITLE = "Video"
@@ -91,7 +92,7 @@ def evaluate(settings: Settings, speeds: Sequence[str], out: Path) -> str:
     rows, classes = _chosen("method", settings.methods, METHODS), _chosen("class of speed", speeds, tuple(SPEEDS))
     archive = settings.data / settings.split / ARCHIVES[settings.split]
     people = roles(archive, settings.every)
-    with bar() as downloads:
+    with download_bar() as downloads:
         session = runtime.load(fetch("yunet", progress=downloads), settings.backend)
     for folder in ("clips", "events"):
         results.prepared(out / folder)

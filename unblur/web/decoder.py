@@ -16,6 +16,7 @@ import numpy as np
 
 from stream import picture
 from stream.picture import StillPicture, decode
+from unblur import crash
 
 FORMATS = tuple(name for name in picture.FORMATS if name not in {"TIFF", "PPM"})
 """What browsers and telephones send."""
@@ -77,6 +78,9 @@ class Decoder:
 def _answer(connection: Connection) -> StillPicture:
     """Bytes, never pickles: those could make this process run what a file made the other one send."""
     said = json.loads(connection.recv_bytes())
+    if "crash" in said:
+        crash.receive(said["crash"], "process that decodes pictures")
+        raise EOFError
     if "fault" in said:
         raise ValueError(said["fault"])
     image = np.frombuffer(connection.recv_bytes(), np.uint8).reshape(said["shape"])
@@ -88,7 +92,8 @@ def _serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to hear
     _confine()
     connection.send_bytes(_READY)
-    with suppress(EOFError):
+    # The process may write no file: what is unexpected is the server's to report.
+    with crash.Relay(lambda told: connection.send_bytes(json.dumps({"crash": told}).encode())), suppress(EOFError):
         while True:
             pixels, long_side = connection.recv()
             _reply(connection, connection.recv_bytes(), pixels, long_side)

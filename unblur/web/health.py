@@ -102,7 +102,12 @@ class Health:
     def _why_not(self) -> str | None:
         """Why it is not ready; None if it is."""
         failing = failing_threads()
-        return failing[0].what if failing else None if self._run.running else _AT_REST
+        return failing[0].what if failing else None if self._at_work else _AT_REST
+
+    @property
+    def _at_work(self) -> bool:
+        """Where no camera is configured there is nothing to wait for."""
+        return self._run.running or not self._run.sources
 
     async def _reported(self, _: web.Request, __: object) -> Report:
         return await asyncio.to_thread(self._report)

@@ -74,6 +74,7 @@ function describe(cameras, headers) {
   const banner = document.getElementById("lost");
   banner.hidden = true;
   lostSince = null;
+  document.getElementById("empty").hidden = cameras.length > 0;
   for (const camera of cameras) {
     if (tiles.has(camera.name)) tiles.get(camera.name).describe(camera);
     else add(camera, headers);
