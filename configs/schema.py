@@ -1,7 +1,9 @@
 """What can be configured. Every key has a default except the cameras; unknown keys are refused with their path.
 
 `default.yaml` beside this file shows every key with its default; `unblur.schema.json` is the same for editors.
-Secrets stay out of the file: `${NAME}` in any text value is replaced by the environment variable NAME.
+Secrets stay out of the file: `${NAME}` in any text value is replaced by the environment variable NAME. In an address it
+is percent-encoded where it stands before the @ (user and password), or as a value after the ?, unless it is so already:
+unless, that is, it holds a percent sign with two hexadecimal digits and nothing that would have to be encoded.
 """
 
 from __future__ import annotations
@@ -11,11 +13,11 @@ import binascii
 import os
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Literal, Self, get_args
+from urllib.parse import quote, urlsplit
 
-import yaml
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -28,6 +30,9 @@ from pydantic import (
     model_validator,
 )
 
+from configs.document import DocumentError, read_document
+from configs.faults import say
+
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+){0,16}")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -38,6 +43,35 @@ _PRETRAINED = frozenset({"sface", "facenet"})
 _OWN = frozenset({"127.0.0.1", "::1", "localhost"})
 """Addresses that only this machine reaches."""
 
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<user>[^/?#]*@)?[^?#]*(?P<query>\?[^#]*)?")
+_IN_USER, _IN_QUERY = "!$&'()*+,;=:", "!$'()*,;:"
+"""What may stand there as it is, beside letters and digits (RFC 3986, 3.2.1 and 3.4)."""
+_EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+_LONGEST_MEDIA_S = 1e7
+"""115 days of media time."""
+
+
+def _at_home(text: str) -> str:
+    """With the home folder for a ~ at the beginning. Raises ValueError."""
+    if "\0" in text:
+        raise ValueError("no path holds the character NUL")
+    try:
+        return str(Path(text).expanduser()) if text.startswith("~") else text
+    except RuntimeError as error:
+        raise ValueError(f"there is no home folder for {Path(text).parts[0]}") from error
+
+
+def _path_at_home(path: Path) -> Path:
+    return Path(_at_home(str(path)))
+
+
+def _database_at_home(url: str) -> str:
+    scheme, slashes, file = url.partition(":///")
+    return f"{scheme}{slashes}{_at_home(file)}" if slashes else url
+
+
+LocalPath = Annotated[Path, AfterValidator(_path_at_home)]
+"""A file or folder of this machine; ~ is the home folder."""
 Fraction01 = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -48,7 +82,16 @@ class ConfigError(ValueError):
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_default(cls, given: object) -> object:
+        """A key with nothing behind it, whose entries were all commented out, say, is as good as none."""
+        if not isinstance(given, dict):
+            return given
+        nothing = {key for key, field in cls.model_fields.items() if type(None) not in get_args(field.annotation)}
+        return {key: value for key, value in given.items() if value is not None or key not in nothing}
 
 
 class Camera(_Section):
@@ -60,9 +103,26 @@ class Camera(_Section):
     name: str | None = Field(None, min_length=1, max_length=64, description="The camera's name in the log.")
     shutter: Fraction01 | None = Field(None, description="Exposure as a fraction of the frame time; estimated if null.")
     start_time: AwareDatetime | None = Field(None, description="Recorded: wall time of the first frame.")
-    begin_s: float = Field(0.0, ge=0, description="Recorded: skip what lies before this media time (--from).")
-    end_s: float | None = Field(None, gt=0, description="Recorded: stop at this media time (--to).")
+    begin_s: float = Field(
+        0.0, ge=0, le=_LONGEST_MEDIA_S, description="Recorded: skip what lies before this media time (--from)."
+    )
+    end_s: float | None = Field(
+        None, gt=0, le=_LONGEST_MEDIA_S, description="Recorded: stop at this media time (--to)."
+    )
     fps: float = Field(25.0, gt=0, le=1000, description="Folders of pictures: how many make a second.")
+
+    @field_validator("source", mode="before")
+    @classmethod
+    def _webcam(cls, source: object) -> object:
+        """YAML reads a bare `0` as a number."""
+        return str(source) if isinstance(source, int) and not isinstance(source, bool) else source
+
+    @field_validator("start_time")
+    @classmethod
+    def _of_our_time(cls, start_time: datetime | None) -> datetime | None:
+        if start_time is not None and not _EARLIEST <= start_time <= _LATEST:
+            raise ValueError("must lie in the years 1900 to 2200")
+        return start_time
 
     @model_validator(mode="after")
     def _ordered(self) -> Camera:
@@ -101,13 +161,15 @@ class Deblurring(_Section):
 class Recognition(_Section):
     """Who is known, and how sure a name must be."""
 
-    gallery: Path | None = Field(None, description="A gallery made by `unblur enroll`; without one all are unknown.")
+    gallery: LocalPath | None = Field(
+        None, description="A gallery made by `unblur enroll`; without one all are unknown."
+    )
     fpir: float = Field(0.01, ge=1e-6, le=0.5, description="The share of strangers who may be given a name.")
     threshold: float | None = Field(None, gt=-1, lt=1, description="Cosine similarity; by fpir and gallery if null.")
     embedder: Literal["sface", "facenet", "pca", "lda", "lpp", "fusion-cnn"] = Field(
         "sface", description="What makes embeddings of faces; all but sface need a threshold."
     )
-    fitted: Path | None = Field(None, description="pca, lda, lpp, fusion-cnn: the file made by `unblur fit`.")
+    fitted: LocalPath | None = Field(None, description="pca, lda, lpp, fusion-cnn: the file made by `unblur fit`.")
 
     @model_validator(mode="after")
     def _fitted_where_it_must_be(self) -> Self:
@@ -144,7 +206,7 @@ class Web(_Section):
         "", description="The path below which a reverse proxy publishes the pages, as /cams."
     )
     codec: Literal["vp8", "h264"] = Field("vp8", description="h264 costs more.")
-    viewers: int = Field(32, ge=1, description="At once: each costs an encoder.")
+    viewers: int = Field(32, ge=1, le=10_000, description="At once: each costs an encoder.")
 
     def require_guarded(self, accounts: bool = False) -> None:
         """Raises ConfigError where others can reach the address, and neither token nor accounts keep them out. Whether
@@ -158,10 +220,14 @@ class Web(_Section):
 class Output(_Section):
     """What leaves the house."""
 
-    picture: str = Field("none", min_length=1, description="window, webrtc, none, or a file ending in .mp4")
-    events: Path | None = Field(None, description="The event log, one JSON object a line.")
-    store: str | None = Field(None, description="The event store, as sqlite:///FILE.")
-    evidence: Path | None = Field(None, description="A folder for what each event rests on.")
+    picture: Annotated[str, AfterValidator(_at_home)] = Field(
+        "none", min_length=1, description="window, webrtc, none, or a file ending in .mp4"
+    )
+    events: LocalPath | None = Field(None, description="The event log, one JSON object a line.")
+    store: Annotated[str, AfterValidator(_database_at_home)] | None = Field(
+        None, description="The event store, as sqlite:///FILE."
+    )
+    evidence: LocalPath | None = Field(None, description="A folder for what each event rests on.")
     redact: Literal["unknown", "all"] | None = Field(
         None,
         description="Whose faces are made unrecognisable in every picture that leaves; unknown: without a name yet.",
@@ -178,14 +244,16 @@ class Output(_Section):
 class Encryption(_Section):
     """Of galleries, the faces beside them and evidence's pictures, where they lie."""
 
-    key: Path | None = Field(None, description="A file with 32 bytes in URL-safe base64; null: nothing is encrypted.")
+    key: LocalPath | None = Field(
+        None, description="A file with 32 bytes in URL-safe base64; null: nothing is encrypted."
+    )
 
 
 class Limit(_Section):
     """What is older, or more, goes, the oldest first."""
 
-    days: float | None = Field(None, gt=0)
-    megabytes: float | None = Field(None, gt=0, description="Of 1,000,000 bytes.")
+    days: float | None = Field(None, gt=0, le=36_500)
+    megabytes: float | None = Field(None, gt=0, le=1e9, description="Of 1,000,000 bytes.")
 
 
 class Retention(_Section):
@@ -199,7 +267,7 @@ class Retention(_Section):
 class Serve(_Section):
     """The web application."""
 
-    data: Path | None = Field(None, description="A folder for people, events and crops; null: the user's own.")
+    data: LocalPath | None = Field(None, description="A folder for people, events and crops; null: the user's own.")
 
 
 class Mqtt(_Section):
@@ -210,7 +278,7 @@ class Mqtt(_Section):
     username: str | None = None
     password: SecretStr | None = Field(None, description="As ${NAME}.")
     tls: bool = Field(False, description="Encrypt, and check the broker's certificate.")
-    ca: Path | None = Field(None, description="Whose certificates to trust; null: those that the system trusts.")
+    ca: LocalPath | None = Field(None, description="Whose certificates to trust; null: those that the system trusts.")
     prefix: str = Field("unblur", pattern=r"^[^+#$\x00]+$", description="What the topics begin with.")
     discovery: str | None = Field(
         "homeassistant", pattern=r"^[^+#$\x00]+$", description="Home Assistant's prefix for discovery; null: none."
@@ -286,7 +354,10 @@ class Config(_Section):
     notify: Notify = Notify()
     pace: Literal["realtime", "fast"] = Field("fast", description="Recorded sources: as filmed, or as fast as it goes.")
     patience_s: float | None = Field(
-        10.0, gt=0, description="A lone live camera: give up if it does not answer in this time; null waits for ever."
+        10.0,
+        gt=0,
+        le=1e6,
+        description="A lone live camera: give up if it does not answer in this time; null waits for ever.",
     )
     backend: Literal["auto", "tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino", "openvino-bf16"] = Field(
         "auto", description="What runs the networks; auto: the first of the chain in docs/runtime.md that can."
@@ -296,7 +367,7 @@ class Config(_Section):
 def load(path: Path | None, overrides: Mapping[str, object]) -> Config:
     """A YAML file (or nothing), with `overrides` from the command line laid over it key by key. Raises ConfigError."""
     origin = str(path) if path else "command line"
-    content = _filled_in(_read(path), origin) if path else {}
+    content = _filled_in(read_yaml(path, "configuration"), origin) if path else {}
     if not isinstance(content, dict):
         raise ConfigError(f"{origin} holds no keys: see default.yaml for what can be set")
     try:
@@ -305,13 +376,15 @@ def load(path: Path | None, overrides: Mapping[str, object]) -> Config:
         raise ConfigError(f"{origin}: {_explain(error)}") from error
 
 
-def _read(path: Path) -> object:
+def read_yaml(path: Path, what: str) -> object:
+    """The content of the YAML file of a `what`; no keys where it is empty. Raises ConfigError."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content = read_document(path.expanduser())
     except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"cannot read the {what} {path}: {error.strerror}") from error
+    except DocumentError as error:
+        raise ConfigError(f"{path} is not YAML that can be used: {error}") from error
+    return {} if content is None else content
 
 
 def _laid_over(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
@@ -325,13 +398,34 @@ def _laid_over(below: Mapping[str, object], above: Mapping[str, object]) -> dict
 def _filled_in(value: object, origin: str) -> object:
     match value:
         case str():
-            return _VARIABLE.sub(lambda found: _environment(found[1], origin), value)
+            return _VARIABLE.sub(lambda found: _put_in(value, found, origin), value)
         case dict():
             return {key: _filled_in(inner, origin) for key, inner in value.items()}
         case list():
             return [_filled_in(inner, origin) for inner in value]
         case _:
             return value
+
+
+def _put_in(template: str, found: re.Match[str], origin: str) -> str:
+    """The environment variable that is found in the template, in a form that means the same there."""
+    value, literal = _environment(found[1], origin), _literal_there(template, found)
+    return value if literal is None or _is_encoded(value, literal) else quote(value, safe=literal)
+
+
+def _literal_there(template: str, found: re.Match[str]) -> str | None:
+    """What needs no encoding where the variable stands; None outside the user and the query of an address."""
+    address = _ADDRESS.match(template)
+    if address is None:
+        return None
+    if found.end() <= address.end("user"):
+        return _IN_USER
+    is_value = template[: found.start()].endswith("=") and template[found.end() : found.end() + 1] in ("", "&", "#")
+    return _IN_QUERY if is_value and address.start("query") < found.start() < address.end("query") else None
+
+
+def _is_encoded(value: str, literal: str) -> bool:
+    return "%" in value and bool(re.fullmatch(rf"(?:[\w.~{re.escape(literal)}-]|%[0-9A-Fa-f]{{2}})*", value, re.ASCII))
 
 
 def _environment(name: str, origin: str) -> str:
@@ -344,6 +438,6 @@ def _explain(error: ValidationError) -> str:
     """The first fault, without the offending value, which may be a secret."""
     first = error.errors(include_input=False, include_url=False)[0]
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-    what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+    what = say(first)
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return f"{where or 'the file'}: {what}{more}"

@@ -245,7 +245,7 @@ class EvidenceFolder:
             facts: dict[str, Any] = json.loads(path.read_bytes())
             LoggedEvent.model_validate(facts["event"])
             datetime.fromisoformat(facts["written"])
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             raise UnblurError(f"{path} cannot be read: `unblur events verify {self._folder}` tells more") from error
         return facts
 

@@ -48,7 +48,7 @@ class Tidemark:
             return int(said["number"]), str(said["sha256"])
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise OutputError(
                 f"{self.path} does not say how far {self._folder} was signed: verify that folder, then remove this file"
             ) from error

@@ -52,8 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
     prepare_streams()
     open_log()
     try:
+        typed = [_at_home(each) for each in (sys.argv[1:] if arguments is None else arguments)]
         # Called itself, the application would put an excepthook of its own in place of `unblur.crash`'s.
-        status = typer.main.get_command(app)(arguments, standalone_mode=False)
+        status = typer.main.get_command(app)(typed, standalone_mode=False)
     except TyperException as error:
         _complain(" ".join(error.format_message().split()))
         return int(error.exit_code)
@@ -63,6 +64,12 @@ def main(arguments: list[str] | None = None) -> int:
     if status == _INTERRUPTED:
         _complain("interrupted")
     return status if isinstance(status, int) else 0
+
+
+def _at_home(argument: str) -> str:
+    """With the home folder for the ~ that shells leave alone, as in --store=~/events: no argument else begins so."""
+    option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+    return f"{option}{equals}{Path(value).expanduser()}" if value.startswith("~/") else argument
 
 
 def _complain(message: str) -> None:
@@ -162,7 +169,7 @@ def fit(
     faces: Annotated[Path, typer.Argument(help="FACES/<Name>/*.jpg: people whose photos it is fitted to.")],
     embedder: Annotated[Fitted, typer.Option(help="fusion-cnn needs the extra `train`.")],
     out: Annotated[Path, typer.Option(help="The file to make; recognition.fitted takes it.")],
-    seed: Annotated[int, typer.Option(min=0, help="Of the training of fusion-cnn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the training of fusion-cnn.")] = 0,
     config: ConfigOption = None,
 ) -> None:
     """Fit an embedder to people's photos, to enroll and recognise by it (docs/recognition-baselines.md)."""
@@ -243,7 +250,9 @@ def forget(
 @app.command()
 def bench(
     data: Annotated[Path, typer.Option(help="A folder laid out like the project's shared data.")],
-    minutes: Annotated[float, typer.Option(help="Also run this many minutes of footage and watch the memory.")] = 0,
+    minutes: Annotated[
+        float, typer.Option(min=0, max=100_000, help="Also run this many minutes of footage and watch the memory.")
+    ] = 0,
 ) -> None:
     """Measure speed and memory beside a plain loop over the same networks. Needs a checkout."""
     try:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import yaml
 from joblib import Memory
 from pydantic import ValidationError
 from rich.progress import MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from configs.document import DocumentError, parse_document
+from configs.faults import say
+from configs.schema import ConfigError, read_yaml
 from detectors.align import align, similarity
 from detectors.yunet import YuNet
 from models.fetch import fetch, fingerprint
@@ -82,17 +84,15 @@ def read_recipe(file: Path | None, overrides: Sequence[str] = ()) -> Recipe:
     try:
         return Recipe.model_validate(settings)
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {say(fault)}" for fault in error.errors())
         raise UsageError(f"the recipe{f' {file}' if file else ''} cannot be used: {faults}") from error
 
 
 def _settings(file: Path) -> dict[str, Any]:
     try:
-        settings = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise UsageError(f"the recipe {file} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"the recipe {file} is not YAML: {' '.join(str(error).split())}") from error
+        settings = read_yaml(file, "recipe")
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
     if not isinstance(settings, dict):
         raise UsageError(f"the recipe {file} is not a list of keys and values")
     return settings
@@ -107,9 +107,9 @@ def _put(settings: dict[str, Any], override: str) -> None:
             raise UsageError(f"--set {override}: {name} holds no keys")
         settings = inner
     try:
-        settings[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise UsageError(f"--set {override}: {value!r} is not YAML") from error
+        settings[last] = parse_document(value)
+    except DocumentError as error:
+        raise UsageError(f"--set {override}: {value!r} is not YAML: {error}") from error
     if not equals:
         raise UsageError(f"--set takes KEY=VALUE, not {override!r}")
 

@@ -11,12 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class NetRecipe(BaseModel):
     """Which network: the U-net by its widths and blocks per scale, or the seed's two-scale one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     kind: Literal["unet", "two-scale"] = "unet"
-    widths: tuple[Annotated[int, Field(gt=0)], ...] = Field((32, 64, 128), min_length=1)
-    blocks: tuple[Annotated[int, Field(ge=0)], ...] = (1, 2, 6)
-    unshuffle: int = Field(2, ge=1)
+    widths: tuple[Annotated[int, Field(gt=0, le=4096)], ...] = Field((32, 64, 128), min_length=1, max_length=8)
+    blocks: tuple[Annotated[int, Field(ge=0, le=100)], ...] = (1, 2, 6)
+    unshuffle: int = Field(2, ge=1, le=32)
     informed: bool = True
     """Whether it is told the motion where that is known."""
     others: int = Field(0, ge=0, le=3)
@@ -37,24 +37,24 @@ class NetRecipe(BaseModel):
 class LossRecipe(BaseModel):
     """Weights beside the Charbonnier loss, whose weight is 1."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    spectrum: float = Field(0.05, ge=0)
-    regions: float = Field(0, ge=0)
-    identity: float = Field(0.1, ge=0)
+    spectrum: float = Field(0.05, ge=0, le=1e6)
+    regions: float = Field(0, ge=0, le=1e6)
+    identity: float = Field(0.1, ge=0, le=1e6)
     identity_from: float = Field(0.6, ge=0, le=1)
     identity_share: float = Field(0.25, gt=0, le=1)
     """Share of each batch that the embedder looks at: it costs several times what the network does."""
-    kernel: float = Field(0.05, gt=0)
+    kernel: float = Field(0.05, gt=0, le=1e6)
     """Of the cross entropy of the kernel that the network tells; not 0, since the second look relies on it."""
-    adversarial: float = Field(0, ge=0)
+    adversarial: float = Field(0, ge=0, le=1e6)
     adversarial_from: float = Field(0.6, ge=0, le=1)
 
 
 class Phase(BaseModel):
     """Part of a run: crops of `side` pixels with blur of up to `reach` pixels, until a share of the run is done."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     until: float = Field(gt=0, le=1)
     side: int = Field(128, ge=32, le=128, multiple_of=16)
@@ -64,7 +64,7 @@ class Phase(BaseModel):
 class Recipe(BaseModel):
     """A training run. Lengths are in crops, one that is looked at twice counting twice; shares are of the whole run."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     net: NetRecipe = NetRecipe()
     start: Path | None = None
@@ -78,23 +78,23 @@ class Recipe(BaseModel):
         Phase(until=0.5, side=96, reach=40),
         Phase(until=1, side=128, reach=40),
     )
-    crops: int = Field(170_000, gt=0)
-    batch: int = Field(16, gt=0)
-    rate: float = Field(8e-4, gt=0)
-    warm_up: int = Field(5_000, ge=0)
-    weight_decay: float = Field(1e-4, ge=0)
-    clip: float = Field(2, gt=0)
+    crops: int = Field(170_000, gt=0, le=10**12)
+    batch: int = Field(16, gt=0, le=65_536)
+    rate: float = Field(8e-4, gt=0, le=10)
+    warm_up: int = Field(5_000, ge=0, le=10**12)
+    weight_decay: float = Field(1e-4, ge=0, le=10)
+    clip: float = Field(2, gt=0, le=1e6)
     """Gradients longer than this many times their usual length are shortened to it."""
     average: float = Field(0.999, ge=0, lt=1)
     """Decay of the moving average of the weights; the average is what is validated and exported."""
-    workers: int = Field(1, ge=0)
+    workers: int = Field(1, ge=0, le=256)
     """Processes that make the crops; one makes 350 a second."""
-    threads: int = Field(0, ge=0)
+    threads: int = Field(0, ge=0, le=1024)
     """Of the network on a CPU; 0: one for each core. Beside other work, one thread is faster than threads that wait for
     each other."""
-    check_every: int = Field(20_000, gt=0)
+    check_every: int = Field(20_000, gt=0, le=10**12)
     """Crops between validations; a checkpoint is written at each."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
 
     @model_validator(mode="after")
     def _phases_fill_the_run(self) -> Self:

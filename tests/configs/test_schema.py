@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.schema import Config, ConfigError, load
@@ -48,7 +48,24 @@ def test_the_schema_for_editors_is_current() -> None:
         ("notify: {webhooks: [{name: a, url: ftp://h/, secret: whsec_}]}", "begins with http:// or https://"),
         ("notify: {webhooks: [{name: a, url: 'http://h/', secret: short}]}", "a secret is whsec_ and the base64"),
         (f"notify: {{webhooks: [{HOOK}, {HOOK}]}}", "two webhooks have the same name"),
+        ("cameras:\n- {source: [a]}", "cameras[0].source: must be text"),
+        ("cameras:\n- {name: a}", "cameras[0].source: is missing"),
+        ("cameras:\n- {source:}", "cameras[0].source: is missing"),
+        ("cameras: a.mp4", "cameras: must be a list"),
+        ("deblur: 3", "deblur: must hold keys, one a line"),
+        ("web: {port: http}", "web.port: must be a whole number"),
+        ("output: {quiet: maybe}", "output.quiet: must be true or false"),
+        ("retention: {events: {days: 1e9}}", "retention.events.days: must be at most 36500"),
+        ("retention: {crops: {megabytes: 1.0e+30}}", "retention.crops.megabytes: must be at most"),
+        ("retention: {crops: {days: .inf}}", "retention.crops.days: must be"),
+        ("patience_s: .nan", "patience_s: must be"),
+        ("cameras:\n- {source: a.mp4, end_s: 1e300}", "cameras[0].end_s: must be at most"),
+        ("cameras:\n- {source: a.mp4, start_time: 9999-12-31T23:59:59Z}", "years 1900 to 2200"),
+        ("web: {viewers: 100000000000}", "web.viewers: must be at most"),
+        ('recognition: {gallery: "a\\0b"}', "no path holds the character NUL"),
+        ("output: {events: ~nobody_of_this_name/e.jsonl}", "no home folder for ~nobody_of_this_name"),
         ("[1, 2]", "holds no keys"),
+        ("[]", "holds no keys"),
         ("a: [", "is not YAML"),
         ("recognition: {gallery: '${NOT_SET_ANYWHERE}'}", "environment variable NOT_SET_ANYWHERE is not set"),
     ],
@@ -78,12 +95,68 @@ def test_a_secret_comes_from_the_environment_and_never_shows_in_an_error(
     assert "s3cret" not in repr(told)
 
 
+@pytest.mark.parametrize(
+    ("source", "secret", "meant"),
+    [
+        ("rtsp://admin:${PW}@h/c", "p@ss/w#rd?%41", "rtsp://admin:p%40ss%2Fw%23rd%3F%2541@h/c"),
+        ("rtsp://admin:${PW}@h/c", "p%40ss", "rtsp://admin:p%40ss@h/c"),
+        ("rtsp://admin:${PW}@h/c", "100%", "rtsp://admin:100%25@h/c"),
+        ("rtsp://admin:${PW}@h/c", "schön", "rtsp://admin:sch%C3%B6n@h/c"),
+        ("rtsp://${PW}@h/c", "me:a/b", "rtsp://me:a%2Fb@h/c"),
+        ("http://h/snap?user=me&pwd=${PW}", "a&b#c+d", "http://h/snap?user=me&pwd=a%26b%23c%2Bd"),
+        ("http://h/snap?${PW}", "user=me&pwd=x", "http://h/snap?user=me&pwd=x"),
+        ("rtsp://h/${PW}", "a/b?c", "rtsp://h/a/b?c"),
+        ("${PW}", "rtsp://me:a@h/c?d", "rtsp://me:a@h/c?d"),
+        ("films/${PW}.mp4", "a b#c", "films/a b#c.mp4"),
+    ],
+)
+def test_a_secret_means_the_same_where_it_enters_an_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, secret: str, meant: str
+) -> None:
+    monkeypatch.setenv("PW", secret)
+    assert load(write(tmp_path, f"cameras: [{{source: '{source}'}}]"), {}).cameras[0].source == meant
+
+
+def test_a_password_that_is_in_no_address_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PW", "p@ss/w#rd?%41")
+    config = load(write(tmp_path, "notify: {mqtt: {host: b, username: u, password: '${PW}'}}"), {})
+    assert config.notify.mqtt
+    assert config.notify.mqtt.password
+    assert config.notify.mqtt.password.get_secret_value() == "p@ss/w#rd?%41"
+
+
+def test_every_path_may_begin_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    text = """
+recognition: {gallery: ~/g, fitted: ~/f, embedder: pca, threshold: 0.5}
+output: {picture: ~/film.mp4, events: ~/e.jsonl, store: sqlite:///~/s.db, evidence: ~/v}
+serve: {data: ~/d}
+encryption: {key: ~/k}
+notify: {mqtt: {host: b, tls: true, ca: ~/ca.pem}}
+"""
+    config = load(write(tmp_path, text), {})
+    assert "~" not in config.model_dump_json()
+    assert config.output.store == "sqlite:////home/ann/s.db"
+    assert config.recognition.gallery == Path("/home/ann/g")
+
+
+def test_what_is_left_empty_is_as_good_as_left_out(tmp_path: Path) -> None:
+    config = load(write(tmp_path, "cameras:\ndetection:\nweb:\n  host:\npatience_s:\n"), {})
+    assert config == Config(patience_s=None)
+    assert load(write(tmp_path, ""), {}) == Config()
+
+
+def test_a_webcam_is_a_number(tmp_path: Path) -> None:
+    assert load(write(tmp_path, "cameras: [{source: 0}]"), {}).cameras[0].source == "0"
+
+
 def test_the_command_line_lies_over_the_file(tmp_path: Path) -> None:
     path = write(tmp_path, "deblur: {mode: off}\noutput: {quiet: true, picture: window}")
     config = load(path, {"output": {"picture": "none"}})
     assert (config.deblur.mode, config.output.picture, config.output.quiet) == ("off", "none", True)
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(), lambda c: st.lists(c) | st.dictionaries(st.text(), c)

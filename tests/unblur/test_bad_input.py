@@ -57,6 +57,21 @@ CASES: dict[str, tuple[Make, str]] = {
     ),
     "no such configuration": (lambda f: ["run", "--config", str(f / "none.yaml")], "none.yaml"),
     "an unknown key": (lambda f: ["run", "--config", file(f, "c.yaml", b"camras: []")], "camras: unknown key"),
+    "5,000 brackets": (lambda f: ["run", "--config", file(f, "c.yaml", b"[" * 5000)], "within each other"),
+    "an alias to itself": (lambda f: ["run", "--config", file(f, "c.yaml", b"cameras: &a [*a]")], "alias"),
+    "a key twice": (lambda f: ["run", "--config", file(f, "c.yaml", b"pace: fast\npace: fast")], "twice"),
+    "no cameras in a configuration": (lambda f: ["run", "--config", file(f, "c.yaml", b"cameras:")], "no source"),
+    "1e9 days": (
+        lambda f: [
+            "forget",
+            "--expired",
+            "--log",
+            file(f, "e.jsonl", b""),
+            "--config",
+            file(f, "c.yaml", b"retention: {events: {days: 1.0e+9}}"),
+        ],
+        "at most 36500",
+    ),
     "no folder of faces": (lambda f: ["enroll", str(f / "none"), "--gallery", str(f / "g")], "not a folder"),
     "no log": (lambda f: ["events", "list", str(f / "none.jsonl")], "none.jsonl"),
     "not a picture": (lambda f: ["image", file(f, "a.jpg", b"JFIF"), "--out", str(f / "out")], "not a picture"),
@@ -117,7 +132,7 @@ def test_pictures_of_any_size_are_watched(width: int, height: int, tmp_path: Pat
     assert log.read_bytes() == b""
 
 
-@pytest.mark.parametrize("name", ["Ann Lee", "Zoë & Søren", "محمد الأحمد", "😀", "a" * 200])
+@pytest.mark.parametrize("name", ["Ann Lee", "Zoë & Søren", "محمد الأحمد", "😀", "a" * 80])
 def test_any_name_can_be_enrolled_and_found(name: str, portraits: Path, tmp_path: Path) -> None:
     person = tmp_path / "faces" / name
     person.mkdir(parents=True)

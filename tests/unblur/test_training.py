@@ -77,12 +77,15 @@ def test_an_interrupted_run_goes_on(data: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
-        (["crops=-1"], "crops: Input should be greater than 0"),
-        (["nett.kind=unet"], "nett: Extra inputs are not permitted"),
+        (["crops=-1"], "crops: must be more than 0"),
+        (["nett.kind=unet"], "nett: unknown key"),
         (["crops"], "--set takes KEY=VALUE, not 'crops'"),
         (["phases=[{until: 0.5}]"], "the last at 1"),
         (["crops.x=3", "crops.x.y=4"], "x holds no keys"),
         (["crops=[1"], "'[1' is not YAML"),
+        (["crops=1e30"], "crops: must be"),
+        (["rate=.inf"], "rate: must be a finite number"),
+        (["phases=" + "[" * 5000], "within each other"),
     ],
 )
 def test_a_wrong_recipe_is_told(overrides: list[str], told: str) -> None:
@@ -111,7 +114,7 @@ def test_an_out_that_is_a_file_is_bad_input(data: Path, tmp_path: Path, capfd: p
 
 
 def test_a_missing_recipe_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="cannot read the recipe"):
         read_recipe(tmp_path / "none.yaml")
 
 

@@ -15,8 +15,8 @@ app = typer.Typer(help="Measure restoration, identification, and a run over a cl
 DataOption = Annotated[Path, typer.Option(help="A folder laid out like the project's shared data.")]
 OutOption = Annotated[Path, typer.Option(help="The folder for table.md, table.json and the plots.")]
 SplitOption = Annotated[Literal["test", "val"], typer.Option(help="val is for choosing, test for reporting.")]
-SeedOption = Annotated[int, typer.Option(min=0, help="Of the random blurs and the noise.")]
-EveryOption = Annotated[int, typer.Option(min=1, help="Take every n-th face, or person, to be quick.")]
+SeedOption = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the random blurs and the noise.")]
+EveryOption = Annotated[int, typer.Option(min=1, max=1_000_000, help="Take every n-th face, or person, to be quick.")]
 ConditionOption = Annotated[list[str] | None, typer.Option("--condition", help="A blur; all if none is given.")]
 NetworkOption = Annotated[
     Path | None,
@@ -83,8 +83,8 @@ def evaluate_identify(
 def evaluate_recognition(
     data: DataOption,
     out: OutOption,
-    seed: Annotated[int, typer.Option(min=0, help="Of the splits and of the training.")] = 0,
-    repeats: Annotated[int, typer.Option(min=2, help="How many random splits; fewer, to be quick.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the splits and of the training.")] = 0,
+    repeats: Annotated[int, typer.Option(min=2, max=1000, help="How many random splits; fewer, to be quick.")] = 10,
     method: MethodOption = None,
     backend: BackendOption = "auto",
 ) -> None:
@@ -142,7 +142,7 @@ def evaluate_clip(
     seed: SeedOption = 0,
     every: EveryOption = 1,
     speed: Annotated[Speed, typer.Option(help="4-6, 4-45 or 22-45 pixels a frame.")] = "mixed",
-    at_once: Annotated[int, typer.Option(min=1, help="People before the camera at a time, at most.")] = 4,
+    at_once: Annotated[int, typer.Option(min=1, max=100, help="People before the camera at a time, at most.")] = 4,
     shutter: Annotated[float, typer.Option(min=0.01, max=1, help="Exposure as a fraction of the frame time.")] = 0.6,
     crossing: Annotated[
         bool, typer.Option("--crossing", help="They come in twos, one passes before the other.")

@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import models_json_schema
 
+from configs.faults import say
 from unblur import __version__
 from unblur.web.body import read_body
 from unblur.web.user import Role, require
@@ -173,4 +174,4 @@ async def _body(request: web.Request) -> dict[str, object]:
 def explain(error: ValidationError) -> str:
     """The first fault, without the value, which may be a secret."""
     first = error.errors(include_input=False, include_url=False)[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'the values'}: {first['msg'].removeprefix('Value error, ')}"
+    return f"{'.'.join(map(str, first['loc'])) or 'the values'}: {say(first)}"
