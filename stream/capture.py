@@ -4,7 +4,7 @@ renewed for as long as it takes."""
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from threading import Event, Thread
 from time import monotonic
@@ -22,7 +22,9 @@ from stream.health import CaptureStatus
 from stream.inflow import Inflow
 from stream.libav import open_media, reason, video_stream
 from stream.pace import Pace
+from stream.priority import PICTURES, give_way
 from stream.redact import redact
+from stream.stages import always
 
 _UNTIMED = ("mpjpeg", "mjpeg")
 """MJPEG carries no time; FFmpeg's stamps for it only count pictures."""
@@ -80,14 +82,14 @@ class Capture:
         self._thread = Thread(target=self._run, name=f"capture {camera}", daemon=True)
         self._log = log.bind(camera=camera, source=str(feed))
 
-    def frames(self) -> Iterator[Frame]:
-        """The newest frame each time, until `close`. To be called once.
+    def frames(self, wanted: Callable[[float], bool] = always) -> Iterator[Frame]:
+        """The newest frame each time of those that are `wanted`, until `close`. To be called once.
 
         Raises SourceError if the first connection fails and patience is not endless.
         """
-        self._thread.start()
         try:
-            yield from self._inflow.frames()
+            self._thread.start()
+            yield from self._inflow.frames(wanted)
             if self._refused:
                 raise self._refused
             if not self._closed.is_set():
@@ -104,6 +106,7 @@ class Capture:
         self._inflow.close()
 
     def _run(self) -> None:
+        give_way(PICTURES)
         try:
             self._keep_watching()
         finally:

@@ -77,7 +77,9 @@ def _loop(film: Path, camera: str | None, playback: Playback, patience: Patience
     # Escaped once for the option's value and once for the graph (ffmpeg-filters, "Notes on filtergraph escaping").
     value = re.sub(r"([\\':])", r"\\\1", str(film.absolute()))
     named = re.sub(r"([\\'\[\],;])", r"\\\1", value)
-    return _live(Feed(f"movie=filename={named}:loop=0,realtime", "lavfi"), camera or film.stem, playback, patience)
+    return _live(
+        Feed(f"movie=filename={named}:loop=0:dec_threads=1,realtime", "lavfi"), camera or film.stem, playback, patience
+    )
 
 
 def _address(spec: str, camera: str | None, playback: Playback, patience: Patience) -> Replay | Capture:
