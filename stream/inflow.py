@@ -46,7 +46,7 @@ class Inflow:
         self._health = Health(stalled_s)
         self._newest: Latest[str, _Shot] = Latest()
         self._timeline = Timeline(TIME_BASE)
-        self._count = 0
+        self._count = self._left_out = 0
 
     def frames(self, wanted: Callable[[float], bool] = always) -> Iterator[Frame]:
         """The newest frame each time, until it is closed. A picture that is not `wanted`, which is asked its media time
@@ -67,6 +67,11 @@ class Inflow:
         self._newest.put(self._camera, _Shot(self._count, pts, datetime.now(UTC), monotonic(), picture))
         self._count += 1
 
+    def left_out(self) -> None:
+        """A picture came and was not decoded: there was no time."""
+        self._left_out += 1
+        self._count += 1
+
     def lost(self, problem: str) -> None:
         """The connection failed or ended."""
         self._health.lost(problem)
@@ -77,7 +82,7 @@ class Inflow:
         return self._health.seen
 
     def status(self) -> CaptureStatus:
-        return self._health.status(self._newest.dropped)
+        return self._health.status(self._newest.dropped + self._left_out)
 
     def close(self) -> None:
         """End `frames` at once."""
