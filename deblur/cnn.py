@@ -72,11 +72,14 @@ class CNN:
         self._reach = reach
         self._looks = looks
 
-    def restore(self, crops: Sequence[Crop]) -> list[Restoration]:
-        """Raises ValueError for a blurred crop of another size than the network takes; ModelError if the backend
-        fails."""
+    def restore(self, crops: Sequence[Crop], passes: int | None = None) -> list[Restoration]:
+        """Looks at each crop `passes` times at most. Raises ValueError for a blurred crop of another size than the
+        network takes; ModelError if the backend fails."""
         examined = [self._gate.examine(crop) for crop in crops]
-        images = self._images([each for each in examined if self._is_ours(each)])
+        if passes == 0:
+            return [each.left_alone() for each in examined]
+        looks = self._looks if passes is None else min(passes, self._looks)
+        images = self._images([each for each in examined if self._is_ours(each)], looks)
         return [self._restored(each, images) for each in examined]
 
     def _is_ours(self, examined: Diagnosis) -> bool:
@@ -89,20 +92,20 @@ class CNN:
             return undone(examined)
         return Restoration(examined.crop, next(images), "cnn", examined.blur.extent)
 
-    def _images(self, blurred: Sequence[Diagnosis]) -> Iterator[Image]:
+    def _images(self, blurred: Sequence[Diagnosis], looks: int) -> Iterator[Image]:
         for start in range(0, len(blurred), TOGETHER):
-            yield from self._looked(_inputs(blurred[start : start + TOGETHER]))
+            yield from self._looked(_inputs(blurred[start : start + TOGETHER]), looks)
 
-    def _looked(self, given: Inputs) -> Image:
+    def _looked(self, given: Inputs, looks: int) -> Image:
         images, *told = given.through(self._session)
-        if not told:
+        if not told or looks == 1:
             return images
         lengths = hint.lengths(given.motion)
         again = np.flatnonzero([not _borne_out(*each) for each in zip(lengths, told[0], strict=True)])
         if not again.size:
             return images
         causes, given = told[0][again], given.some(again)
-        for _ in range(self._looks - 1):
+        for _ in range(looks - 1):
             hints = np.stack([hint.undone(*pair) for pair in zip(given.crops, causes, strict=True)])
             images[again], causes = given._replace(hints=hints).through(self._session)
         return images

@@ -21,7 +21,7 @@ class Off:
     def __init__(self) -> None:
         self._blurriness = Blurriness()
 
-    def restore(self, crops: Sequence[Crop]) -> list[Restoration]:
+    def restore(self, crops: Sequence[Crop], _passes: int | None = None, /) -> list[Restoration]:
         return [_alone(crop, self._blurriness.of(crop).extent) for crop in crops]
 
 
@@ -33,9 +33,9 @@ class RichardsonLucy:
         """`shutters` are the fractions of the frame's time that cameras are open; others are learnt."""
         self._gate = Gate(shutters)
 
-    def restore(self, crops: Sequence[Crop]) -> list[Restoration]:
+    def restore(self, crops: Sequence[Crop], passes: int | None = None) -> list[Restoration]:
         examined = [self._gate.examine(crop) for crop in crops]
-        return [each.left_alone() if each.sharp else undone(each) for each in examined]
+        return [each.left_alone() if each.sharp or passes == 0 else undone(each) for each in examined]
 
 
 def undone(blurred: Diagnosis) -> Restoration:
@@ -54,12 +54,12 @@ class Seed:
     def __init__(self) -> None:
         self._blurriness = Blurriness()
 
-    def restore(self, crops: Sequence[Crop]) -> list[Restoration]:
-        return [self._restored(crop) for crop in crops]
+    def restore(self, crops: Sequence[Crop], passes: int | None = None) -> list[Restoration]:
+        return [self._restored(crop, passes) for crop in crops]
 
-    def _restored(self, crop: Crop) -> Restoration:
+    def _restored(self, crop: Crop, passes: int | None) -> Restoration:
         extent = self._blurriness.of(crop).extent
-        if extent < SHARP:
+        if extent < SHARP or passes == 0:
             return _alone(crop, extent)
         return Restoration(crop, seed_preset(crop.image), "richardson-lucy", extent)
 

@@ -20,13 +20,13 @@ class Standby:
     def __init__(self, first: Deblurrer, second: Deblurrer) -> None:
         self._current, self._second = first, second
 
-    def restore(self, crops: Sequence[Crop]) -> list[Restoration]:
+    def restore(self, crops: Sequence[Crop], passes: int | None = None) -> list[Restoration]:
         """Raises ModelError if both fail."""
         try:
-            return self._current.restore(crops)
+            return self._current.restore(crops, passes)
         except ModelError as error:
             if self._current is self._second:
                 raise
             _log.warning("the deblurring network failed: Richardson-Lucy goes on from here", reason=str(error))
             self._current = self._second
-            return self._second.restore(crops)
+            return self._second.restore(crops, passes)

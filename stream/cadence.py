@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 CALM = 3
 """Frames from one look to the next while all faces are known and slow; their tracks carry them in between."""
 SIZES = (640, 512, 416, 320)
 """Detection sizes, in pixels of the picture's longer side."""
 SHARE = 0.5
-"""Share of the time from frame to frame that looking may take; the rest is for decoding, crops and the picture."""
+"""Share of the time from frame to frame that looking may take; the rest is for decoding, crops and the picture. Where
+there are more cameras than cores, each has its part of it."""
+LONGEST_GAP_S = 0.5
+"""Seconds from look to look, whatever the load: who walks by must not be missed. Cameras take turns beyond that."""
 PATIENCE = 15
 """Looks before the size is changed again."""
 SMOOTHING = 0.2
@@ -23,8 +27,10 @@ class Cadence:
     on the load: where looking takes too long it looks at fewer frames, and if that leaves it behind, at smaller ones.
     """
 
-    def __init__(self, live: bool = False) -> None:
+    def __init__(self, live: bool = False, part: Callable[[], float] = lambda: 1.0) -> None:
+        """`part` says, when it is asked, what part of the share this camera may take now (0..1)."""
         self._live = live
+        self._part = part
         self._since = CALM
         self._size = 0
         self._looks = 0
@@ -49,7 +55,8 @@ class Cadence:
         return True
 
     def spent(self, seconds: float) -> None:
-        """How long a look took, by the wall clock. Changes nothing for a recording."""
+        """How long a look took, by the clock of its thread: what others take of the machine makes nobody's looks
+        dearer. Changes nothing for a recording."""
         if not self._live:
             return
         self._cost = _mean(self._cost, seconds)
@@ -60,8 +67,14 @@ class Cadence:
     @property
     def _stride(self) -> int:
         """Frames from look to look that the load allows."""
-        allowed = SHARE * self._interval
-        return math.ceil(self._cost / allowed) if self._live and allowed > 0 else 1
+        if not self._live or self._allowed <= 0:
+            return 1
+        return min(math.ceil(self._cost / self._allowed), math.ceil(LONGEST_GAP_S / self._interval))
+
+    @property
+    def _allowed(self) -> float:
+        """Seconds that a look at every frame might take."""
+        return SHARE * self._part() * self._interval
 
     def _resize(self) -> None:
         """One size down where looks lie more than two frames apart, one up where every frame could still be seen."""
@@ -70,7 +83,7 @@ class Cadence:
         growth = (SIZES[larger] / SIZES[self._size]) ** 2
         if self._stride > 2 and smaller != self._size:
             self._change(smaller)
-        elif larger != self._size and self._cost * growth < 0.8 * SHARE * self._interval:
+        elif larger != self._size and self._cost * growth < 0.8 * self._allowed:
             self._change(larger)
 
     def _change(self, size: int) -> None:

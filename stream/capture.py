@@ -4,7 +4,7 @@ renewed for as long as it takes."""
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from threading import Event, Thread
 from time import monotonic
@@ -16,13 +16,16 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from stream.catch_up import CatchUp
 from stream.data import Frame
 from stream.errors import SourceError, UnblurError
 from stream.health import CaptureStatus
 from stream.inflow import Inflow
 from stream.libav import open_media, reason, video_stream
 from stream.pace import Pace
+from stream.priority import PICTURES, give_way
 from stream.redact import redact
+from stream.stages import always
 
 _UNTIMED = ("mpjpeg", "mjpeg")
 """MJPEG carries no time; FFmpeg's stamps for it only count pictures."""
@@ -34,11 +37,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """Where a live picture comes from and how FFmpeg is to open it. Neither `str` nor `repr` shows a secret."""
+    """Where a live picture comes from and how FFmpeg is to open it. Neither `str` nor `repr` shows a secret. A film
+    that is `looped` begins anew when it ends, and is played at its own pace."""
 
     address: str = field(repr=False)
     form: str | None = None
     options: tuple[tuple[str, str], ...] = ()
+    looped: bool = False
 
     def __str__(self) -> str:
         return redact(self.address)
@@ -80,14 +85,14 @@ class Capture:
         self._thread = Thread(target=self._run, name=f"capture {camera}", daemon=True)
         self._log = log.bind(camera=camera, source=str(feed))
 
-    def frames(self) -> Iterator[Frame]:
-        """The newest frame each time, until `close`. To be called once.
+    def frames(self, wanted: Callable[[float], bool] = always) -> Iterator[Frame]:
+        """The newest frame each time of those that are `wanted`, until `close`. To be called once.
 
         Raises SourceError if the first connection fails and patience is not endless.
         """
-        self._thread.start()
         try:
-            yield from self._inflow.frames()
+            self._thread.start()
+            yield from self._inflow.frames(wanted)
             if self._refused:
                 raise self._refused
             if not self._closed.is_set():
@@ -104,6 +109,7 @@ class Capture:
         self._inflow.close()
 
     def _run(self) -> None:
+        give_way(PICTURES)
         try:
             self._keep_watching()
         finally:
@@ -140,15 +146,24 @@ class Capture:
     def _deliver(self, container: InputContainer) -> str:
         stream = video_stream(container)
         stream.thread_type = "SLICE"  # frame threads would hold pictures back
-        stream.codec_context.flags |= av.codec.context.Flags.low_delay
+        if not self._feed.looped:  # a film's pictures may lie in another order than they are shown
+            stream.codec_context.flags |= av.codec.context.Flags.low_delay
         self._log.info("connected to the camera", codec=stream.codec_context.name, form=container.format.name)
         timed = container.format.name not in _UNTIMED
         # HLS comes a segment at a time; without a pace all but the last picture of each would be dropped.
-        pace = Pace(self._closed, _JUMP_S) if container.format.name == "hls" else None
+        paced = self._feed.looped or container.format.name == "hls"
+        pace = Pace(self._closed, _JUMP_S) if paced else None
+        catch_up = CatchUp() if timed and container.format.name != "hls" else None
         self._inflow.connected()
         fresh = monotonic()
-        for packet in container.demux():
-            for picture in _decode(packet, stream):
+        for packet in _rounds(container, stream) if self._feed.looped else container.demux():
+            if catch_up and packet.stream_index == stream.index and packet.dts is not None:
+                stamp_s = float(packet.dts * packet.time_base)
+                stream.codec_context.skip_frame = catch_up.decoded(stamp_s, packet.is_keyframe)
+            pictures = _decode(packet, stream)
+            if not pictures and stream.codec_context.skip_frame != "DEFAULT":
+                self._inflow.left_out()
+            for picture in pictures:
                 if pace and picture.time is not None:
                     pace.wait(picture.time)
                 self._inflow.arrived(picture, timed)
@@ -158,6 +173,24 @@ class Capture:
             if monotonic() - fresh > self._patience.picture_s:
                 return f"no picture for {self._patience.picture_s:g} s"
         return "the stream ended"
+
+
+def _rounds(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[Any]]:
+    """A film's packets over and over, with stamps that go on; a film without any ends at once."""
+    shift = 0
+    while True:
+        first = end = None
+        for packet in container.demux(stream):
+            if packet.dts is not None:
+                first = packet.dts if first is None else first
+                end = packet.dts + max(1, packet.duration or 0)
+                packet.dts += shift
+                packet.pts = None if packet.pts is None else packet.pts + shift
+            yield packet
+        if first is None or end is None:
+            return
+        shift += end - first
+        container.seek(0)
 
 
 def _decode(packet: av.Packet[Any], stream: VideoStream) -> list[VideoFrame]:

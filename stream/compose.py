@@ -25,8 +25,8 @@ _RATE_OVER = 30
 class Composer:
     """Draws the scenes of one camera and hands them to its outputs; `watch` sees each scene. Called by one thread.
 
-    Without an overlay nothing is drawn: where nobody looks, the pictures would be made for nothing. With a mosaic, no
-    output sees the faces that it hides.
+    Without an overlay, and while no output wants the camera's pictures, nothing is drawn: where nobody looks, they
+    would be made for nothing. With a mosaic, no output sees the faces that it hides.
     """
 
     def __init__(
@@ -47,11 +47,15 @@ class Composer:
         self._shown: deque[float] = deque(maxlen=_RATE_OVER)
 
     def __call__(self, scene: Scene) -> None:
-        if self._overlay:
+        if self._overlay and self.wanted(scene.frame.camera):
             self._compose(self._overlay, scene)
         if self._live and scene.frame.wall_time:
             self._meter.age((datetime.now(UTC) - scene.frame.wall_time).total_seconds())
         self._watch(scene)
+
+    def wanted(self, camera: str) -> bool:
+        """Whether any output wants the camera's pictures at this moment."""
+        return self._overlay is not None and any(picture.wants(camera) for picture in self._pictures)
 
     def _compose(self, overlay: Overlay, scene: Scene) -> None:
         with self._meter.stage("overlay"):
@@ -89,6 +93,10 @@ class WindowOutlet:
 
     def show(self, frame: Frame, image: Image) -> None:
         self._newest.put(frame.camera, (frame, image))
+
+    def wants(self, _camera: str) -> bool:
+        """Always: a window is looked at."""
+        return True
 
     def pump(self) -> bool:
         for frame, image in self._newest.take(timeout_s=_ROUND_S):

@@ -44,7 +44,8 @@ class Frame:
     """One picture of one camera, with the times it belongs to.
 
     `pts` counts `time_base` seconds of media time. `wall_time` (timezone-aware) is when the picture was taken where
-    that is known: live cameras, or recordings with a start time.
+    that is known: live cameras, or recordings with a start time. `arrived_s` is when a live picture arrived, in seconds
+    of `time.monotonic`; None for recordings.
     """
 
     camera: str
@@ -53,6 +54,7 @@ class Frame:
     time_base: Fraction
     wall_time: datetime | None
     image: Image
+    arrived_s: float | None = None
 
     def __post_init__(self) -> None:
         _require_image(self.image)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from hashlib import sha256
 
@@ -12,6 +13,7 @@ import numpy as np
 from stream.cadence import SIZES, Cadence
 from stream.company import Company
 from stream.data import Box, Face, Frame, Track
+from stream.load import LoadController, SearchBudget
 from stream.look import Look, Moment, Sighting
 from stream.meter import Meter
 from stream.shortlist import Shortlist
@@ -30,25 +32,36 @@ class Eye:
         meter: Meter,
         accountable: bool = False,
         watchful: bool = False,
+        budget: SearchBudget | None = None,
     ) -> None:
         """`accountable`: looks know the sha256 of the pixels that they were cut from. `watchful`: the detector looks at
-        every frame, as closely as it can, whatever the load, and every place where a face may be is told."""
+        every frame, as closely as it can, whatever the load, and every place where a face may be is told. `budget` is
+        what all live cameras have together."""
         self._detector = detector
         self._largest = detector.long_side
         self._aligner = aligner
         self._live = live
         self._meter = meter
         self._accountable, self._watchful = accountable, watchful
-        self._cadence = Cadence(live)
+        self._budget = budget or SearchBudget(1, LoadController())
+        self._cadence = Cadence(live, lambda: self._budget.part)
+        self._due: bool | None = None
         self._tracker = Tracker()
-        self._shortlist = Shortlist()
+        self._shortlist = Shortlist(live)
         self._company = Company()
         self._restless = False
         meter.follow("crops passed over", lambda: self._shortlist.dropped)
 
+    def due(self, pts_s: float) -> bool:
+        """Whether the picture of this media time is to be searched. Asked once for each, in order; the picture need
+        only be seen if it is, or if somebody watches."""
+        self._due = self._cadence.due(self._restless, pts_s) or self._watchful
+        return self._due
+
     def see(self, frame: Frame) -> Sighting:
         """What this frame shows. Frames come in order."""
-        due = self._cadence.due(self._restless, frame.pts_s) or self._watchful
+        due = self.due(frame.pts_s) if self._due is None else self._due
+        self._due = None
         faces = self._detected(frame) if due else None
         with self._meter.stage("track"):
             update = self._tracker.update(frame, faces)
@@ -66,11 +79,12 @@ class Eye:
     def _detected(self, frame: Frame) -> list[Face]:
         if self._live and not self._watchful:
             self._detector.long_side = round(self._largest * self._cadence.long_side / SIZES[0])
-        began = time.perf_counter()
-        with self._meter.stage("detect"):
-            faces = self._detector.detect(frame.image)
-        self._cadence.spent(time.perf_counter() - began)
-        self._meter.count("detections", camera=frame.camera)
+        with self._budget.turn() if self._live else nullcontext():
+            began = time.thread_time()
+            with self._meter.stage("detect"):
+                faces = self._detector.detect(frame.image)
+            self._cadence.spent(time.thread_time() - began)
+        self._meter.searched(frame.camera)
         self._meter.count("faces", len(faces), frame.camera)
         return faces
 

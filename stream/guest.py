@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from stream.data import Frame
 from stream.health import CaptureStatus
 from stream.inflow import Inflow
+from stream.stages import always
 
 SILENT_S = 3.0
 """Without a picture: something is wrong."""
@@ -21,9 +22,9 @@ class Guest:
         self.camera = camera
         self.inflow = Inflow(camera, stalled_s=SILENT_S / 2)
 
-    def frames(self) -> Iterator[Frame]:
-        """The newest frame each time, until `close`."""
-        return self.inflow.frames()
+    def frames(self, wanted: Callable[[float], bool] = always) -> Iterator[Frame]:
+        """The newest frame each time of those that are `wanted`, until `close`."""
+        return self.inflow.frames(wanted)
 
     def status(self) -> CaptureStatus:
         return self.inflow.status()

@@ -12,7 +12,7 @@ T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 
 
-class _Closable:
+class Closable:
     """What both kinds share: a lock, and the word that nothing more will come."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class _Closable:
             self.close()
 
 
-class Belt(_Closable, Generic[T]):
+class Belt(Closable, Generic[T]):
     """A bounded first-in, first-out hand-over that never drops.
 
     The giver waits while it is full, the taker while it is empty. Closing lets the taker finish what lies there;
@@ -72,7 +72,7 @@ class Belt(_Closable, Generic[T]):
             yield item
 
 
-class Latest(_Closable, Generic[K, T]):
+class Latest(Closable, Generic[K, T]):
     """The newest item of each key wins, in the turn of the one that it replaces. What is replaced, falls out at too
     many keys, or is not needed any more, is counted."""
 

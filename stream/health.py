@@ -9,6 +9,8 @@ from threading import Lock
 from time import monotonic
 from typing import Literal
 
+_RATE_OVER_S = 10.0
+
 State = Literal["connecting", "live", "stalled", "reconnecting"]
 
 
@@ -16,8 +18,9 @@ State = Literal["connecting", "live", "stalled", "reconnecting"]
 class CaptureStatus:
     """A live source at one moment. `since` (UTC) is when `state` began; `frame_age_s` is None before the first frame.
 
-    `fps` is over the last 60 arrivals of this connection. `dropped` counts frames that newer ones replaced before
-    anybody took them, `reconnects` the times that the picture came back. `last_error` holds no secret.
+    `fps` is over the last 60 arrivals of the last 10 s, and 0 unless the source is live. `dropped` counts frames that
+    newer ones replaced before anybody took them, `reconnects` the times that the picture came back. `last_error` holds
+    no secret.
     """
 
     state: State
@@ -73,9 +76,12 @@ class Health:
             return CaptureStatus(self._state, self._since, self._fps(), age_s, dropped, self._reconnects, self._error)
 
     def _fps(self) -> float:
-        if len(self._arrivals) < 2:
+        now = monotonic()
+        while self._arrivals and now - self._arrivals[0] > _RATE_OVER_S:
+            self._arrivals.popleft()
+        if self._state != "live" or len(self._arrivals) < 2:
             return 0.0
-        return (len(self._arrivals) - 1) / max(1e-3, monotonic() - self._arrivals[0])
+        return (len(self._arrivals) - 1) / max(1e-3, now - self._arrivals[0])
 
     def _enter(self, state: State) -> None:
         if state != self._state:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
+from time import monotonic
 
 from av.video.frame import VideoFrame
 
@@ -13,6 +14,7 @@ from stream.data import Frame
 from stream.handover import Latest
 from stream.health import CaptureStatus, Health
 from stream.libav import to_image
+from stream.stages import always
 from stream.timeline import Timeline
 
 TIME_BASE = Fraction(1, 90_000)
@@ -24,7 +26,12 @@ class _Shot:
     index: int
     pts: int
     wall_time: datetime
+    arrived_s: float
     picture: VideoFrame
+
+    @property
+    def pts_s(self) -> float:
+        return float(self.pts * TIME_BASE)
 
 
 class Inflow:
@@ -39,13 +46,15 @@ class Inflow:
         self._health = Health(stalled_s)
         self._newest: Latest[str, _Shot] = Latest()
         self._timeline = Timeline(TIME_BASE)
-        self._count = 0
+        self._count = self._left_out = 0
 
-    def frames(self) -> Iterator[Frame]:
-        """The newest frame each time, until it is closed."""
+    def frames(self, wanted: Callable[[float], bool] = always) -> Iterator[Frame]:
+        """The newest frame each time, until it is closed. A picture that is not `wanted`, which is asked its media time
+        in seconds, is not converted and gives no frame."""
         while shots := self._newest.take():
-            for shot in shots:
-                yield Frame(self._camera, shot.index, shot.pts, TIME_BASE, shot.wall_time, to_image(shot.picture))
+            for shot in filter(lambda shot: wanted(shot.pts_s), shots):
+                image = to_image(shot.picture)
+                yield Frame(self._camera, shot.index, shot.pts, TIME_BASE, shot.wall_time, image, shot.arrived_s)
 
     def connected(self) -> None:
         """The stamps that follow begin a new count."""
@@ -55,7 +64,12 @@ class Inflow:
         """A picture came. Unless it is `timed`, its stamp tells nothing."""
         elapsed_s = self._health.arrived()
         pts = self._timeline.place(_stamp(picture) if timed else None, elapsed_s)
-        self._newest.put(self._camera, _Shot(self._count, pts, datetime.now(UTC), picture))
+        self._newest.put(self._camera, _Shot(self._count, pts, datetime.now(UTC), monotonic(), picture))
+        self._count += 1
+
+    def left_out(self) -> None:
+        """A picture came and was not decoded: there was no time."""
+        self._left_out += 1
         self._count += 1
 
     def lost(self, problem: str) -> None:
@@ -68,7 +82,7 @@ class Inflow:
         return self._health.seen
 
     def status(self) -> CaptureStatus:
-        return self._health.status(self._newest.dropped)
+        return self._health.status(self._newest.dropped + self._left_out)
 
     def close(self) -> None:
         """End `frames` at once."""

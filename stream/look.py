@@ -11,15 +11,16 @@ from stream.data import Box, Crop, Frame, Track
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When something was seen."""
+    """When something was seen; `arrived_s` is a live frame's (see there)."""
 
     frame: int
     pts_s: float
     wall_time: datetime | None
+    arrived_s: float | None = None
 
     @classmethod
     def of(cls, frame: Frame) -> Moment:
-        return cls(frame.index, frame.pts_s, frame.wall_time)
+        return cls(frame.index, frame.pts_s, frame.wall_time, frame.arrived_s)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,6 +13,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 _AGES_KEPT = 8192
+RATE_OVER_S = 10.0
+"""A rate is that of the latest seconds."""
+DELAYS_OVER_S = 60.0
+"""Delays are those of the latest minute."""
+_LATEST_KEPT = 4096
+"""Of each camera; 60 a second for a minute."""
 _TIMES_KEPT = 256
 BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Up to which times of a stage are counted, in seconds."""
@@ -32,12 +38,15 @@ class Timing:
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A meter's state: counts by name, the same by name and camera ("" where it is not known), stages by name, and
-    frame ages (p50, p95, p99, seconds)."""
+    frame ages (p50, p95, p99, seconds); by live camera, how many of its pictures are searched a second, and how long it
+    takes from a picture to a name (p95 of the latest minute, seconds; nothing where nobody was identified)."""
 
     counts: dict[str, int]
     by_camera: dict[tuple[str, str], int]
     stages: dict[str, Timing]
     frame_age_s: tuple[float, float, float] | None
+    searched_fps: Mapping[str, float] = field(default_factory=dict)
+    delay_p95_s: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -57,10 +66,33 @@ class _Stage:
         self.buckets[bisect_left(BOUNDS_S, elapsed)] += 1
 
 
-class Meter:
-    """Counts, stage times and frame ages of a run."""
+class _Latest:
+    """Values with the moments (seconds) at which they came, back to `over_s` ago."""
 
-    def __init__(self) -> None:
+    def __init__(self, over_s: float, began_s: float) -> None:
+        self._over_s, self._began_s = over_s, began_s
+        self._values: deque[tuple[float, float]] = deque(maxlen=_LATEST_KEPT)
+
+    def add(self, now: float, value: float) -> None:
+        self._values.append((now, value))
+
+    def values(self, now: float) -> list[float]:
+        while self._values and now - self._values[0][0] > self._over_s:
+            self._values.popleft()
+        return [value for _, value in self._values]
+
+    def rate(self, now: float) -> float:
+        """How many a second."""
+        return len(self.values(now)) / max(1.0, min(self._over_s, now - self._began_s))
+
+
+class Meter:
+    """Counts, stage times and frame ages of a run. `clock` counts seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._searches: dict[str, _Latest] = {}
+        self._delays: dict[str, _Latest] = {}
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, str]] = Counter()
         self._followed: list[tuple[tuple[str, str], Callable[[], int]]] = []
@@ -75,6 +107,20 @@ class Meter:
         """Count what somebody else counts already: `number` is asked at each reading, by any thread."""
         with self._lock:
             self._followed.append(((what, camera), number))
+
+    def searched(self, camera: str) -> None:
+        """A picture of a camera was searched for faces."""
+        self.count("detections", camera=camera)
+        self._note(self._searches, RATE_OVER_S, camera, 1.0)
+
+    def delay(self, camera: str, seconds: float) -> None:
+        """How long it took from the arrival of a live picture to the name of a face in it."""
+        self._note(self._delays, DELAYS_OVER_S, camera, seconds)
+
+    def _note(self, kind: dict[str, _Latest], over_s: float, camera: str, value: float) -> None:
+        now = self._clock()
+        with self._lock:
+            kind.setdefault(camera, _Latest(over_s, now)).add(now, value)
 
     def age(self, seconds: float) -> None:
         """How old a live frame is at the overlay."""
@@ -95,12 +141,16 @@ class Meter:
     def read(self) -> Reading:
         with self._lock:
             counts, followed, ages = self._counts.copy(), list(self._followed), list(self._ages)
+            now = self._clock()
+            searched = {camera: latest.rate(now) for camera, latest in self._searches.items()}
+            delays = {camera: latest.values(now) for camera, latest in self._delays.items()}
             stages = {
                 name: (each.seconds, list(each.latest), tuple(each.buckets)) for name, each in self._stages.items()
             }
         for key, number in followed:
             counts[key] += number()
-        return Reading(_by_name(counts), dict(counts), _timings(stages), _percentiles(ages))
+        slowest = {camera: float(np.percentile(each, 95)) for camera, each in delays.items() if each}
+        return Reading(_by_name(counts), dict(counts), _timings(stages), _percentiles(ages), searched, slowest)
 
 
 def _by_name(counts: Counter[tuple[str, str]]) -> dict[str, int]:

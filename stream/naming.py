@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from time import monotonic
 from uuid import NAMESPACE_URL, uuid5
 
 from stream.data import Event, EventType, Identity, Restoration, Track
@@ -60,18 +61,18 @@ class Naming:
                     life = self._lives.setdefault(key, Life(track, moment, track.first_pts_s))
                     life.track, life.seen = track, moment
 
-    def identify(self, looks: Sequence[Look]) -> None:
-        """Restore and recognise."""
-        self.recognise(looks, self.restore(looks))
+    def identify(self, looks: Sequence[Look], passes: int | None = None) -> None:
+        """Restore, in so many `passes` of the network at most, and recognise."""
+        self.recognise(looks, self.restore(looks, passes))
 
-    def restore(self, looks: Sequence[Look]) -> list[Restoration]:
-        """What is blurred, restored. Threads take turns."""
+    def restore(self, looks: Sequence[Look], passes: int | None = None) -> list[Restoration]:
+        """What is blurred, restored, in so many `passes` of the network at most. Threads take turns."""
         if not looks:
             return []
         with self._restoring, self._meter.stage("deblur"):
             self._at_work = frozenset((look.track.camera, look.track.id) for look in looks)
             try:
-                restorations = self._deblurrer.restore([look.crop for look in looks])
+                restorations = self._deblurrer.restore([look.crop for look in looks], passes)
             finally:
                 self._at_work = frozenset()
         self._meter.count("crops", len(looks))
@@ -87,6 +88,7 @@ class Naming:
                 identities = self._recognizer.observe(restorations)
             for look, restoration, identity in zip(looks, restorations, identities, strict=True):
                 self._conclude(look, restoration, identity)
+            self._time(looks)
             now = {look.track.camera: look.moment for look in looks}
             for (camera, track), identity in self._recognizer.disowned().items():
                 self._correct((camera, track), identity, "disowned", now[camera])
@@ -113,6 +115,13 @@ class Naming:
             self._announce("new", life, look.track, look.moment, found)
         elif before.name != identity.name:
             self._announce("update", life, look.track, look.moment, found)
+
+    def _time(self, looks: Sequence[Look]) -> None:
+        """How long it took from the arrival of live pictures to whom they show."""
+        now = monotonic()
+        for look in looks:
+            if look.moment.arrived_s is not None:
+                self._meter.delay(look.track.camera, now - look.moment.arrived_s)
 
     def _next(self, camera: str) -> int:
         self._numbers[camera] += 1

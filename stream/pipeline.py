@@ -5,7 +5,8 @@
                             \\-> newest scene of the camera -> show
 
 Every word but `capture` (the source's own) is a thread; `name` is one for all live cameras. A live picture never waits
-for a name: its scene carries the names known by then.
+for a name: its scene carries the names known by then. One that is neither searched nor watched is not even converted.
+What is left out when the machine is behind: `stream/load.py`.
 """
 
 from __future__ import annotations
@@ -15,20 +16,22 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
 from typing import Protocol
 
 from stream.data import Box, Frame, Identity, Restoration, Track
 from stream.errors import DamagedSourceError
 from stream.handover import Belt, Latest
+from stream.load import LoadController
 from stream.look import Look, Sighting
 from stream.meter import Meter
 from stream.naming import Naming
+from stream.priority import PICTURES, give_way
+from stream.sample_queue import SampleQueue, Waiting
 from stream.stages import Source
 
 _ENDINGS_NOTICED_S = 0.25
-_BATCH = 8
-"""Live looks that are identified at a time: on a machine that is behind, an event must not wait for all others, nor
-must the end of the run."""
 _PUMP_S = 0.01
 _SILENT_S = 1.5
 """Longer than the tracker remembers: a camera that returns sees new tracks."""
@@ -54,19 +57,30 @@ Restored = tuple[Sighting, list[Restoration]]
 class Eye(Protocol):
     """Finds and follows the faces of one camera."""
 
+    def due(self, pts_s: float) -> bool:
+        """Whether the picture of this media time is to be searched; of a live camera asked once for each, in order,
+        before it is seen."""
+        ...
+
     def see(self, frame: Frame) -> Sighting: ...
     def finish(self) -> Sequence[Look]:
         """The source has ended: what is still worth identifying."""
         ...
 
 
+def _watched() -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A source, the eye that watches it, and where its scenes go; `show` is called by one thread."""
+    """A source, the eye that watches it, and where its scenes go; `show` is called by one thread. While a live camera
+    is not `watched`, which any thread may ask, scenes may be left out."""
 
     source: Source
     eye: Eye
     show: Callable[[Scene], None]
+    watched: Callable[[], bool] = _watched
 
 
 class Pipeline:
@@ -77,16 +91,23 @@ class Pipeline:
     damaged recording alone stops nothing else.
     """
 
-    def __init__(self, cameras: Sequence[Camera], naming: Naming, meter: Meter) -> None:
+    def __init__(
+        self, cameras: Sequence[Camera], naming: Naming, meter: Meter, load: LoadController | None = None
+    ) -> None:
+        """`load` says how much is done for live cameras."""
         self._cameras = cameras
+        self._load = load or LoadController()
         self._naming = naming
         self._meter = meter
         self._belts: list[Belt[Frame] | Belt[Sighting] | Belt[Restored] | Belt[Scene]] = []
-        self._looks: Latest[tuple[str, int], Look] = Latest()
+        self._looks = SampleQueue()
         self._endings: deque[Sequence[Track]] = deque()
         self._heard: dict[str, float] = {}
         self._running = False
-        meter.follow("looks dropped", lambda: self._looks.dropped)
+        self._errors: list[BaseException] = []
+        for camera in cameras:
+            name = camera.source.camera
+            meter.follow("looks dropped", partial(self._looks.dropped, name), name)
 
     @property
     def running(self) -> bool:
@@ -105,35 +126,36 @@ class Pipeline:
         """Run to the end. `pump`, if given, is called over and over by this thread, the place for a window's loop, and
         ends the run when it returns False."""
         stages = [stage for camera in self._cameras for stage in self._lane(camera)]
+        self._errors = []
         lanes: list[Future[None]] = []
         with ThreadPoolExecutor(len(stages) + 1, "stage") as threads:
             try:
                 self._running = True
-                namer = threads.submit(self._name_looks)
-                lanes += [threads.submit(stage) for stage in stages]
-                for future in (namer, *lanes):
-                    future.add_done_callback(self._stop_on_failure)
+                threads.submit(self._guarded, self._name_looks)
+                for stage in stages:
+                    lanes.append(threads.submit(self._guarded, stage))  # one by one: what has begun must be known
                 while wait(lanes, timeout=_PUMP_S if pump else None).not_done:
                     if pump and not pump():
                         break
             finally:
                 self._running = False
-                self._rest(lanes)
-        _raise_worst([error for future in (namer, *lanes) if (error := future.exception())])
+                self._rest(lanes, len(stages))
+        _raise_worst(self._errors)
 
-    def _rest(self, lanes: Sequence[Future[None]]) -> None:
-        """Bring all threads to their end, even if somebody is too impatient to wait for it."""
-        if not all(lane.done() for lane in lanes):
+    def _rest(self, lanes: Sequence[Future[None]], stages: int) -> None:
+        """Bring all threads to their end, even if somebody is too impatient to wait for it, or interrupted their start:
+        then one that has begun may be missing among `lanes`, and all are stopped."""
+        if len(lanes) < stages or not all(lane.done() for lane in lanes):
             self.stop()
         try:
             wait(lanes)
         finally:
             self._looks.close()
 
-    def _stop_on_failure(self, future: Future[None]) -> None:
-        error = future.exception()
-        if error and not isinstance(error, DamagedSourceError):  # of a damaged recording, the rest still goes its way
-            self.stop()
+    def _guarded(self, stage: Callable[[], None]) -> None:
+        """A stage that does not die silently, whoever knows of its thread."""
+        with _Guard(self._errors, self.stop):
+            stage()
 
     def _lane(self, camera: Camera) -> tuple[Callable[[], None], ...]:
         return self._live_lane(camera) if camera.source.live else self._recorded_lane(camera)
@@ -153,6 +175,7 @@ class Pipeline:
         def see() -> None:
             with sightings.closing():
                 for frame in frames:
+                    self._meter.count("frames", camera=name)
                     sightings.put(self._see(camera, frame))
                 last.extend(camera.eye.finish())
 
@@ -182,16 +205,21 @@ class Pipeline:
         scenes: Latest[str, Scene] = Latest()
         self._meter.follow("pictures dropped", lambda: scenes.dropped, name)
 
+        def wanted(pts_s: float) -> bool:
+            self._heard[name] = time.monotonic()
+            self._meter.count("frames", camera=name)
+            return camera.eye.due(pts_s) or camera.watched()
+
         def see() -> None:
+            give_way(PICTURES)
             with scenes.closing():
-                for frame in camera.source.frames():
-                    self._heard[name] = time.monotonic()
+                for frame in camera.source.frames(wanted):
                     sighting = self._see(camera, frame)
-                    self._queue(name, sighting.looks)
+                    self._queue(sighting.looks)
                     self._endings.append(sighting.ended)
                     names, restoring = self._naming.names(name), self._naming.restoring(name)
                     scenes.put(name, Scene(frame, sighting.tracks, names, restoring, sighting.others))
-                self._queue(name, camera.eye.finish())
+                self._queue(camera.eye.finish())
 
         def show() -> None:
             while newest := scenes.take():
@@ -203,12 +231,11 @@ class Pipeline:
     def _see(self, camera: Camera, frame: Frame) -> Sighting:
         sighting = camera.eye.see(frame)
         self._naming.see(sighting)
-        self._meter.count("frames", camera=frame.camera)
         return sighting
 
-    def _queue(self, camera: str, looks: Sequence[Look]) -> None:
+    def _queue(self, looks: Sequence[Look]) -> None:
         for look in looks:
-            self._looks.put((camera, look.track.id), look)
+            self._looks.put(look)
 
     def _name_looks(self) -> None:
         """The one identify worker of all live cameras: what waits is taken in batches."""
@@ -217,13 +244,25 @@ class Pipeline:
             # Endings are taken before looks, and held while one of theirs waits: it must not come too late.
             for _ in range(len(self._endings)):
                 ended += self._endings.popleft()
-            self._naming.identify(self._looks.take(_ENDINGS_NOTICED_S, _BATCH))
+            self._identify(self._looks.take(_ENDINGS_NOTICED_S, self._load.batch))
             waiting = self._looks.waiting()
-            self._naming.end([track for track in ended if (track.camera, track.id) not in waiting])
+            self._end([track for track in ended if (track.camera, track.id) not in waiting])
             ended = [track for track in ended if (track.camera, track.id) in waiting]
             self._end_the_silent({camera for camera, _ in waiting})
         for camera in self._cameras:
             self._naming.end_all(camera.source.camera)
+
+    def _identify(self, batch: Sequence[Waiting]) -> None:
+        """As thoroughly as the load allows, which is measured."""
+        began = time.monotonic()
+        self._naming.identify([look for look, _ in batch], self._load.level.passes)
+        now = time.monotonic()
+        self._load.observe(len(batch), now - began, max((now - since for _, since in batch), default=0.0))
+
+    def _end(self, tracks: Sequence[Track]) -> None:
+        self._naming.end(tracks)
+        for track in tracks:
+            self._looks.forget(track)
 
     def _end_the_silent(self, waiting: Collection[str]) -> None:
         """Nobody is seen by a camera that is down; its tracks must not stay open until it returns, but for those whose
@@ -232,6 +271,24 @@ class Pipeline:
         for camera, heard in list(self._heard.items()):
             if now - heard > _SILENT_S and camera not in waiting:
                 self._naming.end_all(camera)
+
+
+class _Guard:
+    """Keeps the error of a thread, and calls `stop` if it is worse than a damaged recording, beside which the rest
+    still goes its way."""
+
+    def __init__(self, errors: list[BaseException], stop: Callable[[], None]) -> None:
+        self._errors, self._stop = errors, stop
+
+    def __enter__(self) -> None:
+        """Nothing has happened yet."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: TracebackType | None) -> None:
+        if error is None:
+            return
+        self._errors.append(error)
+        if not isinstance(error, DamagedSourceError):
+            self._stop()
 
 
 def _raise_worst(errors: Sequence[BaseException]) -> None:

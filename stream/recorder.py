@@ -61,6 +61,10 @@ class Recorder:
         except OSError as error:
             raise self._refused(error) from error
 
+    def wants(self, _camera: str) -> bool:
+        """Always: a film has every picture."""
+        return True
+
     def close(self) -> None:
         """Finish the file and give it its name. Without a picture there is no file; after a failure `.part` stays."""
         if self._failed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from stream.data import Frame, Image
 from stream.errors import SourceError, UsageError
 from stream.pace import Pace
+from stream.stages import always
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,9 @@ class Replay:
             return None
         return max(1, round(self._recording.frames * self.duration_s / self._recording.duration_s))
 
-    def frames(self) -> Iterator[Frame]:
-        """Every frame of the part to be played. Raises DamagedSourceError after the last one if any was lost."""
+    def frames(self, _wanted: Callable[[float], bool] = always, /) -> Iterator[Frame]:
+        """Every frame of the part to be played, wanted or not. Raises DamagedSourceError after the last one if any was
+        lost."""
         self.ended = False
         try:
             yield from self._played()

@@ -35,7 +35,7 @@ class Screen:
 
     def show(self, image: Image) -> None:
         """Put a picture up. Never waits."""
-        if not self._viewers or self._closed:
+        if not self.watched:
             return
         self._number += 1
         shown = Shown(self._number, time.monotonic(), image)
@@ -43,6 +43,11 @@ class Screen:
             self._newest, told, self._told = shown, self._told, False
         if told:  # else the loop will look anyway, and must not be handed work faster than it works
             self._loop.call_soon_threadsafe(self._tell)
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody looks."""
+        return self._viewers > 0 and not self._closed
 
     def close(self) -> None:
         """There will be no more pictures; whoever waits for one is told. May be called from any thread."""

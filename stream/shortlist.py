@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from stream.look import Look
@@ -26,6 +27,10 @@ RATE = 24.0
 that cannot be seen to in time are passed over."""
 SEASONED = 6
 """So many crops of the allowance are held back from a track that has sent as many itself, for those that sent fewer."""
+
+
+FRESH_S = 0.5
+"""Of a live camera a crop waits no longer for the turn of its track: it would be named when it is no longer true."""
 
 
 @dataclass
@@ -58,10 +63,11 @@ class Shortlist:
     """Chooses looks at one camera's tracks, by media time and quality alone, so that a replay chooses the same.
 
     Between two turns of a track the look with the best crop is kept (one a track) and the others are dropped; `dropped`
-    counts them.
+    counts them. Of a live camera a look that has waited for `FRESH_S` gives way to any newer one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, live: bool = False) -> None:
+        self._longest_s = FRESH_S if live else math.inf
         self.dropped = 0
         self._turns: dict[int, _Turn] = {}
         self._allowance = RATE
@@ -87,6 +93,8 @@ class Shortlist:
         if one is None:
             return other
         self.dropped += 1
+        if other.moment.pts_s - one.moment.pts_s > self._longest_s:
+            return other
         return max(one, other, key=lambda look: look.crop.quality.overall)
 
     def _refill(self, now: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +16,7 @@ from stream.data import Frame, Image
 from stream.errors import OutputError
 from stream.scene import Scene
 from stream.sensor import Sensor
+from stream.stages import always
 
 CRF = 26
 """Constant rate factor of H.264: about what a surveillance camera's main stream looks like."""
@@ -35,12 +36,14 @@ class SimulatedCamera:
         self._sensor = Sensor(scene)
         self._closed = threading.Event()
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, wanted: Callable[[float], bool] = always, /) -> Iterator[Frame]:
+        """Every frame; of a live camera's those that are `wanted`."""
         indices = self._due() if self.live else iter(range(self._sensor.scene.frames))
         for index in indices:
             if self._closed.is_set():
                 return
-            yield self._frame(index)
+            if not self.live or wanted(index / self._sensor.scene.fps):
+                yield self._frame(index)
 
     def close(self) -> None:
         self._closed.set()
@@ -57,9 +60,15 @@ class SimulatedCamera:
 
     def _frame(self, index: int) -> Frame:
         scene = self._sensor.scene
-        taken = datetime.now(UTC) if self.live else None
+        taken, arrived_s = (datetime.now(UTC), time.monotonic()) if self.live else (None, None)
         return Frame(
-            self.camera, index, index, Fraction(1, scene.fps), taken, self._sensor.expose(index % scene.frames)
+            self.camera,
+            index,
+            index,
+            Fraction(1, scene.fps),
+            taken,
+            self._sensor.expose(index % scene.frames),
+            arrived_s,
         )
 
 

@@ -77,10 +77,8 @@ def _webcam(spec: str, camera: str | None, playback: Playback, patience: Patienc
 def _loop(film: Path, camera: str | None, playback: Playback, patience: Patience) -> Capture:
     if not film.is_file():
         raise SourceError(f"{redact_mistyped(str(film))}: no such file")
-    # Escaped once for the option's value and once for the graph (ffmpeg-filters, "Notes on filtergraph escaping").
-    value = re.sub(r"([\\':])", r"\\\1", str(film.absolute()))
-    named = re.sub(r"([\\'\[\],;])", r"\\\1", value)
-    return _live(Feed(f"movie=filename={named}:loop=0,realtime", "lavfi"), camera or film.stem, playback, patience)
+    # An absolute path, because FFmpeg takes a colon in a relative one for a protocol.
+    return _live(Feed(str(film.absolute()), looped=True), camera or film.stem, playback, patience)
 
 
 def _address(spec: str, camera: str | None, playback: Playback, patience: Patience) -> Replay | Capture:

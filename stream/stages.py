@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from stream.data import Crop, Event, Face, Frame, Identity, Image, Restoration, Track
@@ -11,10 +11,16 @@ if TYPE_CHECKING:
     from stream.look import Look
 
 
+def always(_pts_s: float) -> bool:
+    """Every picture is wanted."""
+    return True
+
+
 class Source(Protocol):
     """Where frames come from.
 
-    A live source never ends by itself and hands out the newest frame; a recorded one hands out every frame.
+    A live source never ends by itself and hands out the newest frame; of those that are not `wanted`, which is asked
+    the media time of each in seconds, in order, it makes none. A recorded one hands out every frame, wanted or not.
     `close` may be called from another thread and makes `frames` return soon.
     """
 
@@ -22,7 +28,7 @@ class Source(Protocol):
     def camera(self) -> str: ...
     @property
     def live(self) -> bool: ...
-    def frames(self) -> Iterator[Frame]: ...
+    def frames(self, wanted: Callable[[float], bool] = always, /) -> Iterator[Frame]: ...
     def close(self) -> None: ...
 
 
@@ -44,9 +50,13 @@ class Aligner(Protocol):
 
 
 class Deblurrer(Protocol):
-    """Restores blurred crops and leaves sharp ones alone; one restoration for each crop, in order."""
+    """Restores blurred crops and leaves sharp ones alone; one restoration for each crop, in order.
 
-    def restore(self, crops: Sequence[Crop]) -> list[Restoration]: ...
+    `passes` is how many passes through a network a crop may have at most: 0 leaves all crops alone, None is as
+    configured.
+    """
+
+    def restore(self, crops: Sequence[Crop], passes: int | None = None, /) -> list[Restoration]: ...
 
 
 class Recognizer(Protocol):
@@ -72,6 +82,10 @@ class Picture(Protocol):
 
     def show(self, frame: Frame, image: Image) -> None:
         """`image` is `frame` with the overlay drawn."""
+        ...
+
+    def wants(self, camera: str) -> bool:
+        """Whether anybody sees that camera's pictures at this moment; else they need not be drawn."""
         ...
 
     def close(self) -> None: ...

@@ -80,7 +80,7 @@ class Tracker:
 
         Media time that runs backwards (a camera that came back, a file that starts again) and a cut end all tracks.
         """
-        elapsed = self._clock.tick(frame.pts_s)
+        elapsed = self._clock.tick(frame)
         cut = self._is_cut(frame)
         ended = self.finish() if cut or elapsed < 0 else self._drop(lambda p: frame.pts_s - p.seen_s > MEMORY_S)
         for path in self._paths:
@@ -226,14 +226,17 @@ class _Clock:
 
     def __init__(self) -> None:
         self._now: float | None = None
+        self._index = 0
         self._steps: deque[float] = deque(maxlen=31)
 
-    def tick(self, now: float) -> float:
-        """Seconds since the frame before; 0 for the first, negative where time ran backwards."""
-        elapsed = 0.0 if self._now is None else now - self._now
-        self._now = now
+    def tick(self, frame: Frame) -> float:
+        """Seconds since the frame before; 0 for the first, negative where time ran backwards. Pictures of the camera
+        that were left out in between count by the gap in the frames' index."""
+        before, self._index = self._index, frame.index
+        elapsed = 0.0 if self._now is None else frame.pts_s - self._now
+        self._now = frame.pts_s
         if elapsed > 0:
-            self._steps.append(elapsed)
+            self._steps.append(elapsed / max(1, frame.index - before))
         return elapsed
 
     @property

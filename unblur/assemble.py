@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import cv2
@@ -35,8 +35,10 @@ from recognize.fuse import TrackRecognizer
 from recognize.gallery import Gallery
 from stream.capture import Patience
 from stream.cipher import Cipher
+from stream.compose import Composer
 from stream.errors import DamagedSourceError, UsageError
 from stream.eye import Eye
+from stream.load import LoadController, SearchBudget
 from stream.meter import Meter, Reading
 from stream.names import fitting_name
 from stream.naming import Naming
@@ -185,6 +187,7 @@ class Run:
     recognizer: TrackRecognizer
     naming: Naming
     outputs: Outputs
+    load: LoadController
 
     @property
     def networks(self) -> Sequence[Network]:
@@ -240,18 +243,24 @@ def assemble(config: Config, stack: ExitStack, watch: Callable[[Scene], None], *
     recognizer = parts.recognizer()
     restorer = parts.deblurrer(_shutters(config, sources))
     accountable, watchful = bool(config.output.evidence), bool(config.output.redact)
+    load = LoadController()
+    budget = SearchBudget(sum(source.live for source in sources), load)
     eyes = [
-        Eye(parts.detector(IN_VIDEO), FivePointAligner(), source.live, meter, accountable, watchful)
+        Eye(parts.detector(IN_VIDEO), FivePointAligner(), source.live, meter, accountable, watchful, budget)
         for source in sources
     ]
     require_apart(config)
-    outputs = Outputs(config, sources, logs, provenance(config, recognizer), parts.cipher, stack)
+    outputs = Outputs(config, sources, logs, provenance(config, recognizer), parts.cipher, stack, meter)
     naming = Naming(restorer, recognizer, outputs.log, outputs.evidence, session(config, sources), meter)
     cameras = [
-        Camera(source, eye, outputs.composer(source, meter, watch)) for source, eye in zip(sources, eyes, strict=True)
+        _camera(source, eye, outputs.composer(source, meter, watch)) for source, eye in zip(sources, eyes, strict=True)
     ]
-    pipelines = [Pipeline(group, naming, meter) for group in _groups(config, cameras)]
-    return Run(sources, pipelines, meter, parts, recognizer, naming, outputs)
+    pipelines = [Pipeline(group, naming, meter, load) for group in _groups(config, cameras)]
+    return Run(sources, pipelines, meter, parts, recognizer, naming, outputs, load)
+
+
+def _camera(source: Source, eye: Eye, composer: Composer) -> Camera:
+    return Camera(source, eye, composer, partial(composer.wanted, source.camera))
 
 
 def open_sources(config: Config) -> list[Opened]:

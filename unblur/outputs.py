@@ -50,13 +50,14 @@ class Outputs:
         provenance: Provenance,
         cipher: Cipher | None,
         stack: ExitStack,
+        meter: Meter,
     ) -> None:
         settings = config.output
         self._mosaic = Mosaic(settings.redact) if settings.redact else None
         watched = settings.picture == "webrtc" or any(isinstance(source, Guest) for source in sources)
         self._typefaces = _typefaces() if watched or settings.picture != "none" else None
         self._window = _window(settings, self._typefaces, stack)
-        self.watching = _watching(config, sources, stack) if watched else None
+        self.watching = _watching(config, sources, stack, meter) if watched else None
         self._recorders = {name: _closing(stack, Recorder(path)) for name, path in _films(settings, sources).items()}
         self.evidence = (
             _closing(stack, EvidenceFolder(settings.evidence, Signer(), provenance, self._mosaic, cipher))
@@ -115,10 +116,10 @@ def _window(settings: Output, typefaces: Path | None, stack: ExitStack) -> Windo
     return _closing(stack, WindowOutlet(Window(typefaces)))
 
 
-def _watching(config: Config, sources: Sequence[Source], stack: ExitStack) -> Watching:
+def _watching(config: Config, sources: Sequence[Source], stack: ExitStack, meter: Meter) -> Watching:
     from unblur.web.watching import Watching
 
-    return _closing(stack, Watching(config.web, sources))
+    return _closing(stack, Watching(config.web, sources, meter))
 
 
 def _films(settings: Output, sources: Sequence[Source]) -> dict[str, Path]:

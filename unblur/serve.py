@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 
@@ -104,18 +104,14 @@ def _pages(config: Config, run: Run, engine: sql.Engine, reception: Reception, s
     assert output.store
     assert output.evidence
     assert gallery
-    examiner, uploads = Examiner(config, run.parts), Uploads()
-    people = People(gallery, examiner, run.use, note)
-    archive, read = Archive(output.store), partial(_opened_crop, output.evidence, run)
+    # What has threads or files is known to the stack as soon as it is made: an interruption may come at any moment.
+    examiner, uploads = Examiner(config, run.parts), stack.enter_context(closing(Uploads()))
+    people = stack.enter_context(closing(People(gallery, examiner, run.use, note)))
+    archive = stack.enter_context(closing(Archive(output.store)))
+    read = partial(_opened_crop, output.evidence, run)
     photo = PhotoPage(Darkroom(config, lambda: people.gallery), uploads, Prints(), note)
-    for thing in (
-        uploads,
-        people,
-        archive,
-        photo,
-        Housekeeping(config.retention, _records(config, run, engine, stack)),
-    ):
-        stack.callback(thing.close)
+    stack.callback(photo.close)
+    stack.enter_context(closing(Housekeeping(config.retention, _records(config, run, engine, stack))))
     return [
         Sightings(archive, Feedback(engine), read, people.add_crop, note),
         PeoplePage(people, examiner, uploads, Crops(archive, read).raw),

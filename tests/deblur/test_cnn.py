@@ -185,3 +185,15 @@ def test_motion_longer_than_was_ever_told_in_training_is_not_told(echo: Session,
     (restoration,) = CNN(echo, SHUTTERS).restore([crop])
     assert restoration.method == "cnn"
     assert np.array_equal(restoration.image, crop.image)
+
+
+def test_fewer_passes_give_what_fewer_looks_give_and_none_leaves_all_alone(session: Session, crops: list[Crop]) -> None:
+    thorough = CNN(session, SHUTTERS, looks=3)
+    for passes in (1, 2, 3, 4):
+        hurried, asked = thorough.restore(crops, passes), CNN(session, SHUTTERS, looks=min(3, passes)).restore(crops)
+        assert all(np.array_equal(one.image, other.image) for one, other in zip(hurried, asked, strict=True))
+    untouched = thorough.restore(crops, 0)
+    assert [(each.method, each.image is crop.image) for each, crop in zip(untouched, crops, strict=True)] == [
+        ("none", True)
+    ] * len(crops)
+    assert all(each.blur >= 3 for each, length in zip(untouched, LENGTHS, strict=True) if length)

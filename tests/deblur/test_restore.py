@@ -72,3 +72,12 @@ def test_one_restoration_for_each_crop_in_order_and_the_same_each_time(make_crop
 
 def test_longer_motion_takes_more_steps() -> None:
     assert steps(5) < steps(20) < steps(40)
+
+
+@pytest.mark.parametrize("deblurrer", [RichardsonLucy(), Seed()])
+def test_without_passes_nothing_is_restored(deblurrer: RichardsonLucy | Seed, make_crop: MakeCrop) -> None:
+    blurred = make_crop(kernels.line(16, 0), (32.0, 0.0))
+    assert deblurrer.restore([blurred])[0].method == "richardson-lucy"
+    (untouched,) = deblurrer.restore([blurred], 0)
+    assert (untouched.method, untouched.image is blurred.image) == ("none", True)
+    assert untouched.blur > 3

@@ -1,6 +1,10 @@
 """When to look: by content for recordings, by content and load for live sources."""
 
-from stream.cadence import CALM, SHARE, SIZES, Cadence
+import math
+
+import numpy as np
+
+from stream.cadence import CALM, LONGEST_GAP_S, SHARE, SIZES, Cadence
 
 
 def looks(cadence: Cadence, frames: int, restless: bool = False, cost: float = 0.0, rate: float = 30) -> list[int]:
@@ -86,3 +90,15 @@ def test_time_that_runs_backwards_is_endured() -> None:
     cadence = Cadence(live=True)
     looks(cadence, 50, cost=0.005)
     assert looks(cadence, 50, restless=True, cost=0.005) == list(range(50))
+
+
+def test_cameras_that_share_the_cores_look_less_often_each() -> None:
+    """A sixth of the share: at 10 ms a look, 33 ms a frame, 2.75 ms of them to be used, every fourth at full size."""
+    alone, shared = Cadence(live=True), Cadence(live=True, part=lambda: 1 / 6)
+    assert len(looks(alone, 15, restless=True, cost=0.01)) == 15
+    assert np.diff(looks(shared, 15, restless=True, cost=0.01)).max() == 4
+
+
+def test_whatever_the_load_somebody_who_walks_by_is_looked_at() -> None:
+    cadence = Cadence(live=True, part=lambda: 1e-3)
+    assert np.diff(looks(cadence, 300, restless=True, cost=9.0, rate=25)).max() == math.ceil(LONGEST_GAP_S * 25)

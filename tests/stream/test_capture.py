@@ -20,7 +20,7 @@ from stream.capture import Capture, Feed, Patience
 from stream.data import Frame
 from stream.errors import SourceError
 from stream.source import open_source
-from tests.stream.media import numbered, write_film, write_playlist
+from tests.stream.media import RATE, numbered, write_film, write_playlist
 from tests.stream.rtsp import RtspServer, why_not
 from tests.stream.web import paced, serve
 
@@ -272,3 +272,17 @@ def test_the_output_of_a_failing_camera_holds_no_secret() -> None:
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert "SourceError" in ended.stderr
     assert not any(secret in ended.stdout + ended.stderr for secret in ("guard", "s3cr3t", "t0k3n"))
+
+
+def test_pictures_that_are_not_decoded_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of libx264's pictures about every second is one that no other refers to."""
+    write_film(tmp_path / "film.mp4", 60)
+    monkeypatch.setattr("stream.capture.CatchUp.decoded", lambda *_: "NONREF")
+    source = camera(f"loop:{tmp_path / 'film.mp4'}")
+    with Viewer(source) as viewer:
+        until(lambda: len(viewer.seen) >= 40)
+        dropped = source.status().dropped
+    first, last = viewer.seen[0], viewer.seen[39]
+    assert dropped >= 20
+    assert forward(viewer.seen)
+    assert last.index - first.index == pytest.approx((last.pts_s - first.pts_s) * RATE, abs=6)

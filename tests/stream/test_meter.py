@@ -68,3 +68,24 @@ def test_many_threads_lose_nothing() -> None:
         thread.join()
     reading = meter.read()
     assert reading.counts["frames"] == sum(reading.stages["track"].buckets) == 8000
+
+
+def test_searches_a_second_and_delays_are_of_late() -> None:
+    now = 100.0
+    meter = Meter(lambda: now)
+    for step in range(200):
+        now = 100.0 + step / 10
+        meter.searched("lobby")
+        if step < 100:
+            meter.delay("lobby", 9.0)
+    reading = meter.read()
+    assert reading.searched_fps["lobby"] == pytest.approx(10, rel=0.02)
+    assert reading.delay_p95_s == {"lobby": 9.0}
+    now += 55
+    meter.delay("lobby", 0.25)
+    reading = meter.read()
+    assert reading.searched_fps == {"lobby": 0.0}
+    assert reading.delay_p95_s["lobby"] == 0.25
+    now += 61
+    assert meter.read().delay_p95_s == {}
+    assert meter.read().by_camera["detections", "lobby"] == 200

@@ -90,6 +90,9 @@ def test_every_output_gets_the_hidden_picture(noise: Image) -> None:
         def show(self, frame: Frame, image: Image) -> None:
             self.pictures += [frame.image, image]
 
+        def wants(self, _camera: str) -> bool:
+            return True
+
         def close(self) -> None: ...
 
     outputs = [Shown(), Shown()]

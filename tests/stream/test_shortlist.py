@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from stream.data import Box, Crop, Quality, Track
 from stream.look import Look, Moment
-from stream.shortlist import BETTER, BLURRED_GAP_S, BLURRING, LONGEST_GAP_S, RATE, Shortlist
+from stream.shortlist import BETTER, BLURRED_GAP_S, BLURRING, FRESH_S, LONGEST_GAP_S, RATE, Shortlist
 
 FACE = np.zeros((128, 128, 3), np.uint8)
 FPS = 25
@@ -98,3 +98,15 @@ def test_every_crop_is_sent_dropped_or_waiting(offers: list[tuple[int, int, floa
     waiting = [each for track in range(5) if (each := shortlist.close(track))]
     assert len(chosen) + len(waiting) + shortlist.dropped == len(crops)
     assert len({id(each) for each in chosen + waiting}) == len(chosen) + len(waiting)
+
+
+def test_of_a_live_camera_no_crop_waits_until_it_is_no_longer_true() -> None:
+    """The best comes just after a turn, when gaps are long."""
+    looks = [look(step, 0.6 if step % (2 * FPS) == 1 else 0.5) for step in range(60 * FPS)]
+
+    def waited(shortlist: Shortlist) -> float:
+        chosen = ((step, shortlist.offer(each)) for step, each in enumerate(looks))
+        return max(step / FPS - each.moment.pts_s for step, each in chosen if each)
+
+    assert waited(Shortlist(live=True)) <= FRESH_S + 1 / FPS
+    assert waited(Shortlist()) > 1

@@ -7,7 +7,7 @@ from stream.capture import Capture
 from stream.errors import SourceError, UsageError
 from stream.replay import Playback, Replay
 from stream.source import open_source
-from tests.stream.media import number, write_film, write_playlist
+from tests.stream.media import RATE, number, write_film, write_playlist
 from tests.stream.web import serve
 
 
@@ -133,6 +133,7 @@ def test_a_film_that_loops_is_a_camera_without_an_end(tmp_path: Path, name: str)
     source.close()
     assert len(seen) == 12
     assert seen == sorted(seen)
+    assert seen[-1] - seen[0] >= 0.9 * 11 / RATE, "at its own pace, from one round to the next"
 
 
 def test_a_loop_needs_its_film() -> None:

@@ -272,3 +272,12 @@ def test_where_a_face_may_be_that_is_not_reported_is_a_rumour() -> None:
         carried = tracker.update(frame(step), None)
         assert len(carried.tracks) + len(carried.rumours) == 1, "until it is given up, it is one or the other"
         assert bool(carried.tracks) == ((step - 1) / RATE <= COAST_S)
+
+
+def test_motion_is_from_one_picture_of_the_camera_to_the_next_though_most_are_left_out() -> None:
+    """A camera that moves a face by 4 pixels a picture; every fifth is searched, the others never come."""
+    tracker = Tracker()
+    for step in range(0, 60, 5):
+        update = tracker.update(frame(step), [face(400 + 4 * step)])
+    (track,) = update.tracks
+    assert track.velocity[0] == pytest.approx(4, rel=0.1)

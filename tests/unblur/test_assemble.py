@@ -168,7 +168,7 @@ def test_a_face_is_marked_while_it_is_with_the_deblurrer() -> None:
         def __init__(self) -> None:
             self.seen: list[frozenset[int]] = []
 
-        def restore(self, crops: Sequence[Crop]) -> list[Restoration]:
+        def restore(self, crops: Sequence[Crop], _passes: int | None = None, /) -> list[Restoration]:
             self.seen = [naming.restoring("lobby"), naming.restoring("yard")]
             return [Restoration(crop, crop.image, "none", 0) for crop in crops]
 

@@ -163,6 +163,9 @@ class Glance:
         self._last: list[Track] = []
         self._seen = 0
 
+    def due(self, _pts_s: float) -> bool:
+        return True
+
     def see(self, frame: Frame) -> Sighting:
         ended, self._last = self._last, [self._track(frame, face) for face in self._detector.detect(frame.image)]
         crops = [(track, self._aligner.crop(frame, track)) for track in self._last]

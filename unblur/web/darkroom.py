@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +18,7 @@ from detectors.align import align
 from recognize.fuse import TrackRecognizer
 from recognize.gallery import Gallery
 from stream.data import Image
+from stream.priority import give_way
 from unblur.assemble import Parts
 from unblur.photo import PhotoLab, Portrait, Result, equip, sheet
 
@@ -66,7 +64,7 @@ class Darkroom:
     def __init__(self, config: Config, gallery: Callable[[], Gallery], waiting: int = WAITING) -> None:
         """`gallery` gives the people known at the moment; it is called from the darkroom's own thread."""
         self._config, self._gallery = config, gallery
-        self._worker = ThreadPoolExecutor(1, "darkroom", _give_way)
+        self._worker = ThreadPoolExecutor(1, "darkroom", give_way, (_YIELDING,))
         self._places = waiting
         self._labs: dict[Method, PhotoLab] = {}
 
@@ -124,10 +122,3 @@ def _pictures(result: Result) -> dict[str, bytes]:
         if portrait.restoration.method != "none":
             pictures[f"face-{number}-restored"] = portrait.restoration.image
     return {name: cv2.imencode(".png", picture)[1].tobytes() for name, picture in pictures.items()}
-
-
-def _give_way() -> None:
-    """Linux alone gives each thread a niceness of its own, which those that it starts inherit."""
-    if sys.platform == "linux":
-        thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _YIELDING)

@@ -11,12 +11,14 @@ from aiohttp import web
 from pydantic import AwareDatetime, BaseModel
 
 from configs.schema import Output
+from stream.meter import Reading
 from stream.store import connect, database_file
 from unblur import __version__
 from unblur.assemble import Run
 from unblur.notify.notice import Delivery, Notice
 from unblur.problems import failing_threads
 from unblur.web.api import Operation
+from unblur.web.problems import Problem, Status, problems, status
 from unblur.web.site import draw
 from unblur.web.space import Disk, Space
 from unblur.web.watching import Camera, described
@@ -50,9 +52,11 @@ class Network(BaseModel):
 
 
 class Report(BaseModel):
-    """How everything is. `why` says why it is not ready."""
+    """How everything is. `why` says why it is not ready; `problems` what is not as it should be, and what helps."""
 
     version: str
+    status: Status
+    problems: list[Problem]
     started: AwareDatetime
     uptime_s: float
     ready: bool
@@ -113,36 +117,42 @@ class Health:
         return await asyncio.to_thread(self._report)
 
     def _report(self) -> Report:
-        run, watching, why = self._run, self._run.outputs.watching, self._why_not()
+        run, watching, reading = self._run, self._run.outputs.watching, self._run.reading()
+        why = self._why_not()
+        cameras = [described(source, reading) for source in run.sources]
+        deliveries = [notice.delivery() for notice in self._notices]
+        found = list(problems(cameras, deliveries, run.load.level, datetime.now(UTC)))
         return Report(
             version=__version__,
+            status=status(run.running, cameras, found),
+            problems=found,
             started=self._started,
             uptime_s=(datetime.now(UTC) - self._started).total_seconds(),
             ready=why is None,
             why=why,
             people=run.recognizer.people,
             viewers=watching.viewers if watching else 0,
-            cameras=[described(source) for source in run.sources],
-            stages=self._stages(),
+            cameras=cameras,
+            stages=_stages(reading),
             networks=[
                 Network(name=each.name, backend=each.backend, passed_over=dict(each.passed_over))
                 for each in run.networks
             ],
             disk=self._disk.spaces(),
-            notifications=[notice.delivery() for notice in self._notices],
+            notifications=deliveries,
         )
 
-    def _stages(self) -> list[Stage]:
-        reading = self._run.reading()
-        return [
-            Stage(
-                name=name,
-                p50_ms=timing.p50_s * 1000,
-                p95_ms=timing.p95_s * 1000,
-                dropped=reading.counts.get(DROPS.get(name, ""), 0),
-            )
-            for name, timing in reading.stages.items()
-        ]
+
+def _stages(reading: Reading) -> list[Stage]:
+    return [
+        Stage(
+            name=name,
+            p50_ms=timing.p50_s * 1000,
+            p95_ms=timing.p95_s * 1000,
+            dropped=reading.counts.get(DROPS.get(name, ""), 0),
+        )
+        for name, timing in reading.stages.items()
+    ]
 
 
 def _places(output: Output) -> dict[str, Path]:

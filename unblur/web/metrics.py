@@ -22,7 +22,7 @@ from unblur.assemble import Run
 from unblur.notify.notice import Delivery, Notice
 from unblur.web.api import Operation
 
-_CROPS = {"crops passed over": "a better crop came", "looks dropped": "a newer crop came"}
+_CROPS = {"crops passed over": "a better crop came", "looks dropped": "no time"}
 _BOUNDS = [*(f"{bound:g}" for bound in BOUNDS_S), "+Inf"]
 
 
@@ -73,7 +73,10 @@ class Metrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         reading = self._run.reading()
-        yield from _cameras([source for source in self._run.sources if isinstance(source, Live)], reading)
+        live = [source for source in self._run.sources if isinstance(source, Live)]
+        yield from _cameras(live, reading)
+        yield from _pace(live, reading)
+        yield GaugeMetricFamily("unblur_load_level", "Steps by which less is done; 0: all.", self._run.load.steps)
         yield from _work(reading)
         yield from _notifications([notice.delivery() for notice in self._notices])
         yield from _own_work(self._run)
@@ -102,6 +105,21 @@ def _cameras(sources: Sequence[Live], reading: Reading) -> Iterable[Metric]:
         dropped.add_metric(["overlay", source.camera], reading.by_camera.get(("pictures dropped", source.camera), 0))
         reconnects.add_metric([source.camera], status.reconnects)
     return fps, age, dropped, reconnects
+
+
+def _pace(sources: Sequence[Live], reading: Reading) -> Iterable[Metric]:
+    """How much of the live ones is searched, how late names come, and what is left out."""
+    searched = GaugeMetricFamily("unblur_camera_searched_fps", "Pictures searched a second.", labels=["camera"])
+    delay = GaugeMetricFamily(
+        "unblur_name_delay_p95_seconds", "From a picture to its name, 95 % of the last minute.", labels=["camera"]
+    )
+    dropped = CounterMetricFamily("unblur_samples_dropped_total", "Faces never identified.", labels=["camera"])
+    for source in sources:
+        searched.add_metric([source.camera], reading.searched_fps.get(source.camera, 0.0))
+        if source.camera in reading.delay_p95_s:
+            delay.add_metric([source.camera], reading.delay_p95_s[source.camera])
+        dropped.add_metric([source.camera], reading.by_camera.get(("looks dropped", source.camera), 0))
+    return searched, delay, dropped
 
 
 def _work(reading: Reading) -> Iterable[Metric]:

@@ -3,8 +3,6 @@ import { PREFIX } from "./authority.js";
 
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const ASK_MS = 2000;
-const WORRIES = ["stalled", "reconnecting"];
-const PATIENT_MS = 10000;
 let lostSince = null;
 
 async function ask() {
@@ -21,17 +19,19 @@ async function ask() {
 }
 
 function show(report) {
-  const away = (camera) => missing(camera, report);
-  fill("cameras", report.cameras, vitals, away);
+  const concerned = new Set(report.problems.map((problem) => problem.about));
+  const worries = (thing) => concerned.has(thing.name);
+  fill("problems", report.problems, (problem) => [problem.what, problem.remedy], () => true);
+  fill("cameras", report.cameras, vitals, worries);
   fill("stages", report.stages, (stage) => [stage.name, number(stage.p50_ms, 1), number(stage.p95_ms, 1), number(stage.dropped)]);
   fill("networks", report.networks, (network) => [network.name, network.backend, reasons(network.passed_over)]);
   fill("disk", report.disk, (space) => [TEXT.places[space.name], bytes(space.size), bytes(space.free)]);
-  fill("notifications", report.notifications, delivery, troubled);
+  fill("notifications", report.notifications, delivery, worries);
   put(document.getElementById("version"), report.version);
   put(document.getElementById("uptime"), duration(report.uptime_s));
   put(document.getElementById("people"), number(report.people));
   put(document.getElementById("viewers"), number(report.viewers));
-  put(document.getElementById("summary"), summary(report, away));
+  put(document.getElementById("summary"), summary(report));
 }
 
 const vitals = (camera) => [
@@ -40,6 +40,9 @@ const vitals = (camera) => [
   camera.since ? new Date(camera.since).toLocaleString() : "",
   number(camera.fps, 1),
   camera.frame_age_s === null ? "" : `${number(camera.frame_age_s, 1)} ${TEXT.units.s}`,
+  number(camera.searched_fps, 1),
+  camera.delay_p95_s === null ? "" : `${number(camera.delay_p95_s, 1)} ${TEXT.units.s}`,
+  number(camera.samples_dropped),
   number(camera.dropped),
   number(camera.reconnects),
   camera.last_error ?? "",
@@ -47,19 +50,10 @@ const vitals = (camera) => [
 
 const delivery = (each) => [each.name, number(each.told), number(each.waiting), number(each.lost), each.problem ?? ""];
 
-const troubled = (each) => each.problem !== null;
-
-// A camera that was never there is as bad as one that is lost, once it has failed or had its time; by the server's clock.
-function missing(camera, report) {
-  if (camera.state !== "connecting") return WORRIES.includes(camera.state);
-  const now = Date.parse(report.started) + 1000 * report.uptime_s;
-  return camera.last_error !== null || now - Date.parse(camera.since) > PATIENT_MS;
-}
-
-function summary(report, away) {
-  const worries = [...report.cameras.filter(away), ...report.notifications.filter(troubled)].map((each) => each.name);
-  if (!report.ready) return TEXT.unready + report.why;
-  return worries.length ? TEXT.troubled + worries.join(", ") : TEXT.well;
+function summary(report) {
+  const concerned = new Set(report.problems.map((problem) => problem.about ?? TEXT.machine));
+  if (!report.ready) return (report.status === "ok" ? TEXT.finished : TEXT.unready) + report.why;
+  return concerned.size ? TEXT.troubled + [...concerned].join(", ") : TEXT.well;
 }
 
 // Only what has changed is touched, so that a selection, and a screen reader's place, are kept.

@@ -1,0 +1,186 @@
+"""How many busy cameras does this machine carry, and what becomes late or is left out when there are too many?
+
+    python -m benchmarks.capacity --data ../shared/data                    2, 4, 9 and 16 cameras at 720p25
+    python -m benchmarks.capacity --data ../shared/data --cameras 9 --fps 15
+
+Each camera is the same simulated film of people of the val split walking past, five or six at a time, played for ever
+(`loop:`) in the process that searches it; nobody watches. The film's pictures are not encoded again for another rate:
+they are shown at `--fps`, slower or faster than they were taken. A measurement begins after `--warm` seconds and lasts
+for one showing of the whole film. "Delay" is from a picture's arrival to the name of a face in it; "present" are the
+known people of the film, on each camera.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from benchmarks.speed import Footage, recorded
+from configs.schema import Config, load
+from stream.data import Event
+from stream.meter import Reading
+from stream.source import LOOP
+from stream.truth import Truth
+from unblur.assemble import Run, assemble
+
+HEADER = (
+    "| cameras | searched a second, each (least) | delay p50 s | delay p95 s | named of those present | wrong "
+    "| samples named | samples dropped | restored | CPU cores |\n" + "|---" * 10 + "|"
+)
+
+
+@dataclass(slots=True)
+class Watched:
+    """A log that keeps how late each event came, and who was named, since it was last cleared."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    delays_s: list[float] = field(default_factory=list)
+    named: set[tuple[str, str]] = field(default_factory=set)
+
+    def write(self, event: Event) -> None:
+        with self.lock:
+            if event.type != "end" and event.wall_time:
+                self.delays_s.append((datetime.now(UTC) - event.wall_time).total_seconds())
+            if event.identity.name:
+                self.named.add((event.camera, event.identity.name))
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def clear(self) -> None:
+        with self.lock:
+            self.delays_s.clear()
+            self.named.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What had happened by then: counts, CPU seconds of the process, and the time."""
+
+    reading: Reading
+    cpu_s: float
+    now_s: float
+
+    @classmethod
+    def of(cls, run: Run) -> Moment:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return cls(run.reading(), usage.ru_utime + usage.ru_stime, time.monotonic())
+
+
+def paced(clip: Path, fps: int, film: Path) -> float:
+    """Copy a clip's pictures to a film that shows `fps` of them a second; its length in seconds."""
+    with av.open(str(clip)) as source, av.open(str(film), "w") as target:
+        stream = source.streams.video[0]
+        assert stream.average_rate
+        copy = target.add_stream_from_template(stream)
+        stretch = Fraction(stream.average_rate, fps)
+        for packet in source.demux(stream):
+            if packet.dts is not None and packet.pts is not None:
+                packet.pts, packet.dts = int(packet.pts * stretch), int(packet.dts * stretch)
+                packet.stream = copy
+                target.mux(packet)
+        return stream.frames / fps
+
+
+def configuration(film: Path, gallery: Path, cameras: int, folder: Path) -> Config:
+    return load(None, {
+        "cameras": [{"name": f"camera {number + 1}", "source": f"{LOOP}{film}"} for number in range(cameras)],
+        "recognition": {"gallery": gallery},
+        "output": {"events": folder / f"events-{cameras}.jsonl"},
+    })  # fmt: skip
+
+
+def measured(config: Config, known: set[str], warm_s: float, length_s: float) -> str:
+    """A row of the table."""
+    watched = Watched()
+    with ExitStack() as stack:
+        run = assemble(config, stack, lambda _: None, watched)
+        running = threading.Thread(target=run.start)
+        running.start()
+        try:
+            time.sleep(warm_s)
+            watched.clear()
+            before = Moment.of(run)
+            time.sleep(length_s)
+            after = Moment.of(run)
+            delays_s, named = list(watched.delays_s), set(watched.named)
+        finally:
+            run.pipelines[0].stop()
+            running.join()
+    return row(before, after, [source.camera for source in run.sources], delays_s, named, known)
+
+
+def row(
+    before: Moment,
+    after: Moment,
+    cameras: Sequence[str],
+    delays_s: Sequence[float],
+    named: set[tuple[str, str]],
+    known: set[str],
+) -> str:
+    elapsed_s = after.now_s - before.now_s
+    counts = Counter(after.reading.counts)
+    counts.subtract(before.reading.counts)
+    searched = [_new("detections", camera, before.reading, after.reading) / elapsed_s for camera in cameras]
+    p50, p95 = np.percentile(delays_s, [50, 95]) if delays_s else (np.nan, np.nan)
+    right = sum(name in known for _, name in named)
+    return " | ".join([
+        f"| {len(cameras)}",
+        f"{np.mean(searched):.1f} ({min(searched):.1f})",
+        f"{p50:.2f}",
+        f"{p95:.2f}",
+        f"{right} of {len(cameras) * len(known)}",
+        f"{len(named) - right}",
+        f"{counts['crops']}",
+        f"{counts['looks dropped']}",
+        f"{counts['restored']}",
+        f"{(after.cpu_s - before.cpu_s) / elapsed_s:.2f} |",
+    ])  # fmt: skip
+
+
+def _new(what: str, camera: str, before: Reading, after: Reading) -> int:
+    return after.by_camera.get((what, camera), 0) - before.by_camera.get((what, camera), 0)
+
+
+def footage_of(data: Path, folder: Path) -> Footage:
+    """The film in `folder`, made if it is not there yet."""
+    made = Footage(folder / "clip.mp4", folder / "truth.json", folder / "gallery.joblib")
+    return made if made.gallery.is_file() else recorded(data, folder)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.capacity", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="the shared data")
+    parser.add_argument("--cameras", type=int, nargs="+", default=[2, 4, 9, 16])
+    parser.add_argument("--fps", type=int, default=25)
+    parser.add_argument("--warm", type=float, default=15.0, help="seconds before a measurement begins")
+    parser.add_argument("--films", type=Path, help="a folder in which the film is kept for the next time")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        footage = footage_of(chosen.data, chosen.films or folder)
+        length_s = paced(footage.clip, chosen.fps, folder / "film.mp4")
+        truth = Truth.load(footage.truth)
+        known = {one.person for one in truth.appearances if one.known}
+        print(f"720p{chosen.fps}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before\n\n{HEADER}", flush=True)
+        for cameras in chosen.cameras:
+            config = configuration(folder / "film.mp4", footage.gallery, cameras, folder)
+            print(measured(config, known, chosen.warm, length_s), flush=True)
+
+
+if __name__ == "__main__":
+    main()
