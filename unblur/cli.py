@@ -32,6 +32,7 @@ from unblur.commands.options import (
     ThresholdOption,
     given,
 )
+from unblur.signals import status_of_interruption
 
 app = typer.Typer(
     name="unblur",
@@ -67,6 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_status
     if status == _INTERRUPTED:
         _complain("interrupted")
+        return status_of_interruption()
     return status if isinstance(status, int) else 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import threading
 from contextlib import ExitStack
 from functools import partial
@@ -32,6 +31,7 @@ from unblur.notify.queue import forget_others
 from unblur.notify.webhook import Webhook
 from unblur.people import People
 from unblur.records import Log, Records, earlier
+from unblur.signals import end_in_order
 from unblur.web.crops import Crops, Kind, read_crop
 from unblur.web.darkroom import Darkroom
 from unblur.web.feedback import Feedback
@@ -64,7 +64,7 @@ def serve(path: Path | None, overrides: dict[str, object]) -> None:
         reception = Reception(engine)
         _require_guarded(given, reception.accounts.exist(), data)
         config = _settled(given, data, console)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped ends its log like others
+        end_in_order()  # a service that is stopped ends its log like any other
         notices, tally = _notices(config.notify, engine, stack), Tally()
         # Who is known is the People page's to say, from the gallery's file on.
         nobody = config.recognition.model_copy(update={"gallery": None})

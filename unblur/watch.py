@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from stream.data import Event
 from stream.meter import Reading
 from unblur.assemble import assemble
 from unblur.progress import Display
+from unblur.signals import end_in_order
 
 _LOSSES = (
     "frames dropped",
@@ -58,7 +58,7 @@ def watch(config: Config) -> None:
     config.web.require_guarded()
     heap.share()
     handles.allow_many()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped ends its log like any other
+    end_in_order()  # a service that is stopped ends its log like any other
     roster = Roster()
     with ExitStack() as stack:
         display = stack.enter_context(Display(config.output.quiet))
