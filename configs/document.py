@@ -58,7 +58,7 @@ class _Loader(yaml.SafeLoader):
         self._total = 0
 
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
-        event = self.peek_event()
+        event: Event = self.peek_event()  # type: ignore[no-untyped-call]
         self._refuse_tag(event)
         before, self._depth = self._total, self._depth + 1
         if self._depth > DEEPEST:
@@ -89,12 +89,11 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, ScalarNode) and key.tag != _MERGE:
                 if (key.tag, key.value) in seen:
-                    raise yaml.MarkedYAMLError(
-                        problem=f"the key {key.value!r} stands there twice", problem_mark=key.start_mark
-                    )
+                    raise _fault(f"the key {key.value!r} stands there twice", key)
                 seen.add((key.tag, key.value))
         return super().construct_mapping(node, deep)
 
 
-def _fault(problem: str, event: Event) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+def _fault(problem: str, place: Event | Node) -> DocumentError:
+    mark = place.start_mark
+    return DocumentError(f"{problem} (line {mark.line + 1}, column {mark.column + 1})" if mark else problem)

@@ -33,17 +33,6 @@ def as_pinned(network: Trained) -> bool:
     return network.path.is_file() and digest(network.path) == network.sha256
 
 
-def sealed(file: Path) -> bool:
-    """Whether a file that was made here is as it was written: its sha256 lies beside it."""
-    seal = _seal(file)
-    return file.is_file() and seal.is_file() and seal.read_text(encoding="ascii") == digest(file)
-
-
-def write_sealed(file: Path, content: bytes) -> None:
-    write(file, content)
-    write(_seal(file), hashlib.sha256(content).hexdigest().encode("ascii"))
-
-
 def write(file: Path, content: bytes) -> None:
     """All of it or nothing. One worker writes at a time, so that the temporary name is free."""
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -53,10 +42,6 @@ def write(file: Path, content: bytes) -> None:
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _seal(file: Path) -> Path:
-    return file.with_suffix(".sha256")
 
 
 def digest(file: Path) -> str:

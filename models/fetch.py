@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+import structlog
 from filelock import FileLock
 from rich.progress import Progress
 
@@ -26,19 +27,32 @@ from models import cache, fold, manifest
 from models.errors import ModelError
 from models.manifest import Artefact, Asset
 
+_log = structlog.get_logger(__name__)
+_folded_here: dict[Path, str] = {}
+"""What this process folded, by file, where it is not what the manifest pins."""
+
 
 def fetch(name: str, *, progress: Progress | None = None) -> Path:
-    """The prepared ONNX file of a network of the manifest, downloaded and folded if it is not there yet.
+    """The prepared ONNX file of a network of the manifest, downloaded and folded if it is not there yet. What lies in
+    the cache is believed only if it is, byte for byte, what the manifest pins, or what this process has folded itself
+    from the pinned original, where this version of onnx writes other bytes.
 
     Raises ModelError if there is no such network, or it is not in the cache and cannot be downloaded.
     """
     network = manifest.network(name)
-    prepared = cache.folder() / "prepared" / f"{name}-{network.sha256[:12]}-fold{fold.VERSION}.onnx"
+    prepared = _prepared(network)
     with _cache_errors():
-        if not cache.sealed(prepared):
+        if not _is_prepared(network, prepared):
             with _alone():
                 _prepare(network, prepared, progress)
     return prepared
+
+
+def prepared_sha256(name: str) -> str:
+    """The sha256 of the file that `fetch` gives in this process, 64 hexadecimal digits; for a network of the manifest
+    that was fetched."""
+    network = manifest.network(name)
+    return _folded_here.get(_prepared(network)) or str(network.prepared)
 
 
 def fetch_portraits(*, progress: Progress | None = None) -> Path:
@@ -87,11 +101,24 @@ def _alone() -> FileLock:
     return FileLock(cache.folder() / ".lock")
 
 
+def _prepared(network: Asset) -> Path:
+    return cache.folder() / "prepared" / f"{network.name}-{network.sha256[:12]}-fold{fold.VERSION}.onnx"
+
+
+def _is_prepared(network: Asset, prepared: Path) -> bool:
+    return prepared.is_file() and cache.digest(prepared) in (network.prepared, _folded_here.get(prepared))
+
+
 def _prepare(network: Asset, prepared: Path, progress: Progress | None) -> None:
-    if cache.sealed(prepared):
+    if _is_prepared(network, prepared):
         return  # by whoever held the lock before us
     _bring([network], progress)
-    cache.write_sealed(prepared, fold.prepare(cache.path(network).read_bytes(), network.input))
+    content = fold.prepare(cache.path(network).read_bytes(), network.input)
+    cache.write(prepared, content)
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != network.prepared:
+        _folded_here[prepared] = digest
+        _log.debug("this version of onnx prepares other bytes: it is done at every start", network=network.name)
 
 
 def _bring(wanted: Iterable[Asset], progress: Progress | None) -> None:

@@ -43,6 +43,8 @@ class Asset:
     official: str | None = None
     input: Sequence[int | str] = ()
     """A network's input, N x C x H x W; axes that are free once it is prepared have a name."""
+    prepared: str | None = None
+    """The sha256 of a network once it is prepared (`models.fold`)."""
 
     @property
     def file(self) -> str:

@@ -6,6 +6,7 @@ of its own, buffers whose addresses never change. Written where there was no GPU
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -42,6 +43,8 @@ class TensorRt:
         self._ports = ports(network)
         self._trt = engines.library(name)
         self._runtime = self._trt.Runtime(self._trt.Logger(self._trt.Logger.ERROR))  # must outlive its engines
+        self.plan_sha256 = ""
+        """Of the plan that runs, 64 hexadecimal digits."""
         self._engine = self._load(network, machine)
         self._device = Device()
         self._lane = lru_cache(len(buckets.BUCKETS))(self._new_lane)
@@ -59,8 +62,10 @@ class TensorRt:
     def _load(self, network: bytes, machine: Gpu) -> Any:
         """The plan as an engine. A plan that the library refuses is built again, once."""
         for _ in range(2):
-            engine = self._runtime.deserialize_cuda_engine(engines.plan(self._trt, network, machine))
+            plan = engines.plan(self._trt, network, machine)
+            engine = self._runtime.deserialize_cuda_engine(plan)
             if engine is not None:
+                self.plan_sha256 = hashlib.sha256(plan).hexdigest()
                 return engine
             engines.discard(self._trt, network, machine)
         raise ModelError(f"{self.backend} does not load the plan that it built")

@@ -8,15 +8,15 @@ from stream.data import Crop, Event, Identity, Restoration, Track, iso
 from stream.look import Look
 
 Facts = dict[str, object]
-VARYING = frozenset({"pictures", "written", "previous"})
+VARYING = frozenset({"pictures", "written", "previous", "ran"})
 """Keys that may differ between two bundles of one event, seen twice."""
 
 
 def describe(event: Event, look: Look, restoration: Restoration, provenance: Mapping[str, object]) -> Facts:
     """All but the pictures' digests and the place in the chain.
 
-    `provenance` is what the run knows: `software`, `models`, `gallery`, `threshold_from`. The scores are of the whole
-    track's evidence by then, and the crop is the latest, or for the end of a track its best.
+    `provenance` is what the run knows: `software`, `models`, `gallery`, `threshold_from`, `ran`. The scores are of the
+    whole track's evidence by then, and the crop is the latest, or for the end of a track its best.
     """
     return {
         "schema": 1,

@@ -6,13 +6,17 @@ import filecmp
 import glob
 import itertools
 import json
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+import structlog
 
 from stream.data import Event
 from stream.errors import OutputError, StorageError
 from stream.journal import Journal
 
+_log = structlog.get_logger(__name__)
 _BEGINNING = b'{"schema":'
 Change = Callable[[dict[str, object]], dict[str, object] | None]
 """What is to become of an event (as `Event.to_json` gives it): the same, another in its place, or None."""
@@ -29,7 +33,8 @@ class EventFile:
 
     A live run carries on a file that is there. A recorded run (`fresh`) begins anew, so that every replay gives the
     same bytes, and keeps the file that was there as `NAME.previous`, `NAME.previous.2` and so on, each content once.
-    A last line that a crash tore is cut off with a warning: it had not been announced.
+    A last line that a crash tore is cut off with a warning: it had not been announced. Where the file was renamed or
+    deleted, as by logrotate, the next event goes to the one that has its name now, or to a new one.
 
     Raises OutputError where the file cannot be written, holds something else or is in use; StorageError when the disk
     refuses later: the file then ends with the last event that is whole.
@@ -37,6 +42,7 @@ class EventFile:
 
     def __init__(self, path: Path, fresh: bool = False) -> None:
         self._path = path
+        self._lock = threading.Lock()
         self._kept: Path | None = None
         _require_events(path)
         self._made = not path.exists()
@@ -49,10 +55,21 @@ class EventFile:
             raise OutputError(f"cannot log to {path}: {error.strerror}; choose a folder that can be written") from error
 
     def write(self, event: Event) -> None:
+        line = f"{to_line(event.to_json())}\n".encode()
         try:
-            self._journal.append(f"{to_line(event.to_json())}\n".encode())
+            with self._lock:
+                if not self._journal.in_place:
+                    self._reopen()
+                self._journal.append(line)
         except OSError as error:
             raise StorageError(f"cannot log to {self._path}: {error.strerror}; make room and start again") from error
+
+    def _reopen(self) -> None:
+        _require_events(self._path)
+        journal = Journal(self._path)
+        self._journal.close()
+        self._journal = journal
+        _log.info("the event log was rotated", file=str(self._path))
 
     def amend(self, change: Change) -> int:
         """Put what `change` makes of each event in its place, in one step; how many were changed or are gone.
@@ -71,7 +88,10 @@ class EventFile:
             return f"{to_line(after)}\n".encode() if after else b""
 
         try:
-            self._journal.rewrite(lambda content: b"".join(map(changed, content.splitlines(keepends=True))))
+            with self._lock:
+                if not self._journal.in_place:
+                    self._reopen()
+                self._journal.rewrite(lambda content: b"".join(map(changed, content.splitlines(keepends=True))))
         except OSError as error:
             raise StorageError(f"cannot rewrite {self._path}: {error.strerror}; make room and try again") from error
         return amended

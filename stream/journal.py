@@ -39,9 +39,17 @@ class Journal:
         sync_folder(path.parent)
         self.size = self._file.seek(0, os.SEEK_END)
 
+    @property
+    def in_place(self) -> bool:
+        """Whether the file that is written still has its name; it may have been rotated away, or deleted."""
+        with self._lock, suppress(FileNotFoundError):
+            return os.path.samestat(os.fstat(self._file.fileno()), self.path.stat())
+        return False
+
     def append(self, line: bytes) -> None:
         """Write `line`, which ends with a line feed."""
         with self._lock:
+            self.size = self._file.seek(0, os.SEEK_END)  # somebody may have made it shorter (logrotate's copytruncate)
             try:
                 _write_durably(self._file, line)
             except OSError:

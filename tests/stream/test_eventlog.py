@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from stream.errors import OutputError, StorageError
 from stream.eventlog import EventFile, set_aside
+from stream.forgetting import without
+from stream.history import query
 from tests.stream.events import an_event
 
 ROOT = Path(__file__).parents[2]
@@ -224,3 +226,37 @@ def test_a_place_where_no_log_can_be_is_refused_untouched(tmp_path: Path, place:
     assert "\n" not in str(refusal.value)
     assert sorted(tmp_path.iterdir()) == before or path == a_video(tmp_path)
     assert a_video(tmp_path).read_bytes().startswith(b"\x00\x00\x00\x1cftyp")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows renames no file that is open")
+@pytest.mark.parametrize("created", [True, False])
+def test_a_log_that_was_rotated_goes_on_in_the_new_file(tmp_path: Path, created: bool) -> None:
+    """As logrotate does it, with `create` and without, and with `copytruncate`."""
+    path = tmp_path / "e.jsonl"
+    with closing(EventFile(path)) as log:
+        log.write(an_event(0))
+        path.rename(tmp_path / "e.jsonl.1")
+        if created:
+            path.touch()
+        log.write(an_event(1))
+        path.write_bytes(b"")
+        log.write(an_event(2))
+        log.write(an_event(3))
+        path.unlink()
+        log.write(an_event(4))
+        assert log.amend(without({"event-4"})) == 1
+        log.write(an_event(5))
+    assert [event["id"] for event in query(str(tmp_path / "e.jsonl.1"))] == ["event-0"]
+    assert [event["id"] for event in query(str(path))] == ["event-5"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows renames no file that is open")
+def test_what_is_put_in_place_of_a_log_is_not_spoilt(tmp_path: Path) -> None:
+    path = tmp_path / "e.jsonl"
+    with closing(EventFile(path)) as log:
+        log.write(an_event(0))
+        (tmp_path / "letter.txt").write_text("Dear all,\n")
+        (tmp_path / "letter.txt").rename(path)
+        with pytest.raises(OutputError, match="it holds something else"):
+            log.write(an_event(1))
+    assert path.read_text() == "Dear all,\n"

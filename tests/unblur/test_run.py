@@ -48,6 +48,9 @@ def test_a_bundle_names_the_networks_the_gallery_and_the_very_frame(demo: Path) 
         "embedder": {"sface": network("sface").sha256},
         "deblurring": {"deblur": own("deblur").sha256},
     }
+    files = {"yunet": network("yunet").prepared, "sface": network("sface").prepared, "deblur": own("deblur").sha256}
+    assert {name: ran["onnx"] for name, ran in told["ran"].items()} == files
+    assert all(ran["backend"] for ran in told["ran"].values())
     frames = {
         frame.index: frame for frame in open_source(str(demo / "camera.mp4"), None, Playback(), Patience()).frames()
     }

@@ -1,0 +1,106 @@
+"""SIGHUP and rotated logs: a service goes on, a run whose terminal is closed ends in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from stream.data import Frame
+from stream.picture import read_picture
+from stream.recorder import Recorder
+
+WITHIN_S = 90.0
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
+
+
+def events(log: Path) -> list[dict[str, object]]:
+    whole, _, _ = log.read_text("utf-8").rpartition("\n") if log.exists() else ("", "", "")
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def until(true: Callable[[], object], run: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    while not true():
+        assert run.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)  # between looks at a file, not for the program's sake
+
+
+@pytest.fixture(scope="module")
+def film(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Somebody comes for 2 s and is gone for 3: played over and over, each time they are seen anew."""
+    picture = cv2.resize(read_picture(portraits / "astronaut.png"), (320, 320))
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    recorder = Recorder(path)
+    for index in range(50):
+        image = picture if index < 20 else np.zeros_like(picture)
+        recorder.show(Frame("lobby", index, index * 100, Fraction(1, 1000), None, image), image)
+    recorder.close()
+    return path
+
+
+def command(film: Path, log: Path) -> list[str]:
+    return [sys.executable, "-m", "unblur", "run", f"lobby=loop:{film}", "--events", str(log), "--deblur", "off"]
+
+
+@contextmanager
+def running(arguments: list[str], **options: object) -> Iterator[subprocess.Popen[bytes]]:
+    run = subprocess.Popen(arguments, **options)  # type: ignore[call-overload]
+    try:
+        yield run
+    finally:
+        run.kill()
+        run.wait(WITHIN_S)
+
+
+@pytest.mark.slow
+def test_logrotate_finds_the_events_in_the_new_file_and_hangup_ends_no_service(film: Path, tmp_path: Path) -> None:
+    log, rotated = tmp_path / "e.jsonl", tmp_path / "e.jsonl.1"
+    nothing = subprocess.DEVNULL
+    with running(command(film, log), start_new_session=True, stdin=nothing, stdout=nothing, stderr=nothing) as run:
+        until(lambda: events(log), run)
+        log.rename(rotated)
+        log.touch()
+        run.send_signal(signal.SIGHUP)
+        until(lambda: events(log), run)
+        run.send_signal(signal.SIGHUP)
+        until(lambda: len(events(log)) > 2, run)
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(WITHIN_S) == 130
+    assert all(event["id"] for event in (*events(rotated), *events(log)))
+    ended = {event["track"] for event in (*events(rotated), *events(log)) if event["type"] == "end"}
+    assert ended == {event["track"] for event in (*events(rotated), *events(log))}
+
+
+@pytest.mark.slow
+def test_a_terminal_that_is_closed_ends_the_run_with_its_ends(film: Path, tmp_path: Path) -> None:
+    log = tmp_path / "e.jsonl"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, command(film, log))
+    deadline = time.monotonic() + WITHIN_S
+    while not events(log):
+        assert time.monotonic() < deadline
+        os.set_blocking(terminal, False)
+        try:
+            os.read(terminal, 1 << 16)  # what is not read would hold it up
+        except BlockingIOError:
+            time.sleep(0.1)
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 129
+    ended = {event["track"] for event in events(log) if event["type"] == "end"}
+    assert ended == {event["track"] for event in events(log)}

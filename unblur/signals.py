@@ -1,0 +1,66 @@
+"""Signals that end a run in order, and the one that says that logs were rotated.
+
+SIGHUP has two meanings: the terminal was closed, or, for a service, `logrotate` has renamed the logs. Logs are opened
+anew by themselves once another file has their name, so nothing is to be done for the latter.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+import structlog
+
+_OUTPUTS = (1, 2)
+
+_log = structlog.get_logger(__name__)
+_ended_by: int = signal.SIGINT
+
+
+def end_in_order() -> None:
+    """From now on SIGTERM, and a terminal that is closed, raise KeyboardInterrupt in the main thread, as Ctrl-C does;
+    under `nohup` the latter is ignored. For the main thread alone."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _Hangup())
+
+
+def status_of_interruption() -> int:
+    """The exit status of a run that a signal ended: 129 where its terminal was closed, else 130."""
+    return 128 + _ended_by
+
+
+class _Hangup:
+    """Tells a closed terminal from rotated logs: by whether there was a terminal, and is none any more."""
+
+    def __init__(self) -> None:
+        self._had_terminal = _has_terminal()
+        self._shown_there = [output for output in _OUTPUTS if os.isatty(output)]
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if not self._had_terminal or _has_terminal():
+            _log.info("told to open the logs anew: this is done with the next event")
+            return
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a second one must not interrupt the end
+        self._show_nothing()
+        global _ended_by  # noqa: PLW0603  a process has one end
+        _ended_by = number
+        signal.default_int_handler(number, frame)
+
+    def _show_nothing(self) -> None:
+        """What is still said has no place to go, and would be an error."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for output in self._shown_there:
+            os.dup2(nowhere, output)
+        os.close(nowhere)
+
+
+def _has_terminal() -> bool:
+    """Whether the process has a controlling terminal (POSIX: /dev/tty)."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
