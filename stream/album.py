@@ -7,6 +7,7 @@ from collections.abc import Generator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
+from stream.animation import count_pictures
 from stream.data import Image
 from stream.errors import DamagedSourceError, SourceError
 from stream.picture import is_picture, read_picture
@@ -32,6 +33,10 @@ class Album:
     def frames(self) -> int:
         return len(self._paths)
 
+    @property
+    def is_stated(self) -> bool:
+        return True
+
     def play(self, from_s: float, to_s: float | None) -> Generator[tuple[int, Image]]:
         times = [float(index * self.time_base) for index in range(len(self._paths))]
         wanted = [index for index, at in enumerate(times) if from_s <= at and (to_s is None or at < to_s)]
@@ -43,9 +48,24 @@ class Album:
                 unreadable.append(error)
             else:
                 yield index, image
+        self._complain(wanted, unreadable)
+
+    def _complain(self, wanted: Sequence[int], unreadable: Sequence[SourceError]) -> None:
+        losses = []
         if unreadable:
             lost = f"{len(unreadable)} of {len(wanted)} pictures could not be read"
-            raise DamagedSourceError(f"{self.name}: {lost}; the first: {unreadable[0]}")
+            losses.append(f"{lost}; the first: {unreadable[0]}")
+        several = [
+            (count, path) for path in (self._paths[each] for each in wanted) if (count := count_pictures(path)) > 1
+        ]
+        if several:
+            count, path = several[0]
+            losses.append(
+                f"{len(several)} files hold more than one picture, of which only the first was looked at, "
+                f"such as {path.name}, which holds {count}"
+            )
+        if losses:
+            raise DamagedSourceError(f"{self.name}: {'; '.join(losses)}")
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:

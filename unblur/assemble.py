@@ -33,15 +33,15 @@ from recognize.facenet import FaceNet
 from recognize.fitted import Fitted, Method, described
 from recognize.fuse import TrackRecognizer
 from recognize.gallery import Gallery
-from stream.capture import Patience
 from stream.cipher import Cipher
 from stream.errors import DamagedSourceError, UsageError
 from stream.eye import Eye
+from stream.feed import Patience
 from stream.meter import Meter, Reading
 from stream.naming import Naming
 from stream.pipeline import Camera, Pipeline, Scene
 from stream.replay import Playback
-from stream.source import Live, Opened, open_source
+from stream.source import Live, Opened, SourceOptions, open_source
 from stream.stages import Deblurrer, Detector, Log, Source
 from unblur.outputs import Outputs, require_apart
 from unblur.provenance import provenance
@@ -258,12 +258,18 @@ def open_sources(config: Config) -> list[Opened]:
     A lone live camera that does not answer is an error; beside others it is called until it does.
     """
     endless = config.patience_s is None or len(config.cameras) > 1
-    patience = Patience(config.patience_s or Patience().connect_s, endless=endless)
-    sources = [open_source(each.source, each.name, _playback(each, config), patience) for each in config.cameras]
+    sources = [_open(each, config, endless) for each in config.cameras]
     for name, times in Counter(source.camera for source in sources).items():
         if times > 1:
             raise UsageError(f"{times} cameras are called {name!r}: give each a name of its own, as NAME=SOURCE")
     return sources
+
+
+def _open(camera: CameraSettings, config: Config, endless: bool) -> Opened:
+    connect_s = config.patience_s or Patience().connect_s
+    patience = Patience(connect_s, camera.picture_s, camera.keyframe_s, endless=endless)
+    options = SourceOptions(camera.stream, camera.transport, camera.snapshot_s)
+    return open_source(camera.source, camera.name, _playback(camera, config), patience, options)
 
 
 def session(config: Config, sources: Sequence[Source]) -> str:
@@ -277,6 +283,7 @@ def session(config: Config, sources: Sequence[Source]) -> str:
         digest.update(_head(config.recognition.gallery))
     for source, camera in zip(sources, config.cameras, strict=True):
         digest.update(camera.model_dump_json(include={"begin_s", "end_s", "fps", "shutter"}).encode())
+        digest.update(str(camera.stream or "").encode())
         digest.update(datetime.now(UTC).isoformat().encode() if source.live else _head(Path(camera.source)))
     return digest.hexdigest()
 
