@@ -110,6 +110,24 @@ class Camera(_Section):
         None, gt=0, le=_LONGEST_MEDIA_S, description="Recorded: stop at this media time (--to)."
     )
     fps: float = Field(25.0, gt=0, le=1000, description="Folders of pictures: how many make a second.")
+    stream: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="Which of several video streams, from 1; null: the first, and the others are named.",
+    )
+    transport: Literal["auto", "tcp", "udp"] = Field(
+        "auto", description="RTSP: auto is TCP, or UDP where the camera has no other."
+    )
+    picture_s: float = Field(
+        3.0, ge=0.5, le=600, description="Live: the least silence after which the camera is called again."
+    )
+    keyframe_s: float = Field(
+        30.0, ge=0.5, le=600, description="Live: how long a key frame, from which pictures can be decoded, may take."
+    )
+    snapshot_s: float = Field(
+        0.5, ge=0.04, le=3600, description="An address that gives one JPEG for each request: seconds between requests."
+    )
 
     @field_validator("source", mode="before")
     @classmethod

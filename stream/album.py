@@ -43,6 +43,10 @@ class Album:
     def frames(self) -> int:
         return len(self._paths)
 
+    @property
+    def is_stated(self) -> bool:
+        return True
+
     def play(self, from_s: float, to_s: float | None) -> Generator[tuple[int, Image]]:
         times = [float(index * self.time_base) for index in range(len(self._paths))]
         wanted = [index for index, at in enumerate(times) if from_s <= at and (to_s is None or at < to_s)]

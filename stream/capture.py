@@ -1,76 +1,35 @@
-"""Live sources: webcams, RTSP, and HTTP (MJPEG, HLS, MPEG-TS). The newest picture wins, and a lost connection is
-renewed for as long as it takes."""
+"""Live sources: webcams, RTSP, and HTTP (MJPEG, single pictures, HLS, MPEG-TS, MP4). The newest picture wins, and a
+lost connection is renewed for as long as it takes."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from threading import Event, Thread
 from time import monotonic
-from typing import Any
 
-import av
 import structlog
-from av.container import InputContainer
-from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
-from stream.catch_up import CatchUp
+from stream.connection import Connection
 from stream.data import Frame
 from stream.errors import SourceError, UnblurError
+from stream.feed import Feed, Patience
 from stream.health import CaptureStatus
 from stream.inflow import Inflow
-from stream.libav import open_media, reason, video_stream
-from stream.pace import Pace
 from stream.priority import PICTURES, give_way
-from stream.redact import redact
 from stream.stages import always
-
-_UNTIMED = ("mpjpeg", "mjpeg")
-"""MJPEG carries no time; FFmpeg's stamps for it only count pictures."""
-_JUMP_S = 2.0
-"""Between two pictures of an HLS stream; more is a jump in its time stamps."""
-
-log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """Where a live picture comes from and how FFmpeg is to open it. Neither `str` nor `repr` shows a secret. A film
-    that is `looped` begins anew when it ends, and is played at its own pace."""
-
-    address: str = field(repr=False)
-    form: str | None = None
-    options: tuple[tuple[str, str], ...] = ()
-    looped: bool = False
-
-    def __str__(self) -> str:
-        return redact(self.address)
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """Seconds to wait: for a connection, for the next picture, and between tries (doubling, with jitter).
-
-    Unless `endless`, a first connection that fails is the end, with a SourceError.
-    """
-
-    connect_s: float = 5.0
-    picture_s: float = 3.0
-    first_retry_s: float = 0.5
-    longest_retry_s: float = 30.0
-    endless: bool = True
-
+from stream.watchdog import Watchdog
 
 PATIENT = Patience()
+
+log = structlog.get_logger(__name__)
 
 
 class Capture:
     """A live source. Its thread reads and decodes; `frames` converts and hands out the newest picture only.
 
     The end of a stream is taken for a lost connection: a killed server looks just like it. A camera that is silent for
-    `patience.picture_s`, or sends without a picture coming of it, is given up and called again.
+    longer than it was before, or sends without a picture coming of it, is given up and called again (`Watchdog`).
     """
 
     live = True
@@ -84,6 +43,8 @@ class Capture:
         self._refused: SourceError | None = None
         self._thread = Thread(target=self._run, name=f"capture {camera}", daemon=True)
         self._log = log.bind(camera=camera, source=str(feed))
+        watchdog = Watchdog(patience.picture_s, patience.keyframe_s)
+        self._connection = Connection(feed, self._inflow, watchdog, self._closed, patience.connect_s)
 
     def frames(self, wanted: Callable[[float], bool] = always) -> Iterator[Frame]:
         """The newest frame each time of those that are `wanted`, until `close`. To be called once.
@@ -134,67 +95,7 @@ class Capture:
 
     def _watch(self) -> str:
         """Connect, and deliver pictures for as long as it lasts. Returns what ended it."""
-        feed, patience = self._feed, (self._patience.connect_s, self._patience.picture_s)
         try:
-            with open_media(feed.address, feed.form, dict(feed.options), patience) as container:
-                return self._deliver(container)
+            return self._connection.deliver(self._log)
         except SourceError as error:
             return str(error)
-        except av.FFmpegError as error:
-            return reason(error)
-
-    def _deliver(self, container: InputContainer) -> str:
-        stream = video_stream(container)
-        stream.thread_type = "SLICE"  # frame threads would hold pictures back
-        if not self._feed.looped:  # a film's pictures may lie in another order than they are shown
-            stream.codec_context.flags |= av.codec.context.Flags.low_delay
-        self._log.info("connected to the camera", codec=stream.codec_context.name, form=container.format.name)
-        timed = container.format.name not in _UNTIMED
-        # HLS comes a segment at a time; without a pace all but the last picture of each would be dropped.
-        paced = self._feed.looped or container.format.name == "hls"
-        pace = Pace(self._closed, _JUMP_S) if paced else None
-        catch_up = CatchUp() if timed and container.format.name != "hls" else None
-        self._inflow.connected()
-        fresh = monotonic()
-        for packet in _rounds(container, stream) if self._feed.looped else container.demux():
-            if catch_up and packet.stream_index == stream.index and packet.dts is not None:
-                stamp_s = float(packet.dts * packet.time_base)
-                stream.codec_context.skip_frame = catch_up.decoded(stamp_s, packet.is_keyframe)
-            pictures = _decode(packet, stream)
-            if not pictures and stream.codec_context.skip_frame != "DEFAULT":
-                self._inflow.left_out()
-            for picture in pictures:
-                if pace and picture.time is not None:
-                    pace.wait(picture.time)
-                self._inflow.arrived(picture, timed)
-                fresh = monotonic()
-            if self._closed.is_set():
-                return "closed"
-            if monotonic() - fresh > self._patience.picture_s:
-                return f"no picture for {self._patience.picture_s:g} s"
-        return "the stream ended"
-
-
-def _rounds(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[Any]]:
-    """A film's packets over and over, with stamps that go on; a film without any ends at once."""
-    shift = 0
-    while True:
-        first = end = None
-        for packet in container.demux(stream):
-            if packet.dts is not None:
-                first = packet.dts if first is None else first
-                end = packet.dts + max(1, packet.duration or 0)
-                packet.dts += shift
-                packet.pts = None if packet.pts is None else packet.pts + shift
-            yield packet
-        if first is None or end is None:
-            return
-        shift += end - first
-        container.seek(0)
-
-
-def _decode(packet: av.Packet[Any], stream: VideoStream) -> list[VideoFrame]:
-    try:
-        return stream.decode(packet) if packet.stream_index == stream.index else []
-    except av.FFmpegError:
-        return []  # damaged on the way; the watchdog counts pictures, not packets

@@ -9,7 +9,11 @@ from threading import Lock
 from time import monotonic
 from typing import Literal
 
+from stream.watchdog import ArrivalInterval
+
 _RATE_OVER_S = 10.0
+_LATE = 1.5
+"""A picture that takes so many times the camera's longest interval is overdue."""
 
 State = Literal["connecting", "live", "stalled", "reconnecting"]
 
@@ -33,7 +37,8 @@ class CaptureStatus:
 
 
 class Health:
-    """A live source's state. A picture older than `stalled_s` makes it stalled. Safe to use from several threads."""
+    """A live source's state. It is stalled when its newest picture is older than `stalled_s`, and than the intervals
+    at which the camera sends them. Safe to use from several threads."""
 
     def __init__(self, stalled_s: float) -> None:
         self._stalled_s = stalled_s
@@ -41,6 +46,7 @@ class Health:
         self._state: State = "connecting"
         self._since = datetime.now(UTC)
         self._arrivals: deque[float] = deque(maxlen=60)
+        self._interval = ArrivalInterval()
         self._last: float | None = None
         self._reconnects = 0
         self._error: str | None = None
@@ -55,7 +61,10 @@ class Health:
         now = monotonic()
         with self._lock:
             elapsed_s = 0.0 if self._last is None else now - self._last
-            self._reconnects += self._state == "reconnecting"
+            if self._state == "reconnecting":
+                self._reconnects += 1
+            elif self._last is not None:
+                self._interval.add(elapsed_s)
             self._enter("live")
             self._last = now
             self._arrivals.append(now)
@@ -71,9 +80,12 @@ class Health:
     def status(self, dropped: int) -> CaptureStatus:
         with self._lock:
             age_s = None if self._last is None else monotonic() - self._last
-            if age_s is not None and age_s > self._stalled_s and self._state == "live":
+            if age_s is not None and age_s > self._overdue_s() and self._state == "live":
                 self._enter("stalled")
             return CaptureStatus(self._state, self._since, self._fps(), age_s, dropped, self._reconnects, self._error)
+
+    def _overdue_s(self) -> float:
+        return max(self._stalled_s, _LATE * (self._interval.longest_s or 0.0))
 
     def _fps(self) -> float:
         now = monotonic()

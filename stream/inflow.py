@@ -15,7 +15,7 @@ from stream.handover import Latest
 from stream.health import CaptureStatus, Health
 from stream.libav import to_image
 from stream.stages import always
-from stream.timeline import Timeline
+from stream.timeline import JUMP_S, Timeline
 
 TIME_BASE = Fraction(1, 90_000)
 """Media time of every live source, whatever its connections count in."""
@@ -45,7 +45,7 @@ class Inflow:
         self._camera = camera
         self._health = Health(stalled_s)
         self._newest: Latest[str, _Shot] = Latest()
-        self._timeline = Timeline(TIME_BASE)
+        self._timeline = Timeline(TIME_BASE, jump_s=JUMP_S)
         self._count = self._left_out = 0
 
     def frames(self, wanted: Callable[[float], bool] = always) -> Iterator[Frame]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import inf
 from threading import Event
 from time import monotonic
 
@@ -11,20 +10,64 @@ _LATE_S = 1.0
 
 
 class Pace:
-    """Holds pictures back until they are due; the first one is due at once.
+    """Holds pictures of a recording back until they are due; the first one is due at once."""
 
-    A picture that would have to wait longer than `longest_s` is taken for a jump in the time stamps: it is due at
-    once and the clock is set anew.
-    """
-
-    def __init__(self, closed: Event, longest_s: float = inf) -> None:
+    def __init__(self, closed: Event) -> None:
         self._closed = closed
-        self._longest_s = longest_s
         self._zero: float | None = None
 
     def wait(self, pts_s: float) -> None:
         """Return when the picture of media time `pts_s` is due, or as soon as `closed` is set."""
         now = monotonic()
-        if self._zero is None or not -_LATE_S <= self._zero + pts_s - now <= self._longest_s:
+        if self._zero is None or self._zero + pts_s - now < -_LATE_S:
             self._zero = now - pts_s
         self._closed.wait(max(0.0, self._zero + pts_s - now))
+
+
+_JUMP_S = 15.0
+"""Between two pictures of a live stream; more is a jump in its time stamps."""
+_STARVED_S = 0.5
+"""A picture that is late by less shows that no other waited: the playout delay is as small as it can be."""
+_FOR_GOOD_S = 2.0
+"""Pictures that are late for so long will be from now on."""
+_HURRY = 0.04
+"""How much faster than life a stream is played until it is starved: what a camera sent ahead is made up for."""
+
+
+class Playout:
+    """Spreads the pictures of a live stream that comes in bursts (fragments of MP4, segments of HLS) over the time that
+    they cover, with the least delay at which that succeeds.
+
+    The first picture of a burst is due at once; the others wait for their time stamps. Playing a little faster than
+    life, the delay shrinks until a picture comes late; so it is never longer than the longest burst for long. After a
+    pause in the stream, what is late is not held back.
+    """
+
+    def __init__(self, closed: Event) -> None:
+        self._closed = closed
+        self._zero: float | None = None
+        self._pts_s = 0.0
+        self._late_since: float | None = None
+
+    def wait(self, pts_s: float) -> None:
+        """Return when the picture of media time `pts_s` is due, or as soon as `closed` is set."""
+        now = monotonic()
+        step_s, self._pts_s = pts_s - self._pts_s, pts_s
+        if self._zero is None or not 0 <= step_s <= _JUMP_S:
+            self._set(now)
+            return
+        self._zero -= _HURRY * step_s
+        ahead_s = self._zero + pts_s - now
+        if ahead_s > 0:
+            self._late_since = None
+            self._closed.wait(ahead_s)
+        else:
+            self._be_late(now, -ahead_s)
+
+    def _be_late(self, now: float, late_s: float) -> None:
+        self._late_since = now if self._late_since is None else self._late_since
+        if late_s < _STARVED_S or now - self._late_since > _FOR_GOOD_S:
+            self._set(now)
+
+    def _set(self, now: float) -> None:
+        self._zero, self._late_since = now - self._pts_s, None

@@ -21,6 +21,8 @@ from stream.errors import OutputError, StorageError
 
 _log = structlog.get_logger()
 _SPLICE_S = Fraction(1, 25)
+_LONGEST_TICKS = 2**31 - 1
+"""How long a frame may last in an MP4 file, in the track's time base: 6.6 hours at 1/90,000 s."""
 _ENCODING = {"preset": "superfast", "crf": "23", "g": "60"}
 """A key frame, and so a fragment, every 60 frames; "veryfast" takes half as long again for a quarter less file."""
 
@@ -29,9 +31,9 @@ class Recorder:
     """Writes the pictures of one camera to an MP4 file.
 
     `path` appears when `close` is called, replacing what was there. Media times (pts x time base) are kept exactly.
-    Where they jump back, as after a reconnect, the recording goes on 1/25 s after its last frame; a negative start is
-    shifted to 0. The first picture gives the size, rounded up to even; later ones of another size are fitted into it.
-    `threads` is x264's.
+    Where they jump back, as after a reconnect, or further ahead than a frame may last, as after an outage of hours, the
+    recording goes on 1/25 s after its last frame; a negative start is shifted to 0. The first picture gives the size,
+    rounded up to even; later ones of another size are fitted into it. `threads` is x264's.
 
     Raises OutputError where the file cannot be made, StorageError when the disk refuses later; what was written so far
     then stays in `NAME.part`.
@@ -58,7 +60,7 @@ class Recorder:
             if self._writing is None:
                 self._writing = _Writing(self._part, frame, image, self._threads)
             self._writing.add(frame, image)
-        except OSError as error:
+        except (OSError, av.FFmpegError) as error:
             raise self._refused(error) from error
 
     def wants(self, _camera: str) -> bool:
@@ -76,10 +78,10 @@ class Recorder:
                 self._writing.finish()
                 self._writing = None
                 self._part.replace(self._path)
-        except OSError as error:
+        except (OSError, av.FFmpegError) as error:
             raise self._refused(error) from error
 
-    def _refused(self, error: OSError) -> StorageError:
+    def _refused(self, error: OSError | av.FFmpegError) -> StorageError:
         self._failed, self._writing = True, None
         reason = error.strerror or "the disk refused"
         return StorageError(f"recording stopped: {self._path}: {reason}; what was written lies in {self._part.name}")
@@ -121,8 +123,8 @@ class _Clock:
 
     def tick(self, frame: Frame) -> int:
         pts = round(frame.pts * frame.time_base / self.time_base) + self._shift
-        if pts <= self._last:
-            _log.warning("media time jumped back; the recording goes on without a gap", camera=frame.camera)
+        if not 0 < pts - self._last <= _LONGEST_TICKS:
+            _log.warning("media time jumped; the recording goes on without a gap", camera=frame.camera)
             following = self._last + max(round(_SPLICE_S / self.time_base), 1)
             self._shift += following - pts
             pts = following

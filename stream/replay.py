@@ -45,7 +45,8 @@ WHOLE = Playback()
 
 
 class Recording(Protocol):
-    """Pictures at rest. `frames` and `duration_s` are what its header says, None where it says nothing."""
+    """Pictures at rest. `frames` and `duration_s` are what its header says, None where it says nothing; unless
+    `is_stated`, they are estimates."""
 
     @property
     def name(self) -> str: ...
@@ -55,6 +56,8 @@ class Recording(Protocol):
     def duration_s(self) -> float | None: ...
     @property
     def frames(self) -> int | None: ...
+    @property
+    def is_stated(self) -> bool: ...
     def play(self, from_s: float, to_s: float | None) -> Generator[tuple[int, Image]]:
         """Pts and picture of everything in from_s <= time < to_s. Raises DamagedSourceError at the end if part of
         it could not be read."""
@@ -68,11 +71,9 @@ class Replay:
     live = False
 
     def __init__(self, recording: Recording, camera: str, playback: Playback) -> None:
-        if recording.duration_s is not None and playback.from_s >= recording.duration_s:
-            raise SourceError(
-                f"{recording.name}: lasts {recording.duration_s:.2f} s; there is nothing to play from "
-                f"{playback.from_s:g} s on"
-            )
+        stated_s = recording.duration_s if recording.is_stated else None
+        if stated_s is not None and playback.from_s >= stated_s:
+            raise _nothing_from(playback.from_s, f"{recording.name}: lasts {stated_s:.2f} s")
         self.camera = camera
         self._recording = recording
         self._playback = playback
@@ -87,7 +88,7 @@ class Replay:
         if whole is None:
             return None
         end_s = whole if self._playback.to_s is None else min(whole, self._playback.to_s)
-        return end_s - self._playback.from_s
+        return max(end_s - self._playback.from_s, 0.0)
 
     @property
     def expected_frames(self) -> int | None:
@@ -107,6 +108,7 @@ class Replay:
 
     def _played(self) -> Iterator[Frame]:
         pace = Pace(self._closed) if self._playback.pace == "realtime" else None
+        index = -1
         with closing(self._recording.play(self._playback.from_s, self._playback.to_s)) as pictures:
             for index, (pts, image) in enumerate(pictures):
                 if pace:
@@ -114,6 +116,8 @@ class Replay:
                 if self._closed.is_set():
                     return
                 yield self._frame(index, pts, image)
+        if index < 0 and self._playback.from_s and not self._closed.is_set():
+            raise _nothing_from(self._playback.from_s, f"{self._recording.name}: is shorter")
 
     def _frame(self, index: int, pts: int, image: Image) -> Frame:
         time_base = self._recording.time_base
@@ -123,3 +127,7 @@ class Replay:
 
     def close(self) -> None:
         self._closed.set()
+
+
+def _nothing_from(from_s: float, why: str) -> SourceError:
+    return SourceError(f"{why}; there is nothing to play from {from_s:g} s on")

@@ -34,18 +34,18 @@ from recognize.facenet import FaceNet
 from recognize.fitted import Fitted, Method, described
 from recognize.fuse import TrackRecognizer
 from recognize.gallery import Gallery
-from stream.capture import Patience
 from stream.cipher import Cipher
 from stream.compose import Composer
 from stream.errors import DamagedSourceError, UsageError
 from stream.eye import Eye
+from stream.feed import Patience
 from stream.load import LoadController, SearchBudget
 from stream.meter import Meter, Reading
 from stream.names import fitting_name
 from stream.naming import Naming
 from stream.pipeline import Camera, Pipeline, Scene
 from stream.replay import Playback
-from stream.source import Live, Opened, open_source
+from stream.source import Live, Opened, SourceOptions, open_source
 from stream.stages import Deblurrer, Detector, Log, Source
 from unblur.outputs import Outputs, require_apart
 from unblur.provenance import provenance
@@ -279,10 +279,7 @@ def open_sources(config: Config) -> list[Opened]:
     A lone live camera that does not answer is an error; beside others it is called until it does.
     """
     endless = config.patience_s is None or len(config.cameras) > 1
-    patience = Patience(config.patience_s or Patience().connect_s, endless=endless)
-    names = [_camera_name(each) for each in config.cameras]
-    settings = zip(config.cameras, names, strict=True)
-    sources = [open_source(each.source, name, _playback(each, config), patience) for each, name in settings]
+    sources = [_open(each, config, endless) for each in config.cameras]
     for name, times in Counter(source.camera for source in sources).items():
         if times > 1:
             raise UsageError(f"{times} cameras are called {name!r}: give each a name of its own, as NAME=SOURCE")
@@ -297,6 +294,13 @@ def _camera_name(camera: CameraSettings) -> str | None:
         raise UsageError(f"the camera {camera.name!a}: {error}") from error
 
 
+def _open(camera: CameraSettings, config: Config, endless: bool) -> Opened:
+    connect_s = config.patience_s or Patience().connect_s
+    patience = Patience(connect_s, camera.picture_s, camera.keyframe_s, endless=endless)
+    options = SourceOptions(camera.stream, camera.transport, camera.snapshot_s)
+    return open_source(camera.source, _camera_name(camera), _playback(camera, config), patience, options)
+
+
 def session(config: Config, sources: Sequence[Source]) -> str:
     """What the ids of a run's events are derived from: for recordings their content and all that decides on names, so
     that a replay gives the same ids; for live cameras the moment, so that no two runs do."""
@@ -308,6 +312,7 @@ def session(config: Config, sources: Sequence[Source]) -> str:
         digest.update(_head(config.recognition.gallery))
     for source, camera in zip(sources, config.cameras, strict=True):
         digest.update(camera.model_dump_json(include={"begin_s", "end_s", "fps", "shutter"}).encode())
+        digest.update(str(camera.stream or "").encode())
         digest.update(datetime.now(UTC).isoformat().encode() if source.live else _head(Path(camera.source)))
     return digest.hexdigest()
 

@@ -16,9 +16,10 @@ import pytest
 import structlog
 from PIL import Image as Pillow
 
-from stream.capture import Capture, Feed, Patience
+from stream.capture import Capture
 from stream.data import Frame
 from stream.errors import SourceError
+from stream.feed import Feed, Patience
 from stream.source import open_source
 from tests.stream.media import RATE, numbered, write_film, write_playlist
 from tests.stream.rtsp import RtspServer, why_not
@@ -176,7 +177,7 @@ def test_a_login_lets_in_and_never_shows(capfd: pytest.CaptureFixture[str]) -> N
 
 
 def test_neither_a_feed_nor_its_text_shows_the_login() -> None:
-    feed = Feed("rtsp://guard:s3cr3t@camera.lan/1")
+    feed = Feed("rtsp://guard:s3cr3t@camera.lan/1", "rtsp")
     assert "s3cr3t" not in f"{feed} {feed!r}"
 
 
@@ -264,7 +265,7 @@ def test_a_live_hls_stream_comes_at_its_pace(tmp_path: Path) -> None:
 def test_the_output_of_a_failing_camera_holds_no_secret() -> None:
     """FFmpeg writes to standard error by itself; asked of a whole process."""
     program = (
-        "from stream.source import open_source; from stream.capture import Patience\n"
+        "from stream.source import open_source; from stream.feed import Patience\n"
         f"source = open_source('http://guard:s3cr3t@127.0.0.1:{closed_port()}/x?token=t0k3n',"
         " patience=Patience(endless=False))\n"
         "list(source.frames())"

@@ -15,7 +15,7 @@ from detectors.align import align
 from models.cache import digest
 from models.manifest import network, own
 from recognize.threshold import threshold_for
-from stream.capture import Patience
+from stream.feed import Patience
 from stream.picture import read_picture
 from stream.replay import Playback
 from stream.source import open_source

@@ -14,8 +14,9 @@ from aiohttp.typedefs import Handler, Middleware
 
 from configs.schema import Web
 from stream.archive import Archive
-from stream.capture import Capture, Feed
+from stream.capture import Capture
 from stream.data import Event, Image, Method
+from stream.feed import Feed
 from stream.picture import write_picture
 from stream.store import EventStore, connect
 from tests.stream.events import an_event

@@ -10,7 +10,8 @@ import httpx2 as httpx
 import pytest
 
 from configs.schema import Web
-from stream.capture import Capture, Feed
+from stream.capture import Capture
+from stream.feed import Feed
 from tests.stream.events import an_event
 from tests.unblur.web.serving import opened
 from unblur.web.announcing import KEPT

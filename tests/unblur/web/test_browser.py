@@ -17,8 +17,9 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from configs.schema import Web
-from stream.capture import Capture, Feed
+from stream.capture import Capture
 from stream.data import Frame, Image
+from stream.feed import Feed
 from stream.guest import Guest
 from stream.source import open_source
 from tests.stream.events import an_event

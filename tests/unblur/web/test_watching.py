@@ -21,9 +21,10 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import VideoFrame
 
 from configs.schema import Web
-from stream.capture import Capture, Feed
+from stream.capture import Capture
 from stream.data import Frame
 from stream.errors import OutputError
+from stream.feed import Feed
 from stream.guest import Guest
 from stream.source import open_source
 from tests.unblur.web.serving import opened
