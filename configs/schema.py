@@ -62,6 +62,7 @@ class Camera(_Section):
     begin_s: float = Field(0.0, ge=0, description="Recorded: skip what lies before this media time (--from).")
     end_s: float | None = Field(None, gt=0, description="Recorded: stop at this media time (--to).")
     fps: float = Field(25.0, gt=0, le=1000, description="Folders of pictures: how many make a second.")
+    rotate: Literal[0, 90, 180, 270] = Field(0, description="Degrees clockwise that make its pictures upright.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Camera:

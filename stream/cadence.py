@@ -6,6 +6,8 @@ import math
 
 CALM = 3
 """Frames from one look to the next while all faces are known and slow; their tracks carry them in between."""
+CALM_S = 0.15
+"""Media time after which it looks all the same: where pictures are rare, a person may be in one of them alone."""
 SIZES = (640, 512, 416, 320)
 """Detection sizes, in pixels of the picture's longer side."""
 SHARE = 0.5
@@ -17,15 +19,18 @@ SMOOTHING = 0.2
 
 
 class Cadence:
-    """Says at which frames the detector is to look, and at what size.
+    """Says at which frames the detector is to look, and at what size. Of `stills`, pictures of which the next need not
+    show what the last did, it is to look at each.
 
     Over a recording both depend on the pictures alone, so that a replay gives the same. A live source's also depend
     on the load: where looking takes too long it looks at fewer frames, and if that leaves it behind, at smaller ones.
     """
 
-    def __init__(self, live: bool = False) -> None:
+    def __init__(self, live: bool = False, stills: bool = False) -> None:
         self._live = live
+        self._calm = 1 if stills else CALM
         self._since = CALM
+        self._searched_s: float | None = None
         self._size = 0
         self._looks = 0
         self._cost = 0.0
@@ -43,9 +48,11 @@ class Cadence:
             self._interval = _mean(self._interval, pts_s - self._now)
         self._now = pts_s
         self._since += 1
-        if self._since < max(self._stride, 1 if restless else CALM):
+        waited_s = 0.0 if self._searched_s is None else pts_s - self._searched_s
+        calm = 1 if restless or not 0 <= waited_s < CALM_S else self._calm
+        if self._since < max(self._stride, calm):
             return False
-        self._since = 0
+        self._since, self._searched_s = 0, pts_s
         return True
 
     def spent(self, seconds: float) -> None:

@@ -145,7 +145,7 @@ class Capture:
         timed = container.format.name not in _UNTIMED
         # HLS comes a segment at a time; without a pace all but the last picture of each would be dropped.
         pace = Pace(self._closed, _JUMP_S) if container.format.name == "hls" else None
-        self._inflow.connected()
+        self._inflow.connected(stream.sample_aspect_ratio)
         fresh = monotonic()
         for packet in container.demux():
             for picture in _decode(packet, stream):

@@ -30,16 +30,18 @@ class Eye:
         meter: Meter,
         accountable: bool = False,
         watchful: bool = False,
+        stills: bool = False,
     ) -> None:
         """`accountable`: looks know the sha256 of the pixels that they were cut from. `watchful`: the detector looks at
-        every frame, as closely as it can, whatever the load, and every place where a face may be is told."""
+        every frame, as closely as it can, whatever the load, and every place where a face may be is told. `stills`: the
+        next picture need not show what the last did."""
         self._detector = detector
         self._largest = detector.long_side
         self._aligner = aligner
         self._live = live
         self._meter = meter
         self._accountable, self._watchful = accountable, watchful
-        self._cadence = Cadence(live)
+        self._cadence = Cadence(live, stills)
         self._tracker = Tracker()
         self._shortlist = Shortlist()
         self._company = Company()
@@ -52,6 +54,10 @@ class Eye:
         faces = self._detected(frame) if due else None
         with self._meter.stage("track"):
             update = self._tracker.update(frame, faces)
+        if update.cut and faces is None and not self._live:  # known only now: what follows may show somebody else
+            faces = self._detected(frame)
+            again = self._tracker.update(frame, faces)
+            update = replace(again, ended=[*update.ended, *again.ended])
         with self._meter.stage("crop"):
             looks = self._looks(frame, update)
         self._restless = update.restless

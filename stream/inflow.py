@@ -10,9 +10,9 @@ from fractions import Fraction
 from av.video.frame import VideoFrame
 
 from stream.data import Frame
+from stream.frame_conversion import Deinterlacer, to_image
 from stream.handover import Latest
 from stream.health import CaptureStatus, Health
-from stream.libav import to_image
 from stream.timeline import Timeline
 
 TIME_BASE = Fraction(1, 90_000)
@@ -25,6 +25,7 @@ class _Shot:
     pts: int
     wall_time: datetime
     picture: VideoFrame
+    pixel_aspect: Fraction | None
 
 
 class Inflow:
@@ -40,23 +41,30 @@ class Inflow:
         self._newest: Latest[str, _Shot] = Latest()
         self._timeline = Timeline(TIME_BASE)
         self._count = 0
+        self._pixel_aspect: Fraction | None = None
+        self._deinterlacer = Deinterlacer()
 
     def frames(self) -> Iterator[Frame]:
         """The newest frame each time, until it is closed."""
         while shots := self._newest.take():
             for shot in shots:
-                yield Frame(self._camera, shot.index, shot.pts, TIME_BASE, shot.wall_time, to_image(shot.picture))
+                image = to_image(shot.picture, shot.pixel_aspect)
+                yield Frame(self._camera, shot.index, shot.pts, TIME_BASE, shot.wall_time, image)
 
-    def connected(self) -> None:
-        """The stamps that follow begin a new count."""
+    def connected(self, pixel_aspect: Fraction | None = None) -> None:
+        """The stamps that follow begin a new count; a pixel's width by its height is the stream's."""
         self._timeline.restart()
+        self._deinterlacer = Deinterlacer()
+        self._pixel_aspect = pixel_aspect
 
     def arrived(self, picture: VideoFrame, timed: bool = True) -> None:
         """A picture came. Unless it is `timed`, its stamp tells nothing."""
         elapsed_s = self._health.arrived()
-        pts = self._timeline.place(_stamp(picture) if timed else None, elapsed_s)
-        self._newest.put(self._camera, _Shot(self._count, pts, datetime.now(UTC), picture))
-        self._count += 1
+        for whole in self._deinterlacer.push(picture):
+            pts = self._timeline.place(_stamp(whole) if timed else None, elapsed_s)
+            shot = _Shot(self._count, pts, datetime.now(UTC), whole, self._pixel_aspect)
+            self._newest.put(self._camera, shot)
+            self._count += 1
 
     def lost(self, problem: str) -> None:
         """The connection failed or ended."""

@@ -1,4 +1,4 @@
-"""FFmpeg's libraries through PyAV: opening, errors fit to be shown, and pictures as the house wants them."""
+"""FFmpeg's libraries through PyAV: opening, and errors fit to be shown."""
 
 from __future__ import annotations
 
@@ -6,21 +6,16 @@ from collections.abc import Mapping
 from time import monotonic
 
 import av
-import cv2
-import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from stream.data import Image
 from stream.errors import SourceError
 from stream.redact import redact
 
 _LATE = "no answer in time"
 _TEXT = frozenset({"tty"})
 """Demuxers that draw any text file as a film."""
-_TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, -90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, -180: cv2.ROTATE_180}
 
 
 def open_media(
@@ -63,10 +58,3 @@ def video_stream(container: InputContainer) -> VideoStream:
             raise SourceError("its video is in a format that FFmpeg does not decode here")
         return stream
     raise SourceError("there is no video stream in it")
-
-
-def to_image(picture: VideoFrame) -> Image:
-    """H x W x 3 BGR uint8, turned upright as the stream's display matrix asks."""
-    image = picture.to_ndarray(format="bgr24", threads=1).astype(np.uint8, copy=False)
-    turn = _TURNS.get(picture.rotation)
-    return image if turn is None else cv2.rotate(image, turn).astype(np.uint8, copy=False)

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
 
 from stream.data import Box, Frame, Identity, Restoration, Track
 from stream.errors import DamagedSourceError
+from stream.frame_conversion import Rotation, rotate
 from stream.handover import Belt, Latest
 from stream.look import Look, Sighting
 from stream.meter import Meter
@@ -62,11 +63,17 @@ class Eye(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A source, the eye that watches it, and where its scenes go; `show` is called by one thread."""
+    """A source, the eye that watches it, and where its scenes go; `show` is called by one thread. `rotation` turns the
+    source's frames clockwise, in degrees."""
 
     source: Source
     eye: Eye
     show: Callable[[Scene], None]
+    rotation: Rotation = 0
+
+    def frames(self) -> Iterator[Frame]:
+        """The source's, upright."""
+        return (rotate(frame, self.rotation) for frame in self.source.frames())
 
 
 class Pipeline:
@@ -146,7 +153,7 @@ class Pipeline:
 
         def decode() -> None:
             with frames.closing():
-                for frame in camera.source.frames():
+                for frame in camera.frames():
                     if not frames.put(frame):
                         return
 
@@ -184,7 +191,7 @@ class Pipeline:
 
         def see() -> None:
             with scenes.closing():
-                for frame in camera.source.frames():
+                for frame in camera.frames():
                     self._heard[name] = time.monotonic()
                     sighting = self._see(camera, frame)
                     self._queue(name, sighting.looks)

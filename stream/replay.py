@@ -44,7 +44,8 @@ WHOLE = Playback()
 
 
 class Recording(Protocol):
-    """Pictures at rest. `frames` and `duration_s` are what its header says, None where it says nothing."""
+    """Pictures at rest. `frames` and `duration_s` are what its header says, None where it says nothing; `stills` are
+    pictures in files of their own, of which the next need not show what the last did."""
 
     @property
     def name(self) -> str: ...
@@ -54,6 +55,8 @@ class Recording(Protocol):
     def duration_s(self) -> float | None: ...
     @property
     def frames(self) -> int | None: ...
+    @property
+    def stills(self) -> bool: ...
     def play(self, from_s: float, to_s: float | None) -> Generator[tuple[int, Image]]:
         """Pts and picture of everything in from_s <= time < to_s. Raises DamagedSourceError at the end if part of
         it could not be read."""
@@ -73,6 +76,7 @@ class Replay:
                 f"{playback.from_s:g} s on"
             )
         self.camera = camera
+        self.stills = recording.stills
         self._recording = recording
         self._playback = playback
         self._closed = Event()

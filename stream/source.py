@@ -80,7 +80,10 @@ def _loop(film: Path, camera: str | None, playback: Playback, patience: Patience
     # Escaped once for the option's value and once for the graph (ffmpeg-filters, "Notes on filtergraph escaping").
     value = re.sub(r"([\\':])", r"\\\1", str(film.absolute()))
     named = re.sub(r"([\\'\[\],;])", r"\\\1", value)
-    return _live(Feed(f"movie=filename={named}:loop=0,realtime", "lavfi"), camera or film.stem, playback, patience)
+    # The filter `movie` does not hand on the shape of the film's pixels.
+    aspect = Video(str(film.absolute()), redact_mistyped(str(film))).pixel_aspect or 1
+    graph = f"movie=filename={named}:loop=0,realtime,setsar={aspect}"
+    return _live(Feed(graph, "lavfi"), camera or film.stem, playback, patience)
 
 
 def _address(spec: str, camera: str | None, playback: Playback, patience: Patience) -> Replay | Capture:

@@ -40,7 +40,7 @@ from stream.eye import Eye
 from stream.meter import Meter, Reading
 from stream.naming import Naming
 from stream.pipeline import Camera, Pipeline, Scene
-from stream.replay import Playback
+from stream.replay import Playback, Replay
 from stream.source import Live, Opened, open_source
 from stream.stages import Deblurrer, Detector, Log, Source
 from unblur.outputs import Outputs, require_apart
@@ -239,14 +239,15 @@ def assemble(config: Config, stack: ExitStack, watch: Callable[[Scene], None], *
     restorer = parts.deblurrer(_shutters(config, sources))
     accountable, watchful = bool(config.output.evidence), bool(config.output.redact)
     eyes = [
-        Eye(parts.detector(IN_VIDEO), FivePointAligner(), source.live, meter, accountable, watchful)
+        Eye(parts.detector(IN_VIDEO), FivePointAligner(), source.live, meter, accountable, watchful, _is_stills(source))
         for source in sources
     ]
     require_apart(config)
     outputs = Outputs(config, sources, logs, provenance(config, recognizer), parts.cipher, stack)
     naming = Naming(restorer, recognizer, outputs.log, outputs.evidence, session(config, sources), meter)
     cameras = [
-        Camera(source, eye, outputs.composer(source, meter, watch)) for source, eye in zip(sources, eyes, strict=True)
+        Camera(source, eye, outputs.composer(source, meter, watch), settings.rotate)
+        for source, eye, settings in zip(sources, eyes, config.cameras, strict=True)
     ]
     pipelines = [Pipeline(group, naming, meter) for group in _groups(config, cameras)]
     return Run(sources, pipelines, meter, parts, recognizer, naming, outputs)
@@ -277,6 +278,7 @@ def session(config: Config, sources: Sequence[Source]) -> str:
         digest.update(_head(config.recognition.gallery))
     for source, camera in zip(sources, config.cameras, strict=True):
         digest.update(camera.model_dump_json(include={"begin_s", "end_s", "fps", "shutter"}).encode())
+        digest.update(str(camera.rotate or "").encode())
         digest.update(datetime.now(UTC).isoformat().encode() if source.live else _head(Path(camera.source)))
     return digest.hexdigest()
 
@@ -290,6 +292,10 @@ def _head(path: Path) -> bytes:
         return str(path).encode(errors="surrogateescape")
     with path.open("rb") as file:
         return str(path.stat().st_size).encode() + file.read(_HEAD_BYTES)
+
+
+def _is_stills(source: Opened) -> bool:
+    return isinstance(source, Replay) and source.stills
 
 
 def _playback(camera: CameraSettings, config: Config) -> Playback:
