@@ -64,6 +64,12 @@ class Cadence:
         if self._looks >= PATIENCE:
             self._resize()
 
+    def spare_s(self, elapsed_s: float) -> float | None:
+        """Seconds that a look leaves of its share of the time since the last; None where looks are behind already."""
+        if self._size or self._stride > 1:
+            return None
+        return max(0.0, SHARE * elapsed_s - self._cost)
+
     @property
     def _stride(self) -> int:
         """Frames from look to look that the load allows."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
+from math import inf
 
 import numpy as np
 
@@ -16,7 +17,12 @@ from stream.look import Look, Moment, Sighting
 from stream.meter import Meter
 from stream.shortlist import Shortlist
 from stream.stages import Aligner, Detector
+from stream.tiling import Searcher, TiledDetector, small_faces
 from stream.track import Tracker, TrackUpdate
+
+THOROUGH_S = 0.1
+"""Media time from one search of all tiles of a recording's picture to the next; between, those with small faces in them
+are searched."""
 
 
 class Eye:
@@ -35,18 +41,22 @@ class Eye:
         """`accountable`: looks know the sha256 of the pixels that they were cut from. `watchful`: the detector looks at
         every frame, as closely as it can, whatever the load, and every place where a face may be is told. `stills`: the
         next picture need not show what the last did."""
-        self._detector = detector
+        self._detector = TiledDetector(detector)
+        self._searcher = Searcher(self._detector)
         self._largest = detector.long_side
+        self._followed: list[Box] = []
+        self._thorough_s = self._searched_s = -inf
         self._aligner = aligner
         self._live = live
         self._meter = meter
-        self._accountable, self._watchful = accountable, watchful
+        self._accountable, self._watchful, self._stills = accountable, watchful, stills
         self._cadence = Cadence(live, stills)
         self._tracker = Tracker()
         self._shortlist = Shortlist()
         self._company = Company()
         self._restless = False
         meter.follow("crops passed over", lambda: self._shortlist.dropped)
+        meter.follow("tiles searched", lambda: self._searcher.searched)
 
     def see(self, frame: Frame) -> Sighting:
         """What this frame shows. Frames come in order."""
@@ -61,6 +71,7 @@ class Eye:
         with self._meter.stage("crop"):
             looks = self._looks(frame, update)
         self._restless = update.restless
+        self._followed = [*(track.box for track in update.tracks), *update.rumours]
         others = [*update.rumours, *_apart(faces or [], update.tracks)] if self._watchful else []
         return Sighting(frame, update.tracks, looks, update.ended, others)
 
@@ -74,11 +85,23 @@ class Eye:
             self._detector.long_side = round(self._largest * self._cadence.long_side / SIZES[0])
         began = time.perf_counter()
         with self._meter.stage("detect"):
-            faces = self._detector.detect(frame.image)
-        self._cadence.spent(time.perf_counter() - began)
+            faces = self._detector.search_whole(frame.image)
+            self._cadence.spent(time.perf_counter() - began)
+            faces = self._refined(frame, faces)
         self._meter.count("detections", camera=frame.camera)
         self._meter.count("faces", len(faces), frame.camera)
         return faces
+
+    def _refined(self, frame: Frame, whole: list[Face]) -> list[Face]:
+        """With the small faces of a large picture. A recording's tiles are all searched as often as a calm picture."""
+        small = small_faces(self._followed, frame.image, self._detector.long_side)
+        if self._live and not self._watchful:
+            elapsed_s, self._searched_s = frame.pts_s - self._searched_s, frame.pts_s
+            return self._searcher.refine_within(frame.image, whole, small, self._cadence.spare_s(min(elapsed_s, 1.0)))
+        thorough = self._watchful or self._stills or not 0 <= frame.pts_s - self._thorough_s < THOROUGH_S
+        if thorough:
+            self._thorough_s = frame.pts_s
+        return self._searcher.refine(frame.image, whole, small, thorough)
 
     def _looks(self, frame: Frame, update: TrackUpdate) -> list[Look]:
         seen = self._seen(frame, [track for track in update.tracks if track.detected])

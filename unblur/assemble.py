@@ -22,7 +22,7 @@ from deblur.restore import Off, RichardsonLucy, Seed
 from deblur.standby import Standby
 from detectors.align import FivePointAligner
 from detectors.mtcnn import MTCNN
-from detectors.yunet import IN_VIDEO, YuNet
+from detectors.yunet import IN_STILLS, IN_VIDEO, YuNet
 from models import manifest
 from models.errors import ModelError
 from models.fetch import bar, fetch, fetch_judge, fingerprint
@@ -43,6 +43,7 @@ from stream.pipeline import Camera, Pipeline, Scene
 from stream.replay import Playback, Replay
 from stream.source import Live, Opened, open_source
 from stream.stages import Deblurrer, Detector, Log, Source
+from stream.tiling import TiledDetector
 from unblur.outputs import Outputs, require_apart
 from unblur.provenance import provenance
 
@@ -70,7 +71,7 @@ class Parts:
         cv2.setNumThreads(1)  # the stages run beside each other; threads within them would only get in the way
 
     def detector(self, confidence: float) -> Detector:
-        """A detector for one camera, or for photos; those of one kind share their network.
+        """A detector for one camera; those of one kind share their network.
 
         `confidence` is what YuNet is to ask for where the configuration does not say.
         """
@@ -82,6 +83,10 @@ class Parts:
             case "mtcnn":
                 least = settings.min_confidence or MTCNN_CONFIDENCE
                 return MTCNN(long_side=settings.size, min_confidence=least)
+
+    def still_detector(self) -> Detector:
+        """A detector for single pictures, in which small faces and large ones are looked for with patience."""
+        return TiledDetector(self.detector(IN_STILLS))
 
     @cached_property
     def embedder(self) -> Embedder:
