@@ -2,17 +2,20 @@
 
     python -m benchmarks.detection YUNET.onnx motion FACES.tar BACKGROUND.mp4
     python -m benchmarks.detection YUNET.onnx films FILM.mp4...
+    python -m benchmarks.detection YUNET.onnx sizes FACES.tar
 
 `films` counts detections by confidence in real film. `motion` makes film of its own: faces from a tar of 160 x 160
 photographs (`val/lfw160.tar`), 55-90 px wide, move along straight lines before the first picture of a film. The shutter
 is open for 0.6 of a frame, the exposure summed over steps of 1.5 pixels: the blur is true motion blur. A face
-counts as found where a detection lies within 0.6 widths of the true place.
+counts as found where a detection lies within 0.6 widths of the true place. `sizes` puts the same photographs, one to a
+picture, still and at every size, into large pictures: how many are found at one scale, and with tiles.
 """
 
 from __future__ import annotations
 
 import argparse
 import tarfile
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -22,9 +25,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.yunet import YuNet
-from models.runtime import load
+from detectors.yunet import IN_STILLS, YuNet
+from models.runtime import Session, load
 from stream.data import Array, Face, Frame, Image
+from stream.stages import Detector
+from stream.tiling import TiledDetector
 from stream.track import Tracker
 
 SPEEDS = (0, 3, 6, 12, 22, 30, 45)
@@ -152,6 +157,64 @@ def films(detector: YuNet, paths: list[Path]) -> None:
         print(f"| {path.stem} | {len(found)} | {counts} |", flush=True)
 
 
+PICTURES = ((3840, 2160), (1920, 1080), (1280, 720))
+WIDTHS = (20, 30, 40, 60, 100, 300)
+HEADS = (0.5, 0.75)
+"""Widths of a face, in pixels and in heights of the picture."""
+
+
+def wall(size: tuple[int, int]) -> Image:
+    """A patterned wall without a face."""
+    rows, columns = np.mgrid[0 : size[1], 0 : size[0]]
+    waves = [120 + 40 * np.sin(columns / 37), 130 + 30 * np.sin(rows / 23), 110 + (columns // 40 + rows // 40) % 2 * 30]
+    return np.stack(waves, -1).astype(np.uint8)
+
+
+def with_face(background: Image, photograph: Image, width: float, rng: np.random.Generator) -> tuple[Image, Place]:
+    """The picture with a photograph whose face is so wide, and where the face's middle lies."""
+    scale = width / (FACE * photograph.shape[1])
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    photo = np.asarray(cv2.resize(photograph, None, fx=scale, fy=scale, interpolation=method), np.uint8)
+    side, (height, long) = photo.shape[0], background.shape[:2]
+    if side > height:
+        photo = photo[(side - height) // 2 :][:height, (side - min(side, long)) // 2 :][:, :long]
+    left = int(rng.integers(0, long - photo.shape[1] + 1))
+    top = int(rng.integers(0, height - photo.shape[0] + 1))
+    picture = background.copy()
+    picture[top : top + photo.shape[0], left : left + photo.shape[1]] = photo
+    return picture, np.array([left + photo.shape[1] / 2, top + photo.shape[0] / 2])
+
+
+def found(detector: Detector, pictures: list[tuple[Image, Place]], width: float) -> tuple[float, float, float]:
+    """The share of faces found, false detections a picture, and milliseconds a picture (CPU time of the process)."""
+    hits = false = 0
+    began = time.process_time()
+    for picture, place in pictures:
+        near = [np.hypot(*(np.array(face.box.centre) - place)) < 0.6 * width for face in detector.detect(picture)]
+        hits += any(near)
+        false += len(near) - sum(near)
+    return hits / len(pictures), false / len(pictures), 1000 * (time.process_time() - began) / len(pictures)
+
+
+def sizes(session: Session, faces: Path, people: int) -> None:
+    cv2.setNumThreads(1)
+    photos = photographs(faces)
+    detectors: dict[str, Detector] = {
+        f"one scale, {side}": YuNet(session, long_side=side, min_confidence=IN_STILLS) for side in (640, 1920)
+    }
+    detectors["tiles, 640"] = TiledDetector(YuNet(session, long_side=640, min_confidence=IN_STILLS))
+    print("| picture | face, px | " + " | ".join(f"{name}: found / false / ms" for name in detectors) + " |")
+    print("|---" * (len(detectors) + 2) + "|")
+    for size in PICTURES:
+        background = wall(size)
+        for width in (*WIDTHS, *(round(share * size[1]) for share in HEADS)):
+            rng = np.random.default_rng(width)
+            chosen = [photos[index] for index in rng.integers(0, len(photos), people)]
+            pictures = [with_face(background, photo, width, rng) for photo in chosen]
+            told = ("{:.2f} / {:.2f} / {:.0f}".format(*found(each, pictures, width)) for each in detectors.values())
+            print(f"| {size[0]} x {size[1]} | {width} | {' | '.join(told)} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("network", type=Path)
@@ -161,9 +224,15 @@ def main() -> None:
     moving.add_argument("background", type=Path)
     moving.add_argument("--people", type=int, default=12, help="per speed")
     modes.add_parser("films").add_argument("films", type=Path, nargs="+")
+    sized = modes.add_parser("sizes")
+    sized.add_argument("faces", type=Path)
+    sized.add_argument("--people", type=int, default=12, help="per size")
     chosen = parser.parse_args()
-    detector = YuNet(load(chosen.network, "onnxruntime"), min_confidence=min(CONFIDENCES))
-    if chosen.mode == "films":
+    session = load(chosen.network, "onnxruntime")
+    detector = YuNet(session, min_confidence=min(CONFIDENCES))
+    if chosen.mode == "sizes":
+        sizes(session, chosen.faces, chosen.people)
+    elif chosen.mode == "films":
         films(detector, chosen.films)
     else:
         motion(detector, chosen.faces, chosen.background, chosen.people)

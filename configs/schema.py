@@ -110,6 +110,7 @@ class Camera(_Section):
         None, gt=0, le=_LONGEST_MEDIA_S, description="Recorded: stop at this media time (--to)."
     )
     fps: float = Field(25.0, gt=0, le=1000, description="Folders of pictures: how many make a second.")
+    rotate: Literal[0, 90, 180, 270] = Field(0, description="Degrees clockwise that make its pictures upright.")
     stream: int | None = Field(
         None,
         ge=1,

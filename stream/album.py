@@ -22,7 +22,7 @@ class Album:
     Files that are no pictures by their names, and folders, are not looked at; unless they are text, the end says so.
     """
 
-    apart = True
+    stills = True
 
     def __init__(self, name: str, paths: Sequence[Path], fps: Fraction) -> None:
         self.name = name

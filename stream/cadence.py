@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 CALM = 3
 """Frames from one look to the next while all faces are known and slow; their tracks carry them in between."""
+CALM_S = 0.15
+"""Media time after which it looks all the same: where pictures are rare, a person may be in one of them alone."""
 SIZES = (640, 512, 416, 320)
 """Detection sizes, in pixels of the picture's longer side."""
 SHARE = 0.5
@@ -21,17 +23,20 @@ SMOOTHING = 0.2
 
 
 class Cadence:
-    """Says at which frames the detector is to look, and at what size.
+    """Says at which frames the detector is to look, and at what size. Of `stills`, pictures of which the next need not
+    show what the last did, it is to look at each.
 
     Over a recording both depend on the pictures alone, so that a replay gives the same. A live source's also depend
     on the load: where looking takes too long it looks at fewer frames, and if that leaves it behind, at smaller ones.
     """
 
-    def __init__(self, live: bool = False, part: Callable[[], float] = lambda: 1.0) -> None:
+    def __init__(self, live: bool = False, stills: bool = False, part: Callable[[], float] = lambda: 1.0) -> None:
         """`part` says, when it is asked, what part of the share this camera may take now (0..1)."""
         self._live = live
         self._part = part
+        self._calm = 1 if stills else CALM
         self._since = CALM
+        self._searched_s: float | None = None
         self._size = 0
         self._looks = 0
         self._cost = 0.0
@@ -49,9 +54,11 @@ class Cadence:
             self._interval = _mean(self._interval, pts_s - self._now)
         self._now = pts_s
         self._since += 1
-        if self._since < max(self._stride, 1 if restless else CALM):
+        waited_s = 0.0 if self._searched_s is None else pts_s - self._searched_s
+        calm = 1 if restless or not 0 <= waited_s < CALM_S else self._calm
+        if self._since < max(self._stride, calm):
             return False
-        self._since = 0
+        self._since, self._searched_s = 0, pts_s
         return True
 
     def spent(self, seconds: float) -> None:
@@ -63,6 +70,12 @@ class Cadence:
         self._looks += 1
         if self._looks >= PATIENCE:
             self._resize()
+
+    def spare_s(self, elapsed_s: float) -> float | None:
+        """Seconds that a look leaves of its share of the time since the last; None where looks are behind already."""
+        if self._size or self._stride > 1:
+            return None
+        return max(0.0, SHARE * self._part() * elapsed_s - self._cost)
 
     @property
     def _stride(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import partial
 from hashlib import sha256
 from threading import Event
@@ -76,7 +77,7 @@ class Connection:
             with open_media(self._feed.address, "file") as container:
                 stream = self._choose(container)
                 stream.codec_context.thread_count = 1
-                self._restart()
+                self._restart(stream.sample_aspect_ratio)
                 self._decode(container, stream, Pace(self._closed), CatchUp())
                 self._closed.wait(float(1 / (stream.guessed_rate or stream.average_rate or _RATE)))
         return _ENDED
@@ -105,7 +106,7 @@ class Connection:
         stream = self._choose(container)
         stream.thread_type = "SLICE"  # frame threads would hold pictures back
         stream.codec_context.flags |= Flags.low_delay
-        self._connected(stream.codec_context.name, container.format.name)
+        self._connected(stream.codec_context.name, container.format.name, stream.sample_aspect_ratio)
         return stream
 
     def _choose(self, container: InputContainer) -> VideoStream:
@@ -148,14 +149,14 @@ class Connection:
         for picture in pictures:
             self._hand_over(picture, pace)
 
-    def _connected(self, codec: str, form: str) -> None:
+    def _connected(self, codec: str, form: str, pixel_aspect: Fraction | None = None) -> None:
         self._log.info("connected to the camera", codec=codec, form=form)
-        self._restart()
+        self._restart(pixel_aspect)
 
-    def _restart(self) -> None:
+    def _restart(self, pixel_aspect: Fraction | None) -> None:
         """The time stamps that follow begin a new count."""
         self._watchdog.connected()
-        self._inflow.connected()
+        self._inflow.connected(pixel_aspect)
 
     def _hand_over(self, picture: VideoFrame, pace: Pace | Playout | None) -> None:
         self._watchdog.picture()

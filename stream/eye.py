@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from hashlib import sha256
+from math import inf
 
 import numpy as np
 
@@ -18,7 +19,12 @@ from stream.look import Look, Moment, Sighting
 from stream.meter import Meter
 from stream.shortlist import Shortlist
 from stream.stages import Aligner, Detector
+from stream.tiling import Searcher, TiledDetector, small_faces
 from stream.track import Tracker, TrackUpdate
+
+THOROUGH_S = 0.1
+"""Media time from one search of all tiles of a recording's picture to the next; between, those with small faces in them
+are searched."""
 
 
 class Eye:
@@ -32,25 +38,30 @@ class Eye:
         meter: Meter,
         accountable: bool = False,
         watchful: bool = False,
+        stills: bool = False,
         budget: SearchBudget | None = None,
     ) -> None:
         """`accountable`: looks know the sha256 of the pixels that they were cut from. `watchful`: the detector looks at
-        every frame, as closely as it can, whatever the load, and every place where a face may be is told. `budget` is
-        what all live cameras have together."""
-        self._detector = detector
+        every frame, as closely as it can, whatever the load, and every place where a face may be is told. `stills`: the
+        next picture need not show what the last did. `budget` is what all live cameras have together."""
+        self._detector = TiledDetector(detector)
+        self._searcher = Searcher(self._detector)
         self._largest = detector.long_side
+        self._followed: list[Box] = []
+        self._thorough_s = self._searched_s = -inf
         self._aligner = aligner
         self._live = live
         self._meter = meter
-        self._accountable, self._watchful = accountable, watchful
+        self._accountable, self._watchful, self._stills = accountable, watchful, stills
         self._budget = budget or SearchBudget(1, LoadController())
-        self._cadence = Cadence(live, lambda: self._budget.part)
+        self._cadence = Cadence(live, stills, lambda: self._budget.part)
         self._due: bool | None = None
         self._tracker = Tracker()
         self._shortlist = Shortlist(live)
         self._company = Company()
         self._restless = False
         meter.follow("crops passed over", lambda: self._shortlist.dropped)
+        meter.follow("tiles searched", lambda: self._searcher.searched)
 
     def due(self, pts_s: float) -> bool:
         """Whether the picture of this media time is to be searched. Asked once for each, in order; the picture need
@@ -65,9 +76,14 @@ class Eye:
         faces = self._detected(frame) if due else None
         with self._meter.stage("track"):
             update = self._tracker.update(frame, faces)
+        if update.cut and faces is None and not self._live:  # known only now: what follows may show somebody else
+            faces = self._detected(frame)
+            again = self._tracker.update(frame, faces)
+            update = replace(again, ended=[*update.ended, *again.ended])
         with self._meter.stage("crop"):
             looks = self._looks(frame, update)
         self._restless = update.restless
+        self._followed = [*(track.box for track in update.tracks), *update.rumours]
         others = [*update.rumours, *_apart(faces or [], update.tracks)] if self._watchful else []
         return Sighting(frame, update.tracks, looks, update.ended, others)
 
@@ -79,14 +95,25 @@ class Eye:
     def _detected(self, frame: Frame) -> list[Face]:
         if self._live and not self._watchful:
             self._detector.long_side = round(self._largest * self._cadence.long_side / SIZES[0])
-        with self._budget.turn() if self._live else nullcontext():
+        with self._budget.turn() if self._live else nullcontext(), self._meter.stage("detect"):
             began = time.thread_time()
-            with self._meter.stage("detect"):
-                faces = self._detector.detect(frame.image)
+            faces = self._detector.search_whole(frame.image)
             self._cadence.spent(time.thread_time() - began)
+            faces = self._refined(frame, faces)
         self._meter.searched(frame.camera)
         self._meter.count("faces", len(faces), frame.camera)
         return faces
+
+    def _refined(self, frame: Frame, whole: list[Face]) -> list[Face]:
+        """With the small faces of a large picture. A recording's tiles are all searched as often as a calm picture."""
+        small = small_faces(self._followed, frame.image, self._detector.long_side)
+        if self._live and not self._watchful:
+            elapsed_s, self._searched_s = frame.pts_s - self._searched_s, frame.pts_s
+            return self._searcher.refine_within(frame.image, whole, small, self._cadence.spare_s(min(elapsed_s, 1.0)))
+        thorough = self._watchful or self._stills or not 0 <= frame.pts_s - self._thorough_s < THOROUGH_S
+        if thorough:
+            self._thorough_s = frame.pts_s
+        return self._searcher.refine(frame.image, whole, small, thorough)
 
     def _looks(self, frame: Frame, update: TrackUpdate) -> list[Look]:
         seen = self._seen(frame, [track for track in update.tracks if track.detected])

@@ -11,9 +11,9 @@ from time import monotonic
 from av.video.frame import VideoFrame
 
 from stream.data import Frame
+from stream.frame_conversion import Deinterlacer, to_image
 from stream.handover import Latest
 from stream.health import CaptureStatus, Health
-from stream.libav import to_image
 from stream.stages import always
 from stream.timeline import JUMP_S, Timeline
 
@@ -28,6 +28,7 @@ class _Shot:
     wall_time: datetime
     arrived_s: float
     picture: VideoFrame
+    pixel_aspect: Fraction | None
 
     @property
     def pts_s(self) -> float:
@@ -47,25 +48,31 @@ class Inflow:
         self._newest: Latest[str, _Shot] = Latest()
         self._timeline = Timeline(TIME_BASE, jump_s=JUMP_S)
         self._count = self._left_out = 0
+        self._pixel_aspect: Fraction | None = None
+        self._deinterlacer = Deinterlacer()
 
     def frames(self, wanted: Callable[[float], bool] = always) -> Iterator[Frame]:
         """The newest frame each time, until it is closed. A picture that is not `wanted`, which is asked its media time
         in seconds, is not converted and gives no frame."""
         while shots := self._newest.take():
             for shot in filter(lambda shot: wanted(shot.pts_s), shots):
-                image = to_image(shot.picture)
+                image = to_image(shot.picture, shot.pixel_aspect)
                 yield Frame(self._camera, shot.index, shot.pts, TIME_BASE, shot.wall_time, image, shot.arrived_s)
 
-    def connected(self) -> None:
-        """The stamps that follow begin a new count."""
+    def connected(self, pixel_aspect: Fraction | None = None) -> None:
+        """The stamps that follow begin a new count; a pixel's width by its height is the stream's."""
         self._timeline.restart()
+        self._deinterlacer = Deinterlacer()
+        self._pixel_aspect = pixel_aspect
 
     def arrived(self, picture: VideoFrame, timed: bool = True) -> None:
         """A picture came. Unless it is `timed`, its stamp tells nothing."""
         elapsed_s = self._health.arrived()
-        pts = self._timeline.place(_stamp(picture) if timed else None, elapsed_s)
-        self._newest.put(self._camera, _Shot(self._count, pts, datetime.now(UTC), monotonic(), picture))
-        self._count += 1
+        for whole in self._deinterlacer.push(picture):
+            pts = self._timeline.place(_stamp(whole) if timed else None, elapsed_s)
+            shot = _Shot(self._count, pts, datetime.now(UTC), monotonic(), whole, self._pixel_aspect)
+            self._newest.put(self._camera, shot)
+            self._count += 1
 
     def left_out(self) -> None:
         """A picture came and was not decoded: there was no time."""

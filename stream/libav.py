@@ -1,4 +1,4 @@
-"""FFmpeg's libraries through PyAV: opening, errors fit to be shown, and pictures as the house wants them.
+"""FFmpeg's libraries through PyAV: opening, and errors fit to be shown.
 
 Nothing is opened without a list of what FFmpeg may read it as and by which protocols: by itself it takes any text that
 begins as a playlist for one, and follows it to whatever is named there.
@@ -13,20 +13,16 @@ from time import monotonic
 from typing import Any, Literal, SupportsFloat, cast
 
 import av
-import cv2
-import numpy as np
 from av.codec.context import Flags2
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from stream.data import Image
 from stream.errors import SourceError
 from stream.http_stream import LATE, HttpStream
 from stream.redact import redact
 
-_TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, -90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, -180: cv2.ROTATE_180}
 _HEADERS = 4096
 """Bytes of a packet in which its first slice begins."""
 _SLICE = rb"\x00\x00\x01[\x01\x05\x21\x25\x41\x45\x61\x65]"
@@ -179,10 +175,3 @@ def describe_omitted(container: InputContainer, number: int | None) -> str | Non
         f"only video stream 1 of {len(streams)} ({streams[0].width}x{streams[0].height}) was looked at, "
         f"not {sizes}: choose one by the camera's key `stream`"
     )
-
-
-def to_image(picture: VideoFrame) -> Image:
-    """H x W x 3 BGR uint8, turned upright as the stream's display matrix asks."""
-    image = picture.to_ndarray(format="bgr24", threads=1).astype(np.uint8, copy=False)
-    turn = _TURNS.get(picture.rotation)
-    return image if turn is None else cv2.rotate(image, turn).astype(np.uint8, copy=False)

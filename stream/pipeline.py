@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,7 @@ from typing import Protocol
 
 from stream.data import Box, Frame, Identity, Restoration, Track
 from stream.errors import DamagedSourceError
+from stream.frame_conversion import Rotation, rotate
 from stream.handover import Belt, Latest
 from stream.load import LoadController
 from stream.look import Look, Sighting
@@ -29,7 +30,7 @@ from stream.meter import Meter
 from stream.naming import Naming
 from stream.priority import PICTURES, give_way
 from stream.sample_queue import SampleQueue, Waiting
-from stream.stages import Source
+from stream.stages import Source, always
 
 _ENDINGS_NOTICED_S = 0.25
 _PUMP_S = 0.01
@@ -75,12 +76,18 @@ def _watched() -> bool:
 @dataclass(frozen=True, slots=True)
 class Camera:
     """A source, the eye that watches it, and where its scenes go; `show` is called by one thread. While a live camera
-    is not `watched`, which any thread may ask, scenes may be left out."""
+    is not `watched`, which any thread may ask, scenes may be left out. `rotation` turns the source's frames clockwise,
+    in degrees."""
 
     source: Source
     eye: Eye
     show: Callable[[Scene], None]
     watched: Callable[[], bool] = _watched
+    rotation: Rotation = 0
+
+    def frames(self, wanted: Callable[[float], bool] = always) -> Iterator[Frame]:
+        """The source's, upright."""
+        return (rotate(frame, self.rotation) for frame in self.source.frames(wanted))
 
 
 class Pipeline:
@@ -168,7 +175,7 @@ class Pipeline:
 
         def decode() -> None:
             with frames.closing():
-                for frame in camera.source.frames():
+                for frame in camera.frames():
                     if not frames.put(frame):
                         return
 
@@ -213,7 +220,7 @@ class Pipeline:
         def see() -> None:
             give_way(PICTURES)
             with scenes.closing():
-                for frame in camera.source.frames(wanted):
+                for frame in camera.frames(wanted):
                     sighting = self._see(camera, frame)
                     self._queue(sighting.looks)
                     self._endings.append(sighting.ended)

@@ -46,7 +46,8 @@ WHOLE = Playback()
 
 class Recording(Protocol):
     """Pictures at rest. `frames` and `duration_s` are what its header says, None where it says nothing; unless
-    `is_stated`, they are estimates."""
+    `is_stated`, they are estimates. `stills` are pictures in files of their own, of which the next need not show what
+    the last did."""
 
     @property
     def name(self) -> str: ...
@@ -58,6 +59,8 @@ class Recording(Protocol):
     def frames(self) -> int | None: ...
     @property
     def is_stated(self) -> bool: ...
+    @property
+    def stills(self) -> bool: ...
     def play(self, from_s: float, to_s: float | None) -> Generator[tuple[int, Image]]:
         """Pts and picture of everything in from_s <= time < to_s. Raises DamagedSourceError at the end if part of
         it could not be read."""
@@ -75,6 +78,7 @@ class Replay:
         if stated_s is not None and playback.from_s >= stated_s:
             raise _nothing_from(playback.from_s, f"{recording.name}: lasts {stated_s:.2f} s")
         self.camera = camera
+        self.stills = recording.stills
         self._recording = recording
         self._playback = playback
         self._closed = Event()

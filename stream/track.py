@@ -53,13 +53,15 @@ class TrackUpdate:
     """The tracks that stand in one frame, by id; and those that ended with it, each as it was last seen.
 
     `restless` says that the detector should look at the next frame too: a face is new, fast, or was just missed.
-    `rumours` are where faces may be that are not reported: seen once and in doubt, or not seen for some time.
+    `rumours` are where faces may be that are not reported: seen once and in doubt, or not seen for some time. `cut`:
+    the film was cut before this frame.
     """
 
     tracks: list[Track]
     ended: list[Track]
     restless: bool
     rumours: list[Box]
+    cut: bool = False
 
 
 class Tracker:
@@ -92,7 +94,7 @@ class Tracker:
         tracks = self._report(frame)
         shown = {track.id for track in tracks}
         rumours = [path.place for path in self._paths if path.id not in shown]
-        return TrackUpdate(tracks, ended, restless, rumours)
+        return TrackUpdate(tracks, ended, restless, rumours, cut)
 
     def finish(self) -> list[Track]:
         """End all tracks, because the source has ended. Returns them as they were last seen."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,8 +18,9 @@ from av.video.frame import VideoFrame
 
 from stream.data import Image
 from stream.errors import DamagedSourceError, SourceError
+from stream.frame_conversion import Deinterlacer, to_image
 from stream.http_stream import HttpClient
-from stream.libav import PLAYLIST, Waits, decode, describe_omitted, open_media, reason, to_image, video_stream
+from stream.libav import PLAYLIST, Waits, decode, describe_omitted, open_media, reason, video_stream
 from stream.redact import redact
 from stream.timeline import DAY_S, JUMP_S, Timeline
 
@@ -113,6 +114,8 @@ class Video:
     the pictures that it patched up (measured: with slice threads it marks none).
     """
 
+    stills = False
+
     def __init__(self, address: str, name: str, stream: int | None = None) -> None:
         self.name = name
         self._address = address
@@ -147,6 +150,7 @@ class Video:
         self._omitted = describe_omitted(container, self._number)
         assert stream.time_base is not None  # set for every stream that is being read
         self.time_base = stream.time_base
+        self.pixel_aspect = stream.sample_aspect_ratio
         self._step = 1 / (stream.guessed_rate or stream.average_rate or _RATE)
         self.has_size = container.size > 0  # a stream without an end has none
         self._start_s = Fraction(container.start_time or 0, av.time_base)
@@ -163,12 +167,18 @@ class Video:
         """
         tally = _Tally()
         with closing(self._from(from_s, tally)) as pictures:
-            for pts, picture in pictures:
-                if to_s is not None and float(pts * self.time_base) >= to_s:
-                    break
-                tally.decoded += 1
-                yield pts, to_image(picture)
+            for pts, picture in Deinterlacer().pair(self._until(pictures, to_s, tally)):
+                yield pts, to_image(picture, self.pixel_aspect)
         self._complain(tally, from_s, to_s)
+
+    def _until(
+        self, pictures: Iterable[tuple[int, VideoFrame]], to_s: float | None, tally: _Tally
+    ) -> Iterator[tuple[int, VideoFrame]]:
+        for pts, picture in pictures:
+            if to_s is not None and float(pts * self.time_base) >= to_s:
+                return
+            tally.decoded += 1
+            yield pts, picture
 
     def _from(self, from_s: float, tally: _Tally) -> Generator[tuple[int, VideoFrame]]:
         for pts, picture in self._sought(from_s, tally):

@@ -22,7 +22,7 @@ from deblur.restore import Off, RichardsonLucy, Seed
 from deblur.standby import Standby
 from detectors.align import FivePointAligner
 from detectors.mtcnn import MTCNN
-from detectors.yunet import IN_VIDEO, YuNet
+from detectors.yunet import IN_STILLS, IN_VIDEO, YuNet
 from models import manifest
 from models.errors import ModelError
 from models.fetch import fetch, fetch_judge, fingerprint, prepared_sha256
@@ -39,14 +39,16 @@ from stream.compose import Composer
 from stream.errors import DamagedSourceError, UsageError
 from stream.eye import Eye
 from stream.feed import Patience
+from stream.frame_conversion import Rotation
 from stream.load import LoadController, SearchBudget
 from stream.meter import Meter, Reading
 from stream.names import fitting_name
 from stream.naming import Naming
 from stream.pipeline import Camera, Pipeline, Scene
-from stream.replay import Playback
+from stream.replay import Playback, Replay
 from stream.source import Live, Opened, SourceOptions, open_source
 from stream.stages import Deblurrer, Detector, Log, Source
+from stream.tiling import TiledDetector
 from unblur.outputs import Outputs, require_apart
 from unblur.provenance import provenance
 from unblur.terminal import download_bar
@@ -77,7 +79,7 @@ class Parts:
         cv2.setNumThreads(1)  # the stages run beside each other; threads within them would only get in the way
 
     def detector(self, confidence: float) -> Detector:
-        """A detector for one camera, or for photos; those of one kind share their network.
+        """A detector for one camera; those of one kind share their network.
 
         `confidence` is what YuNet is to ask for where the configuration does not say.
         """
@@ -89,6 +91,10 @@ class Parts:
             case "mtcnn":
                 least = settings.min_confidence or MTCNN_CONFIDENCE
                 return MTCNN(long_side=settings.size, min_confidence=least)
+
+    def still_detector(self) -> Detector:
+        """A detector for single pictures, in which small faces and large ones are looked for with patience."""
+        return TiledDetector(self.detector(IN_STILLS))
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -250,7 +256,16 @@ def assemble(config: Config, stack: ExitStack, watch: Callable[[Scene], None], *
     load = LoadController()
     budget = SearchBudget(sum(source.live for source in sources), load)
     eyes = [
-        Eye(parts.detector(IN_VIDEO), FivePointAligner(), source.live, meter, accountable, watchful, budget)
+        Eye(
+            parts.detector(IN_VIDEO),
+            FivePointAligner(),
+            source.live,
+            meter,
+            accountable,
+            watchful,
+            _is_stills(source),
+            budget,
+        )
         for source in sources
     ]
     require_apart(config)
@@ -258,14 +273,15 @@ def assemble(config: Config, stack: ExitStack, watch: Callable[[Scene], None], *
     outputs = Outputs(config, sources, logs, origins, parts.cipher, stack, meter)
     naming = Naming(restorer, recognizer, outputs.log, outputs.evidence, session(config, sources), meter)
     cameras = [
-        _camera(source, eye, outputs.composer(source, meter, watch)) for source, eye in zip(sources, eyes, strict=True)
+        _camera(source, eye, outputs.composer(source, meter, watch), settings.rotate)
+        for source, eye, settings in zip(sources, eyes, config.cameras, strict=True)
     ]
     pipelines = [Pipeline(group, naming, meter, load) for group in _groups(config, cameras)]
     return Run(sources, pipelines, meter, parts, recognizer, naming, outputs, load)
 
 
-def _camera(source: Source, eye: Eye, composer: Composer) -> Camera:
-    return Camera(source, eye, composer, partial(composer.wanted, source.camera))
+def _camera(source: Source, eye: Eye, composer: Composer, rotation: Rotation) -> Camera:
+    return Camera(source, eye, composer, partial(composer.wanted, source.camera), rotation)
 
 
 def _ran(networks: Sequence[Network]) -> Mapping[str, object]:
@@ -313,6 +329,7 @@ def session(config: Config, sources: Sequence[Source]) -> str:
     for source, camera in zip(sources, config.cameras, strict=True):
         digest.update(camera.model_dump_json(include={"begin_s", "end_s", "fps", "shutter"}).encode())
         digest.update(str(camera.stream or "").encode())
+        digest.update(str(camera.rotate or "").encode())
         digest.update(datetime.now(UTC).isoformat().encode() if source.live else _head(Path(camera.source)))
     return digest.hexdigest()
 
@@ -326,6 +343,10 @@ def _head(path: Path) -> bytes:
         return str(path).encode(errors="surrogateescape")
     with path.open("rb") as file:
         return str(path.stat().st_size).encode() + file.read(_HEAD_BYTES)
+
+
+def _is_stills(source: Opened) -> bool:
+    return isinstance(source, Replay) and source.stills
 
 
 def _playback(camera: CameraSettings, config: Config) -> Playback:

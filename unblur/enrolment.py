@@ -11,7 +11,6 @@ from rich.progress import MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from configs.schema import Config
 from deblur.blurriness import Blurriness, enlargement
 from detectors.align import align
-from detectors.yunet import IN_STILLS
 from recognize import gallery as galleries
 from recognize import revision
 from recognize.enroll import Enroller, Enrolment, Look
@@ -93,7 +92,7 @@ def _known(path: Path, parts: Parts) -> Gallery:
 def enroller_of(config: Config, parts: Parts, *, strict: bool = False) -> Enroller:
     """What looks at photos as the configuration says."""
     return Enroller(
-        parts.detector(IN_STILLS),
+        parts.still_detector(),
         _looking(),
         parts.embedder,
         threshold=config.recognition.threshold,

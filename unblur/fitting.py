@@ -9,7 +9,6 @@ import numpy as np
 
 from configs.schema import Config
 from detectors.align import align
-from detectors.yunet import IN_STILLS
 from recognize.fitted import Method, fit
 from recognize.folder import Folder
 from recognize.gallery import write_private
@@ -29,7 +28,7 @@ def fit_embedder(config: Config, faces: Path, method: Method, out: Path, seed: i
     Raises UsageError if they are too few, or the file cannot be written; ModelError.
     """
     people = scan_named(faces).people
-    crops, owners = _crops(people, Parts(config).detector(IN_STILLS))
+    crops, owners = _crops(people, Parts(config).still_detector())
     labels = np.unique(owners, return_inverse=True)[1]  # who has no face on any photo is nobody to learn
     content = fit(method, crops, labels, seed)
     try:

@@ -17,7 +17,6 @@ from rich.progress import MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from configs.schema import Config, Deblurring
 from deblur.restore import seed_preset
 from detectors.align import FivePointAligner, paste
-from detectors.yunet import IN_STILLS
 from recognize.fuse import TrackRecognizer
 from stream.data import Crop, Face, Frame, Identity, Image, Restoration, Track
 from stream.errors import OutputError, SourceError, StorageError, UsageError
@@ -117,7 +116,7 @@ def equip(parts: Parts, recognizer: TrackRecognizer, settings: Deblurring) -> Ph
     """A lab that restores as `settings` say. Raises ModelError."""
     seed = settings.preset == "seed" and settings.mode != "off"
     deblurrer = parts.deblurrer(settings=settings)
-    return PhotoLab(parts.detector(IN_STILLS), deblurrer, recognizer, as_the_seed if seed else behind_the_gate)
+    return PhotoLab(parts.still_detector(), deblurrer, recognizer, as_the_seed if seed else behind_the_gate)
 
 
 def _still(frame: Frame, face: Face) -> Track:

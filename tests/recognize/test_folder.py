@@ -38,7 +38,13 @@ def test_subfolders_of_a_person_are_read(tmp_path: Path) -> None:
 
 
 def test_what_systems_leave_is_as_if_it_were_not_there(tmp_path: Path) -> None:
-    left = ("@eaDir/Ann/1.jpg", "#recycle/1.jpg", "$RECYCLE.BIN/1.jpg", "__MACOSX/Ann/._1.jpg", "lost+found/1.jpg")
+    left: tuple[str, ...] = (
+        "@eaDir/Ann/1.jpg",
+        "#recycle/1.jpg",
+        "$RECYCLE.BIN/1.jpg",
+        "__MACOSX/Ann/._1.jpg",
+        "lost+found/1.jpg",
+    )
     left += ("System Volume Information/1.jpg", "Ann/._1.jpg", "Ann/.DS_Store", "Ann/Thumbs.db", "Ann/@eaDir/1.jpg")
     for name in (*left, "Thumbs.db", "Ann/1.jpg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

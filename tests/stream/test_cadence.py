@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 
 from stream.cadence import CALM, LONGEST_GAP_S, SHARE, SIZES, Cadence
 
@@ -18,6 +19,18 @@ def looks(cadence: Cadence, frames: int, restless: bool = False, cost: float = 0
 
 def test_a_calm_recording_is_looked_at_now_and_then() -> None:
     assert looks(Cadence(), 10) == list(range(0, 10, CALM))
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_where_pictures_are_rare_each_is_looked_at(live: bool) -> None:
+    """A second apart, nothing carries a face from one to the next."""
+    assert looks(Cadence(live), 10, rate=1) == list(range(10))
+    assert looks(Cadence(live), 10, rate=5) == list(range(10))
+    assert looks(Cadence(live), 12, rate=15) == list(range(0, 12, CALM))
+
+
+def test_stills_are_looked_at_each_whatever_their_rate() -> None:
+    assert looks(Cadence(stills=True), 10, rate=25) == list(range(10))
 
 
 def test_a_restless_recording_is_looked_at_always() -> None:

@@ -32,3 +32,17 @@ def test_a_crop_knows_who_was_beside_it(yunet_path: Path, portraits: Path) -> No
     later = eye.see(Frame("door", 9, 9, Fraction(1, 10), None, np.hstack([alone, empty]))).looks
     assert all(not look.crop.beside for look in later if look.moment.frame == 9)
     assert any(look.moment.frame == 9 for look in later)
+
+
+def test_a_picture_behind_a_cut_is_looked_at_in_a_recording(yunet_path: Path, portraits: Path) -> None:
+    """A film of a picture a minute at 25 a second: somebody is in one alone, between two looks."""
+    detector = YuNet(load(yunet_path, "onnxruntime"), min_confidence=IN_VIDEO)
+    eye = Eye(detector, FivePointAligner(), live=False, meter=Meter())
+    person = side_by_side(portraits, "obama.jpg")
+    blocks = np.random.default_rng(0).integers(0, 255, (8, 8, 3), np.uint8)
+    empty = np.asarray(cv2.resize(blocks, person.shape[1::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
+    pictures = [empty, person, empty, empty]
+    seen = [
+        eye.see(Frame("door", index, index, Fraction(1, 25), None, picture)) for index, picture in enumerate(pictures)
+    ]
+    assert [len(each.tracks) for each in seen] == [0, 1, 0, 0]

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image as Pillow
 
@@ -84,3 +85,33 @@ def test_of_an_animation_given_as_a_photo_the_first_picture_is_taken_and_that_is
     assert "only the first of its 2" in " ".join(capsys.readouterr().err.split())
     assert main(["image", str(photo), "--out", str(tmp_path / "out")]) == 0
     assert "only the first of its 2 pictures was taken" in capsys.readouterr().err
+
+
+def test_both_visits_among_pictures_of_one_place_are_logged(tmp_path: Path, portraits: Path, gallery: Path) -> None:
+    """Twelve pictures; somebody is in the fifth and the ninth, and in no other."""
+    rows, columns = np.mgrid[0:480, 0:640]
+    wall = np.stack([120 + 40 * np.sin(columns / 37), 130 + 30 * np.sin(rows / 23), 110 + columns * 0], -1)
+    portrait = Pillow.open(portraits / "obama.jpg").convert("RGB").resize((240, 300))
+    (tmp_path / "pictures").mkdir()
+    for index in range(12):
+        picture = Pillow.fromarray(wall.astype(np.uint8))
+        if index in {4, 8}:
+            picture.paste(portrait, (200, 100))
+        picture.save(tmp_path / "pictures" / f"{index:03}.png")
+    for fps in ("25", "1"):
+        log = tmp_path / f"{fps}.jsonl"
+        run = ["run", str(tmp_path / "pictures"), "--gallery", str(gallery), "--fps", fps, "--events", str(log)]
+        assert main(run) == 0
+        began = [event for line in log.read_text().splitlines() if (event := json.loads(line))["type"] == "new"]
+        assert [event["name"] for event in began] == ["Barack Obama", "Barack Obama"]
+
+
+def test_a_camera_that_hangs_upside_down(tmp_path: Path, portraits: Path, gallery: Path) -> None:
+    portrait = Pillow.open(portraits / "obama.jpg").convert("RGB").resize((480, 600))
+    portrait.transpose(Pillow.Transpose.ROTATE_180).save(tmp_path / "a.png")
+    camera = {"source": str(tmp_path / "a.png"), "rotate": 180}
+    (tmp_path / "unblur.yaml").write_text(json.dumps({"cameras": [camera]}))
+    log = tmp_path / "e.jsonl"
+    run = ["run", "--config", str(tmp_path / "unblur.yaml"), "--gallery", str(gallery), "--events", str(log)]
+    assert main(run) == 0
+    assert '"Barack Obama"' in log.read_text()
