@@ -63,10 +63,13 @@ class Eye:
         due = self.due(frame.pts_s) if self._due is None else self._due
         self._due = None
         faces = self._detected(frame) if due else None
+        began = time.thread_time()
         with self._meter.stage("track"):
             update = self._tracker.update(frame, faces)
         with self._meter.stage("crop"):
             looks = self._looks(frame, update)
+        if due:
+            self._cadence.followed(time.thread_time() - began)
         self._restless = update.restless
         others = [*update.rumours, *_apart(faces or [], update.tracks)] if self._watchful else []
         return Sighting(frame, update.tracks, looks, update.ended, others)

@@ -8,8 +8,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.look import Look
 from stream.load import OLDEST_S
+from stream.look import Look
 from stream.sample_queue import ALIKE, SampleQueue, Waiting
 from tests.stream.test_naming import a_look
 
