@@ -40,6 +40,7 @@ class Cadence:
         self._size = 0
         self._looks = 0
         self._cost = 0.0
+        self._following = 0.0
         self._interval = 0.0
         self._now: float | None = None
 
@@ -77,12 +78,21 @@ class Cadence:
             return None
         return max(0.0, SHARE * self._part() * elapsed_s - self._cost)
 
+    def followed(self, seconds: float) -> None:
+        """How long it took, by the same clock, to follow and cut out what a look has found: that costs whatever the
+        size. Changes nothing for a recording."""
+        if self._live:
+            self._following = _mean(self._following, seconds)
+
     @property
     def _stride(self) -> int:
         """Frames from look to look that the load allows."""
+        return self._allowing(self._cost + self._following)
+
+    def _allowing(self, cost: float) -> int:
         if not self._live or self._allowed <= 0:
             return 1
-        return min(math.ceil(self._cost / self._allowed), math.ceil(LONGEST_GAP_S / self._interval))
+        return max(1, min(math.ceil(cost / self._allowed), math.ceil(LONGEST_GAP_S / self._interval)))
 
     @property
     def _allowed(self) -> float:
@@ -94,7 +104,7 @@ class Cadence:
         smaller = min(self._size + 1, len(SIZES) - 1)
         larger = max(self._size - 1, 0)
         growth = (SIZES[larger] / SIZES[self._size]) ** 2
-        if self._stride > 2 and smaller != self._size:
+        if self._allowing(self._cost) > 2 and smaller != self._size:
             self._change(smaller)
         elif larger != self._size and self._cost * growth < 0.8 * self._allowed:
             self._change(larger)

@@ -74,6 +74,7 @@ class Eye:
         due = self.due(frame.pts_s) if self._due is None else self._due
         self._due = None
         faces = self._detected(frame) if due else None
+        began = time.thread_time()
         with self._meter.stage("track"):
             update = self._tracker.update(frame, faces)
         if update.cut and faces is None and not self._live:  # known only now: what follows may show somebody else
@@ -82,6 +83,8 @@ class Eye:
             update = replace(again, ended=[*update.ended, *again.ended])
         with self._meter.stage("crop"):
             looks = self._looks(frame, update)
+        if due:
+            self._cadence.followed(time.thread_time() - began)
         self._restless = update.restless
         self._followed = [*(track.box for track in update.tracks), *update.rumours]
         others = [*update.rumours, *_apart(faces or [], update.tracks)] if self._watchful else []

@@ -24,6 +24,12 @@ FIRST_CALM_S, LONGEST_CALM_S = 5.0, 80.0
 BATCH_S = 0.2
 """A batch is made so large that it takes about as long: whoever comes meanwhile must wait for it."""
 LARGEST_BATCH = 8
+OLDEST_S = 1.2
+"""A sample whose picture arrived longer ago is dropped: the event would come when it is no longer true."""
+IN_TIME_S = 1.4
+"""What is left of that when its batch takes longer than usual: it would come too late after all."""
+FRESHEST_S = 0.5
+"""Something must be identified even by the slowest machine."""
 _SMOOTHING = 0.3
 """Weight of the newest batch in the running mean of what a sample costs."""
 
@@ -65,6 +71,11 @@ class LoadController:
     def batch(self) -> int:
         """Samples to identify at once."""
         return max(1, min(LARGEST_BATCH, int(BATCH_S / self._cost_s))) if self._cost_s else LARGEST_BATCH
+
+    @property
+    def oldest_s(self) -> float:
+        """How long ago the picture of a sample may have arrived when it is taken to be identified."""
+        return max(FRESHEST_S, min(OLDEST_S, IN_TIME_S - self.batch * self._cost_s))
 
     def observe(self, samples: int, took_s: float, delay_s: float) -> None:
         """A batch of so many samples took so long, and its slowest sample `delay_s` from hand-over to result. Without

@@ -251,7 +251,7 @@ class Pipeline:
             # Endings are taken before looks, and held while one of theirs waits: it must not come too late.
             for _ in range(len(self._endings)):
                 ended += self._endings.popleft()
-            self._identify(self._looks.take(_ENDINGS_NOTICED_S, self._load.batch))
+            self._identify(self._looks.take(_ENDINGS_NOTICED_S, self._load.batch, self._load.oldest_s))
             waiting = self._looks.waiting()
             self._end([track for track in ended if (track.camera, track.id) not in waiting])
             ended = [track for track in ended if (track.camera, track.id) in waiting]

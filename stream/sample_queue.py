@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from time import monotonic
@@ -11,9 +12,6 @@ from stream.data import Track
 from stream.handover import Closable
 from stream.look import Look
 
-OLDEST_S = 1.2
-"""A sample whose picture arrived longer ago is dropped: the event would come when it is no longer true. Identifying
-takes less than what is left to 1.5 s."""
 ALIKE = 6
 """Tracks that were taken as often or more are alike: the longest in the picture must not wait for all who come."""
 
@@ -64,12 +62,12 @@ class SampleQueue(Closable):
             self._waiting[key] = Waiting(look, before.since_s if before else self._clock())
             self._changed.notify_all()
 
-    def take(self, timeout_s: float, most: int) -> list[Waiting]:
+    def take(self, timeout_s: float, most: int, oldest_s: float = math.inf) -> list[Waiting]:
         """So many at most, those that were taken least first. Waits for the first; empty when time is up or all is
-        closed."""
+        closed. A sample whose picture arrived more than `oldest_s` ago is dropped."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or bool(self._waiting), timeout_s)
-            self._drop_stale()
+            self._drop_stale(oldest_s)
             chosen = sorted(self._waiting, key=self._rank)[:most]
             self._taken.update(chosen)
             return [self._waiting.pop(key) for key in chosen]
@@ -101,11 +99,11 @@ class SampleQueue(Closable):
     def _rank(self, key: Key) -> int:
         return min(ALIKE, self._taken[key])
 
-    def _drop_stale(self) -> None:
+    def _drop_stale(self, oldest_s: float) -> None:
         now = self._clock()
         for key, (look, _) in list(self._waiting.items()):
             arrived_s = look.moment.arrived_s
-            if arrived_s is not None and now - arrived_s > OLDEST_S:
+            if arrived_s is not None and now - arrived_s > oldest_s:
                 self._drop(key)
 
     def _drop(self, key: Key) -> None:

@@ -115,3 +115,16 @@ def test_cameras_that_share_the_cores_look_less_often_each() -> None:
 def test_whatever_the_load_somebody_who_walks_by_is_looked_at() -> None:
     cadence = Cadence(live=True, part=lambda: 1e-3)
     assert np.diff(looks(cadence, 300, restless=True, cost=9.0, rate=25)).max() == math.ceil(LONGEST_GAP_S * 25)
+
+
+def test_what_following_takes_is_paid_by_fewer_looks_not_by_smaller_ones() -> None:
+    """5 ms a look and 28 ms to follow what it finds, 16.7 ms of them to be used: every second frame, at full size."""
+    cadence = Cadence(live=True)
+    found = []
+    for index in range(300):
+        if cadence.due(True, index / 30):
+            found.append(index)
+            cadence.spent(0.005)
+            cadence.followed(0.028)
+    assert np.diff(found)[5:].tolist() == [2] * (len(found) - 6)
+    assert cadence.long_side == SIZES[0]

@@ -10,11 +10,14 @@ import pytest
 from stream.load import (
     BATCH_S,
     FIRST_CALM_S,
+    FRESHEST_S,
     HIGH_S,
+    IN_TIME_S,
     LARGEST_BATCH,
     LEVELS,
     LONGEST_CALM_S,
     LOW_S,
+    OLDEST_S,
     LoadController,
     SearchBudget,
 )
@@ -131,6 +134,16 @@ def test_a_batch_takes_about_as_long_on_any_machine() -> None:
     for _ in range(30):
         load.observe(1, 3 * BATCH_S, 0.1)
     assert load.batch == 1
+
+
+def test_what_would_come_too_late_is_not_begun() -> None:
+    load = LoadController(lambda: 0.0)
+    assert load.oldest_s == OLDEST_S
+    load.observe(1, 0.6, 0.7)
+    assert load.oldest_s == pytest.approx(IN_TIME_S - 0.6)
+    for _ in range(30):
+        load.observe(1, 5.0, 5.0)
+    assert load.oldest_s == FRESHEST_S
 
 
 @pytest.mark.parametrize(("cameras", "cores", "part"), [(1, 2, 1.0), (2, 2, 1.0), (16, 2, 1 / 8), (9, 18, 1.0)])

@@ -8,8 +8,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream.load import OLDEST_S
 from stream.look import Look
-from stream.sample_queue import ALIKE, OLDEST_S, SampleQueue, Waiting
+from stream.sample_queue import ALIKE, SampleQueue, Waiting
 from tests.stream.test_naming import a_look
 
 
@@ -76,7 +77,7 @@ def test_what_is_too_old_is_dropped_and_counted() -> None:
     queue.put(sample(1, arrived_s=100.0))
     queue.put(sample(2, arrived_s=100.0 + OLDEST_S))
     now += OLDEST_S + 0.1
-    assert tracks(queue.take(0, 9)) == [2]
+    assert tracks(queue.take(0, 9, OLDEST_S)) == [2]
     assert (queue.dropped(CAMERA), queue.dropped("another")) == (1, 0)
     assert not queue.waiting()
 

@@ -95,5 +95,5 @@ def _of_level(level: Level) -> Iterator[Problem]:
     if level == LEVELS[0]:
         return
     searches = "" if level.search == 1 else f", and {level.search:.0%} of the usual time is spent on searches"
-    done = "are not restored" if level.passes == 0 else f"are restored in {level.passes} of the usual passes"
+    done = "are not restored" if level.passes == 0 else f"are restored in {level.passes} passes of the network at most"
     yield Problem(what=f"this machine is behind: blurred faces {done}{searches}", remedy=_LESS_WORK)

@@ -49,7 +49,7 @@ def values(families: Mapping[str, Metric], name: str) -> list[tuple[dict[str, st
 def test_cameras(families: Mapping[str, Metric], seen: House) -> None:
     counts = seen.run.reading().counts
     ((where, fps),) = values(families, "unblur_camera_fps")
-    assert (where, fps > 0) == (HERE, True)
+    assert (where, fps >= 0) == (HERE, True), "it is gone, and has no rate soon"
     ((where, age_s),) = values(families, "unblur_frame_age_seconds")
     assert (where, age_s > 0) == (HERE, True)
     assert values(families, "unblur_reconnects_total") == [(HERE, 0.0)]
@@ -58,6 +58,19 @@ def test_cameras(families: Mapping[str, Metric], seen: House) -> None:
     assert sum(number for _, number in dropped) == counts["frames dropped"] + counts["pictures dropped"]
     assert values(families, "unblur_webrtc_viewers") == [({}, 0.0)]
     assert values(families, "unblur_connections_refused_total") == [({}, 0.0)]
+
+
+def test_how_much_is_searched_how_late_names_come_and_what_is_left_out(
+    families: Mapping[str, Metric], seen: House
+) -> None:
+    reading = seen.run.reading()
+    ((where, searched),) = values(families, "unblur_camera_searched_fps")
+    assert (where, searched >= 0) == (HERE, True)
+    ((where, delay_s),) = values(families, "unblur_name_delay_p95_seconds")
+    assert (where, delay_s) == (HERE, pytest.approx(reading.delay_p95_s[CAMERA], rel=0.2))
+    assert values(families, "unblur_samples_dropped_total") == [(HERE, reading.by_camera["looks dropped", CAMERA])]
+    ((_, level),) = values(families, "unblur_load_level")
+    assert level >= 0
 
 
 def test_faces_and_events(families: Mapping[str, Metric], seen: House) -> None:

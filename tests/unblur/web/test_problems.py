@@ -50,7 +50,7 @@ def test_late_names_are_told() -> None:
 @pytest.mark.parametrize(
     ("level", "said"),
     [
-        (LEVELS[1], "blurred faces are restored in 2 of the usual passes"),
+        (LEVELS[1], "blurred faces are restored in 2 passes of the network at most"),
         (LEVELS[3], "blurred faces are not restored"),
         (LEVELS[-1], "are not restored, and 35% of the usual time is spent on searches"),
     ],
