@@ -130,7 +130,7 @@ class Web(_Section):
     port: int = Field(8080, ge=0, le=65535, description="0: any that is free.")
     token: str | None = Field(None, min_length=16, description="What a viewer must know, as ${NAME}; null: nothing.")
     codec: Literal["vp8", "h264"] = Field("vp8", description="h264 costs more.")
-    viewers: int = Field(32, ge=1, description="At once: each costs an encoder.")
+    viewers: int = Field(32, ge=1, description="Browsers at once, each with any of the cameras; programs: connections.")
 
     def require_guarded(self, accounts: bool = False) -> None:
         """Raises ConfigError where others can reach the address, and neither token nor accounts keep them out. Whether

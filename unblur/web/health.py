@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from aiohttp import web
 from pydantic import AwareDatetime, BaseModel
@@ -48,6 +50,15 @@ class Network(BaseModel):
     passed_over: dict[str, str]
 
 
+class LostPeer(BaseModel):
+    """A WebRTC peer that signaled, and to or from which no picture went; `problem` says in which layer it ended."""
+
+    kind: Literal["viewer", "guest"]
+    camera: str
+    at: AwareDatetime
+    problem: str
+
+
 class Report(BaseModel):
     """How everything is. `why` says why it is not ready."""
 
@@ -63,6 +74,7 @@ class Report(BaseModel):
     networks: list[Network]
     disk: list[Space]
     notifications: list[Delivery]
+    lost_peers: list[LostPeer] = []
 
 
 class Health:
@@ -119,6 +131,7 @@ class Health:
             ],
             disk=self._disk.spaces(),
             notifications=[notice.delivery() for notice in self._notices],
+            lost_peers=[LostPeer(**asdict(each)) for each in watching.failures] if watching else [],
         )
 
     def _stages(self) -> list[Stage]:

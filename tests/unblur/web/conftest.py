@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from models.fetch import fingerprint
@@ -76,6 +78,22 @@ def empty_house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hous
     yield made
     made.close()
     guest.close()
+
+
+@pytest.fixture(scope="session")
+def offer() -> str:
+    """What a browser that wants to watch sends."""
+
+    async def make() -> str:
+        connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        connection.addTransceiver("video", direction="recvonly")
+        connection.addTransceiver("audio", direction="recvonly")
+        await connection.setLocalDescription(await connection.createOffer())
+        sdp = str(connection.localDescription.sdp)
+        await connection.close()
+        return sdp
+
+    return asyncio.run(make())
 
 
 @pytest.fixture(scope="session")

@@ -73,22 +73,6 @@ def client(filmed: Watching) -> Iterator[httpx.Client]:
         yield asking
 
 
-@pytest.fixture(scope="module")
-def offer() -> str:
-    """What a browser that wants to watch sends."""
-
-    async def make() -> str:
-        connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        connection.addTransceiver("video", direction="recvonly")
-        connection.addTransceiver("audio", direction="recvonly")
-        await connection.setLocalDescription(await connection.createOffer())
-        sdp = str(connection.localDescription.sdp)
-        await connection.close()
-        return sdp
-
-    return asyncio.run(make())
-
-
 def test_a_session_from_its_offer_to_its_end(client: httpx.Client, offer: str) -> None:
     answer = client.post(WHEP, content=offer, headers=SDP)
     assert answer.status_code == 201
@@ -232,6 +216,19 @@ def test_a_token_is_asked_for_where_one_is_set(client: httpx.Client, offer: str)
 def test_there_are_not_more_viewers_than_there_may_be(client: httpx.Client, offer: str) -> None:
     assert client.post(WHEP, content=offer, headers=SDP).status_code == 201
     assert client.post(WHEP, content=offer, headers=SDP).status_code == 503
+
+
+def test_an_offer_that_would_cost_too_much_is_refused_at_once(client: httpx.Client, offer: str) -> None:
+    media = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:{}\r\na=rtpmap:96 VP8/90000\r\na=recvonly\r\n"
+    hostile = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n" + "".join(map(media.format, range(180)))
+    refused = client.post(WHEP, content=hostile, headers=SDP)
+    assert refused.status_code == 400
+    assert "media descriptions, more than the 8 that are answered" in refused.json()["error"]
+    fragment = 70 * "a=candidate:1 1 udp 99 127.0.0.1 9 typ host\r\n"
+    location = client.post(WHEP, content=offer, headers=SDP).headers["Location"]
+    too_many = client.patch(location, content=fragment, headers=FRAGMENT)
+    assert too_many.status_code == 400
+    assert "more than the 64 that are tried" in too_many.json()["error"]
 
 
 def test_a_taken_port_is_told() -> None:
