@@ -225,7 +225,9 @@ class Web(_Section):
         "", description="The path below which a reverse proxy publishes the pages, as /cams."
     )
     codec: Literal["vp8", "h264"] = Field("vp8", description="h264 costs more.")
-    viewers: int = Field(32, ge=1, le=10_000, description="At once: each costs an encoder.")
+    viewers: int = Field(
+        32, ge=1, le=10_000, description="Browsers at once, each with any of the cameras; programs: connections."
+    )
 
     def require_guarded(self, accounts: bool = False) -> None:
         """Raises ConfigError where others can reach the address, and neither token nor accounts keep them out. Whether

@@ -47,10 +47,10 @@ def require_bounded(offer: str) -> None:
     lines = offer.splitlines()
     media = [line for line in lines if line.startswith("m=")]
     counts = {
-        "lines": (len(lines), _MOST_LINES),
         "media descriptions": (len(media), MOST_MEDIA),
         "candidates": (sum(line.startswith(_CANDIDATE) for line in lines), MOST_CANDIDATES),
         "payload types": (sum(len(line.split()) - 3 for line in media), _MOST_FORMATS),
+        "lines": (len(lines), _MOST_LINES),
     }
     for what, (count, most) in counts.items():
         if count > most:

@@ -13,6 +13,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack
 from av import VideoFrame
 
+from stream import webrtc
 from stream.data import Frame
 from stream.guest import Guest
 from stream.guests import Guests
@@ -131,6 +132,51 @@ async def offer() -> str:
     sdp = str(connection.localDescription.sdp)
     await connection.close()
     return sdp
+
+
+class Silent(Film):
+    """A camera with its cap on."""
+
+    async def recv(self) -> VideoFrame:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+def test_a_guest_who_sends_nothing_is_told_of_and_so_is_its_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webrtc, "_PICTURE_WITHIN_S", 0.2)
+
+    async def test() -> None:
+        guest = Guest("phone")
+        guests = Guests({"phone": guest})
+        connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        connection.addTrack(Silent(0))
+        await connection.setLocalDescription(await connection.createOffer())
+        _, answer = await guests.join("phone", connection.localDescription.sdp)
+        await connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        while not guests.sessions.failures:
+            await asyncio.sleep(0.01)  # the test has a time limit
+        assert guests.sessions.failures[0].problem.startswith("no picture: ")
+        assert guest.status().last_error == guests.sessions.failures[0].problem
+        await connection.close()
+        await guests.sessions.close()
+
+    run(test())
+
+
+def test_a_guest_that_cannot_connect_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webrtc, "_CONNECTED_WITHIN_S", 0.1)
+
+    async def test() -> None:
+        guest = Guest("phone")
+        guests = Guests({"phone": guest})
+        await guests.join("phone", await offer())
+        while not guests.sessions.failures:
+            await asyncio.sleep(0.01)  # the test has a time limit
+        assert str(guest.status().last_error).startswith("ICE: ")
+        assert guest.status().state == "connecting"
+        await guests.sessions.close()
+
+    run(test())
 
 
 def test_nobody_waits_for_guests_who_never_connected() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from aiohttp import web
 from pydantic import AwareDatetime, BaseModel
@@ -51,6 +53,15 @@ class Network(BaseModel):
     passed_over: dict[str, str]
 
 
+class LostPeer(BaseModel):
+    """A WebRTC peer that signaled, and to or from which no picture went; `problem` says in which layer it ended."""
+
+    kind: Literal["viewer", "guest"]
+    camera: str
+    at: AwareDatetime
+    problem: str
+
+
 class Report(BaseModel):
     """How everything is. `why` says why it is not ready; `problems` what is not as it should be, and what helps."""
 
@@ -68,6 +79,7 @@ class Report(BaseModel):
     networks: list[Network]
     disk: list[Space]
     notifications: list[Delivery]
+    lost_peers: list[LostPeer] = []
 
 
 class Health:
@@ -140,6 +152,7 @@ class Health:
             ],
             disk=self._disk.spaces(),
             notifications=deliveries,
+            lost_peers=[LostPeer(**asdict(each)) for each in watching.failures] if watching else [],
         )
 
 

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2 as httpx
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from stream import webrtc
 from stream.supervised_thread import SupervisedThread
 from tests.unblur.notify.waiting import until
 from tests.unblur.web.running import CAMERA, House, house
@@ -175,6 +177,28 @@ def test_the_page_shows_a_camera_that_stalls(seen: House) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         browser.close()
     assert not faults
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
+def test_a_peer_that_never_connects_is_told_of_with_the_layer_that_failed(
+    seen: House, offer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost() -> Any:
+        return httpx.get(f"{seen.address}/api/v1/health").json()["lost_peers"]
+
+    monkeypatch.setattr(webrtc, "_CONNECTED_WITHIN_S", 0.1)
+    path = f"{seen.address}/{quote(CAMERA)}/whep"
+    assert httpx.post(path, content=offer, headers={"Content-Type": "application/sdp"}).status_code == 201
+    until(lambda: bool(lost()))
+    (told,) = lost()
+    assert (told["kind"], told["camera"]) == ("viewer", CAMERA)
+    assert told["problem"].startswith("ICE: no way for UDP")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(f"{seen.address}/health")
+        expect(page.locator("#peers tr")).to_contain_text(told["problem"], timeout=WITHIN_MS)
+        browser.close()
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")

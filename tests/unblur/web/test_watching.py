@@ -219,6 +219,19 @@ def test_there_are_not_more_viewers_than_there_may_be(client: httpx.Client, offe
     assert client.post(WHEP, content=offer, headers=SDP).status_code == 503
 
 
+def test_an_offer_that_would_cost_too_much_is_refused_at_once(client: httpx.Client, offer: str) -> None:
+    media = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:{}\r\na=rtpmap:96 VP8/90000\r\na=recvonly\r\n"
+    hostile = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n" + "".join(map(media.format, range(180)))
+    refused = client.post(WHEP, content=hostile, headers=SDP)
+    assert refused.status_code == 400
+    assert "media descriptions, more than the 8 that are answered" in refused.json()["error"]
+    fragment = 70 * "a=candidate:1 1 udp 99 127.0.0.1 9 typ host\r\n"
+    location = client.post(WHEP, content=offer, headers=SDP).headers["Location"]
+    too_many = client.patch(location, content=fragment, headers=FRAGMENT)
+    assert too_many.status_code == 400
+    assert "more than the 64 that are tried" in too_many.json()["error"]
+
+
 def test_a_taken_port_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

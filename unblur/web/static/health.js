@@ -27,6 +27,7 @@ function show(report) {
   fill("networks", report.networks, (network) => [network.name, network.backend, reasons(network.passed_over)]);
   fill("disk", report.disk, (space) => [TEXT.places[space.name], bytes(space.size), bytes(space.free)]);
   fill("notifications", report.notifications, delivery, worries);
+  fill("peers", [...report.lost_peers].reverse(), peer, () => true);
   put(document.getElementById("version"), report.version);
   put(document.getElementById("uptime"), duration(report.uptime_s));
   put(document.getElementById("people"), number(report.people));
@@ -49,6 +50,8 @@ const vitals = (camera) => [
 ];
 
 const delivery = (each) => [each.name, number(each.told), number(each.waiting), number(each.lost), each.problem ?? ""];
+
+const peer = (each) => [each.camera, TEXT.kinds[each.kind], new Date(each.at).toLocaleString(), each.problem];
 
 function summary(report) {
   const concerned = new Set(report.problems.map((problem) => problem.about ?? TEXT.machine));

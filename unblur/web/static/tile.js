@@ -117,7 +117,7 @@ export class Tile {
     const error = down && camera.last_error ? `: ${camera.last_error}` : "";
     this.figure.dataset.state = camera.state === "ended" ? "ended" : this.state;
     this.put(".fault", down ? text.faults[camera.state] + since + error : this.overload());
-    this.put(".state", this.reason || text.states[this.blocked && this.state === "live" ? "http" : this.state] || "");
+    this.put(".state", this.reason || text.states[this.blocked && this.state === "live" ? "jpeg" : this.state] || "");
     this.figure.querySelector(".state").hidden = camera.state === "ended";
     const live = this.state === "live" && !down && camera.frame_age_s !== null;
     this.put(".rate", live ? text.rate.replace("{fps}", camera.fps.toFixed(0)).replace("{age}", camera.frame_age_s.toFixed(1)) : "");
@@ -135,7 +135,7 @@ export class Tile {
     this.figure.dataset.state = live ? "live" : "lost";
     this.put(".rate", "");
     this.put(".fault", "");
-    this.put(".state", live ? this.text.states[this.blocked ? "http" : "live"] : "");
+    this.put(".state", live ? this.text.states[this.blocked ? "jpeg" : "live"] : "");
   }
 
   overload() {
