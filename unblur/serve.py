@@ -18,6 +18,7 @@ from recognize.gallery import write_private
 from stream import handles, heap
 from stream.archive import Archive
 from stream.cipher import opened
+from stream.history import Filter
 from stream.source import LOOP
 from unblur.annex import Annex
 from unblur.assemble import Run, assemble
@@ -32,6 +33,7 @@ from unblur.notify.queue import forget_others
 from unblur.notify.webhook import Webhook
 from unblur.people import People
 from unblur.records import Log, Records, earlier
+from unblur.web.announcing import KEPT
 from unblur.web.crops import Crops, Kind, read_crop
 from unblur.web.darkroom import Darkroom
 from unblur.web.feedback import Feedback
@@ -108,6 +110,8 @@ def _pages(config: Config, run: Run, engine: sql.Engine, reception: Reception, s
     examiner, uploads = Examiner(config, run.parts), Uploads()
     people = People(gallery, examiner, run.use, note)
     archive, read = Archive(output.store), partial(_opened_crop, output.evidence, run)
+    if watching := run.outputs.watching:
+        watching.announcer.recall(reversed(archive.page(Filter(), most=KEPT).records))
     photo = PhotoPage(Darkroom(config, lambda: people.gallery), uploads, Prints(), note)
     for thing in (
         uploads,
