@@ -13,10 +13,11 @@ import binascii
 import os
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 from urllib.parse import quote, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -238,6 +239,19 @@ class Web(_Section):
             )
 
 
+def zone_of(name: str) -> tzinfo:
+    """The time zone of this name (IANA). Raises ValueError."""
+    try:
+        return UTC if name == "UTC" else ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"no time zone is called {name!r}: use a name such as Europe/Berlin, or UTC") from error
+
+
+def _known_zone(name: str) -> str:
+    zone_of(name)
+    return name
+
+
 class Output(_Section):
     """What leaves the house."""
 
@@ -253,7 +267,15 @@ class Output(_Section):
         None,
         description="Whose faces are made unrecognisable in every picture that leaves; unknown: without a name yet.",
     )
+    time_zone: Annotated[str, AfterValidator(_known_zone)] | None = Field(
+        None, description="Of the time on the pictures, as Europe/Berlin or UTC; null: this machine's own."
+    )
     quiet: bool = False
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """The zone of the time on the pictures; None is this machine's own."""
+        return zone_of(self.time_zone) if self.time_zone else None
 
     @model_validator(mode="after")
     def _known_picture(self) -> Output:

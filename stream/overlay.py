@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from functools import lru_cache
 
 import cv2
@@ -60,9 +61,11 @@ class Label:
 
 
 class Overlay:
-    """Draws labels on frames, remembering the plates that it made. For one thread at a time."""
+    """Draws labels on frames, remembering the plates that it made, with wall times in `zone` (None: this machine's
+    own). For one thread at a time."""
 
-    def __init__(self, lettering: Lettering) -> None:
+    def __init__(self, lettering: Lettering, zone: tzinfo | None = UTC) -> None:
+        self._zone = zone
         self._plate = lru_cache(maxsize=_PLATES_KEPT)(lettering.line)
 
     def draw(self, frame: Frame, labels: Sequence[Label], fps: float | None = None) -> Image:
@@ -81,7 +84,7 @@ class Overlay:
         return picture
 
     def _write(self, picture: Image, frame: Frame, labels: Sequence[Label], fps: float | None, size: int) -> None:
-        taken = [_paste(picture, self._plate(_status(frame, fps), size, WHITE, BLACK), 0, 0)]
+        taken = [_paste(picture, self._plate(_status(frame, fps, self._zone), size, WHITE, BLACK), 0, 0)]
         for label in labels:
             text = _caption(label)
             if text:
@@ -89,14 +92,14 @@ class Overlay:
                 taken.append(_paste(picture, plate, *_place(label.box, plate, picture, taken)))
 
 
-def _status(frame: Frame, fps: float | None) -> str:
-    parts = [frame.camera, _time(frame)]
+def _status(frame: Frame, fps: float | None, zone: tzinfo | None) -> str:
+    parts = [frame.camera, _time(frame, zone)]
     return "  ".join(parts if fps is None else [*parts, f"{fps:.0f} fps"])
 
 
-def _time(frame: Frame) -> str:
+def _time(frame: Frame, zone: tzinfo | None) -> str:
     if frame.wall_time is not None:
-        return frame.wall_time.strftime("%Y-%m-%d %H:%M:%S %Z")
+        return frame.wall_time.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
     minutes, seconds = divmod(frame.pts_s, 60)
     return f"{int(minutes) // 60}:{int(minutes) % 60:02}:{int(seconds):02}"
 

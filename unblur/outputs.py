@@ -54,6 +54,7 @@ class Outputs:
     ) -> None:
         settings = config.output
         self._mosaic = Mosaic(settings.redact) if settings.redact else None
+        self._zone = settings.zone
         watched = settings.picture == "webrtc" or any(isinstance(source, Guest) for source in sources)
         self._typefaces = _typefaces() if watched or settings.picture != "none" else None
         self._window = _window(settings, self._typefaces, stack)
@@ -76,7 +77,7 @@ class Outputs:
             pictures.append(self._window)
         if self.watching:
             pictures.append(self.watching)
-        overlay = Overlay(Lettering(self._typefaces)) if self._typefaces else None
+        overlay = Overlay(Lettering(self._typefaces), self._zone) if self._typefaces else None
         return Composer(overlay, pictures, source.live, meter, watch, self._mosaic)
 
     @property

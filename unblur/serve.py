@@ -13,6 +13,7 @@ from configs.schema import Config, ConfigError, Notify, load
 from stream import handles, heap
 from stream.archive import Archive
 from stream.cipher import opened
+from stream.history import Filter
 from unblur.annex import Annex
 from unblur.assemble import Run, assemble
 from unblur.demo import demonstrating
@@ -28,6 +29,7 @@ from unblur.people import People
 from unblur.records import Log, Records, earlier
 from unblur.signals import end_in_order
 from unblur.terminal import messages
+from unblur.web.announcing import KEPT
 from unblur.web.crops import Crops, Kind, read_crop
 from unblur.web.darkroom import Darkroom
 from unblur.web.feedback import Feedback
@@ -109,6 +111,8 @@ def _pages(config: Config, run: Run, engine: sql.Engine, reception: Reception, s
     people = stack.enter_context(closing(People(gallery, examiner, run.use, note)))
     archive = stack.enter_context(closing(Archive(output.store)))
     read = partial(_opened_crop, output.evidence, run)
+    if watching := run.outputs.watching:
+        watching.announcer.recall(reversed(archive.page(Filter(), most=KEPT).records))
     photo = PhotoPage(Darkroom(config, lambda: people.gallery), uploads, Prints(), note)
     stack.callback(photo.close)
     stack.enter_context(closing(Housekeeping(config.retention, _records(config, run, engine, stack))))

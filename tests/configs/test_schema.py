@@ -2,7 +2,9 @@
 
 import json
 from contextlib import suppress
+from datetime import UTC
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
@@ -165,3 +167,15 @@ def test_the_command_line_lies_over_the_file(tmp_path: Path) -> None:
 def test_any_content_is_either_used_or_refused(content: object) -> None:
     with suppress(ConfigError):
         assert isinstance(load(None, {"cameras": content}), Config)
+
+
+@pytest.mark.parametrize("zone", ["Nowhere/None", "../etc/localtime", "Europe", ""])
+def test_a_time_zone_that_is_none_is_refused(zone: str) -> None:
+    with pytest.raises(ConfigError, match=r"output\.time_zone: no time zone is called"):
+        load(None, {"output": {"time_zone": zone}})
+
+
+def test_a_time_zone_is_known_by_its_name() -> None:
+    assert load(None, {"output": {"time_zone": "Asia/Kolkata"}}).output.zone == ZoneInfo("Asia/Kolkata")
+    assert load(None, {"output": {"time_zone": "UTC"}}).output.zone is UTC
+    assert load(None, {}).output.zone is None

@@ -1,6 +1,9 @@
 import itertools
-from datetime import UTC, datetime
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -119,6 +122,27 @@ def test_the_status_tells_camera_time_and_speed() -> None:
     ]
     assert all(not np.array_equal(one, other) for one, other in itertools.combinations(lines, 2))
     assert np.array_equal(lines[4], status(a_frame(blank, wall, pts=9)))
+
+
+@pytest.fixture
+def in_india(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Where this machine is."""
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_india")
+@pytest.mark.parametrize("zone", [None, ZoneInfo("Asia/Kolkata")])
+def test_times_are_in_the_zone_that_is_wanted(zone: ZoneInfo | None) -> None:
+    """None is the machine's own."""
+    frame = a_frame(BACKGROUNDS["white"], datetime(2026, 11, 22, 10, tzinfo=UTC))
+    there = timezone(timedelta(hours=5, minutes=30), "IST")
+    drawn = Overlay(LETTERING, zone).draw(frame, [])
+    assert np.array_equal(drawn, Overlay(LETTERING, there).draw(frame, []))
+    assert not np.array_equal(drawn, Overlay(LETTERING).draw(frame, []))
 
 
 def plates(picture: Image) -> list[tuple[int, int, int, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from aiohttp import web
 
 from stream.data import Event
 from stream.eventlog import to_line
+from stream.history import Record
 from unblur.web.user import may_stay
 
 KEPT = 200
@@ -46,9 +48,16 @@ class Announcer:
     def write(self, event: Event) -> None:
         with self._lock:
             self._count += 1
-            message = _Message(self._count, event.id, _lines(event))
+            message = _Message(self._count, event.id, _lines(event.to_json()))
             self._latest.append(message)
             self._loop.call_soon_threadsafe(self._tell, message)
+
+    def recall(self, records: Iterable[Record]) -> None:
+        """What was logged by runs before this one, the oldest first: it is told first to whoever comes."""
+        with self._lock:
+            for record in records:
+                self._count += 1
+                self._latest.append(_Message(self._count, str(record["id"]), _lines(record)))
 
     def close(self) -> None:
         """Nothing more will happen: everybody is let go."""
@@ -107,5 +116,5 @@ async def _next(waiting: _Waiting) -> bytes | None:
         return _SILENT
 
 
-def _lines(event: Event) -> bytes:
-    return f"id: {event.id}\nevent: {event.type}\ndata: {to_line(event.to_json())}\n\n".encode()
+def _lines(record: Record) -> bytes:
+    return f"id: {record['id']}\nevent: {record['type']}\ndata: {to_line(record)}\n\n".encode()

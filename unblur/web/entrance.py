@@ -24,6 +24,8 @@ NOBODY = "nobody"
 """Whoever did not prove to be somebody."""
 _LONGEST = 16 * 1024
 """Bytes of a form that anybody may send: a name and a password that are as long as can be, each byte as %XX."""
+LONGEST_NAME = 64
+"""Letters of a name that a form shows again."""
 _PLACE_HERE = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 """A path of ours in ASCII; what browsers might read as the address of another host is none: // and backslashes."""
 
@@ -51,20 +53,21 @@ class Entrance:
         if asking(request):
             raise web.HTTPSeeOther(_next(request))
         anybody = await asyncio.to_thread(self._sessions.accounts.exist)
-        return draw(request, "login", fault="" if anybody else "nobody")
+        return draw(request, "login", fault="" if anybody else "nobody", name="")
 
     async def _sign_in(self, request: web.Request) -> web.Response:
         form = await filled_in(request, _LONGEST)
         name, password = form.get("name", ""), form.get("password", "")
+        kept = name[:LONGEST_NAME]
         try:
             account = await self._doorkeeper.check(name, password, address(request))
         except TooManyTriesError as error:
-            answer = draw(request, "login", 429, fault="often", wait_s=error.wait_s)
+            answer = draw(request, "login", 429, fault="often", name=kept, wait_s=error.wait_s)
             answer.headers[hdrs.RETRY_AFTER] = str(error.wait_s)
             return answer
         if account is None:
             await asyncio.to_thread(self._note_failure, name, address(request))
-            return draw(request, "login", 403, fault="wrong")
+            return draw(request, "login", 403, fault="wrong", name=kept)
         return await self._let_in(request, account)
 
     async def _let_in(self, request: web.Request, account: Account) -> web.Response:

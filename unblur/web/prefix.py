@@ -30,7 +30,8 @@ Factory = Callable[
 def prefix(request: web.Request) -> str:
     """What stands before every path of ours in the address bar: empty, or one that begins, and does not end, with a
     slash."""
-    return request.get(_PREFIX, "")
+    found: str = request.get(_PREFIX, "")
+    return found
 
 
 def prefixed(configured: str, make: Factory) -> Factory:

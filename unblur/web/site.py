@@ -23,7 +23,7 @@ LINKS: web.AppKey[Sequence[tuple[str, str]]] = web.AppKey("links")
 """The navigation: names of texts and where they lead."""
 
 
-def draw(request: web.Request, name: str, status: int = 200, **values: object) -> web.Response:
+def draw(request: web.Request, name: str, /, status: int = 200, **values: object) -> web.Response:
     """The page `name`: its template with `values`, its section of the texts as `text`, and who asks as `user`."""
     every = texts()
     drawn = (

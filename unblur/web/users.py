@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import TypeVar
 
 from aiohttp import hdrs, web
@@ -17,6 +18,7 @@ from unblur.web.site import draw
 from unblur.web.user import Role, require
 
 PATH = "/users"
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 Sent = TypeVar("Sent", bound=BaseModel)
 
 
@@ -61,6 +63,7 @@ class Users:
             web.get(PATH, self._page),
             web.post(f"{PATH}/add", self._add_by_form),
             web.post(f"{PATH}/role", self._change_by_form),
+            web.get(f"{PATH}/remove", self._ask_to_remove),
             web.post(f"{PATH}/remove", self._remove_by_form),
         ]
 
@@ -111,10 +114,21 @@ class Users:
     async def _page(self, request: web.Request) -> web.Response:
         return await self._drawn(request)
 
-    async def _drawn(self, request: web.Request, status: int = 200, fault: str = "") -> web.Response:
+    async def _drawn(
+        self, request: web.Request, status: int = 200, fault: str = "", new: Mapping[str, str] = _NOTHING
+    ) -> web.Response:
+        """The page; with a fault, the account that could not be added still stands in the form."""
         require(request, "operator")
         users = await asyncio.to_thread(self._accounts.all)
-        return draw(request, "users", status, users=users, roles=ROLES, fault=fault, shortest=SHORTEST)
+        return draw(request, "users", status, users=users, roles=ROLES, fault=fault, shortest=SHORTEST, new=new)
+
+    async def _ask_to_remove(self, request: web.Request) -> web.Response:
+        """Whether somebody is sure; what is removed cannot be brought back."""
+        require(request, "operator")
+        name = folded(request.query.get("name", ""))
+        if name not in {user.name for user in await asyncio.to_thread(self._accounts.all)}:
+            raise web.HTTPNotFound(text="there is no such account")
+        return draw(request, "removal", name=name)
 
     async def _add_by_form(self, request: web.Request) -> web.Response:
         return await self._by_form(request, Newcomer, self._add)
@@ -129,10 +143,12 @@ class Users:
         self, request: web.Request, model: type[Sent], change: Callable[[web.Request, Sent], Awaitable[object]]
     ) -> web.Response:
         require(request, "operator")
+        sent = await filled_in(request)
+        new = sent if model is Newcomer else _NOTHING
         try:
-            await change(request, model.model_validate(await filled_in(request)))
+            await change(request, model.model_validate(sent))
         except ValidationError as error:
-            return await self._drawn(request, 400, explain(error))
+            return await self._drawn(request, 400, explain(error), new)
         except (web.HTTPBadRequest, web.HTTPNotFound) as error:
-            return await self._drawn(request, error.status, error.text or "")
+            return await self._drawn(request, error.status, error.text or "", new)
         return web.Response(status=303, headers={hdrs.LOCATION: PATH})

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx2 as httpx
 import pytest
 
 from configs.schema import Web
+from stream.archive import Archive
 from stream.capture import Capture
 from stream.feed import Feed
+from stream.history import Filter
+from stream.store import EventStore
 from tests.stream.events import an_event
 from tests.unblur.web.serving import opened
 from unblur.web.announcing import KEPT
@@ -87,6 +92,28 @@ def test_who_comes_late_is_told_the_latest_and_who_comes_back_what_was_missed(se
     served.announcer.close()
     for listener in (late, back):
         listener.thread.join(WITHIN_S)
+
+
+def test_what_was_logged_before_is_told_first(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/events.sqlite"
+    store = EventStore(url)
+    for number in range(3):
+        store.write(an_event(number, wall_time=datetime(2026, 11, 22, 10, number, tzinfo=UTC)))
+    store.close()
+    archive = Archive(url)
+    served = opened(Web(port=0), [Capture(Feed("rtsp://127.0.0.1:1/none"), "lobby")])
+    served.announcer.recall(reversed(archive.page(Filter(), most=2).records))
+    served.announcer.write(an_event(3))
+    listener, back = Listener(served.address), Listener(served.address, after="event-2")
+    listener.until(3)
+    back.until(1)
+    assert listener.ids == ["event-1", "event-2", "event-3"]
+    assert listener.events[0] == an_event(1, wall_time=datetime(2026, 11, 22, 10, 1, tzinfo=UTC)).to_json()
+    assert back.ids == ["event-3"]
+    served.close()
+    archive.close()
+    for each in (listener, back):
+        each.thread.join(WITHIN_S)
 
 
 def test_a_burst_is_told_once_and_in_order(served: Watching) -> None:

@@ -101,7 +101,7 @@ def test_a_session_of_signalling_is_below_it(empty_house: House, offer: str) -> 
 )  # fmt: skip
 def test_what_is_no_path_is_passed_over(house: House, said: str) -> None:
     visitor = house.visitor()
-    answer = visitor.get("/account", headers={"X-Forwarded-Prefix": said.encode()})
+    answer = visitor.get("/account", headers={b"X-Forwarded-Prefix": said.encode()})
     assert answer.headers["Location"] == "/login?next=/account"
 
 

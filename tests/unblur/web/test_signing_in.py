@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -40,6 +42,42 @@ def test_in_and_out_again(house: House, page: Page) -> None:
     page.wait_for_url("**/login")
     page.go_back()
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_the_name_stays_when_the_password_was_wrong(house: House, page: Page) -> None:
+    page.goto(f"{house.address}/login")
+    sign_in(page, password="not the password")
+    expect(page.get_by_label("Name")).to_have_value(OPERATOR)
+    expect(page.get_by_label("Password")).to_be_focused()
+
+
+def test_an_account_is_removed_after_a_question(house: House, page: Page) -> None:
+    page.goto(f"{house.address}/users")
+    sign_in(page)
+    page.get_by_role("button", name=f"Remove: {VIEWER}").click()
+    page.get_by_role("link", name="Cancel").click()
+    page.get_by_role("button", name=f"Remove: {VIEWER}").click()
+    page.get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("rowheader", name=OPERATOR)).to_be_visible()
+    expect(page.get_by_role("rowheader", name=VIEWER)).to_have_count(0)
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_times_are_the_readers_own(house: House, browser: Browser, scripts: bool) -> None:
+    """Without scripts they are told in UTC, which they say."""
+    there = browser.new_context(timezone_id="Asia/Kolkata", locale="en-GB", java_script_enabled=scripts)
+    page = there.new_page()
+    page.goto(f"{house.address}/account")
+    sign_in(page)
+    for path in ("account", "audit"):
+        page.goto(f"{house.address}/{path}")
+        time = page.locator("time").first
+        moment = datetime.fromisoformat(time.get_attribute("datetime") or "")
+        local = moment.astimezone(timezone(timedelta(hours=5, minutes=30)))
+        said = f"{local:%Y, %H:%M:%S}" if scripts else f"{moment:%Y-%m-%d %H:%M}"
+        expect(time).to_contain_text(said)
+        expect(time).to_contain_text("UTC") if not scripts else expect(time).not_to_contain_text("UTC")
+    there.close()
 
 
 def test_guesses_are_slowed_down(house: House, page: Page) -> None:
@@ -118,6 +156,7 @@ def test_operators_see_to_the_accounts_and_to_who_did_what(house: House, page: P
     page.get_by_role("button", name="Change: zoe").click()
     expect(page.get_by_label("Role: zoe")).to_have_value("operator")
     page.get_by_role("button", name="Remove: zoe").click()
+    page.get_by_role("button", name="Remove").click()
     expect(page.get_by_label("Role: zoe")).to_have_count(0)
     page.get_by_label(f"Role: {OPERATOR}").select_option("viewer")
     page.get_by_role("button", name=f"Change: {OPERATOR}").click()

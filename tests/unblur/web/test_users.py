@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.unblur.web.serving import OPERATOR, PASSWORD, VIEWER, House
@@ -22,6 +24,25 @@ def test_an_operator_adds_changes_and_removes(house: House) -> None:
         (OPERATOR, "changed a role", "zoe, now operator"),
         (OPERATOR, "removed an account", "zoe"),
     ]
+
+
+def test_who_removes_an_account_is_asked_first(house: House) -> None:
+    """On a page, so that it works without scripts."""
+    operator = house.visitor(OPERATOR)
+    assert re.search(r'<form action="/users/remove">\s*<button name="name" value="bob"', operator.get("/users").text)
+    asked = operator.get("/users/remove?name=Bob")
+    assert "Remove the account bob?" in asked.text
+    assert 'class="wrong"' not in asked.text
+    assert '<p class="wrong">It is your own.' in operator.get(f"/users/remove?name={OPERATOR}").text
+    assert VIEWER in [user.name for user in house.reception.accounts.all()], "asking removes nothing"
+    assert operator.get("/users/remove?name=nobody").status_code == 404
+    assert house.visitor(VIEWER).get("/users/remove?name=bob").status_code == 403
+
+
+def test_an_account_that_cannot_be_added_stays_in_the_form(house: House) -> None:
+    refused = house.visitor(OPERATOR).submit("/users/add", name="zoe", password="too short", role="operator")
+    assert 'value="zoe"' in refused.text
+    assert '<option value="operator" selected>operator</option>\n</select>\n<button>Add' in refused.text
 
 
 def test_the_last_operator_stays(house: House) -> None:

@@ -15,4 +15,3 @@ compare.classList.add("over");
 line.hidden = false;
 line.addEventListener("input", move);
 move();
-for (const time of document.querySelectorAll("time")) time.textContent = new Date(time.dateTime).toLocaleTimeString();

@@ -1,4 +1,4 @@
-// Brings the events' times to the viewer's zone, and tells when there are new ones.
+// Brings the form's times to the reader's zone, and tells when there are new events.
 
 import { PREFIX } from "./authority.js";
 import { listen } from "./events.js";
@@ -6,9 +6,6 @@ import { listen } from "./events.js";
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const form = document.querySelector(".search");
 
-for (const time of document.querySelectorAll("time")) {
-  time.textContent = new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle: "medium" });
-}
 for (const image of document.querySelectorAll(".crops img")) {
   const hide = () => (image.closest("figure").hidden = true);
   if (image.complete && !image.naturalWidth) hide();
