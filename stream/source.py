@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from glob import glob
 from pathlib import Path, PurePosixPath
@@ -140,6 +141,8 @@ def _file(spec: str, camera: str | None, playback: Playback) -> Replay:
     if path.exists():
         raise SourceError(f"{spec}: neither a file nor a folder")
     if not re.search(r"[*?\[]", spec):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.stat()  # from Python 3.14 on, the three questions above keep to themselves why nothing is found
         raise SourceError(f"{redact_mistyped(spec)}: no such file or folder")
     found = [Path(name) for name in glob(str(path), recursive=True)]  # noqa: PTH207  Path.glob refuses absolute patterns
     return _album(redact_mistyped(spec), found, camera or path.parent.resolve().name, playback)
