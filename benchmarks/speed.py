@@ -1,6 +1,7 @@
 """How much faster than a plain loop over the same networks, and does it find as many people? `unblur bench` runs this.
 
-    unblur bench --data ../shared/data                 frames per second, CPU, memory and names, side by side
+    unblur bench --data ../shared/data                 frames per second, CPU, memory and names, side by side; and
+                                                       where unblur's own time goes
     unblur bench --data ../shared/data --minutes 10    and memory over ten minutes of footage
 
 The clip is simulated: 720p30, people of the val split walking past, about five at a time. Every program runs as a
@@ -22,6 +23,7 @@ from pathlib import Path
 
 import av
 
+from benchmarks.stages import Stages
 from configs.schema import Config
 from detectors.yunet import YuNet
 from models.fetch import fetch
@@ -58,13 +60,13 @@ class Footage:
         return Truth.load(self.truth).frames
 
 
-def recorded(data: Path, folder: Path) -> Footage:
-    """Record the clip and enrol its people."""
+def recorded(data: Path, folder: Path, known: int = KNOWN, strangers: int = STRANGERS) -> Footage:
+    """Record the clip of so many people and enrol those who are to be known."""
     footage = Footage(folder / "clip.mp4", folder / "truth.json", folder / "gallery.joblib")
     people, detector = roles(data / "val" / ARCHIVE), YuNet(load(fetch("yunet")))
-    known = walkers(one_each(people["probe"])[:KNOWN], detector, known=True)
-    strangers = walkers(one_each(people["strangers"])[:STRANGERS], detector, known=False)
-    film(known + strangers, Filming("slow", AT_ONCE), SEED, footage.clip, footage.truth)
+    passers = walkers(one_each(people["probe"])[:known], detector, known=True)
+    passers += walkers(one_each(people["strangers"])[:strangers], detector, known=False)
+    film(passers, Filming("slow", AT_ONCE), SEED, footage.clip, footage.truth)
     enroll(Config(), lay_out(people["gallery"], folder / "people"), footage.gallery, strict=False)
     return footage
 
@@ -97,10 +99,10 @@ def _resident_mb(pid: int) -> float:
     return sum(float(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
 
-def ours(footage: Footage, events: Path) -> list[str | Path]:
+def ours(footage: Footage, events: Path, *options: str) -> list[str | Path]:
     return [
         *(sys.executable, "-m", "unblur", "run", footage.clip, "--gallery", footage.gallery),
-        *("--events", events, "--output", "none", "--quiet"),
+        *("--events", events, "--output", "none", "--quiet", *options),
     ]
 
 
@@ -110,30 +112,48 @@ def plain(footage: Footage, found: Path, *options: str) -> list[str | Path]:
 
 def compare(footage: Footage, folder: Path) -> str:
     """The table of all programs, as Markdown."""
-    log, found, again = folder / "events.jsonl", folder / "plain.json", folder / "prepared.json"
     truth = Truth.load(footage.truth)
     shown = {one.person for one in truth.appearances if one.known}
+    found, again = folder / "plain.json", folder / "prepared.json"
+    log, unrestored = folder / "events.jsonl", folder / "unrestored.jsonl"
     runs = {
-        "plain loop, OpenCV's classes": watched(plain(footage, found)),
-        "plain loop, unblur's prepared SFace": watched(plain(footage, again, "--prepared")),
-        "unblur": watched(ours(footage, log)),
+        "plain loop, OpenCV's classes": (watched(plain(footage, found)), _listed(found)),
+        "plain loop, unblur's prepared SFace": (watched(plain(footage, again, "--prepared")), _listed(again)),
+        OURS: (watched(ours(footage, log, "--deblur", "cnn")), _logged(log)),
+        "unblur, nothing restored": (watched(ours(footage, unrestored, "--deblur", "off")), _logged(unrestored)),
     }
-    named = [set(json.loads(path.read_text(encoding="utf-8"))) for path in (found, again)]
-    named.append({event.name for event in read_events(log) if event.name})
     lines = [_at_once(truth), "", HEADER]
-    for (program, process), names in zip(runs.items(), named, strict=True):
-        lines.append(
-            _row(program, process, footage.frames, f"{len(shown & names)} of {len(shown)} | {len(names - shown)}")
-        )
+    for program, (process, names) in runs.items():
+        told = f"{len(shown & names)} of {len(shown)} | {len(names - shown)}"
+        lines.append(_row(program, process, footage.frames, told))
+    first, second = (process.wall_s / runs[OURS][0].wall_s for process, _ in list(runs.values())[:2])
+    lines += [
+        "",
+        f"unblur with its network runs at {first:.1f} times the rate of the first, {second:.1f} of the second.",
+    ]
     result = score(read_events(log), truth)
-    rates = [process.wall_s / runs["unblur"].wall_s for process in runs.values()]
-    lines += ["", f"unblur runs at {rates[0]:.1f} times the rate of the first, {rates[1]:.1f} of the second."]
     known = len(result.outcomes) - sum(not one.appearance.known for one in result.outcomes)
     return "\n".join(
         [*lines, f"At the end of their tracks {result.count('right', known=True)} of {known} bear the right name."]
     )
 
 
+def _listed(names: Path) -> set[str]:
+    return set(json.loads(names.read_text(encoding="utf-8")))
+
+
+def _logged(events: Path) -> set[str]:
+    return {event.name for event in read_events(events) if event.name}
+
+
+def by_stage(footage: Footage, folder: Path) -> str:
+    """Where unblur's time goes, as Markdown."""
+    out = folder / "stages.json"
+    watched([sys.executable, "-m", "benchmarks.stages", footage.clip, footage.gallery, out])
+    return Stages.load(out).table()
+
+
+OURS = "unblur, restored by its network"
 HEADER = (
     "| program | frames/s | wall s | CPU s | peak MB | people named | others named |\n|---|---|---|---|---|---|---|"
 )
@@ -188,7 +208,7 @@ def bench(data: Path, minutes: float) -> str:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         footage = recorded(data, folder)
-        parts = [compare(footage, folder)]
+        parts = [compare(footage, folder), by_stage(footage, folder)]
         if minutes:
             parts.append(endure(footage, folder, minutes))
         return "\n\n".join(parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from glob import glob
 from pathlib import Path, PurePosixPath
@@ -169,6 +170,8 @@ class _Opening:
         if path.exists():
             raise SourceError(f"{spec}: neither a file nor a folder")
         if not _WILD.search(spec):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                path.stat()  # from Python 3.14 on, the three questions above keep to themselves why nothing is found
             raise SourceError(f"{redact_mistyped(spec)}: no such file or folder")
         found = [Path(name) for name in glob(str(path), recursive=True)]  # noqa: PTH207  Path.glob refuses absolute patterns
         return self._album(redact_mistyped(spec), _own(path, found), self.camera or path.parent.resolve().name)

@@ -18,6 +18,7 @@ from tests.models import networks
 REPOSITORY = Path(__file__).parents[1]
 MAY_SKIP = re.compile(r"extra `|shared data|torch|openvino|TensorRT|GPU|root may|certificate bundle|file system")
 """Why a test may skip even in CI (the variable CI is set): .ci/run has environments of their own for the extras."""
+_POOLED = re.compile(r".+_\d+")  # as ThreadPoolExecutor names them
 ENDS_WITHIN_S = 10.0
 """A thread that was told to end has this long, on a machine that has much to do."""
 
@@ -46,8 +47,8 @@ def _every_thread_ends() -> Iterator[None]:
 
 
 def _is_ours(thread: threading.Thread) -> bool:
-    """Pools that libraries keep for the whole process are not."""
-    return True
+    """Not the worker of a pool, which lasts as long as the process and does nothing between two tasks."""
+    return not _POOLED.fullmatch(thread.name)
 
 
 @pytest.fixture(autouse=True)

@@ -80,6 +80,7 @@ def test_opencv_runs_the_prepared_sface(sface_path: Path, faces: Array) -> None:
     assert _cosine(np.asarray(feature, np.float32), runtime.load(sface_path).run(faces[:1])[0]).min() > 0.999999
 
 
+@pytest.mark.slow
 def test_yunet_equals_the_original_in_the_reference_implementation(
     yunet_path: Path, picture: NDArray[np.uint8]
 ) -> None:

@@ -22,6 +22,7 @@ from stream.data import Array, Face, Image
 from tests.recognize.conftest import cut
 from unblur.evaluate.photos import read
 
+pytestmark = pytest.mark.slow
 KNOWN, STRANGERS = 16, 60
 BLURRINESS = Blurriness()
 

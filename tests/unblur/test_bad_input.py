@@ -124,7 +124,7 @@ def test_the_demo_does_not_clear_a_folder_that_is_not_its_own(tmp_path: Path) ->
     assert mine.read_text(encoding="utf-8") == "Dear Ann"
 
 
-@pytest.mark.parametrize(("width", "height"), [(1, 1), (7680, 4320)])
+@pytest.mark.parametrize(("width", "height"), [(1, 1), pytest.param(7680, 4320, marks=pytest.mark.slow)])
 def test_pictures_of_any_size_are_watched(width: int, height: int, tmp_path: Path) -> None:
     Image.new("RGB", (width, height), "grey").save(tmp_path / "still.png")
     log = tmp_path / "events.jsonl"

@@ -45,6 +45,7 @@ def test_everybody_walks_by_once_at_the_speed(cast: list[Walker], speed: Speed) 
     assert {one.velocity[0] > 0 for one in truth.appearances} == {True, False}, "both ways"
 
 
+@pytest.mark.slow
 @settings(max_examples=5, deadline=None)
 @given(st.integers(1, 6), st.integers(0, 99))
 def test_no_more_walk_at_once_than_asked_for(at_once: int, seed: int) -> None:
@@ -56,6 +57,7 @@ def test_no_more_walk_at_once_than_asked_for(at_once: int, seed: int) -> None:
     assert max(leave for _, leave in spans) <= taken.frames
 
 
+@pytest.mark.slow
 def test_who_crosses_is_hidden_by_the_other_in_the_picture() -> None:
     taken = scene(CROWD, Filming("fast", crossing=True), seed=1)
     sensor = Sensor(taken)
@@ -66,6 +68,7 @@ def test_who_crosses_is_hidden_by_the_other_in_the_picture() -> None:
     assert set(ways.values()) == {1}, "they come from two sides"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("speed", ["slow", "fast"])
 def test_every_face_is_hidden_for_some_frames_by_something(speed: Speed) -> None:
     for one in Truth.of(scene(CROWD, Filming(speed, at_once=1, occlusion=True), seed=2)).appearances:
@@ -73,6 +76,7 @@ def test_every_face_is_hidden_for_some_frames_by_something(speed: Speed) -> None
         assert 3 <= len(set(range(one.first_frame, one.last_frame + 1)) - seen) <= 30, "its own board, and others'"
 
 
+@pytest.mark.slow
 def test_without_being_asked_to_nothing_hides_a_face() -> None:
     for one in Truth.of(scene(CROWD, Filming("fast"), seed=3)).appearances:
         assert len(one.sightings) == one.last_frame - one.first_frame + 1
@@ -86,6 +90,7 @@ def test_light_goes_off_and_on_again() -> None:
     assert sum(abs(after - before) for before, after in pairwise(levels)) > 1.5, "and on again"
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_clip_and_another_seed_another(cast: list[Walker], tmp_path: Path) -> None:
     filming = Filming("fast", crossing=True, occlusion=True, lighting=True, crf=40)
     for name in ("one", "two"):

@@ -43,6 +43,7 @@ def test_restore(data: Path, deblurring_path: Path, tmp_path: Path, capsys: pyte
     assert all((out / name).read_bytes().startswith(PNG) for name in plots)
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_table(data: Path, deblurring_path: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         options = ["--condition", "traj13", "--every", "2", "--network", str(deblurring_path)]
@@ -50,6 +51,7 @@ def test_same_seed_gives_the_same_table(data: Path, deblurring_path: Path, tmp_p
     assert (tmp_path / "one/table.md").read_text() == (tmp_path / "two/table.md").read_text()
 
 
+@pytest.mark.slow
 def test_identify(data: Path, deblurring_path: Path, tmp_path: Path) -> None:
     options = ["--condition", "none", "--condition", "line13", "--alignment", "both", "--network", str(deblurring_path)]
     assert main(["evaluate", "identify", "--data", str(data), "--out", str(tmp_path), *options]) == 0

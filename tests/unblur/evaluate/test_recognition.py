@@ -72,6 +72,7 @@ def test_table_and_plot(seed_data: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"table.md", "table.json", "accuracy.png"}
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_table_and_another_another(seed_data: Path, tmp_path: Path) -> None:
     def accuracies(name: str, *options: str) -> list[float]:
         assert main(asked(seed_data, tmp_path / name, "--method", "pca", *options)) == 0
@@ -87,6 +88,7 @@ def test_a_split_has_as_many_of_each(drawn: list[int], seed: int) -> None:
     assert np.bincount(labels[learnt]).tolist() == [2] * 6
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(TORCH, reason="torch is here")
 def test_without_torch_the_fusion_cnn_is_left_out_unless_it_is_asked_for(
     seed_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

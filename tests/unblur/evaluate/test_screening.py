@@ -83,6 +83,7 @@ def test_one_log_or_many_clips_but_not_both(arguments: list[str], capsys: pytest
     assert "give EVENTS and TRUTH, or --data and --out" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_class_of_speed_by_two_methods(videodata: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chosen = ["--speed", "fast", "--method", "off", "--method", FRAMES, "--seed", "3"]
     assert main(["evaluate", "video", "--data", str(videodata), "--out", str(tmp_path), *chosen]) == 0

@@ -81,22 +81,6 @@ def empty_house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hous
 
 
 @pytest.fixture(scope="session")
-def offer() -> str:
-    """What a browser that wants to watch sends."""
-
-    async def make() -> str:
-        connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        connection.addTransceiver("video", direction="recvonly")
-        connection.addTransceiver("audio", direction="recvonly")
-        await connection.setLocalDescription(await connection.createOffer())
-        sdp = str(connection.localDescription.sdp)
-        await connection.close()
-        return sdp
-
-    return asyncio.run(make())
-
-
-@pytest.fixture(scope="session")
 def known(gallery: Path) -> Gallery:
     """Barack Obama."""
     return load(gallery, fingerprint("sface"))
