@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import partial
 from hashlib import sha256
@@ -30,8 +30,6 @@ from stream.watchdog import Watchdog
 
 _PROBING = {"analyzeduration": "1000000", "fpsprobesize": "0"} | PLAYLIST
 """What is read ahead to learn what a stream holds is late when it is shown: one second is enough."""
-_RATE = 25
-"""Pictures a second where a film does not say."""
 _ENDED = "the stream ended"
 
 
@@ -70,17 +68,14 @@ class Connection:
     def _deliver_media(self, place: Place) -> str:
         feed, waits = self._feed, Waits(self._connect_s, self._watchdog)
         with open_media(feed.address, place, dict(feed.options), waits, feed.form) as container:
-            return self._decode(container, self._begin(container), catch_up=CatchUp())
+            return self._decode(_packets(container), self._begin(container), catch_up=CatchUp())
 
     def _deliver_loop(self) -> str:
-        while not self._closed.is_set():
-            with open_media(self._feed.address, "file") as container:
-                stream = self._choose(container)
-                stream.codec_context.thread_count = 1
-                self._restart(stream.sample_aspect_ratio)
-                self._decode(container, stream, Pace(self._closed), CatchUp())
-                self._closed.wait(float(1 / (stream.guessed_rate or stream.average_rate or _RATE)))
-        return _ENDED
+        with open_media(self._feed.address, "file") as container:
+            stream = self._choose(container)
+            stream.codec_context.thread_count = 1
+            self._restart(stream.sample_aspect_ratio)
+            return self._decode(_rounds(container, stream), stream, Pace(self._closed), CatchUp())
 
     def _deliver_body(self) -> str:
         client = HttpClient(self._feed.address, self._connect_s)
@@ -100,7 +95,7 @@ class Connection:
 
         waits = Waits(self._connect_s, self._watchdog)
         with open_media(body, "body", _PROBING, waits, io_open=open_nested) as container:
-            return self._decode(container, self._begin(container), Playout(self._closed))
+            return self._decode(_packets(container), self._begin(container), Playout(self._closed))
 
     def _begin(self, container: InputContainer) -> VideoStream:
         stream = self._choose(container)
@@ -118,14 +113,14 @@ class Connection:
 
     def _decode(
         self,
-        container: InputContainer,
+        packets: Iterable[av.Packet[Any]],
         stream: VideoStream,
         pace: Pace | Playout | None = None,
         catch_up: CatchUp | None = None,
     ) -> str:
-        """Deliver a container's pictures. A body is given no `catch_up`: its packets come in bursts, and the stamps of
+        """Deliver the pictures of packets. A body is given no `catch_up`: its packets come in bursts, and the stamps of
         those that wait for their turn say nothing of the decoder."""
-        for packet in _packets(container):
+        for packet in packets:
             if packet.stream_index == stream.index:
                 self._watchdog.packet()
                 self._decode_packet(packet, stream, pace, catch_up)
@@ -202,6 +197,24 @@ def _packets(container: InputContainer) -> Iterator[av.Packet[Any]]:
     """Packets, each waited for as long as the watchdog says by then: PyAV asks whenever it begins to demultiplex."""
     while (packet := next(container.demux(), None)) and packet.size:
         yield packet
+
+
+def _rounds(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[Any]]:
+    """A film's packets over and over, with stamps that go on; a film without any ends at once."""
+    shift = 0
+    while True:
+        first = end = None
+        for packet in container.demux(stream):
+            if packet.dts is not None:
+                first = packet.dts if first is None else first
+                end = packet.dts + max(1, packet.duration or 0)
+                packet.dts += shift
+                packet.pts = None if packet.pts is None else packet.pts + shift
+            yield packet
+        if first is None or end is None:
+            return
+        shift += end - first
+        container.seek(0)
 
 
 def _pictures(packet: av.Packet[Any] | None, stream: VideoStream) -> list[VideoFrame]:

@@ -11,8 +11,8 @@ import pytest
 from av import VideoFrame
 
 from stream.data import Image
+from stream.frame_conversion import to_image
 from stream.inflow import Inflow
-from stream.libav import to_image
 
 WITHIN_S = 20
 
@@ -26,9 +26,9 @@ def picture(number: int) -> VideoFrame:
 def test_a_picture_that_is_not_wanted_is_not_converted(monkeypatch: pytest.MonkeyPatch) -> None:
     converted = list[int]()
 
-    def counted(each: VideoFrame) -> Image:
+    def counted(each: VideoFrame, pixel_aspect: Fraction | None) -> Image:
         converted.append(each.pts or 0)
-        return to_image(each)
+        return to_image(each, pixel_aspect)
 
     monkeypatch.setattr("stream.inflow.to_image", counted)
     coming, asked, taken = Inflow("door", stalled_s=1.5), list[float](), threading.Semaphore(0)

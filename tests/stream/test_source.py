@@ -82,7 +82,7 @@ def test_what_is_no_video_is_refused_in_one_line(tmp_path: Path, name: str, cont
 )
 def test_what_cannot_be_a_source_is_refused_in_one_line(spec: str, words: str) -> None:
     with pytest.raises(SourceError, match=words) as refusal:
-        open_source(spec)
+        open_source(spec, patience=Patience(endless=False))
     assert "cret" not in str(refusal.value)
 
 
