@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -103,10 +104,9 @@ def _partial(out: Path) -> Path:
 def _moment(text: str | None) -> Moment | None:
     if text is None:
         return None
-    try:
-        return float(text)
-    except ValueError:
-        pass
+    with suppress(ValueError):
+        if math.isfinite(seconds := float(text)):
+            return seconds
     try:
         return datetime.fromisoformat(text)
     except ValueError as error:

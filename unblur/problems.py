@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from stream.eventlog import EventFile
 from stream.store import EventStore
 from stream.supervised_thread import thread_states
-from unblur.assemble import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,10 @@ def failing_threads() -> list[Problem]:
     ]
 
 
-def problems(run: Run) -> list[Problem]:
-    """All that is known of: event stores that are locked by another program, and threads that failed."""
-    stores = [ledger for _, ledger in run.outputs.ledgers if isinstance(ledger, EventStore)]
+def problems(ledgers: Iterable[tuple[str, EventFile | EventStore]]) -> list[Problem]:
+    """All that is known of: event stores among a run's `ledgers` that are locked by another program, and threads that
+    failed."""
+    stores = [ledger for _, ledger in ledgers if isinstance(ledger, EventStore)]
     return [*(_locked(store) for store in stores if store.busy_since), *failing_threads()]
 
 

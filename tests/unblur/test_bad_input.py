@@ -78,6 +78,7 @@ CASES: dict[str, tuple[Make, str]] = {
     "a camera's option without a camera": (lambda f: ["run", "--shutter", "0.5"], "--shutter".strip("-")),
     "two cameras of one name": (lambda f: ["run", *twice(f)], "2 cameras are called 'door'"),
     "no benchmark data": (lambda f: ["bench", "--data", str(f)], "no folder val"),
+    "no number of seconds": (lambda f: ["events", "list", "x", "--since", "nan"], "'nan' is no time"),
     "a time that is none": (lambda f: ["events", "list", "x", "--since", "noon"], "noon"),
 }
 

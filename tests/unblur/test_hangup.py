@@ -42,18 +42,18 @@ def until(true: Callable[[], object], run: subprocess.Popen[bytes]) -> None:
 @pytest.fixture(scope="module")
 def film(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Somebody comes for 2 s and is gone for 3: played over and over, each time they are seen anew."""
-    picture = cv2.resize(read_picture(portraits / "astronaut.png"), (320, 320))
+    picture = np.asarray(cv2.resize(read_picture(portraits / "astronaut.png"), (320, 320)), np.uint8)
     path = tmp_path_factory.mktemp("film") / "film.mp4"
     recorder = Recorder(path)
     for index in range(50):
-        image = picture if index < 20 else np.zeros_like(picture)
+        image = picture if index < 20 else np.zeros((320, 320, 3), np.uint8)
         recorder.show(Frame("lobby", index, index * 100, Fraction(1, 1000), None, image), image)
     recorder.close()
     return path
 
 
 def command(film: Path, log: Path) -> list[str]:
-    return [sys.executable, "-m", "unblur", "run", f"lobby=loop:{film}", "--events", str(log), "--deblur", "off"]
+    return [sys.executable, "-m", "unblur", "run", f"lobby=loop:{film}", "--events", str(log), "--quiet"]
 
 
 @contextmanager

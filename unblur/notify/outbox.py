@@ -9,9 +9,12 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+import structlog
+
 from stream.data import Event
 from stream.supervised_thread import SupervisedThread
 
+_log = structlog.get_logger(__name__)
 CAPACITY = 1000
 """Events that may wait; of more, the oldest are lost, and counted."""
 GRACE_S = 3.0
@@ -23,7 +26,7 @@ class Outbox:
     where it raises what it should not: the event that it had taken last is then lost, and counted."""
 
     def __init__(self, name: str, deliver: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._deliver = deliver
+        self._name, self._deliver = name, deliver
         self._events: deque[Event] = deque()
         self._lock = threading.Lock()
         self._loop = asyncio.SelectorEventLoop()  # paho watches sockets itself, which Windows' own loop cannot
@@ -51,6 +54,8 @@ class Outbox:
         self._tell(self._changed)
         self._tell(self._ending)
         self._thread.close()
+        if self._events:
+            _log.warning("events were not delivered before the end", to=self._name, events=len(self._events))
         if not self._loop.is_closed():
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
             self._loop.close()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from aiohttp import web
 
 from stream.errors import OutputError
+from stream.supervised_thread import SupervisedThread
 from unblur.web.crowd import Crowd
 from unblur.web.door import Door
 from unblur.web.prefix import prefixed
@@ -26,7 +26,7 @@ class Server:
         self.loop = asyncio.new_event_loop()
         self._crowd = Crowd()
         self._runner: web.AppRunner | None = None
-        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+        self._thread = SupervisedThread("web", self._run)
         self._thread.start()
 
     def open(self, host: str, port: int, application: Callable[[], web.Application]) -> None:
@@ -74,7 +74,7 @@ class Server:
 
     def _end(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
+        self._thread.close()
 
     def _run(self) -> None:
         self.loop.run_forever()
