@@ -19,6 +19,9 @@ from stream.data import Array, Image
 WINDOW = 7
 """Side in pixels of the windows over which structure is compared."""
 _BAND = 256
+SAMPLED = 4_000_000
+"""Pixels from which structure is compared in bands that lie evenly over the picture, of about so many together: all of
+a photo of 49 million pixels took 5 s."""
 _BESSEL = WINDOW**2 / (WINDOW**2 - 1)
 _C1, _C2 = 0.01**2, 0.03**2
 """What keeps the quotients from 0 / 0, for values in 0..1."""
@@ -45,10 +48,14 @@ def _psnr(picture: Image, sharp: Image) -> float:
 
 
 def _ssim(picture: Image, sharp: Image) -> float:
-    height, width, channels = picture.shape
-    windows: int = (height - WINDOW + 1) * (width - WINDOW + 1) * channels
-    bands = _bands(picture, sharp, WINDOW - 1)
-    return sum(float(_similarity(*rows).sum(dtype=np.float64)) for rows in bands) / windows
+    bands = list(_bands(picture, sharp, WINDOW - 1))
+    every = math.ceil(picture.shape[0] * picture.shape[1] / SAMPLED)
+    total, windows = 0.0, 0
+    for rows in bands[min(every // 2, len(bands) - 1) :: every]:
+        alike = _similarity(*rows)
+        total += float(alike.sum(dtype=np.float64))
+        windows += alike.size
+    return total / windows
 
 
 def _bands(picture: Image, sharp: Image, overlap: int = 0) -> Iterator[tuple[Image, Image]]:

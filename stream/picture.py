@@ -81,6 +81,8 @@ class StillPicture:
 
     image: Image
     pictures: int = 1
+    pixels: int = 0
+    """Of the file's picture, before it was shrunk; 0 where that is not known."""
 
     @property
     def remark(self) -> str | None:
@@ -124,7 +126,7 @@ def decode(file: IO[bytes], formats: tuple[str, ...], pixels_most: int, long_sid
         width, height = picture.size
         if width * height > pixels_most:
             raise ValueError(f"{width} x {height} is more than {pixels_most // 1_000_000} million pixels")
-        return StillPicture(_decode(picture, long_side), _count(picture))
+        return StillPicture(_decode(picture, long_side), _count(picture), width * height)
 
 
 def write_picture(path: Path, image: Image) -> None:

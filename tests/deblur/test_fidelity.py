@@ -49,3 +49,14 @@ def test_a_picture_is_as_near_to_itself_as_can_be(sharp: Image) -> None:
 def test_pictures_that_cannot_be_compared_are_refused(height: int, width: int) -> None:
     with pytest.raises(ValueError, match="two pictures of one size"):
         fidelity(np.zeros((height, width, 3), np.uint8), np.zeros((height, 20, 3), np.uint8))
+
+
+@pytest.mark.parametrize("rows", [512, 40])
+def test_of_a_large_picture_bands_are_judged(sharp: Image, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = np.asarray(cv2.resize(sharp, (1024, 4 * rows)), np.uint8)
+    blurred = np.asarray(cv2.GaussianBlur(large, (0, 0), 3), np.uint8)
+    whole = fidelity(blurred, large)
+    monkeypatch.setattr("deblur.fidelity.SAMPLED", large.shape[0] * large.shape[1] // 3)
+    sampled = fidelity(blurred, large)
+    assert sampled.psnr == whole.psnr
+    assert sampled.ssim == pytest.approx(whole.ssim, abs=0.05)

@@ -87,7 +87,7 @@ class Darkroom:
         self._recognizer.use(self._gallery())
         (result,) = self._lab(method).develop([(Path("photo"), photo)])
         gains = [None if sharp is None else _on_crop(portrait, sharp) for portrait in result.portraits]
-        gain = None if sharp is None else Gain(fidelity(photo, sharp), fidelity(result.restored, sharp))
+        gain = None if sharp is None else _gain(result, sharp)
         return Developed(photo.shape[1], photo.shape[0], result.to_json(), _pictures(result), gain, gains)
 
     @cached_property
@@ -109,6 +109,11 @@ class Darkroom:
         return self._config.deblur.model_copy(update=chosen)
 
 
+def _gain(result: Result, sharp: Image) -> Gain:
+    before = fidelity(result.photo, sharp)
+    return Gain(before, before if result.restored is result.photo else fidelity(result.restored, sharp))
+
+
 def _on_crop(portrait: Portrait, sharp: Image) -> Gain:
     restoration = portrait.restoration
     crop, _ = align(sharp, portrait.face.landmarks, restoration.image.shape[0])
@@ -121,4 +126,11 @@ def _pictures(result: Result) -> dict[str, bytes]:
         pictures[f"face-{number}-raw"] = portrait.restoration.crop.image
         if portrait.restoration.method != "none":
             pictures[f"face-{number}-restored"] = portrait.restoration.image
-    return {name: cv2.imencode(".png", picture)[1].tobytes() for name, picture in pictures.items()}
+    encoded = {name: _encoded(picture) for name, picture in pictures.items() if picture is not result.photo}
+    original = _encoded(result.photo)
+    return {name: encoded.get(name, original) for name in pictures}
+
+
+def _encoded(picture: Image) -> bytes:
+    """As PNG. The least compression: of a large photo it takes a third of the time, and it is not kept for long."""
+    return cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()

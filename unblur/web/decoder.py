@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import json
 import multiprocessing
+import re
 import resource
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -22,6 +25,10 @@ FORMATS = tuple(name for name in picture.FORMATS if name not in {"TIFF", "PPM"})
 """What browsers and telephones send."""
 MEMORY = 2 << 30
 """Bytes that the process may need beside what it starts with: the largest picture with transparency took 1.1 GB."""
+SCANS = 100
+"""Of a JPEG; encoders make about ten."""
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
+"""Of a segment; within a scan FF is followed by 00 or by the number of a restart."""
 _READY = b"ready"
 _TAKEN = Path("/proc/self/statm")
 """Begins with the pages of memory that this process has taken (Linux)."""
@@ -84,7 +91,7 @@ def _answer(connection: Connection) -> StillPicture:
     if "fault" in said:
         raise ValueError(said["fault"])
     image = np.frombuffer(connection.recv_bytes(), np.uint8).reshape(said["shape"])
-    return StillPicture(image, said["pictures"])
+    return StillPicture(image, said["pictures"], said["pixels"])
 
 
 def _serve(connection: Connection) -> None:
@@ -101,12 +108,31 @@ def _serve(connection: Connection) -> None:
 
 def _reply(connection: Connection, content: bytes, pixels: int, long_side: int | None) -> None:
     try:
+        _require_few_scans(content)
         still = decode(io.BytesIO(content), FORMATS, pixels, long_side)
     except (ValueError, MemoryError) as error:
         connection.send_bytes(json.dumps({"fault": str(error) or "the picture needs too much memory"}).encode())
         return
-    connection.send_bytes(json.dumps({"shape": still.image.shape, "pictures": still.pictures}).encode())
+    connection.send_bytes(
+        json.dumps({"shape": still.image.shape, "pictures": still.pictures, "pixels": still.pixels}).encode()
+    )
     connection.send_bytes(still.image.reshape(-1).data)
+
+
+def _require_few_scans(content: bytes) -> None:
+    """A progressive JPEG goes over all its pixels once for each scan, and thousands fit into a few kilobytes. Raises
+    ValueError."""
+    if content.startswith(b"\xff\xd8") and sum(1 for _ in islice(_scans(content), SCANS + 1)) > SCANS:
+        raise ValueError(f"a JPEG of more than {SCANS} scans")
+
+
+def _scans(content: bytes) -> Iterator[int]:
+    """Where the first picture's scans begin (ITU-T T.81, B.1)."""
+    place = 2
+    while (marker := _MARKER.search(content, place)) and marker[0] != b"\xff\xd9":
+        place = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2], "big")
+        if marker[0] == b"\xff\xda":
+            yield marker.start()
 
 
 def _confine() -> None:

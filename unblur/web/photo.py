@@ -20,6 +20,8 @@ from unblur.web.site import draw
 from unblur.web.upload import Upload, Uploads
 from unblur.web.user import require
 
+LONG_SIDE = 4096
+"""Pixels of a photo's longer side. Larger ones are shrunk: work grows with the pixels, and faces do not gain by it."""
 SHORTEST = 16
 """Pixels of a photo's shorter side: less shows nobody."""
 _PRIVATE = {hdrs.CACHE_CONTROL: "no-store"}
@@ -93,16 +95,16 @@ class PhotoPage:
     async def _received(self, request: web.Request) -> tuple[Image, Image | None, str | None]:
         """The photo, the sharp original if there is one, and what is to be said of the photo's file. Raises
         HTTPBadRequest if they cannot be used."""
-        sent = await self._uploads.fields(request, {"photo": 1, "sharp": 1})
+        sent = await self._uploads.fields(request, {"photo": 1, "sharp": 1}, LONG_SIDE)
         if not sent["photo"]:
             raise web.HTTPBadRequest(text="no file was sent as photo")
         photo, *sharp = (_usable(upload) for upload in (*sent["photo"], *sent["sharp"]))
         if not sharp:
-            return photo, None, sent["photo"][0].remark
+            return photo, None, _remark(sent["photo"][0])
         if sharp[0].shape != photo.shape:
             sizes = f"the photo is {_size(photo)}, the sharp original {_size(sharp[0])}"
             raise web.HTTPBadRequest(text=f"{sizes}: they can be compared if they are of one size")
-        return photo, sharp[0], sent["photo"][0].remark
+        return photo, sharp[0], _remark(sent["photo"][0])
 
     async def _picture(self, request: web.Request, wanted: PictureName) -> web.Response:
         found = self._prints.find(wanted.id, require(request, "viewer").name)
@@ -118,6 +120,13 @@ def _usable(upload: Upload) -> Image:
     if min(upload.image.shape[:2]) < SHORTEST:
         raise web.HTTPBadRequest(text=f"{upload.name}: {_size(upload.image)} pixels show nobody")
     return upload.image
+
+
+def _remark(upload: Upload) -> str | None:
+    """What is to be said of how the photo was read."""
+    shrunk = upload.image is not None and upload.pixels > upload.image.shape[0] * upload.image.shape[1]
+    said = [upload.remark or "", f"it was shrunk to {LONG_SIDE} pixels" if shrunk else ""]
+    return "; ".join(filter(None, said)) or None
 
 
 def _size(image: Image) -> str:

@@ -53,6 +53,8 @@ class Upload:
     fault: str | None = None
     remark: str | None = None
     """What of the file was not decoded: all but the first picture of an animation."""
+    pixels: int = 0
+    """Of the file's picture, before it was shrunk."""
 
 
 class Uploads:
@@ -126,7 +128,7 @@ class Uploads:
             still = await asyncio.get_running_loop().run_in_executor(self._thread, decode)
         except ValueError as error:
             return Upload(name, None, str(error))
-        return Upload(name, still.image, remark=still.remark)
+        return Upload(name, still.image, remark=still.remark, pixels=still.pixels)
 
     async def _sent(self, request: web.Request, most: Mapping[str, int], count: Callable[[], None]) -> list[_File]:
         """`count` is told of each file before it is read."""

@@ -109,6 +109,17 @@ def test_a_photo_beside_itself_is_equal(studio: Studio, sharp: Image) -> None:
     assert "equal" in studio.get(told["page"]).text
 
 
+def test_a_large_photo_is_shrunk_before_any_work_and_that_is_said(
+    studio: Studio, blurred: Image, sharp: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unblur.web.photo.LONG_SIDE", 320)
+    told = studio.developed(encoded(blurred), encoded(sharp))
+    assert (told["width"], told["height"]) == (167, 320)
+    assert told["remark"] == "it was shrunk to 320 pixels"
+    assert "it was shrunk to 320 pixels" in studio.get(told["page"]).text
+    assert studio.developed(encoded(np.full((120, 200, 3), 90, np.uint8)))["remark"] is None
+
+
 def test_pictures_of_two_sizes_are_not_compared(studio: Studio, blurred: Image, sharp: Image) -> None:
     answer = studio.send(encoded(blurred), encoded(np.ascontiguousarray(sharp[:-1])))
     assert answer.status_code == 400

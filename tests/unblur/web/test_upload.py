@@ -26,7 +26,7 @@ from tests.unblur.web.serving import OPERATOR, VIEWER, House, Visitor, opened
 from tests.unblur.web.sockets import answer, connected, head
 from unblur.web.api import Operation
 from unblur.web.body import Pace
-from unblur.web.decoder import FORMATS, Decoder
+from unblur.web.decoder import FORMATS, SCANS, Decoder
 from unblur.web.upload import Uploads, displayed
 from unblur.web.watching import Watching
 
@@ -329,3 +329,30 @@ def test_a_long_name_is_cut_before_it_is_composed() -> None:
     began_s = time.process_time()
     assert len(displayed("a" + "\u0300\u0316" * 15_000)) == 80
     assert time.process_time() - began_s < 0.3  # it would be a second
+
+
+def scanned(scans: int) -> bytes:
+    """A progressive JPEG whose last scan stands there as often as makes so many scans, and behind it a film with what
+    looks like more, as a telephone's motion photo has it."""
+    buffer = io.BytesIO()
+    Pillow.fromarray(RGB).save(buffer, "JPEG", progressive=True)
+    content = buffer.getvalue()
+    last, usual = content.rindex(b"\xff\xda"), content.count(b"\xff\xda")
+    return content[:-2] + content[last:-2] * (scans - usual) + content[-2:] + b"\xff\xda\x00\x02" * 1000
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded() -> None:
+    decoder = Decoder(1_000_000, 20)
+    assert decoder.decode(scanned(SCANS)).image.shape == (40, 60, 3)
+    with pytest.raises(ValueError, match="more than 100 scans"):
+        decoder.decode(scanned(SCANS + 1))
+    decoder.close()
+
+
+def test_of_an_animation_the_first_picture_is_taken_and_that_is_known() -> None:
+    buffer = io.BytesIO()
+    Pillow.fromarray(RGB).save(buffer, "WEBP", save_all=True, append_images=[Pillow.new("RGB", (60, 40))])
+    decoder = Decoder(1_000_000, 20)
+    still = decoder.decode(buffer.getvalue(), 30)
+    decoder.close()
+    assert (still.image.shape, still.pictures, still.pixels) == ((20, 30, 3), 2, 2400)
