@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from detectors.align import FivePointAligner
 from detectors.yunet import IN_VIDEO, YuNet
 from models.runtime import load
+from stream.cadence import CALM
 from stream.data import Frame, Image
 from stream.eye import Eye
+from stream.load import LoadController, SearchBudget
 from stream.meter import Meter
 from stream.picture import read_picture
 
@@ -32,3 +36,22 @@ def test_a_crop_knows_who_was_beside_it(yunet_path: Path, portraits: Path) -> No
     later = eye.see(Frame("door", 9, 9, Fraction(1, 10), None, np.hstack([alone, empty]))).looks
     assert all(not look.crop.beside for look in later if look.moment.frame == 9)
     assert any(look.moment.frame == 9 for look in later)
+
+
+def test_a_live_camera_gives_its_turn_back_whatever_becomes_of_the_picture(yunet_path: Path, portraits: Path) -> None:
+    budget = SearchBudget(2, LoadController(), cores=2)
+    detector = YuNet(load(yunet_path, "onnxruntime"), min_confidence=IN_VIDEO)
+    eye = Eye(detector, FivePointAligner(), live=True, meter=Meter(), budget=budget)
+    other = Eye(detector, FivePointAligner(), live=True, meter=Meter(), budget=budget)
+    image = side_by_side(portraits, "obama.jpg")
+    with ThreadPoolExecutor(1) as thread:
+        assert eye.due(0.0)
+        waiting = thread.submit(other.due, 0.0)
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.2)
+        eye.see(Frame("door", 0, 0, Fraction(1, 25), None, image))
+        assert waiting.result(timeout=20)
+        assert not other.due(0.04), "the picture was never seen"
+        assert eye.due(0.6)
+        eye.finish()
+        assert thread.submit(lambda: [other.due(0.6 + step / 25) for step in range(CALM)]).result(timeout=20)[-1]
