@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from hashlib import sha256
 from math import inf
@@ -56,6 +55,7 @@ class Eye:
         self._budget = budget or SearchBudget(1, LoadController())
         self._cadence = Cadence(live, stills, lambda: self._budget.part)
         self._due: bool | None = None
+        self._has_turn = False
         self._tracker = Tracker()
         self._shortlist = Shortlist(live)
         self._company = Company()
@@ -65,8 +65,11 @@ class Eye:
 
     def due(self, pts_s: float) -> bool:
         """Whether the picture of this media time is to be searched. Asked once for each, in order; the picture need
-        only be seen if it is, or if somebody watches."""
+        only be seen if it is, or if somebody watches. A live camera then waits for its turn, and should see the newest
+        picture that has come meanwhile."""
+        self._end_turn()
         self._due = self._cadence.due(self._restless, pts_s) or self._watchful
+        self._has_turn = self._live and self._due and self._budget.begin()
         return self._due
 
     def see(self, frame: Frame) -> Sighting:
@@ -92,17 +95,19 @@ class Eye:
 
     def finish(self) -> list[Look]:
         """The source has ended: the looks that were still waiting for their turn."""
+        self._end_turn()
         ended = self._tracker.finish()
         return [look for track in ended if (look := self._shortlist.close(track.id))]
 
     def _detected(self, frame: Frame) -> list[Face]:
         if self._live and not self._watchful:
             self._detector.long_side = round(self._largest * self._cadence.long_side / SIZES[0])
-        with self._budget.turn() if self._live else nullcontext(), self._meter.stage("detect"):
-            began = time.thread_time()
+        began = time.thread_time()
+        with self._meter.stage("detect"):
             faces = self._detector.search_whole(frame.image)
             self._cadence.spent(time.thread_time() - began)
             faces = self._refined(frame, faces)
+        self._end_turn()
         self._meter.searched(frame.camera)
         self._meter.count("faces", len(faces), frame.camera)
         return faces
@@ -117,6 +122,11 @@ class Eye:
         if thorough:
             self._thorough_s = frame.pts_s
         return self._searcher.refine(frame.image, whole, small, thorough)
+
+    def _end_turn(self) -> None:
+        had, self._has_turn = self._has_turn, False
+        if had:
+            self._budget.end()
 
     def _looks(self, frame: Frame, update: TrackUpdate) -> list[Look]:
         seen = self._seen(frame, [track for track in update.tracks if track.detected])

@@ -53,11 +53,19 @@ class Inflow:
 
     def frames(self, wanted: Callable[[float], bool] = always) -> Iterator[Frame]:
         """The newest frame each time, until it is closed. A picture that is not `wanted`, which is asked its media time
-        in seconds, is not converted and gives no frame."""
+        in seconds, is not converted and gives no frame. To answer may take time: then what has come meanwhile is newer.
+        """
         while shots := self._newest.take():
-            for shot in filter(lambda shot: wanted(shot.pts_s), shots):
+            for before in filter(lambda shot: wanted(shot.pts_s), shots):
+                shot = self._newer(before)
                 image = to_image(shot.picture, shot.pixel_aspect)
                 yield Frame(self._camera, shot.index, shot.pts, TIME_BASE, shot.wall_time, image, shot.arrived_s)
+
+    def _newer(self, shot: _Shot) -> _Shot:
+        """What has come since, if anything has."""
+        since = self._newest.take(timeout_s=0)
+        self._left_out += len(since)
+        return since[-1] if since else shot
 
     def connected(self, pixel_aspect: Fraction | None = None) -> None:
         """The stamps that follow begin a new count; a pixel's width by its height is the stream's."""

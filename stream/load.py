@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
@@ -30,6 +29,8 @@ IN_TIME_S = 1.4
 """What is left of that when its batch takes longer than usual: it would come too late after all."""
 FRESHEST_S = 0.5
 """Something must be identified even by the slowest machine."""
+LONGEST_TURN_S = 10.0
+"""Nobody waits longer for a turn: whoever had it may have died."""
 _SMOOTHING = 0.3
 """Weight of the newest batch in the running mean of what a sample costs."""
 
@@ -128,11 +129,13 @@ class SearchBudget:
         """Of the time that a camera alone might take for its searches, the part that this camera may take now."""
         return self._part * self._load.level.search
 
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait until it is a camera's turn to search."""
-        with self._turns:
-            yield
+    def begin(self) -> bool:
+        """Wait until it is a camera's turn to search; False if that took too long, and it searches without."""
+        return self._turns.acquire(timeout=LONGEST_TURN_S)
+
+    def end(self) -> None:
+        """It has searched in its turn."""
+        self._turns.release()
 
 
 def _cores() -> int:

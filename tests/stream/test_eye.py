@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from detectors.align import FivePointAligner
 from detectors.yunet import IN_VIDEO, YuNet
 from models.runtime import load
+from stream.cadence import CALM
 from stream.data import Frame, Image
 from stream.eye import Eye
+from stream.load import LoadController, SearchBudget
 from stream.meter import Meter
 from stream.picture import read_picture
 
@@ -46,3 +50,22 @@ def test_a_picture_behind_a_cut_is_looked_at_in_a_recording(yunet_path: Path, po
         eye.see(Frame("door", index, index, Fraction(1, 25), None, picture)) for index, picture in enumerate(pictures)
     ]
     assert [len(each.tracks) for each in seen] == [0, 1, 0, 0]
+
+
+def test_a_live_camera_gives_its_turn_back_whatever_becomes_of_the_picture(yunet_path: Path, portraits: Path) -> None:
+    budget = SearchBudget(2, LoadController(), cores=2)
+    detector = YuNet(load(yunet_path, "onnxruntime"), min_confidence=IN_VIDEO)
+    eye = Eye(detector, FivePointAligner(), live=True, meter=Meter(), budget=budget)
+    other = Eye(detector, FivePointAligner(), live=True, meter=Meter(), budget=budget)
+    image = side_by_side(portraits, "obama.jpg")
+    with ThreadPoolExecutor(1) as thread:
+        assert eye.due(0.0)
+        waiting = thread.submit(other.due, 0.0)
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.2)
+        eye.see(Frame("door", 0, 0, Fraction(1, 25), None, image))
+        assert waiting.result(timeout=20)
+        assert not other.due(0.04), "the picture was never seen"
+        assert eye.due(0.6)
+        eye.finish()
+        assert thread.submit(lambda: any(other.due(0.6 + step / 25) for step in range(CALM))).result(timeout=20)

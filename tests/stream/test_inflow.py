@@ -53,3 +53,18 @@ def test_a_picture_that_is_not_wanted_is_not_converted(monkeypatch: pytest.Monke
     assert asked == [pytest.approx(number / 25) for number in range(9)]
     assert len(converted) == 3
     assert all(frame.arrived_s and began <= frame.arrived_s <= monotonic() for frame in frames)
+
+
+def test_who_had_to_wait_for_a_turn_gets_the_newest_picture() -> None:
+    coming = Inflow("door", stalled_s=1.5)
+
+    def wanted(_pts_s: float) -> bool:
+        for number in (1, 2):
+            coming.arrived(picture(number))
+        coming.close()
+        return True
+
+    coming.arrived(picture(0))
+    (frame,) = coming.frames(wanted)
+    assert (frame.index, int(frame.image[0, 0, 0])) == (2, 2)
+    assert coming.status().dropped == 2

@@ -157,13 +157,14 @@ def test_one_core_is_left_for_all_else() -> None:
 
     def search(_: int) -> None:
         nonlocal searching, most
-        with budget.turn():
-            with lock:
-                searching += 1
-                most = max(most, searching)
-            both.wait(20)
-            with lock:
-                searching -= 1
+        assert budget.begin()
+        with lock:
+            searching += 1
+            most = max(most, searching)
+        both.wait(20)
+        with lock:
+            searching -= 1
+        budget.end()
 
     with ThreadPoolExecutor(8) as cameras:
         list(cameras.map(search, range(8)))
