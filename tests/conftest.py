@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 from models.fetch import fetch, fetch_portraits
+from tests.ending import closing_what_is_opened
 from tests.models import networks
 
 REPOSITORY = Path(__file__).parents[1]
@@ -44,6 +45,12 @@ def _every_thread_ends() -> Iterator[None]:
         if time.monotonic() > deadline:
             pytest.fail(f"left running: {', '.join(str(each) for each in left)}")
         left[0].join(0.05)
+
+
+@pytest.fixture(autouse=True)
+def _what_is_opened_is_closed(_every_thread_ends: None) -> Iterator[None]:
+    with closing_what_is_opened():
+        yield
 
 
 def _is_ours(thread: threading.Thread) -> bool:

@@ -12,6 +12,7 @@ from uuid import uuid4
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.ending import at_end
 from tests.unblur.notify.waiting import WITHIN_S, until
 
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
@@ -28,6 +29,7 @@ class Broker:
         lines += [f"listener {self.port} 127.0.0.1", *(settings or ["allow_anonymous true"])]
         self._config.write_text("\n".join([*lines, ""]), encoding="utf-8")
         self.start()
+        at_end(self.stop)
 
     def start(self) -> None:
         assert MOSQUITTO
@@ -55,6 +57,7 @@ class Listener:
         self._client.on_message = self._hear
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
+        at_end(self.close)
 
     def _hear(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         self.heard.put((message.topic, message.payload.decode()))

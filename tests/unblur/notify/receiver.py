@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
+from tests.ending import at_end
+
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
@@ -41,6 +43,7 @@ class Receiver:
         self.port = self._server.server_port
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
+        at_end(self.close)
 
     def close(self) -> None:
         self._server.shutdown()

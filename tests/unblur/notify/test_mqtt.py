@@ -14,11 +14,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from configs.schema import Mqtt as Settings
 from stream.errors import UsageError
+from tests.ending import at_end
 from tests.stream.events import an_event
 from tests.unblur.notify.broker import MOSQUITTO, Broker, Listener
 from tests.unblur.notify.waiting import until
@@ -48,12 +48,14 @@ def listener(broker: Broker) -> Iterator[Listener]:
 
 
 @pytest.fixture
-def telling(broker: Broker) -> Iterator[Telling]:
-    """Makes one that tells the broker."""
+def telling(request: pytest.FixtureRequest) -> Iterator[Telling]:
+    """Makes one that tells the broker, or the one on the given port."""
     made = []
 
     def make(**settings: object) -> Mqtt:
-        told = Settings.model_validate({"host": "127.0.0.1", "port": broker.port, **settings})
+        if "port" not in settings and "host" not in settings:
+            settings["port"] = request.getfixturevalue("broker").port
+        told = Settings.model_validate({"host": "127.0.0.1", **settings})
         made.append(Mqtt(told))
         return made[-1]
 
@@ -104,6 +106,7 @@ def test_the_end_is_told(telling: Telling, listener: Listener) -> None:
 
 def test_the_broker_tells_when_the_program_is_killed(listener: Listener, broker: Broker) -> None:
     process = subprocess.Popen([sys.executable, "-m", "tests.unblur.notify.teller", str(broker.port)])
+    at_end(process.kill)
     listener.until("unblur/available", "online")
     process.kill()
     process.wait()
@@ -138,33 +141,31 @@ def test_what_is_too_much_is_lost_oldest_first_and_counted(telling: Telling, lis
     assert json.loads(listener.until("unblur/lobby/events"))["frame"] == 7
 
 
-def test_a_wrong_password_is_told_and_never_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_password_is_told_and_never_shown(
+    telling: Telling, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "passwords").write_text("", encoding="utf-8")
     broker = Broker(tmp_path, "allow_anonymous false", f"password_file {tmp_path / 'passwords'}")
-    told = Mqtt(Settings(host="127.0.0.1", port=broker.port, username="unblur", password=SecretStr("s3cret-password")))
+    told = telling(port=broker.port, username="unblur", password="s3cret-password")
     told.open(["lobby"])
     until(lambda: "uthori" in str(told.delivery().problem))
     told.close()
-    broker.stop()
     said = capfd.readouterr()
     assert "no connection to the MQTT broker" in said.out + said.err
     assert "s3cret" not in said.out + said.err + str(told.delivery()) + repr(told._settings)
 
 
-def test_a_login_over_tls(tmp_path: Path) -> None:
+def test_a_login_over_tls(telling: Telling, tmp_path: Path) -> None:
     certificate, key = _certificate(tmp_path)
     encrypted = [f"certfile {certificate}", f"keyfile {key}", "allow_anonymous true"]
     broker = Broker(tmp_path, *encrypted)
-    settings = Settings(host="127.0.0.1", port=broker.port, tls=True, ca=certificate)
-    trusted, doubtful = Mqtt(settings), Mqtt(settings.model_copy(update={"ca": None}))
+    settings = {"port": broker.port, "tls": True, "ca": certificate}
+    trusted, doubtful = telling(**settings), telling(**settings | {"ca": None})
     for told in (trusted, doubtful):
         told.write(an_event(1))
         told.open(["lobby"])
     until(lambda: trusted.delivery().told == 1)
     until(lambda: "certificate" in str(doubtful.delivery().problem))
-    for told in (trusted, doubtful):
-        told.close()
-    broker.stop()
 
 
 def test_certificates_that_cannot_be_read_are_named(tmp_path: Path) -> None:
@@ -172,8 +173,8 @@ def test_certificates_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         Mqtt(Settings(host="127.0.0.1", tls=True, ca=tmp_path / "none.pem"))
 
 
-def test_a_broker_that_is_not_there_holds_nothing_up() -> None:
-    told = Mqtt(Settings(host="127.0.0.1", port=1))
+def test_a_broker_that_is_not_there_holds_nothing_up(telling: Telling) -> None:
+    told = telling(port=1)
     told.open(["lobby"])
     told.write(an_event(1))
     until(lambda: "refused" in str(told.delivery().problem))
@@ -181,13 +182,12 @@ def test_a_broker_that_is_not_there_holds_nothing_up() -> None:
     assert told.delivery().waiting == 1
 
 
-def test_a_host_that_cannot_be_looked_up_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_that_cannot_be_looked_up_ends_nothing(telling: Telling, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mqtt, "_FIRST_RETRY_S", 0.02)
-    told = Mqtt(Settings(host="no..name"))
+    told = telling(host="no..name")
     with capture_logs() as said:
         told.open(["lobby"])
         until(lambda: len(said) > 2)
-    told.close()
     assert told.delivery().problem == NO_HOST_NAME
 
 

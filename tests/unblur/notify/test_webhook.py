@@ -19,6 +19,7 @@ import sqlalchemy as sql
 
 from configs.schema import Webhook as Settings
 from stream.store import DURABLE, connect
+from tests.ending import at_end
 from tests.stream.events import an_event
 from tests.unblur.notify.receiver import Call, Receiver, status
 from tests.unblur.notify.waiting import WITHIN_S, until
@@ -201,6 +202,7 @@ def test_what_waits_survives_a_kill(engine: sql.Engine, hooked: Hooked, receiver
     url = f"http://127.0.0.1:{receiver.port}/"
     command = [sys.executable, "-m", "tests.unblur.notify.poster", url, str(engine.url), SECRET]
     process = subprocess.Popen(command, stdin=subprocess.PIPE)
+    at_end(process.kill)
     assert process.stdin
     process.stdin.write(b"\n" * 9)
     process.stdin.flush()

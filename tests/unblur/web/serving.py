@@ -13,6 +13,7 @@ from argon2 import PasswordHasher
 
 from configs.schema import Web
 from stream.stages import Source
+from tests.ending import at_end
 from unblur.folder import application_database
 from unblur.web.guard import guard
 from unblur.web.page import Page
@@ -26,9 +27,23 @@ QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 _CSRF = re.compile(r'<meta name="csrf" content="([^"]*)">')
 
 
+class _Watching(Watching):
+    """Closed when its test is over, if not before."""
+
+    def __init__(self, settings: Web, sources: Sequence[Source]) -> None:
+        super().__init__(settings, sources)
+        self._closed = False
+        at_end(self.close)
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            super().close()
+
+
 def opened(settings: Web, sources: Sequence[Source], pages: Sequence[Page] = ()) -> Watching:
     """Open to whoever has the token."""
-    watching = Watching(settings, sources)
+    watching = _Watching(settings, sources)
     try:
         watching.open(guard(settings.token), pages)
     except BaseException:
@@ -44,7 +59,8 @@ class House:
         self.sources = sources
         self.engine = application_database(folder)
         self.reception = Reception(self.engine, QUICK)
-        self.watching = Watching(Web(port=0, token=token), sources)
+        self.watching = _Watching(Web(port=0, token=token), sources)
+        at_end(self.close)
         self.watching.open(self.reception.guard(token), self.reception.pages)
         self.address = self.watching.address
 
