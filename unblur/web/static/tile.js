@@ -139,10 +139,11 @@ export class Tile {
   }
 
   overload() {
-    const { searched_fps: searched, delay_p95_s: delay, fps } = this.camera;
+    const { searched_fps: searched, delay_p95_s: delay, samples_dropped: dropped, fps } = this.camera;
     if (searched == null || !fps || searched >= SEARCHED * fps) return "";
     const late = delay == null ? "" : this.text.late.replace("{delay}", delay.toFixed(1));
-    return this.text.overload.replace("{searched}", searched.toFixed(0)).replace("{fps}", fps.toFixed(0)) + late;
+    const lost = dropped ? this.text.dropped.replace("{dropped}", dropped.toLocaleString()) : "";
+    return this.text.overload.replace("{searched}", searched.toFixed(0)).replace("{fps}", fps.toFixed(0)) + late + lost;
   }
 
   put(name, said) {
