@@ -70,6 +70,7 @@ def _a_key_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     """No test signs with, or makes, the key of whoever runs it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
 
 

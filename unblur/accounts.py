@@ -6,8 +6,18 @@ import sys
 from getpass import getpass
 from pathlib import Path
 
+import sqlalchemy as sql
+from sqlalchemy.exc import SQLAlchemyError
+
 from stream.errors import UsageError
-from unblur.folder import application_database, folder_of_data, place_of_data, require_folder_of_data
+from stream.store import reason, shown
+from unblur.folder import (
+    application_database,
+    database_to_read,
+    folder_of_data,
+    place_of_data,
+    require_folder_of_data,
+)
 from unblur.terminal import Results, printable, written_out
 from unblur.web.accounts import Accounts, folded
 from unblur.web.audit import Audit
@@ -15,6 +25,20 @@ from unblur.web.user import Role
 
 _WHO = "console"
 """What the audit log calls whoever sits at the terminal."""
+
+
+def show_accounts(data: Path | None) -> None:
+    """Print names and roles; nothing is made or changed. Raises UsageError where nothing was ever served from there."""
+    engine = database_to_read(place_of_data(data))
+    try:
+        accounts = Accounts(engine).all() if sql.inspect(engine).has_table("users") else []
+    except SQLAlchemyError as error:
+        raise UsageError(f"cannot read {shown(engine)}: {reason(error)}") from error
+    finally:
+        engine.dispose()
+    with written_out() as stream:
+        for user in accounts:
+            stream.write(f"{printable(user.name)}\t{user.role}\n")
 
 
 class Register:
@@ -29,12 +53,6 @@ class Register:
             require_folder_of_data(folder)
         engine = application_database(folder)
         self._accounts, self._audit = Accounts(engine), Audit(engine)
-
-    def show(self) -> None:
-        """Print names and roles."""
-        with written_out() as stream:
-            for user in self._accounts.all():
-                stream.write(f"{printable(user.name)}\t{user.role}\n")
 
     def add(self, name: str, role: Role | None) -> None:
         """With a password that is asked for. If no role is given, the first is an operator, and others are viewers."""

@@ -12,6 +12,7 @@ from platformdirs import user_data_path
 
 from configs.schema import Config
 from stream.errors import OutputError, UsageError
+from stream.history import reader
 from stream.store import DURABLE, connect
 
 GALLERY = "people.joblib"
@@ -43,6 +44,12 @@ def application_database(folder: Path) -> sql.Engine:
     except OSError as error:
         raise OutputError(f"cannot write {file}: {error.strerror}; name another folder as serve.data") from error
     return connect(sql.URL.create("sqlite", database=str(file)), DURABLE)
+
+
+def database_to_read(folder: Path) -> sql.Engine:
+    """The same, of a folder that may be served from meanwhile, for reading alone. Raises UsageError where it is not."""
+    require_folder_of_data(folder)
+    return reader(connect(sql.URL.create("sqlite", database=str(folder / _DATABASE))))
 
 
 def require_folder_of_data(folder: Path) -> None:

@@ -178,7 +178,8 @@ def working(what: str) -> Iterator[None]:
 
 def download_bar() -> Progress:
     """What is drawn while networks and pictures are downloaded."""
-    return bar(TextColumn("{task.description}"), gauge(), DownloadColumn(), TimeRemainingColumn())
+    name = TextColumn("{task.description}", table_column=Column(overflow="ellipsis"))
+    return bar(name, gauge(), DownloadColumn(table_column=Column(no_wrap=True)), TimeRemainingColumn())
 
 
 def gauge() -> BarColumn:

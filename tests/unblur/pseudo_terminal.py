@@ -14,7 +14,6 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import pyte
 
@@ -30,7 +29,7 @@ class PseudoTerminal:
 
     def __init__(
         self,
-        command: Sequence[str | Path],
+        command: Sequence[object],
         columns: int = 80,
         term: str | None = "xterm-256color",
         *,

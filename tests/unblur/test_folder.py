@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -129,7 +130,7 @@ def test_only_what_is_there_of_a_folder_of_data_is_searched(house: Path, capsys:
     assert "nothing is known of" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [["forget", GONE], ["serve", "--port", "0"]])
+@pytest.mark.parametrize("command", [["forget", GONE], ["serve", "--port", "0", "--config", os.devnull]])
 def test_a_folder_of_data_that_is_served_is_left_alone(
     command: list[str], house: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -27,9 +27,9 @@ def add_user(name: NameArgument, role: RoleOption = None, data: FolderOption = N
 @app.command("list")
 def list_users(data: FolderOption = None) -> None:
     """Show who has an account."""
-    from unblur.accounts import Register
+    from unblur.accounts import show_accounts
 
-    Register(data).show()
+    show_accounts(data)
 
 
 @app.command("remove")

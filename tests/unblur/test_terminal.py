@@ -1,0 +1,254 @@
+"""Every command that draws or asks, at a real terminal: several kinds, narrow and wide, resized while it works."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image as Pillow
+
+from tests.models.conftest import Index, empty_cache, index, wheel  # noqa: F401  fixtures
+from tests.stream.media import write_film
+from tests.unblur.kept import GONE, keep, keep_served
+from tests.unblur.pseudo_terminal import UNBLUR, PseudoTerminal
+from unblur.terminal import printable
+
+PASSWORD = "correct horse battery"
+TERMINALS = [
+    pytest.param("xterm-256color", 40),
+    pytest.param("xterm-256color", 200, marks=pytest.mark.slow),
+    pytest.param("vt100", 80, marks=pytest.mark.slow),
+    pytest.param("dumb", 80),
+    pytest.param(None, 80, marks=pytest.mark.slow),
+]
+"""What TERM says, if it says anything, and the columns."""
+ODD = "a\x1b[2Jb"
+"""A name that would clear the screen."""
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, portraits: Path) -> Path:
+    """A recording of three seconds, as a folder of pictures, with somebody in them."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    first = folder / "00.jpg"
+    Pillow.open(portraits / "obama2.jpg").convert("RGB").resize((320, 400)).save(first)
+    for number in range(1, 30):
+        os.link(first, folder / f"{number:02}.jpg")
+    return folder
+
+
+def require_sound(terminal: PseudoTerminal, status: int = 0) -> None:
+    """Right to the end: status, terminal in order, nobody was shown a traceback."""
+    assert terminal.finish() == status, terminal.text
+    assert "Traceback" not in terminal.text
+    assert terminal.in_order, terminal.text
+
+
+@pytest.mark.parametrize(("term", "columns"), TERMINALS)
+def test_a_recording_is_watched(term: str | None, columns: int, pictures: Path, tmp_path: Path) -> None:
+    log = tmp_path / "events.jsonl"
+    command = [*UNBLUR, "run", f"door={pictures}", "--pace", "realtime", "--fps", "5", "--events", log]
+    with PseudoTerminal(command, columns, term) as terminal:
+        draws = term in {"xterm-256color", "vt100"}
+        if draws:
+            terminal.until(lambda: " fps, " in terminal.text)
+            assert len([line for line in terminal.lines if line.startswith("door")]) == 1
+            terminal.resize(240 - columns)
+            seen = len(terminal.raw)
+            terminal.until(lambda: len(terminal.raw) > seen + 500)
+            assert len([line for line in terminal.lines if line.startswith("door")]) == 1, terminal.lines
+        require_sound(terminal)
+        assert draws or b"\x1b" not in terminal.raw
+        summary = [line for line in terminal.lines if re.match("door .*unknown", line)]
+        assert len(summary) == 1, terminal.lines
+        assert "30 frames" in "".join(terminal.lines)
+    assert log.stat().st_size > 0
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", pytest.param("dumb", marks=pytest.mark.slow)])
+def test_a_live_camera_is_stopped_by_ctrl_c(term: str, tmp_path: Path) -> None:
+    film = write_film(tmp_path / "camera.mp4")
+    with PseudoTerminal([*UNBLUR, "run", f"loop:{film}"], 40, term) as terminal:
+        terminal.until(lambda: b"connected" in terminal.raw if term == "dumb" else " fps, " in terminal.text)
+        terminal.interrupt()
+        require_sound(terminal, 130)
+        assert "interrupted" in terminal.text
+        assert "nobody was seen" in terminal.text
+
+
+def test_the_log_is_printed_above_the_bar(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "camera.mp4")
+    with PseudoTerminal([*UNBLUR, "run", f"loop:{film}"], 200) as terminal:
+        terminal.until(lambda: "connected to the camera" in terminal.text and " fps, " in terminal.lines[-1])
+        drawn = [line for line in terminal.lines if " fps, " in line]
+        said = [line for line in terminal.lines if "connected to the camera" in line]
+        assert (len(drawn), len(said)) == (1, 1), terminal.lines
+        terminal.interrupt()
+        require_sound(terminal, 130)
+
+
+def test_people_are_enrolled_and_photos_restored(portraits: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "faces" / "Ann"
+    folder.mkdir(parents=True)
+    shutil.copy(portraits / "obama.jpg", folder / f"{ODD}.jpg")
+    gallery = tmp_path / "people.joblib"
+    with PseudoTerminal([*UNBLUR, "enroll", tmp_path / "faces", "--gallery", gallery], 40) as terminal:
+        require_sound(terminal)
+        assert "1 people known" in terminal.text
+    photo = tmp_path / f"{ODD}.jpg"
+    shutil.copy(portraits / "obama2.jpg", photo)
+    command = [*UNBLUR, "image", photo, "--out", tmp_path / "out", "--gallery", gallery]
+    with PseudoTerminal(command, 120) as terminal:
+        require_sound(terminal)
+        assert b"\x1b[2Jb" not in terminal.raw
+        heading, face = terminal.lines
+        assert heading.split() == ["photo", "who", "score", "threshold", "raw", "restored", "by"]
+        assert face.split()[:2] == [printable(photo.name), "Ann"]
+
+
+def test_results_stay_in_their_pipe_while_a_bar_is_drawn(portraits: Path, tmp_path: Path) -> None:
+    with (tmp_path / "faces.jsonl").open("wb") as file:
+        command = [*UNBLUR, "image", portraits / "obama2.jpg", "--out", tmp_path / "out"]
+        with PseudoTerminal(command, stdout=file.fileno()) as terminal:
+            require_sound(terminal)
+            assert "score" not in terminal.text
+    (line,) = (tmp_path / "faces.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(line)["name"] is None
+
+
+FETCH = """
+import time
+from models.fetch import fetch
+from unblur.terminal import download_bar, messages, working
+with working("filming"):
+    with download_bar() as progress:
+        fetch("yunet", progress=progress)
+        time.sleep(0.3)
+"""
+
+
+@pytest.mark.parametrize(("term", "columns"), [("xterm-256color", 40), ("dumb", 80)])
+def test_a_download_is_drawn_within_other_work(term: str, columns: int, index: Index) -> None:  # noqa: F811
+    with PseudoTerminal([sys.executable, "-c", FETCH], columns, term, PIP_INDEX_URL=index.url()) as terminal:
+        require_sound(terminal)
+        assert ("MB" in terminal.text) == (term != "dumb"), terminal.text
+        assert term != "dumb" or b"\x1b" not in terminal.raw
+        assert term == "dumb" or terminal.lines == []
+
+
+def fit(_: Path, portraits: Path, tmp_path: Path) -> list[object]:
+    for name, photo in (("Ann", "obama.jpg"), ("Bob", "biden.jpg"), ("Cid", "astronaut.png")):
+        (tmp_path / "faces" / name).mkdir(parents=True)
+        shutil.copy(portraits / photo, tmp_path / "faces" / name)
+    return ["fit", tmp_path / "faces", "--embedder", "pca", "--out", tmp_path / "fitted"]
+
+
+COMMANDS: dict[str, Callable[[Path, Path, Path], list[object]]] = {
+    "doctor": lambda *_: ["doctor"],
+    "calibrate": lambda kept, *_: ["calibrate", kept / "people.joblib"],
+    "events list": lambda kept, *_: ["events", "list", kept / "log.jsonl"],
+    "events export": lambda kept, *_: ["events", "export", kept / "log.jsonl"],
+    "events verify": lambda kept, *_: ["events", "verify", kept / "evidence"],
+    "forget": lambda kept, *_: ["forget", GONE, "--log", kept / "log.jsonl", "--gallery", kept / "people.joblib"],
+    "fit": fit,
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_whatever_else_prints_is_readable(command: str, portraits: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    keep(kept)
+    with PseudoTerminal([*UNBLUR, *COMMANDS[command](kept, portraits, tmp_path)], 40) as terminal:
+        require_sound(terminal)
+        assert terminal.lines
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("term", "columns"), [("xterm-256color", 40), ("xterm-256color", 200), ("dumb", 80)])
+def test_the_demo_is_shown(term: str, columns: int, tmp_path: Path) -> None:
+    with PseudoTerminal([*UNBLUR, "demo", "--out", tmp_path / "demo"], columns, term) as terminal:
+        if term != "dumb":
+            terminal.until(lambda: " fps, " in terminal.text)
+            terminal.resize(240 - columns)
+        require_sound(terminal)
+        assert "Named wrongly: 0" in terminal.text
+        assert "report.html" in "".join(terminal.lines)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_an_evaluation_is_drawn(shared: Path, tmp_path: Path) -> None:
+    command = [*UNBLUR, "evaluate", "restore", "--data", shared, "--out", tmp_path / "out", "--every", "100"]
+    with PseudoTerminal([*command, "--condition", "none"], 40) as terminal:
+        require_sound(terminal)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_networks_are_exported(tmp_path: Path) -> None:
+    with PseudoTerminal([*UNBLUR, "export", "--out", tmp_path / "out"], 40) as terminal:
+        require_sound(terminal)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_training_is_drawn_and_stopped_by_ctrl_c(shared: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="needs the extra `train`")
+    pytest.importorskip("tensorboard", reason="needs the extra `train`")
+    command = [*UNBLUR, "train", "--data", shared, "--out", tmp_path / "out", "--set", "crops=100000"]
+    with PseudoTerminal(command, 40) as terminal:
+        terminal.until(lambda: "training" in terminal.text and "/100000" in terminal.text)
+        terminal.interrupt()
+        require_sound(terminal, 130)
+
+
+@pytest.mark.parametrize("keys", ["\x03", "\x04"])
+def test_a_prompt_that_is_broken_off_leaves_the_terminal_in_order(keys: str, tmp_path: Path) -> None:
+    keep_served(tmp_path)
+    command = [*UNBLUR, "users", "add", "ann", "--data", tmp_path]
+    with PseudoTerminal(command, 40) as terminal:
+        terminal.until(lambda: "Password: " in terminal.text)
+        terminal.press(keys)
+        require_sound(terminal, 130 if keys == "\x03" else 1)
+    with PseudoTerminal(command, 40) as terminal:
+        for prompt in ("Password: ", "Once more: "):
+            terminal.until(lambda prompt=prompt: prompt in terminal.text)  # type: ignore[misc]
+            terminal.press(f"{PASSWORD}\n")
+        require_sound(terminal)
+        assert PASSWORD not in terminal.text
+
+
+def test_a_server_is_stopped_by_ctrl_c(tmp_path: Path) -> None:
+    (tmp_path / "unblur.yaml").write_text("cameras: []", encoding="utf-8")
+    command = [*UNBLUR, "serve", "--config", tmp_path / "unblur.yaml", "--port", "0", "--data", tmp_path / "data"]
+    with PseudoTerminal(command, 40) as terminal:
+        terminal.until(lambda: "http://" in terminal.text)
+        terminal.interrupt()
+        require_sound(terminal, terminal.finish())
+        assert terminal.process.returncode in {0, 130}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Zoë", "Zoë"),
+        ("Zoe\u0308", "Zoe\u0308"),
+        ("👩‍🚀", "👩‍🚀"),
+        (ODD, r"a\x1b[2Jb"),
+        ("\x9b2J", r"\x9b2J"),
+        ("a\nb\rc", r"a\nb\rc"),
+        ("\udcff", r"\udcff"),
+        ("Ann \u202egnp.exe", r"Ann \u202egnp.exe"),
+    ],
+)
+def test_text_is_made_fit_for_a_terminal(text: str, shown: str) -> None:
+    assert printable(text) == shown
