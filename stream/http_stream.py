@@ -34,6 +34,7 @@ from stream.networks import Address, Network, network_of, resolve
 
 LATE = "no answer in time"
 _SCHEMES = frozenset({"http", "https"})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SAFE = "%/:=&?~+!$,;'@()*[]|"
 _BLOCK = 16
 """Bytes of an AES block."""
@@ -48,7 +49,8 @@ class _RedirectError(OSError):
 
 
 class _Dialer:
-    """Connects to hosts. The first one says which networks may be reached from then on."""
+    """Connects to hosts. The first one says which networks may be reached from then on; never where clouds keep
+    credentials."""
 
     def __init__(self) -> None:
         self._networks: frozenset[Network] | None = None
@@ -58,9 +60,9 @@ class _Dialer:
         found = resolve(host, port)
         if self._networks is None:
             self._networks = frozenset(map(network_of, found))
-        allowed = [address for address in found if network_of(address) in self._networks]
+        allowed = [address for address in found if network_of(address) in self._networks - {"metadata"}]
         if not allowed:
-            raise _RedirectError(f"it redirects to another network ({network_of(found[0])}), where it may not lead")
+            raise _RedirectError(f"it leads to another network ({network_of(found[0])}), where it may not lead")
         return _first(allowed, port, timeout_s)
 
 
@@ -283,7 +285,7 @@ def _without_login(parts: SplitResult) -> str:
 def _reason(error: Exception) -> str:
     """What went wrong, without the address."""
     if isinstance(error, HTTPError):
-        return f"Server returned {error.code} {http.client.responses.get(error.code, '')}".rstrip()
+        return _refusal(error.code)
     cause = error.reason if isinstance(error, URLError) else error
     match cause:
         case TimeoutError():
@@ -296,3 +298,9 @@ def _reason(error: Exception) -> str:
             return "what answers there does not speak HTTP, or hung up"
         case _:
             return f"no answer that can be used ({type(cause).__name__})"
+
+
+def _refusal(code: int) -> str:
+    if code in _REDIRECTS:  # urllib itself follows none to file: and the like
+        return "it redirects to what is no web address, where it may not lead"
+    return f"Server returned {code} {http.client.responses.get(code, '')}".rstrip()

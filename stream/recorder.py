@@ -6,6 +6,7 @@ under its own name when the recording ends (FFmpeg's hybrid fragmented mode).
 
 from __future__ import annotations
 
+from collections import deque
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,8 +22,9 @@ from stream.errors import OutputError, StorageError
 
 _log = structlog.get_logger()
 _SPLICE_S = Fraction(1, 25)
-_LONGEST_TICKS = 2**31 - 1
-"""How long a frame may last in an MP4 file, in the track's time base: 6.6 hours at 1/90,000 s."""
+_LONGEST_TICKS = 2**30 - 2**20
+"""What six frames may last together, in the track's time base: 3.3 hours at 1/90,000 s. Frames are encoded in another
+order than they are shown in, and MP4 keeps the difference in 32 bits."""
 _ENCODING = {"preset": "superfast", "crf": "23", "g": "60"}
 """A key frame, and so a fragment, every 60 frames; "veryfast" takes half as long again for a quarter less file."""
 
@@ -119,16 +121,17 @@ class _Clock:
     def __init__(self, first: Frame) -> None:
         self.time_base = first.time_base
         self._shift = max(-first.pts, 0)
-        self._last = first.pts + self._shift - 1
+        self._latest = deque([first.pts + self._shift - 1], maxlen=6)
 
     def tick(self, frame: Frame) -> int:
         pts = round(frame.pts * frame.time_base / self.time_base) + self._shift
-        if not 0 < pts - self._last <= _LONGEST_TICKS:
+        last = self._latest[-1]
+        if pts <= last or pts - self._latest[0] > _LONGEST_TICKS:
             _log.warning("media time jumped; the recording goes on without a gap", camera=frame.camera)
-            following = self._last + max(round(_SPLICE_S / self.time_base), 1)
+            following = last + max(round(_SPLICE_S / self.time_base), 1)
             self._shift += following - pts
             pts = following
-        self._last = pts
+        self._latest.append(pts)
         return pts
 
 

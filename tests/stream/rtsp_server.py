@@ -3,7 +3,9 @@
     /usr/bin/python3 rtsp_server.py PORT [--film FILE.mp4] [USER PASSWORD]
 
 Prints its port when it listens (PORT 0: any free one). /steady shows 320x240 at 30 a second, /changing alternates
-between 320x240 and 480x360, /film plays an H.264 file once to everybody who asks.
+between 320x240 and 480x360, /film plays an H.264 file once to everybody who asks. /rare has a key frame every 20 s,
+/slow a picture a second, /udp no other transport, and /slices its parameters before each slice of a key frame, as
+GStreamer sends them up to 1.22.
 """
 
 import sys
@@ -12,13 +14,23 @@ from typing import Any
 import gi
 
 gi.require_version("Gst", "1.0")
+gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 ENCODE = (
     "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! rtph264pay name=pay0 pt=96 config-interval=-1"
 )
 STEADY = "videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=30/1"
+RARE = (
+    "x264enc tune=zerolatency sliced-threads=false speed-preset=ultrafast key-int-max=600 option-string=scenecut=0 "
+    "! h264parse ! rtph264pay name=pay0 pt=96 config-interval=1"
+)
+SLOW = "videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=1/1"
+SLICES = (
+    "x264enc tune=zerolatency sliced-threads=true threads=2 speed-preset=ultrafast key-int-max=15 "
+    "! rtph264pay name=pay0 pt=96 config-interval=-1"
+)
 CHANGING = "videotestsrc is-live=true ! capsfilter name=size caps=video/x-raw,width=320,height=240,framerate=30/1"
 
 
@@ -64,7 +76,16 @@ def main(port: str, *others: str) -> None:
     steady = mount(server, "/steady", f"{STEADY} ! {ENCODE}")
     changing = mount(server, "/changing", f"{CHANGING} ! {ENCODE}")
     changing.connect("media-configure", alternate)
-    factories = [steady, changing]
+    udp = mount(server, "/udp", f"{STEADY} ! {ENCODE}")
+    udp.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
+    factories = [
+        steady,
+        changing,
+        udp,
+        mount(server, "/rare", f"{STEADY} ! {RARE}"),
+        mount(server, "/slow", f"{SLOW} ! {ENCODE}"),
+        mount(server, "/slices", f"{STEADY} ! {SLICES}"),
+    ]
     if film:
         factories += [
             mount(server, "/film", f'filesrc location="{film}" ! qtdemux ! h264parse ! rtph264pay name=pay0 pt=96')

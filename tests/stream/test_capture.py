@@ -4,24 +4,26 @@ import socket
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
-from itertools import pairwise
+from functools import partial
+from itertools import cycle, pairwise
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
 
+import numpy as np
 import pytest
 import structlog
-from PIL import Image as Pillow
+from aiohttp import web
 
 from stream.capture import Capture
 from stream.data import Frame
 from stream.errors import SourceError
 from stream.feed import Feed, Patience
-from stream.source import open_source
-from tests.stream.media import RATE, numbered, write_film, write_playlist
+from stream.source import SourceOptions, open_source
+from tests.stream.http_cameras import body_of, jpeg, serve_cameras, stream_of
+from tests.stream.media import RATE, number, write_film, write_playlist
 from tests.stream.rtsp import RtspServer, why_not
 from tests.stream.web import paced, serve
 
@@ -76,7 +78,7 @@ def test_a_camera_gives_frames_and_says_how_it_is() -> None:
         source = camera(server.address("steady"))
         assert source.status().state == "connecting"
         with Viewer(source) as viewer:
-            until(lambda: len(viewer.seen) > 30)
+            until(lambda: bool(viewer.seen) and viewer.seen[-1].index > 90)  # what probing read came at once
             status = source.status()
     frames = viewer.seen
     assert (status.state, status.reconnects, status.last_error) == ("live", 0, None)
@@ -219,16 +221,74 @@ def test_closing_ends_a_source_that_never_connected() -> None:
             source.close()
 
 
-def jpeg(number: int) -> bytes:
-    buffer = BytesIO()
-    Pillow.fromarray(numbered(number)).save(buffer, "JPEG")
-    return b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + buffer.getvalue() + b"\r\n"
+@rtsp
+def test_a_key_frame_that_probing_read_is_shown() -> None:
+    """The next one comes 20 s later."""
+    with RtspServer() as server:
+        source = camera(server.address("rare"))
+        with Viewer(source) as viewer:
+            until(lambda: len(viewer.seen) > 5, within_s=15.0)
+            assert source.status().last_error is None
+
+
+@rtsp
+def test_waiting_for_a_key_frame_is_not_silence() -> None:
+    """Whoever comes later waits for the next key frame, longer than a picture may take."""
+    patience = Patience(connect_s=5.0, picture_s=0.5, keyframe_s=60.0, first_retry_s=0.05)
+    with RtspServer() as server, Viewer(camera(server.address("rare"))) as first:
+        until(lambda: len(first.seen) > 5)
+        source = camera(server.address("rare"), patience)
+        with Viewer(source) as second:
+            until(lambda: len(second.seen) > 0, within_s=60.0)
+            assert source.status().last_error is None
+
+
+@rtsp
+def test_a_camera_that_sends_seldom_is_not_called_again() -> None:
+    with RtspServer() as server:
+        source = camera(server.address("slow"), Patience(picture_s=0.3, first_retry_s=0.05))
+        with Viewer(source) as viewer:
+            until(lambda: len(viewer.seen) >= 4)
+            status = source.status()
+    assert (status.reconnects, status.last_error, status.state) == (0, None, "live")
+
+
+@rtsp
+def test_a_camera_without_tcp_is_watched_over_udp() -> None:
+    with RtspServer() as server, Viewer(camera(server.address("udp"))) as viewer:
+        until(lambda: len(viewer.seen) > 5)
+    assert forward(viewer.seen)
+
+
+@rtsp
+def test_a_camera_without_tcp_is_an_error_where_tcp_is_asked_for() -> None:
+    with RtspServer() as server:
+        only_tcp = SourceOptions(transport="tcp")
+        source = open_source(server.address("udp"), patience=Patience(endless=False), options=only_tcp)
+        with pytest.raises(SourceError, match="rotocol not supported"):
+            next(source.frames())
+
+
+@rtsp
+def test_no_part_of_a_picture_is_grey_where_parameters_stand_between_its_slices() -> None:
+    with RtspServer() as server:
+        for _ in range(3):
+            with Viewer(camera(server.address("slices"))) as viewer:
+                until(lambda: len(viewer.seen) > 25)
+            # The colour bars of the test picture fill its upper two thirds.
+            for frame in viewer.seen:
+                for rows in (frame.image[:80], frame.image[120:150]):
+                    assert np.ptp(rows[:, :, 1].mean(axis=0)) > 100
+
+
+def part(number: int) -> bytes:
+    return b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + jpeg(number) + b"\r\n"
 
 
 def test_mjpeg_is_timed_by_the_clock(tmp_path: Path) -> None:
     """Ten pictures a second, which FFmpeg would stamp as 25 a second."""
     closed = Event()
-    body = paced([jpeg(number) for number in range(50)], 0.1, closed)
+    body = paced([part(number) for number in range(50)], 0.1, closed)
     live = {"/camera.mjpg": ("multipart/x-mixed-replace; boundary=frame", body)}
     with serve(tmp_path, live) as host, Viewer(camera(f"http://{host}/camera.mjpg")) as viewer:
         until(lambda: len(viewer.seen) >= 12)
@@ -287,3 +347,107 @@ def test_pictures_that_are_not_decoded_are_counted(tmp_path: Path, monkeypatch: 
     assert dropped >= 20
     assert forward(viewer.seen)
     assert last.index - first.index == pytest.approx((last.pts_s - first.pts_s) * RATE, abs=6)
+
+
+def endless(parts: list[bytes]) -> Callable[[], Iterator[bytes]]:
+    return partial(cycle, parts)
+
+
+HEADERS = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
+MJPEG = {
+    "no first boundary": ([HEADERS % len(jpeg(n)) + jpeg(n) + b"\r\n--frame\r\n" for n in range(50)], "boundary=frame"),
+    "no headers of a part": ([b"--frame\r\n\r\n" + jpeg(n) + b"\r\n" for n in range(50)], "boundary=frame"),
+    "another boundary": ([b"--other\r\n" + HEADERS % len(jpeg(n)) + jpeg(n) for n in range(50)], "boundary=frame"),
+    "no boundary said": ([b"--frame\r\n" + HEADERS % len(jpeg(n)) + jpeg(n) for n in range(50)], ""),
+    "nothing between": ([jpeg(n) for n in range(50)], "boundary=frame"),
+}
+
+
+@pytest.mark.parametrize("kind", MJPEG)
+def test_mjpeg_is_read_however_its_parts_are_told_apart(kind: str) -> None:
+    parts, boundary = MJPEG[kind]
+    routes = {"/video": stream_of(endless(parts), f"multipart/x-mixed-replace; {boundary}")}
+    with serve_cameras(routes) as port, Viewer(camera(f"http://127.0.0.1:{port}/video")) as viewer:
+        until(lambda: len(viewer.seen) >= 8)
+    assert all(number(frame.image) == frame.index % 50 for frame in viewer.seen)
+
+
+def test_pictures_one_after_the_other_without_multipart_are_read() -> None:
+    routes = {"/video": stream_of(endless([jpeg(n) for n in range(50)]), "image/jpeg")}
+    with serve_cameras(routes) as port, Viewer(camera(f"http://127.0.0.1:{port}/video")) as viewer:
+        until(lambda: len(viewer.seen) >= 8)
+    assert all(number(frame.image) == frame.index % 50 for frame in viewer.seen)
+
+
+def test_an_address_that_gives_one_picture_is_asked_again_and_again_but_not_too_often() -> None:
+    asked: list[float] = []
+
+    async def snapshot(_request: web.Request) -> web.StreamResponse:
+        asked.append(monotonic())
+        return web.Response(body=jpeg(len(asked) // 2), content_type="image/jpeg")  # each picture twice
+
+    with serve_cameras({"/snap.jpg": snapshot}) as port:
+        options = SourceOptions(snapshot_s=0.1)
+        source = open_source(f"http://127.0.0.1:{port}/snap.jpg", "yard", patience=QUICK, options=options)
+        assert isinstance(source, Capture)
+        with Viewer(source) as viewer:
+            until(lambda: len(viewer.seen) >= 6)
+            status = source.status()
+    assert (status.reconnects, status.last_error) == (0, None)
+    assert all(later - earlier > 0.09 for earlier, later in pairwise(asked))
+    numbers = [number(frame.image) for frame in viewer.seen]
+    assert numbers == sorted(set(numbers)), "a picture that the camera has not taken anew was shown twice"
+
+
+def test_a_single_picture_that_cannot_be_had_any_more_is_a_lost_connection() -> None:
+    asked: list[int] = []
+
+    async def snapshot(_request: web.Request) -> web.StreamResponse:
+        asked.append(1)
+        if 3 < len(asked) < 6:
+            raise web.HTTPServiceUnavailable
+        return web.Response(body=jpeg(len(asked)), content_type="image/jpeg")
+
+    with serve_cameras({"/snap.jpg": snapshot}) as port:
+        options = SourceOptions(snapshot_s=0.05)
+        source = open_source(f"http://127.0.0.1:{port}/snap.jpg", "yard", patience=QUICK, options=options)
+        assert isinstance(source, Capture)
+        with Viewer(source):
+            until(lambda: source.status().reconnects == 1)
+            assert source.status().last_error == "Server returned 503 Service Unavailable"
+
+
+def test_a_page_is_no_camera() -> None:
+    with serve_cameras({"/": body_of(b"<html><body>Login</body></html>", "text/html")}) as port:
+        source = camera(f"http://127.0.0.1:{port}/", Patience(endless=False))
+        with pytest.raises(SourceError, match="no video that can be read"):
+            next(source.frames())
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "ts"])
+def test_pictures_that_come_in_bursts_are_all_shown(tmp_path: Path, suffix: str) -> None:
+    """Fragments of a second, as go2rtc sends them: nothing for a second, then 30 pictures at once."""
+    options = {"movflags": "frag_every_frame+empty_moov+default_base_moof"} if suffix == "mp4" else {}
+    content = write_film(tmp_path / f"film.{suffix}", 150, options=options).read_bytes()
+    size = len(content) // 5 + 1
+    bursts = [content[at : at + size] for at in range(0, len(content), size)]
+    routes = {f"/live.{suffix}": stream_of(lambda: iter([*bursts, b""]), "video/mp4", every_s=1.0)}
+    with serve_cameras(routes) as port:
+        source = camera(f"http://127.0.0.1:{port}/live.{suffix}", Patience())
+        with Viewer(source) as viewer:
+            until(lambda: bool(viewer.seen) and viewer.seen[-1].index >= 110, within_s=40.0)
+            assert source.status().dropped < 25
+    assert all(later.pts_s - earlier.pts_s < 1.0 for earlier, later in pairwise(viewer.seen))
+
+
+def test_a_clock_that_jumps_back_leaves_the_time_going_on(tmp_path: Path) -> None:
+    parts = [
+        write_film(tmp_path / f"{at}.ts", 60, options={"output_ts_offset": str(at)}).read_bytes() for at in (50_000, 0)
+    ]
+    content = b"".join(parts)
+    parts = [content[at : at + 1880] for at in range(0, len(content), 1880)]
+    routes = {"/back": stream_of(lambda: iter(parts), "video/mp2t")}
+    with serve_cameras(routes) as port, Viewer(camera(f"http://127.0.0.1:{port}/back")) as viewer:
+        until(lambda: bool(viewer.seen) and viewer.seen[-1].index >= 110)
+    assert forward(viewer.seen)
+    assert viewer.seen[-1].pts_s < 60

@@ -71,6 +71,26 @@ def test_time_that_jumps_back_goes_on_without_a_gap(tmp_path: Path) -> None:
     assert times(tmp_path / "out.mp4") == [Fraction(t, 1000) for t in (0, 40, 80, 120, 170)]
 
 
+@pytest.mark.parametrize("gap", [2**30, 2**31, 2**32, 2**33 + 5])
+def test_a_gap_longer_than_a_frame_may_last_is_left_out(tmp_path: Path, gap: int) -> None:
+    """At 90,000 a second 2^30 ticks are 3.3 hours: a camera that was away for the night."""
+    record(tmp_path / "out.mp4", [0, 3600, gap + 3600, gap + 7200], Fraction(1, 90_000))
+    assert times(tmp_path / "out.mp4") == [Fraction(t, 90_000) for t in (0, 3600, 7200, 10_800)]
+
+
+def test_a_gap_of_hours_is_kept(tmp_path: Path) -> None:
+    record(tmp_path / "out.mp4", [0, 3600, 3 * 3600 * 90_000], Fraction(1, 90_000))
+    assert times(tmp_path / "out.mp4")[-1] == 3 * 3600
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from([3600, 2**28, 2**29, 2**30 - 2**20 - 1, 2**30, 2**31, -(2**31)]), max_size=30))
+def test_a_film_is_written_whatever_the_clock_does(tmp_path: Path, steps: list[int]) -> None:
+    pts = [2**40 + sum(steps[:n]) for n in range(len(steps) + 1)]
+    record(tmp_path / "out.mp4", pts, Fraction(1, 90_000), [SCENE[:32, :32]] * len(pts))
+    assert len(times(tmp_path / "out.mp4")) == len(pts)
+
+
 def test_a_negative_start_becomes_zero(tmp_path: Path) -> None:
     record(tmp_path / "out.mp4", [-80, -40, 0], Fraction(1, 1000))
     assert times(tmp_path / "out.mp4") == [Fraction(t, 1000) for t in (0, 40, 80)]

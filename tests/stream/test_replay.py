@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 from stream.data import Frame
 from stream.errors import DamagedSourceError, SourceError, UsageError
 from stream.replay import Playback, Replay
-from stream.source import open_source
+from stream.source import SourceOptions, open_source
 from tests.stream.media import number, numbered, write_film, write_sound
 
 
@@ -282,3 +282,104 @@ def test_real_clips_come_whole(shared: Path, name: str) -> None:
     """Edit lists, a late first picture, MPEG-4 and H.264: none of that is damage."""
     source = replay(shared / "clips" / f"{name}.mp4")
     assert sum(1 for _ in source.frames()) == pytest.approx(source.expected_frames, rel=0.05)
+
+
+def with_clock(path: Path, *offsets_s: int) -> Path:
+    """A transport stream of parts of 60 pictures, 2 s each, whose clock begins at each of `offsets_s`."""
+    parts = []
+    for offset_s in offsets_s:
+        options = {"output_ts_offset": str(offset_s)}
+        parts.append(write_film(path.with_name(f"{offset_s}.ts"), 60, options=options).read_bytes())
+    path.write_bytes(b"".join(parts))
+    return path
+
+
+@pytest.mark.parametrize("offsets_s", [(50_000, 0), (0, 50_000), (100, 40), (95_442,)])
+def test_a_film_is_as_long_as_its_pictures_whatever_its_clock_does(tmp_path: Path, offsets_s: tuple[int, ...]) -> None:
+    """Set back, set forward, and (95,443 s) wrapped after 33 bits."""
+    frames = list(replay(with_clock(tmp_path / "jump.ts", *offsets_s)).frames())
+    assert [number(frame.image) for frame in frames] == [*range(60)] * len(offsets_s)
+    assert [frame.pts_s for frame in frames] == pytest.approx([index / 30 for index in range(len(frames))], abs=0.05)
+
+
+@pytest.mark.parametrize("offsets_s", [(50_000, 0), (0, 50_000)])
+@pytest.mark.parametrize("from_s", [1.0, 3.0])
+def test_a_part_is_found_on_either_side_of_a_jump(tmp_path: Path, offsets_s: tuple[int, ...], from_s: float) -> None:
+    path = with_clock(tmp_path / "jump.ts", *offsets_s)
+    whole = [(frame.pts, number(frame.image)) for frame in replay(path).frames() if frame.pts_s >= from_s]
+    assert [(frame.pts, number(frame.image)) for frame in replay(path, from_s=from_s).frames()] == whole
+
+
+def test_a_part_beyond_an_end_that_nobody_states_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="nothing to play from 60 s on"):
+        list(replay(write_film(tmp_path / "a.ts"), from_s=60.0).frames())
+
+
+@pytest.mark.parametrize("keep", [0.6, None])
+def test_an_avi_that_is_cut_off_is_read_and_said(tmp_path: Path, keep: float | None) -> None:
+    """Without its index, which comes last, FFmpeg takes what is there for the whole."""
+    path = write_film(tmp_path / "a.avi", 90, codec="mpeg4", size=(320, 240))
+    assert len(list(replay(path).frames())) == 90
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rindex(b"idx1")] if keep is None else content[: int(len(content) * keep)])
+    frames, said = damaged(replay(path))
+    assert len(frames) == 90 if keep is None else 0 < len(frames) < 90
+    assert [number(frame.image) for frame in frames] == list(range(len(frames)))
+    assert "cut off" in said
+
+
+def write_two_streams(path: Path) -> Path:
+    """Numbers from 0 on in 96 x 64, and beside them numbers from 100 on in 192 x 128."""
+    with av.open(str(path), "w") as container:
+        streams = []
+        for width, height in ((96, 64), (192, 128)):
+            stream = container.add_stream("libx264", rate=30)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            streams.append(stream)
+        for index in range(30):
+            for stream, first in zip(streams, (0, 100), strict=True):
+                image = numbered(first + index, (stream.width, stream.height))
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        for stream in streams:
+            container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.ts"])
+def test_video_streams_that_nobody_looked_at_are_said(tmp_path: Path, name: str) -> None:
+    path = write_two_streams(tmp_path / name)
+    frames, said = damaged(replay(path))
+    assert [number(frame.image) for frame in frames] == list(range(30))
+    assert "only video stream 1 of 2 (96x64) was looked at, not 2 (192x128)" in said
+
+
+@pytest.mark.parametrize(("chosen", "first"), [(1, 0), (2, 100)])
+def test_one_of_several_video_streams_can_be_chosen(tmp_path: Path, chosen: int, first: int) -> None:
+    source = open_source(str(write_two_streams(tmp_path / "a.mkv")), options=SourceOptions(stream=chosen))
+    assert [number(frame.image) for frame in source.frames()] == list(range(first, first + 30))
+
+
+def test_a_video_stream_that_is_not_there_cannot_be_chosen(tmp_path: Path) -> None:
+    path = write_two_streams(tmp_path / "a.mkv")
+    with pytest.raises(SourceError, match=r"a\.mkv: there is no video stream 3 in it, but 2"):
+        open_source(str(path), options=SourceOptions(stream=3))
+
+
+def write_animation(path: Path) -> Path:
+    pictures = [Pillow.fromarray(np.full((64, 96, 3), 20 + 40 * each, np.uint8)) for each in range(5)]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=200)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.png"])
+def test_an_animation_is_played_to_its_end(tmp_path: Path, name: str) -> None:
+    frames = list(replay(write_animation(tmp_path / name)).frames())
+    assert [round((frame.image.mean() - 20) / 40) for frame in frames] == list(range(5))
+    assert [frame.pts_s for frame in frames] == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8], abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["a.webp", "a.tif"])
+def test_pictures_of_a_file_that_nobody_looked_at_are_said(tmp_path: Path, name: str) -> None:
+    frames, said = damaged(replay(write_animation(tmp_path / name)))
+    assert len(frames) == 1
+    assert f"only the first was looked at, such as {name}, which holds 5" in said

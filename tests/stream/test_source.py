@@ -140,3 +140,15 @@ def test_a_film_that_loops_is_a_camera_without_an_end(tmp_path: Path, name: str)
 def test_a_loop_needs_its_film() -> None:
     with pytest.raises(SourceError, match="no such file"):
         open_source("loop:nothing.mp4")
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "stream.mp4?src=cam", "film.m3u8"])
+def test_an_address_that_cannot_be_reached_is_a_camera_to_wait_for(tmp_path: Path, name: str) -> None:
+    """Beside others; alone it is an error."""
+    with serve(tmp_path) as host:
+        pass
+    source = open_source(f"http://{host}/{name}", patience=Patience(endless=True))
+    assert isinstance(source, Capture)
+    if "mp4" in name:
+        with pytest.raises(SourceError, match="Connection refused"):
+            open_source(f"http://{host}/{name}", patience=Patience(endless=False))
