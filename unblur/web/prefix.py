@@ -17,7 +17,7 @@ from yarl import URL
 from configs.schema import path_prefix
 from unblur.web.provenance import is_local
 
-FORWARDED = "X-Forwarded-Prefix"
+FORWARDED = "x-forwarded-prefix"
 """The header in which a proxy says what it has taken off the path."""
 _PREFIX = web.RequestKey("prefix", str)
 
@@ -62,7 +62,7 @@ def locate(request: web.Request, response: web.StreamResponse) -> None:
 def _forwarded(message: RawRequestMessage, protocol: web.RequestHandler) -> str:
     """Empty where nobody says anything, or nobody who is believed, or it is no path."""
     peer = protocol.peername
-    said = message.headers.getall(FORWARDED, [])
+    said = [value for name, value in message.headers.items() if name.lower() == FORWARDED]
     if not said or not isinstance(peer, tuple) or not is_local(str(peer[0])):
         return ""
     try:
