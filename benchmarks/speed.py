@@ -102,7 +102,8 @@ def _resident_mb(pid: int) -> float:
 def ours(footage: Footage, events: Path, *options: str) -> list[str | Path]:
     return [
         *(sys.executable, "-m", "unblur", "run", footage.clip, "--gallery", footage.gallery),
-        *("--events", events, "--output", "none", "--quiet", *options),
+        *("--events", events, "--output", "none", "--quiet"),
+        *options,
     ]
 
 
