@@ -18,9 +18,8 @@ from stream.store import connect, database_file
 from unblur import __version__
 from unblur.assemble import Run
 from unblur.notify.notice import Delivery, Notice
-from unblur.problems import failing_threads
 from unblur.web.api import Operation
-from unblur.web.problems import Problem, Status, problems, status
+from unblur.web.problems import Problem, Status, failing_threads, locked_stores, problems, status
 from unblur.web.site import draw
 from unblur.web.space import Disk, Space
 from unblur.web.watching import Camera, described
@@ -117,8 +116,8 @@ class Health:
 
     def _why_not(self) -> str | None:
         """Why it is not ready; None if it is."""
-        failing = failing_threads()
-        return failing[0].what if failing else None if self._at_work else _AT_REST
+        failing = next(failing_threads(), None)
+        return failing.what if failing else None if self._at_work else _AT_REST
 
     @property
     def _at_work(self) -> bool:
@@ -133,10 +132,14 @@ class Health:
         why = self._why_not()
         cameras = [described(source, reading) for source in run.sources]
         deliveries = [notice.delivery() for notice in self._notices]
-        found = list(problems(cameras, deliveries, run.load.level, datetime.now(UTC)))
+        found = [
+            *problems(cameras, deliveries, run.load.level, datetime.now(UTC)),
+            *locked_stores(run.outputs.ledgers),
+            *failing_threads(),
+        ]
         return Report(
             version=__version__,
-            status=status(run.running, cameras, found),
+            status=status(why is None, cameras, found),
             problems=found,
             started=self._started,
             uptime_s=(datetime.now(UTC) - self._started).total_seconds(),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
 from pydantic import BaseModel
 
+from stream.eventlog import EventFile
 from stream.load import LEVELS, Level
+from stream.store import EventStore
+from stream.supervised_thread import thread_states
 from unblur.notify.notice import Delivery
 from unblur.web.watching import Camera
 
@@ -97,3 +100,24 @@ def _of_level(level: Level) -> Iterator[Problem]:
     searches = "" if level.search == 1 else f", and {level.search:.0%} of the usual time is spent on searches"
     done = "are not restored" if level.passes == 0 else f"are restored in {level.passes} passes of the network at most"
     yield Problem(what=f"this machine is behind: blurred faces {done}{searches}", remedy=_LESS_WORK)
+
+
+def failing_threads() -> Iterator[Problem]:
+    """Threads of ours that failed, and have yet to be run again."""
+    for state in thread_states():
+        if state.problem:
+            yield Problem(
+                what=f"the thread {state.name} failed, and waits to be run again (restarts so far: {state.restarts})",
+                remedy="the log says why, and where: please report it",
+            )
+
+
+def locked_stores(ledgers: Iterable[tuple[str, EventFile | EventStore]]) -> Iterator[Problem]:
+    """Event stores among a run's `ledgers` that another program holds locked."""
+    for _, store in ledgers:
+        if isinstance(store, EventStore) and (since := store.busy_since):
+            yield Problem(
+                what=f"another program has held the event store {store.place} locked since "
+                f"{since.isoformat(timespec='seconds')}: {store.waiting} events wait on disk",
+                remedy="end that program (a database browser, a backup): what waits is then stored by itself",
+            )

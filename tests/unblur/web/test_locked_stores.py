@@ -7,21 +7,21 @@ from pathlib import Path
 from stream.eventlog import EventFile
 from stream.store import EventStore
 from tests.stream.events import an_event
-from unblur.problems import problems
+from unblur.web.problems import locked_stores
 
 
 def test_a_store_that_another_program_holds_is_a_problem_until_it_lets_go(tmp_path: Path) -> None:
     file = tmp_path / "events.sqlite"
     with closing(EventStore(f"sqlite:///{file}")) as store, closing(EventFile(tmp_path / "e.jsonl")) as log:
         ledgers: list[tuple[str, EventFile | EventStore]] = [("store", store), ("log", log)]
-        assert problems(ledgers) == []
+        assert list(locked_stores(ledgers)) == []
         with closing(sqlite3.connect(file, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             store.write(an_event(0))
-            (problem,) = problems(ledgers)
+            (problem,) = locked_stores(ledgers)
             assert f"the event store sqlite:///{file} locked since" in problem.what
             assert "1 events wait on disk" in problem.what
             assert "end that program" in problem.remedy
             other.execute("ROLLBACK")
         store.amend(dict)
-        assert problems(ledgers) == []
+        assert list(locked_stores(ledgers)) == []
