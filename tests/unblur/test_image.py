@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -83,3 +87,27 @@ def test_two_photos_that_would_write_the_same_files_are_refused(portraits: Path,
         Pillow.open(portraits / "biden.jpg").save(tmp_path / f"same.{ending}")
     assert main(["image", str(tmp_path / "same.jpg"), str(tmp_path / "same.png"), "--out", str(tmp_path / "out")]) == 2
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_no_name_is_beyond_an_encoding(encoding: str, portraits: Path, tmp_path: Path) -> None:
+    """File names that are not UTF-8, too, and a gallery's names in any script."""
+    photo = Path(os.fsdecode(os.fsencode(tmp_path) + "/Zoë 名\u0308 ".encode() + b"\xff.jpg"))
+    shutil.copy(portraits / "obama2.jpg", photo)
+    command = [
+        sys.executable,
+        "-m",
+        "unblur",
+        "image",
+        str(photo),
+        str(tmp_path / "名.jpg"),
+        "--out",
+        str(tmp_path / "o"),
+    ]
+    done = subprocess.run(command, env={**os.environ, "PYTHONIOENCODING": encoding}, capture_output=True, check=False)
+    assert done.returncode == 2, done.stderr  # the second is not there
+    (complaint,) = done.stderr.decode(encoding).splitlines()
+    assert complaint.startswith("unblur: ")
+    (face,) = [json.loads(line) for line in done.stdout.decode("utf-8").splitlines()]
+    assert face["photo"] == str(photo)
+    assert (tmp_path / "o" / f"{photo.stem}.restored.png").is_file()
