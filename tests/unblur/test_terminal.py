@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image as Pillow
+from PIL import ImageOps
 
 from tests.models.conftest import Index, empty_cache, index, wheel  # noqa: F401  fixtures
 from tests.stream.media import write_film
@@ -146,7 +147,9 @@ def test_a_download_is_drawn_within_other_work(term: str, columns: int, index: I
 def fit(_: Path, portraits: Path, tmp_path: Path) -> list[object]:
     for name, photo in (("Ann", "obama.jpg"), ("Bob", "biden.jpg"), ("Cid", "astronaut.png")):
         (tmp_path / "faces" / name).mkdir(parents=True)
-        shutil.copy(portraits / photo, tmp_path / "faces" / name)
+        picture = Pillow.open(portraits / photo).convert("RGB")
+        picture.save(tmp_path / "faces" / name / "as it is.png")
+        ImageOps.mirror(picture).save(tmp_path / "faces" / name / "mirrored.png")
     return ["fit", tmp_path / "faces", "--embedder", "pca", "--out", tmp_path / "fitted"]
 
 
