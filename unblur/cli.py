@@ -143,7 +143,10 @@ def serve(
     """The web application: live pictures, events, people. Without --config it is that of --demo."""
     from unblur.serve import serve as open_house
 
-    open_house(config, {"web": given(host=host, port=port), "serve": given(data=data)}, demo)
+    try:
+        open_house(config, {"web": given(host=host, port=port), "serve": given(data=data)}, demo)
+    except KeyboardInterrupt:  # a signal is how a server ends
+        _complain("stopped")
 
 
 @app.command()

@@ -22,14 +22,20 @@ _ended_by: int = signal.SIGINT
 def end_in_order() -> None:
     """From now on SIGTERM, and a terminal that is closed, raise KeyboardInterrupt in the main thread, as Ctrl-C does;
     under `nohup` the latter is ignored. For the main thread alone."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _interrupt)
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _Hangup())
 
 
 def status_of_interruption() -> int:
-    """The exit status of a run that a signal ended: 129 where its terminal was closed, else 130."""
+    """The exit status of a run that a signal ended: 129 where its terminal was closed, 143 for SIGTERM, else 130."""
     return 128 + _ended_by
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    global _ended_by  # noqa: PLW0603  a process has one end
+    _ended_by = number
+    signal.default_int_handler(number, frame)
 
 
 class _Hangup:
@@ -45,9 +51,7 @@ class _Hangup:
             return
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a second one must not interrupt the end
         self._show_nothing()
-        global _ended_by  # noqa: PLW0603  a process has one end
-        _ended_by = number
-        signal.default_int_handler(number, frame)
+        _interrupt(number, frame)
 
     def _show_nothing(self) -> None:
         """What is still said has no place to go, and would be an error."""

@@ -79,7 +79,7 @@ def test_logrotate_finds_the_events_in_the_new_file_and_hangup_ends_no_service(f
         run.send_signal(signal.SIGHUP)
         until(lambda: len(events(log)) > 2, run)
         run.send_signal(signal.SIGTERM)
-        assert run.wait(WITHIN_S) == 130
+        assert run.wait(WITHIN_S) == 143
     assert all(event["id"] for event in (*events(rotated), *events(log)))
     ended = {event["track"] for event in (*events(rotated), *events(log)) if event["type"] == "end"}
     assert ended == {event["track"] for event in (*events(rotated), *events(log))}
