@@ -74,7 +74,7 @@ class Connection:
         with open_media(self._feed.address, "file") as container:
             stream = self._choose(container)
             stream.codec_context.thread_count = 1
-            self._restart(stream.sample_aspect_ratio)
+            self._connected(stream.codec_context.name, container.format.name, stream.sample_aspect_ratio)
             return self._decode(_rounds(container, stream), stream, Pace(self._closed), CatchUp())
 
     def _deliver_body(self) -> str:

@@ -15,6 +15,10 @@ _REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 """Letters and marks that show nothing (Unicode's Default_Ignorable_Code_Point, and the blank Braille pattern)."""
 _REFUSED_IN_TEXT = frozenset({"Cc", "Cs"})
+_JOINERS = frozenset("\u200c\u200d")
+"""Persian, the scripts of India and emoji join letters, or keep them apart, by these (RFC 5892, appendix A, has a like
+rule); between Latin letters they would only hide."""
+_JOINED = frozenset({"Lo", "Mn", "Mc", "So", "Sk"})
 _LINES = frozenset("\n\r\t")
 
 
@@ -29,7 +33,7 @@ def fitting_name(name: str, longest: int = LONGEST, reserved: frozenset[str] = R
         raise UsageError(f"a name has at most {longest} letters")
     if not kept:
         raise UsageError("a name has at least one letter: it is one line of letters that can be seen")
-    if odd := next((letter for letter in kept if not _is_seen(letter)), None):
+    if odd := next((letter for place, letter in enumerate(kept) if not _is_seen(letter, kept, place)), None):
         raise UsageError(f"a name is one line of letters that can be seen: this one holds U+{ord(odd):04X}")
     if unicodedata.normalize("NFKC", kept).casefold() in reserved:
         raise UsageError(f"nobody can be called {kept}: the search means something else by it")
@@ -46,7 +50,10 @@ def fitting_text(text: str, longest: int) -> str:
     return text.strip()
 
 
-def _is_seen(letter: str) -> bool:
+def _is_seen(letter: str, name: str, place: int) -> bool:
+    if letter in _JOINERS:
+        around = name[max(place - 1, 0) : place] + name[place + 1 : place + 2]
+        return len(around) == 2 and all(unicodedata.category(each) in _JOINED for each in around)
     return unicodedata.category(letter) not in _REFUSED and letter not in _INVISIBLE
 
 

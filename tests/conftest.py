@@ -19,7 +19,7 @@ from tests.models import networks
 REPOSITORY = Path(__file__).parents[1]
 MAY_SKIP = re.compile(r"extra `|shared data|torch|openvino|TensorRT|GPU|root may|certificate bundle|file system")
 """Why a test may skip even in CI (the variable CI is set): .ci/run has environments of their own for the extras."""
-_POOLED = re.compile(r".+_\d+")  # as ThreadPoolExecutor names them
+_POOLED = re.compile(r".+_\d+|.+ \(process_request_thread\)")  # as ThreadPoolExecutor and ThreadingHTTPServer name them
 ENDS_WITHIN_S = 10.0
 """A thread that was told to end has this long, on a machine that has much to do."""
 
@@ -54,7 +54,8 @@ def _what_is_opened_is_closed(_every_thread_ends: None) -> Iterator[None]:
 
 
 def _is_ours(thread: threading.Thread) -> bool:
-    """Not the worker of a pool, which lasts as long as the process and does nothing between two tasks."""
+    """Not the worker of a pool, which lasts as long as the process and does nothing between two tasks; nor a server's
+    answer, which ends with a client or server that may belong to several tests."""
     return not _POOLED.fullmatch(thread.name)
 
 

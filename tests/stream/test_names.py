@@ -12,7 +12,8 @@ from stream.names import fitting_name, fitting_text
 
 
 @pytest.mark.parametrize(
-    "name", ["Ann", "Łukasz", "山田 太郎", "O'Brien-Smith, Jr.", "Ann (2)", "نسرين", "unknown man"]
+    "name",
+    ["Ann", "Łukasz", "山田 太郎", "O'Brien-Smith, Jr.", "Ann (2)", "نسرين", "می\u200cنا", "👩\u200d🚀", "unknown man"],
 )
 def test_people_are_called_so(name: str) -> None:
     assert fitting_name(name) == name
@@ -30,6 +31,8 @@ def test_a_name_is_kept_composed_and_without_white_space_around_it() -> None:
         ("Ann\nLee", r"holds U\+000A"),
         ("Ann\x1b[31m", r"holds U\+001B"),
         ("Ann\u200b", r"holds U\+200B"),
+        ("An\u200dn", r"holds U\+200D"),
+        ("می\u200c", r"holds U\+200C"),
         ("\u200b", r"holds U\+200B"),
         ("\u202eeilrahC", r"holds U\+202E"),
         ("Ann\u2066", r"holds U\+2066"),

@@ -84,7 +84,7 @@ def test_a_camera_that_dies_and_returns_is_watched_again(server: RtspServer, dem
     returned = datetime.now(UTC)
     server.start()
     watching.until(lambda events: named([event for event in events if began(event) > returned]))
-    assert watching.stop() == 130
+    assert watching.stop() == 143
     final = watching.events()
     assert not open_tracks(final)
     kinds = {

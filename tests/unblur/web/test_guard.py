@@ -221,7 +221,7 @@ def test_events_end_with_the_session(house: House) -> None:
     with operator.stream("GET", "/api/v1/events/stream") as stream:
         lines = stream.iter_lines()
         house.watching.announcer.write(an_event(1, name="Zoe"))
-        assert "event-1" in next(lines)
+        assert any("event-1" in line for line in lines)
         house.reception.accounts.set_password(OPERATOR, "another password")
         house.watching.announcer.write(an_event(2, name="Eve"))
         assert not any("Eve" in line for line in lines)
@@ -276,7 +276,7 @@ def test_events_told_to_whoever_sits_here_end_with_the_first_account(empty_house
     with empty_house.visitor().stream("GET", "/api/v1/events/stream") as stream:
         lines = stream.iter_lines()
         empty_house.watching.announcer.write(an_event(1, name="Zoe"))
-        assert "event-1" in next(lines)
+        assert any("event-1" in line for line in lines)
         empty_house.reception.accounts.add(OPERATOR, PASSWORD, "operator")
         empty_house.watching.announcer.write(an_event(2, name="Eve"))
         assert not any("Eve" in line for line in lines)
