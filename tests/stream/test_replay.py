@@ -382,4 +382,4 @@ def test_an_animation_is_played_to_its_end(tmp_path: Path, name: str) -> None:
 def test_pictures_of_a_file_that_nobody_looked_at_are_said(tmp_path: Path, name: str) -> None:
     frames, said = damaged(replay(write_animation(tmp_path / name)))
     assert len(frames) == 1
-    assert f"only the first was looked at, such as {name}, which holds 5" in said
+    assert f"{name}: only the first of its 5 pictures was taken" in said
