@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from stream.errors import UsageError
-from stream.names import fitting_name, fitting_text
+from stream.names import normalize_name, normalize_text
 from stream.picture import is_picture
 from stream.system_files import is_sidecar, is_system
 
@@ -91,7 +91,7 @@ def _person(path: Path, passed_over: list[PassedOver]) -> Folder | None:
             passed_over.append(PassedOver(path, "lies outside the people's folders"))
         return None
     try:
-        name = fitting_name(path.name)
+        name = normalize_name(path.name)
         about = _read_about(path / ABOUT, passed_over)
         photos = tuple(sorted(_photos(path, passed_over)))
     except UsageError as error:
@@ -107,7 +107,7 @@ def _read_about(file: Path, passed_over: list[PassedOver]) -> str | None:
     if not file.is_file():
         return None
     try:
-        return fitting_text(file.read_text("utf-8", errors="replace"), LONGEST_DESCRIPTION) or None
+        return normalize_text(file.read_text("utf-8", errors="replace"), LONGEST_DESCRIPTION) or None
     except UsageError as error:
         passed_over.append(PassedOver(file, str(error)))
         return None

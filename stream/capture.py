@@ -16,7 +16,7 @@ from stream.errors import SourceError, UnblurError
 from stream.feed import Feed, Patience
 from stream.health import CaptureStatus
 from stream.inflow import Inflow
-from stream.priority import PICTURES, give_way
+from stream.priority import DECODING_STEPS, lower_priority
 from stream.stages import always
 from stream.watchdog import Watchdog
 
@@ -70,7 +70,7 @@ class Capture:
         self._inflow.close()
 
     def _run(self) -> None:
-        give_way(PICTURES)
+        lower_priority(DECODING_STEPS)
         try:
             self._keep_watching()
         finally:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Literal
 
-Decoded = Literal["DEFAULT", "NONREF", "NONKEY"]
+Discard = Literal["DEFAULT", "NONREF", "NONKEY"]
 """FFmpeg's names of what is left out (`AVDiscard`): nothing, what no other picture refers to, all but key frames."""
 
 BEHIND_S = 0.4
@@ -28,7 +28,8 @@ _SPAN_S = 5.0
 
 
 class CatchUp:
-    """Watches how far a stream's stamps lag behind the clock, more than they did at best. Used by one thread."""
+    """Chooses what the decoder leaves out, by how far the stream lags behind the clock compared with its least delay of
+    the latest minute. Used by one thread."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -36,11 +37,11 @@ class CatchUp:
         self._last_s: float | None = None
         self._key_s: float | None = None
         self._key_gap_s = float("inf")
-        self._decoded: Decoded = "DEFAULT"
+        self._discard: Discard = "DEFAULT"
 
-    def decoded(self, stamp_s: float, key: bool) -> Decoded:
-        """What to decode from this packet on; to be asked for each, in the order in which they are sent. `stamp_s` is
-        its decoding time in seconds, `key` whether it holds a key frame."""
+    def choose_discard(self, stamp_s: float, key: bool) -> Discard:
+        """What the decoder is to leave out from this packet on. To be called for each packet, in decoding order.
+        `stamp_s` is its decoding time in seconds, `key` whether it holds a key frame."""
         now = self._clock()
         if self._last_s is not None and stamp_s < self._last_s - BACK_S:
             self._least.clear()
@@ -49,8 +50,8 @@ class CatchUp:
         if key:
             self._key_gap_s = float("inf") if self._key_s is None else stamp_s - self._key_s
             self._key_s = stamp_s
-        self._decoded = self._chosen(self._lag(now, now - stamp_s), key)
-        return self._decoded
+        self._discard = self._choose(self._lag(now, now - stamp_s), key)
+        return self._discard
 
     def _lag(self, now: float, delay_s: float) -> float:
         """Least delays are kept by spans of time, so that few are."""
@@ -63,14 +64,14 @@ class CatchUp:
             self._least.popleft()
         return delay_s - min(least for _, least in self._least)
 
-    def _chosen(self, lag_s: float, key: bool) -> Decoded:
+    def _choose(self, lag_s: float, key: bool) -> Discard:
         """Whole pictures can be told from key frames alone, once they were left out, only from a key frame on."""
-        if self._decoded == "NONKEY" and not key:
+        if self._discard == "NONKEY" and not key:
             return "NONKEY"
         if lag_s > FAR_BEHIND_S and self._key_gap_s <= DENSE_S:
             return "NONKEY"
         if lag_s > BEHIND_S:
             return "NONREF"
-        if lag_s > CAUGHT_UP_S and self._decoded != "DEFAULT":
+        if lag_s > CAUGHT_UP_S and self._discard != "DEFAULT":
             return "NONREF"
         return "DEFAULT"

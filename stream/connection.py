@@ -137,7 +137,7 @@ class Connection:
     ) -> None:
         if catch_up and packet.dts is not None:
             stamp_s = float(packet.dts * packet.time_base)
-            stream.codec_context.skip_frame = catch_up.decoded(stamp_s, packet.is_keyframe)
+            stream.codec_context.skip_frame = catch_up.choose_discard(stamp_s, packet.is_keyframe)
         pictures = _pictures(packet, stream)
         if not pictures and stream.codec_context.skip_frame != "DEFAULT":
             self._inflow.left_out()

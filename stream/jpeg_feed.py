@@ -1,4 +1,4 @@
-"""A camera's newest picture as JPEG, made once for everybody who asks for it."""
+"""A camera's newest picture as JPEG, encoded once for all clients."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ _QUALITY = 75
 
 @dataclass(frozen=True, slots=True)
 class Jpeg:
-    """The how manieth picture of its screen, encoded."""
+    """An encoded picture of a screen. `number` counts the screen's pictures."""
 
     number: int
     data: bytes
 
 
 class JpegFeed:
-    """A screen in one size. Between `enter` and `leave` somebody asks for its pictures. All methods run on one event
-    loop; the encoding itself is done by `workers`."""
+    """Encodes the newest picture of a screen in one size. Clients call `enter` before and `leave` after they read. All
+    methods run on one event loop; the encoding itself is done by `workers`."""
 
     def __init__(self, screen: Screen, size: Size, workers: Executor) -> None:
         self._screen, self._size, self._workers = screen, size, workers
         self._newest: tuple[int, asyncio.Future[bytes]] | None = None
 
     def enter(self) -> None:
-        """A reader more."""
+        """Count one more client."""
         self._screen.enter()
 
     def leave(self) -> None:
-        """A reader less."""
+        """Count one client fewer."""
         self._screen.leave()
 
     async def newer(self, than: int) -> Jpeg | None:

@@ -22,7 +22,7 @@ _JOINED = frozenset({"Lo", "Mn", "Mc", "So", "Sk"})
 _LINES = frozenset("\n\r\t")
 
 
-def fitting_name(name: str, longest: int = LONGEST, reserved: frozenset[str] = RESERVED) -> str:
+def normalize_name(name: str, longest: int = LONGEST, reserved: frozenset[str] = RESERVED) -> str:
     """A name as it is kept: in Unicode's form NFC, without white space around it.
 
     Raises UsageError if it is empty, longer than `longest`, one of the `reserved` words, or holds what cannot be seen
@@ -40,7 +40,7 @@ def fitting_name(name: str, longest: int = LONGEST, reserved: frozenset[str] = R
     return kept
 
 
-def fitting_text(text: str, longest: int) -> str:
+def normalize_text(text: str, longest: int) -> str:
     """What is said of somebody, in lines, as it is kept. Raises UsageError if it is too long, or holds control
     characters."""
     if len(text) > longest:

@@ -1,4 +1,4 @@
-"""One still picture from a file, whatever its format, as the rest of the house wants it."""
+"""Still pictures of files in any format, decoded as BGR: the first of a file, and how many it holds."""
 
 from __future__ import annotations
 
@@ -127,6 +127,16 @@ def decode(file: IO[bytes], formats: tuple[str, ...], pixels_most: int, long_sid
         if width * height > pixels_most:
             raise ValueError(f"{width} x {height} is more than {pixels_most // 1_000_000} million pixels")
         return StillPicture(_decode(picture, long_side), _count(picture), width * height)
+
+
+def count_pictures(path: Path) -> int:
+    """How many pictures a file holds: frames of an animation, pages of a TIFF; 1 if the file cannot be read as a
+    picture, for which reading it raises the error."""
+    try:
+        with path.open("rb") as file, _damage_named(file, FORMATS), Pillow.open(file, formats=FORMATS) as picture:
+            return _count(picture)
+    except (OSError, ValueError):
+        return 1
 
 
 def write_picture(path: Path, image: Image) -> None:

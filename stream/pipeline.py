@@ -28,7 +28,7 @@ from stream.load import LoadController
 from stream.look import Look, Sighting
 from stream.meter import Meter
 from stream.naming import Naming
-from stream.priority import PICTURES, give_way
+from stream.priority import DECODING_STEPS, lower_priority
 from stream.sample_queue import SampleQueue, Waiting
 from stream.stages import Source, always
 
@@ -218,7 +218,7 @@ class Pipeline:
             return camera.eye.due(pts_s) or camera.watched()
 
         def see() -> None:
-            give_way(PICTURES)
+            lower_priority(DECODING_STEPS)
             with scenes.closing():
                 for frame in camera.frames(wanted):
                     sighting = self._see(camera, frame)

@@ -1,4 +1,4 @@
-"""Which threads go first where there are more than cores."""
+"""Scheduling priority (niceness) of threads."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 import sys
 import threading
 
-PICTURES = 4
-"""Steps by which decoding and searching give way: there are many threads of them, and one that says who it is."""
+DECODING_STEPS = 4
+"""Steps of niceness for decoding and detection: they have a thread for each camera, identification has one for all."""
 LONGEST_NICE = 19
 
 
-def give_way(steps: int) -> None:
-    """Lower the priority of this thread by so many steps of niceness. Linux alone gives each thread one of its own,
-    which those that it starts inherit; elsewhere nothing happens."""
+def lower_priority(steps: int) -> None:
+    """Raise the niceness of the calling thread by so many steps. Only Linux has a niceness for each thread, which
+    threads that it starts inherit; on other systems nothing happens."""
     if sys.platform == "linux":
         thread = threading.get_native_id()
         nice = min(LONGEST_NICE, os.getpriority(os.PRIO_PROCESS, thread) + steps)

@@ -12,12 +12,11 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from stream.album import Album
-from stream.animation import PLAYED, count_pictures
 from stream.capture import PATIENT, Capture
 from stream.errors import SourceError, UsageError
 from stream.feed import Feed, Patience
 from stream.guest import Guest
-from stream.picture import is_picture
+from stream.picture import count_pictures, is_picture
 from stream.redact import redact, redact_mistyped
 from stream.replay import WHOLE, Playback, Replay
 from stream.system_files import is_system
@@ -46,6 +45,8 @@ _TRANSPORTS: dict[Transport, tuple[tuple[str, str], ...]] = {
 }
 """TCP comes whole and passes firewalls; auto: UDP where the camera answers that it has no other (461)."""
 _FILES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm"})
+_ANIMATIONS = frozenset({".gif", ".png"})
+"""Formats that FFmpeg plays as a film where a file holds several pictures."""
 _WILD = re.compile(r"[*?\[]")
 _PLAYLIST = ".m3u8"
 WHIP = "whip:"
@@ -177,7 +178,7 @@ class _Opening:
         return self._album(redact_mistyped(spec), _own(path, found), self.camera or path.parent.resolve().name)
 
     def _recording(self, path: Path, name: str) -> Replay:
-        is_film = path.suffix.lower() in PLAYED and count_pictures(path) > 1
+        is_film = path.suffix.lower() in _ANIMATIONS and count_pictures(path) > 1
         if is_picture(path) and not is_film:
             return self._album(str(path), [path], name)
         if path.stat().st_size == 0:

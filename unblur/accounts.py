@@ -18,7 +18,7 @@ from unblur.folder import (
     place_of_data,
     require_folder_of_data,
 )
-from unblur.terminal import Results, printable, written_out
+from unblur.terminal import Results, printable, standard_output
 from unblur.web.accounts import Accounts, folded
 from unblur.web.audit import Audit
 from unblur.web.user import Role
@@ -36,7 +36,7 @@ def show_accounts(data: Path | None) -> None:
         raise UsageError(f"cannot read {shown(engine)}: {reason(error)}") from error
     finally:
         engine.dispose()
-    with written_out() as stream:
+    with standard_output() as stream:
         for user in accounts:
             stream.write(f"{printable(user.name)}\t{user.role}\n")
 

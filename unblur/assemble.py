@@ -42,7 +42,7 @@ from stream.feed import Patience
 from stream.frame_conversion import Rotation
 from stream.load import LoadController, SearchBudget
 from stream.meter import Meter, Reading
-from stream.names import fitting_name
+from stream.names import normalize_name
 from stream.naming import Naming
 from stream.pipeline import Camera, Pipeline, Scene
 from stream.replay import Playback, Replay
@@ -305,7 +305,7 @@ def open_sources(config: Config) -> list[Opened]:
 def _camera_name(camera: CameraSettings) -> str | None:
     """None where it is to be made of the source. No word is reserved: cameras have a search of their own."""
     try:
-        return None if camera.name is None else fitting_name(camera.name, reserved=frozenset())
+        return None if camera.name is None else normalize_name(camera.name, reserved=frozenset())
     except UsageError as error:
         raise UsageError(f"the camera {camera.name!a}: {error}") from error
 

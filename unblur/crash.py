@@ -63,11 +63,11 @@ def status() -> int:
 
 
 class Relay:
-    """A context for the work of a child process: what is unexpected in it is handed to `tell` as a text for `receive`,
+    """A context for the work of a child process: what is unexpected in it is handed to `send` as a text for `receive`,
     and ends the process with status 1, without a traceback on the terminal."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
+    def __init__(self, send: Callable[[str], None]) -> None:
+        self._send = send
 
     def __enter__(self) -> None:
         """Nothing to prepare."""
@@ -76,14 +76,14 @@ class Relay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None and not isinstance(error, _INTERRUPTED):
-            with suppress(OSError):  # nobody is there any more to be told
-                self._tell(_shortened(f"{_summary(error)}\n{_traceback(error)}"))
+            with suppress(OSError):  # the parent process has ended
+                self._send(_shortened(f"{_summary(error)}\n{_traceback(error)}"))
             raise SystemExit(1) from None
 
 
-def receive(told: str, where: str) -> None:
-    """Report what a child process, which may have been made to say anything, has told by a `Relay`."""
-    summary, _, trace = _shortened(told).partition("\n")
+def receive(message: str, where: str) -> None:
+    """Report what a child process, which may be compromised, has sent by a `Relay`."""
+    summary, _, trace = _shortened(message).partition("\n")
     _report(f"{where}: {summary[:_SHOWN]}", summary[:_SHOWN], trace, where)
 
 
@@ -114,14 +114,14 @@ def _in_main_thread(_: type[BaseException], error: BaseException | None, __: Tra
         report(error, "main thread")
 
 
-def _in_thread(told: threading.ExceptHookArgs) -> None:
-    if told.exc_value is not None and not isinstance(told.exc_value, _INTERRUPTED):
-        report(told.exc_value, f"thread {told.thread.name if told.thread else 'unknown'}")
+def _in_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None and not isinstance(args.exc_value, _INTERRUPTED):
+        report(args.exc_value, f"thread {args.thread.name if args.thread else 'unknown'}")
 
 
-def _in_finalizer(told: UnraisableHookArgs) -> None:
-    if told.exc_value is not None and not isinstance(told.exc_value, _INTERRUPTED):
-        report(told.exc_value, told.err_msg or f"finalizer of {type(told.object).__name__}")
+def _in_finalizer(args: UnraisableHookArgs) -> None:
+    if args.exc_value is not None and not isinstance(args.exc_value, _INTERRUPTED):
+        report(args.exc_value, args.err_msg or f"finalizer of {type(args.object).__name__}")
 
 
 class _Handler(logging.Handler):

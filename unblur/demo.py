@@ -58,7 +58,7 @@ def stage(out: Path) -> tuple[Path, Path]:
     return clip, gallery
 
 
-def demonstrating(config: Config, folder: Path) -> Config:
+def configure_demo(config: Config, folder: Path) -> Config:
     """The configuration with the simulated camera in place of its own cameras, and nothing of the owner's: store,
     evidence and gallery are to lie in `folder`, the demo's own, and nobody is notified."""
     clip, gallery = folder / "camera.mp4", folder / GALLERY

@@ -21,7 +21,7 @@ from unblur.attempts import Attempts, require_done
 from unblur.cast import ENROLLED
 from unblur.demo import CAMERA
 from unblur.folder import DEMO, GALLERY, place_of_data
-from unblur.forgetting import opened_records
+from unblur.forgetting import open_configured_records
 from unblur.records import Records
 from unblur.terminal import Results, messages
 
@@ -62,7 +62,7 @@ def forget_demo(config: Config, logs: Sequence[str], stores: Sequence[str]) -> N
     data = place_of_data(config.serve.data)
     config = config.model_copy(update={"serve": config.serve.model_copy(update={"data": data})})
     with ExitStack() as stack:
-        removed = remove(opened_records(config, logs, stores, stack), _photos(data))
+        removed = remove(open_configured_records(config, logs, stores, stack), _photos(data))
     people = ", ".join(removed.people) or "nobody"
     Results().say(
         f"of the demo: {removed.entries} log entries, {removed.bundles} bundles,"

@@ -14,7 +14,7 @@ from typing import TextIO
 from stream.data import EventType
 from stream.errors import OutputError, StorageError, UsageError
 from stream.history import Filter, Moment, Record, file_of, query, write_csv, write_json
-from unblur.terminal import fitting_json, row, written_out
+from unblur.terminal import json_encoder, row, standard_output
 
 _WIDTHS = {"time": 24, "camera": 12, "track": 5, "event": 6, "who": 24, "score": 7, "raw": 7, "restored": 8, "by": 0}
 """The table's columns, in cells of a terminal."""
@@ -33,7 +33,7 @@ def show(log: str, filter: Filter) -> None:
     """Print a table of events, each as it is read."""
     events = query(log, filter)
     first = list(islice(events, 1))  # before the headings, for a log that cannot be read has none
-    with written_out() as stream:
+    with standard_output() as stream:
         stream.write(f"{row(_WIDTHS, _WIDTHS.values())}\n")
         for event in chain(first, events):
             stream.write(f"{row(_cells(event), _WIDTHS.values())}\n")
@@ -58,15 +58,15 @@ def export(log: str, filter: Filter, format: str, out: Path | None) -> None:
         with _opened(out) as stream:
             (write_csv if format == "csv" else write_json)(query(log, filter), stream)
     elif format == "csv":
-        with written_out() as stream:
+        with standard_output() as stream:
             write_csv(query(log, filter), stream)
     else:
         _print_json(query(log, filter))
 
 
 def _print_json(events: Iterable[Record]) -> None:
-    with written_out() as stream:
-        fit = fitting_json(stream)
+    with standard_output() as stream:
+        fit = json_encoder(stream)
         for event in events:
             stream.write(f"{fit(event)}\n")
 

@@ -63,7 +63,7 @@ def forget_in(config: Config, person: str | None, logs: Sequence[str], stores: S
     run is writing; UnblurError, once all the rest is done and told, where something could not be done.
     """
     with ExitStack() as stack:
-        records = opened_records(config, logs, stores, stack)
+        records = open_configured_records(config, logs, stores, stack)
         if person is None:
             expired_now = expire(config.retention, records, datetime.now(UTC))
             _report_expired(expired_now)
@@ -72,7 +72,7 @@ def forget_in(config: Config, person: str | None, logs: Sequence[str], stores: S
             forget(person, records)
 
 
-def opened_records(config: Config, logs: Sequence[str], stores: Sequence[str], stack: ExitStack) -> Records:
+def open_configured_records(config: Config, logs: Sequence[str], stores: Sequence[str], stack: ExitStack) -> Records:
     """All records that the configuration and `logs` and `stores` name, for this process alone; `stack` closes them.
     Raises UsageError if nothing is named, OutputError where a run is writing."""
     annex = None

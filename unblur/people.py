@@ -14,7 +14,7 @@ from recognize import revision
 from recognize.gallery import Gallery, photo_id
 from stream.data import Array, Image
 from stream.errors import DoubtError, UnblurError, UsageError
-from stream.names import fitting_name
+from stream.names import normalize_name
 from stream.supervised_thread import SupervisedThread
 from unblur.examination import Examiner, Shot, objections, require_usable, usable
 from unblur.faces import Faces, content, faces_of
@@ -80,7 +80,7 @@ class People:
 
     def enrol(self, name: str, description: str | None, shots: Sequence[Shot], who: str) -> str:
         """Somebody new; returns the name as it is kept."""
-        name = fitting_name(name)
+        name = normalize_name(name)
 
         def enrolled(known: Gallery) -> Gallery:
             return revision.enrolled(known, name, description, self._embeddings(shots, name, known))
@@ -111,7 +111,7 @@ class People:
 
     def rename(self, name: str, new: str, who: str) -> str:
         """Give somebody a name that nobody has; returns it as it is kept."""
-        new = fitting_name(new)
+        new = normalize_name(new)
         self._change(lambda known: revision.renamed(known, name, new))
         self._note(who, f"renamed to {new}", name)
         return new

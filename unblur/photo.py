@@ -23,7 +23,7 @@ from stream.errors import OutputError, SourceError, StorageError, UsageError
 from stream.picture import read_still, write_picture
 from stream.stages import Deblurrer, Detector
 from unblur.assemble import Parts
-from unblur.terminal import bar, fitting_json, gauge, messages, row, written_out
+from unblur.terminal import bar, gauge, json_encoder, messages, row, standard_output
 
 _TOGETHER = 16
 """Photos whose faces are restored and recognised as one batch."""
@@ -192,14 +192,14 @@ def develop_all(config: Config, paths: Sequence[Path], out: Path) -> list[Source
 def _printer() -> Callable[[Iterable[dict[str, object]]], None]:
     """What prints the faces of a photo on standard output: rows of a table at a terminal, else JSON lines. Raises
     StorageError where they cannot be written."""
-    line: Callable[[dict[str, object]], str] = fitting_json(sys.stdout)
+    line: Callable[[dict[str, object]], str] = json_encoder(sys.stdout)
     if sys.stdout.isatty():
         line = _row
         print(row(_WIDTHS, _WIDTHS.values()))  # noqa: T201  the command's output
 
     def put(faces: Iterable[dict[str, object]]) -> None:
         for face in faces:
-            with written_out():
+            with standard_output():
                 print(line(face))  # noqa: T201  as `print` does it, above a bar where there is one
 
     return put

@@ -16,7 +16,7 @@ from stream.cipher import opened
 from stream.history import Filter
 from unblur.annex import Annex
 from unblur.assemble import Run, assemble
-from unblur.demo import demonstrating
+from unblur.demo import configure_demo
 from unblur.demo_records import warn_of_demo
 from unblur.examination import Examiner
 from unblur.folder import DEMO, alone, application_database, folder_of_data, place_of_data, placed
@@ -62,7 +62,7 @@ def serve(path: Path | None, overrides: dict[str, object], demo: bool = False) -
         stack.callback(engine.dispose)
         reception = Reception(engine)
         _require_guarded(given, reception.accounts.exist(), data)
-        config = _settled(demonstrating(given, data) if demo else given, data)
+        config = _settled(configure_demo(given, data) if demo else given, data)
         if not demo:
             warn_of_demo(config, data, path)
         end_in_order()  # a service that is stopped ends its log like any other

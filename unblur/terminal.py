@@ -94,7 +94,7 @@ class Messages(Terminal):
             super().print(*objects, **how)
 
     def on_broken_pipe(self) -> None:
-        """Nobody reads any more."""
+        """Discard further messages: the pipe is closed."""
         self.quiet = True
         _discard(2)
 
@@ -107,18 +107,18 @@ class Results(Terminal):
 
     def print(self, *objects: Any, **how: Any) -> None:
         """As rich does it. Raises StorageError where it cannot be written; nobody reading any more is no error."""
-        with written_out():
+        with standard_output():
             super().print(*objects, **how)
 
     def on_broken_pipe(self) -> None:
-        """Whoever reads has had enough."""
+        """Discard further results: the pipe is closed."""
         self.quiet = True
         _discard(1)
 
 
-def fitting_json(stream: TextIO) -> Callable[[Mapping[str, object]], str]:
-    """What makes an object a line of JSON without its end, for programs: in UTF-8, or in ASCII where the stream has
-    another encoding (RFC 8259, "Character Encoding")."""
+def json_encoder(stream: TextIO) -> Callable[[Mapping[str, object]], str]:
+    """A function that writes an object as one line of JSON, without the line feed: in UTF-8, or in ASCII where the
+    stream has another encoding (RFC 8259, "Character Encoding")."""
     if codecs.lookup(stream.encoding or "utf-8").name == "utf-8":
         return to_line
     return partial(json.dumps, separators=(",", ":"), allow_nan=False)
@@ -138,9 +138,9 @@ def row(cells: Iterable[object], widths: Iterable[int]) -> str:
 
 
 @contextmanager
-def written_out() -> Iterator[TextIO]:
-    """Standard output. Raises StorageError where it cannot be written; where whoever reads has had enough, as `head`
-    has, that is no error, and the rest goes nowhere."""
+def standard_output() -> Iterator[TextIO]:
+    """Standard output, flushed at the end. Raises StorageError where it cannot be written; a closed pipe, as after
+    `head`, is no error: the rest is discarded."""
     try:
         yield sys.stdout
         sys.stdout.flush()

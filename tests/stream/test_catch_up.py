@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stream.catch_up import BEHIND_S, CatchUp, Decoded
+from stream.catch_up import BEHIND_S, CatchUp, Discard
 
 FPS = 25
 
@@ -18,14 +18,14 @@ class Stream:
         self._key_every = key_every
         self._sent = 0
 
-    def take(self, packets: int, cost_s: float, first_stamp_s: float = 0.0) -> list[Decoded]:
+    def take(self, packets: int, cost_s: float, first_stamp_s: float = 0.0) -> list[Discard]:
         """Every packet costs so long, a third of it if it is left out as unreferenced (each second one is), nothing
         otherwise."""
-        found: list[Decoded] = []
+        found: list[Discard] = []
         for _ in range(packets):
             stamp_s, key = self._sent / FPS, self._sent % self._key_every == 0
             self.now = max(self.now, 1000.0 + stamp_s)  # it has not come before
-            found.append(self._catch_up.decoded(first_stamp_s + stamp_s, key))
+            found.append(self._catch_up.choose_discard(first_stamp_s + stamp_s, key))
             left_out = (found[-1] == "NONREF" and self._sent % 2) or (found[-1] == "NONKEY" and not key)
             self.now += 0.0 if left_out else cost_s
             self._sent += 1
@@ -78,4 +78,4 @@ def test_a_clock_that_is_never_right_is_no_lag() -> None:
     catch_up = CatchUp(lambda: now)
     for step in range(7200):
         now = step * 1.001
-        assert catch_up.decoded(float(step), key=True) == "DEFAULT"
+        assert catch_up.choose_discard(float(step), key=True) == "DEFAULT"

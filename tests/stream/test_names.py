@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.errors import UsageError
-from stream.names import fitting_name, fitting_text
+from stream.names import normalize_name, normalize_text
 
 
 @pytest.mark.parametrize(
@@ -16,11 +16,11 @@ from stream.names import fitting_name, fitting_text
     ["Ann", "Łukasz", "山田 太郎", "O'Brien-Smith, Jr.", "Ann (2)", "نسرين", "می\u200cنا", "👩\u200d🚀", "unknown man"],
 )
 def test_people_are_called_so(name: str) -> None:
-    assert fitting_name(name) == name
+    assert normalize_name(name) == name
 
 
 def test_a_name_is_kept_composed_and_without_white_space_around_it() -> None:
-    assert fitting_name(f" {unicodedata.normalize('NFD', 'Zoë')}\u3000") == "Zoë"
+    assert normalize_name(f" {unicodedata.normalize('NFD', 'Zoë')}\u3000") == "Zoë"
 
 
 @pytest.mark.parametrize(
@@ -51,26 +51,27 @@ def test_a_name_is_kept_composed_and_without_white_space_around_it() -> None:
 )
 def test_nobody_is_called_so(name: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        fitting_name(name)
+        normalize_name(name)
 
 
 @given(st.text())
 def test_a_name_is_kept_as_it_will_be_kept(name: str) -> None:
     try:
-        kept = fitting_name(name)
+        kept = normalize_name(name)
     except UsageError:
         return
-    assert fitting_name(kept) == kept
+    assert normalize_name(kept) == kept
     assert kept.encode().decode() == kept
     assert kept.splitlines() == [kept]
 
 
 def test_descriptions_are_lines_of_text() -> None:
-    assert fitting_text(" born 1961,\r\n\tastronaut \n", 100) == "born 1961,\r\n\tastronaut"
+    assert normalize_text(" born 1961,\r\n\tastronaut \n", 100) == "born 1961,\r\n\tastronaut"
 
 
 @pytest.mark.parametrize(
-    "said", [lambda: fitting_text("a\x00", 9), lambda: fitting_text("\x1b[2J", 9), lambda: fitting_text("a" * 10, 9)]
+    "said",
+    [lambda: normalize_text("a\x00", 9), lambda: normalize_text("\x1b[2J", 9), lambda: normalize_text("a" * 10, 9)],
 )
 def test_nothing_else_is_said_of_anybody(said: Callable[[], str]) -> None:
     with pytest.raises(UsageError, match="a description"):

@@ -19,7 +19,7 @@ from tests.stream.events import an_event
 from tests.stream.proof import a_sighting, open_folder
 from tests.stream.test_audit import examined
 from unblur.cli import main
-from unblur.demo import demonstrating
+from unblur.demo import configure_demo
 from unblur.demo_records import warn_of_demo
 from unblur.faces import faces_of
 from unblur.folder import application_database, placed
@@ -101,7 +101,7 @@ def test_the_demo_takes_nothing_of_the_owners(tmp_path: Path) -> None:
     faces_of(folder / "people.joblib").mkdir(parents=True)
     for name in ("people.joblib", "camera.mp4"):
         (folder / name).touch()
-    shown = placed(demonstrating(own, folder), folder)
+    shown = placed(configure_demo(own, folder), folder)
     assert [camera.name for camera in shown.cameras] == ["demo"]
     assert shown.output.store == f"sqlite:///{folder / 'events.sqlite'}"
     assert (shown.output.evidence, shown.output.events) == (folder / "evidence", None)

@@ -14,7 +14,7 @@ from argon2.exceptions import VerifyMismatchError
 from sqlalchemy.exc import IntegrityError
 
 from stream.errors import UsageError
-from stream.names import fitting_name
+from stream.names import normalize_name
 from unblur.web.user import LOCAL, TOKEN, Role, User
 
 SHORTEST, LONGEST = 12, 1024
@@ -158,7 +158,7 @@ def folded(name: str) -> str:
 def _named(name: str) -> str:
     kept = folded(name)
     try:
-        fitting_name(kept, _LONGEST_NAME)
+        normalize_name(kept, _LONGEST_NAME)
     except UsageError as error:
         raise AccountError(str(error)) from error
     if not _NAME.fullmatch(kept):

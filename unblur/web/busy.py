@@ -1,4 +1,4 @@
-"""A request that needs a database which cannot be used at this moment is refused in a sentence, to come again."""
+"""The answer 503 to a request that needs a database which is locked, or fails."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
-from aiohttp import hdrs, web
 from sqlalchemy.exc import OperationalError
 
 from stream.store import is_busy, reason
-
-RETRY_S = 5
-"""When to come again."""
+from unblur.web.concurrency import unavailable
 
 _log = structlog.get_logger(__name__)
 
@@ -25,6 +22,4 @@ def refusing_when_busy() -> Iterator[None]:
     except OperationalError as error:
         _log.warning("a request needs a database that cannot be used", reason=reason(error))
         why = "another program is using the database" if is_busy(error) else "the database cannot be used"
-        raise web.HTTPServiceUnavailable(
-            text=f"{why} at this moment: try again in a few seconds", headers={hdrs.RETRY_AFTER: str(RETRY_S)}
-        ) from error
+        raise unavailable(f"{why} at this moment: try again in a few seconds") from error

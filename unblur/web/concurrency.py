@@ -9,22 +9,22 @@ from contextlib import contextmanager
 from aiohttp import hdrs, web
 
 RETRY_S = 5
-"""After which it is worth trying again."""
+"""Seconds after which a client may try again (Retry-After)."""
 
 
-class Concurrency:
-    """At most `of_one` of each client and `most` in all. Used on the event loop."""
+class ConcurrencyLimiter:
+    """Limits requests under way: at most `per_client` of each client and `total` of all. Used on the event loop."""
 
-    def __init__(self, of_one: int, most: int, said: str) -> None:
-        """`said` is what somebody is told for whom there is no place."""
-        self._of_one, self._most, self._said = of_one, most, said
+    def __init__(self, per_client: int, total: int, reason: str) -> None:
+        """`reason` is the text of the answer to a request over the limit."""
+        self._per_client, self._total, self._reason = per_client, total, reason
         self._clients: Counter[str] = Counter()
 
     @contextmanager
-    def one(self, client: str) -> Iterator[None]:
-        """One more, for as long as it takes. Raises HTTPServiceUnavailable where there is no place."""
-        if self._clients[client] >= self._of_one or self._clients.total() >= self._most:
-            raise unavailable(self._said)
+    def admit(self, client: str) -> Iterator[None]:
+        """Count a request of this client while it is under way. Raises HTTPServiceUnavailable over the limit."""
+        if self._clients[client] >= self._per_client or self._clients.total() >= self._total:
+            raise unavailable(self._reason)
         self._clients[client] += 1
         try:
             yield
@@ -34,6 +34,6 @@ class Concurrency:
                 del self._clients[client]
 
 
-def unavailable(said: str) -> web.HTTPServiceUnavailable:
-    """Not now; soon."""
-    return web.HTTPServiceUnavailable(text=said, headers={hdrs.RETRY_AFTER: str(RETRY_S)})
+def unavailable(reason: str) -> web.HTTPServiceUnavailable:
+    """The answer 503 with its reason, and when to try again."""
+    return web.HTTPServiceUnavailable(text=reason, headers={hdrs.RETRY_AFTER: str(RETRY_S)})

@@ -18,7 +18,7 @@ from detectors.align import align
 from recognize.fuse import TrackRecognizer
 from recognize.gallery import Gallery
 from stream.data import Image
-from stream.priority import give_way
+from stream.priority import lower_priority
 from unblur.assemble import Parts
 from unblur.photo import PhotoLab, Portrait, Result, equip, sheet
 
@@ -64,7 +64,7 @@ class Darkroom:
     def __init__(self, config: Config, gallery: Callable[[], Gallery], waiting: int = WAITING) -> None:
         """`gallery` gives the people known at the moment; it is called from the darkroom's own thread."""
         self._config, self._gallery = config, gallery
-        self._worker = ThreadPoolExecutor(1, "darkroom", give_way, (_YIELDING,))
+        self._worker = ThreadPoolExecutor(1, "darkroom", lower_priority, (_YIELDING,))
         self._places = waiting
         self._labs: dict[Method, PhotoLab] = {}
 

@@ -100,7 +100,10 @@ def _serve(connection: Connection) -> None:
     _confine()
     connection.send_bytes(_READY)
     # The process may write no file: what is unexpected is the server's to report.
-    with crash.Relay(lambda told: connection.send_bytes(json.dumps({"crash": told}).encode())), suppress(EOFError):
+    with (
+        crash.Relay(lambda message: connection.send_bytes(json.dumps({"crash": message}).encode())),
+        suppress(EOFError),
+    ):
         while True:
             pixels, long_side = connection.recv()
             _reply(connection, connection.recv_bytes(), pixels, long_side)

@@ -26,7 +26,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from unblur.web.api import ROOT
 from unblur.web.busy import refusing_when_busy
-from unblur.web.concurrency import Concurrency, unavailable
+from unblur.web.concurrency import ConcurrencyLimiter, unavailable
 from unblur.web.cookie import held
 from unblur.web.desk import ask
 from unblur.web.door import has_place
@@ -52,7 +52,9 @@ _KEPT = (hdrs.ALLOW, hdrs.LOCATION, hdrs.RETRY_AFTER)
 def guard(token: str | None, sessions: Sessions | None = None) -> Middleware:
     """Lets through whoever bears the `token`, or is signed in."""
 
-    bodies = Concurrency(*_BODIES, "too much is being sent by somebody who is not signed in: try again in a moment")
+    bodies = ConcurrencyLimiter(
+        *_BODIES, "too many requests with a body arrive from clients that are not signed in: try again in a moment"
+    )
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -67,12 +69,12 @@ def guard(token: str | None, sessions: Sessions | None = None) -> Middleware:
     return guarded
 
 
-async def _handle(handler: Handler, bodies: Concurrency, request: web.Request) -> web.StreamResponse:
+async def _handle(handler: Handler, bodies: ConcurrencyLimiter, request: web.Request) -> web.StreamResponse:
     """Whoever is not known must not keep others out: neither by connections, nor by bodies that never end."""
     is_known = asking(request) is not None
     if not has_place(request, is_known):
         raise unavailable("too many are connected: try again in a moment")
-    with nullcontext() if is_known or not request.body_exists else bodies.one(address(request)):
+    with nullcontext() if is_known or not request.body_exists else bodies.admit(address(request)):
         return await handler(request)
 
 

@@ -9,31 +9,31 @@ import cv2
 from pydantic import AfterValidator, BaseModel, Field
 
 from stream.errors import UsageError
-from stream.names import LONGEST, fitting_name, fitting_text
+from stream.names import LONGEST, normalize_name, normalize_text
 from unblur.examination import Shot, usable
 
 LONGEST_DESCRIPTION = 2000
 Id = Annotated[str, Field(max_length=64)]
 
 
-def _fitting(name: str) -> str:
+def _normalize_name(name: str) -> str:
     """Pydantic takes no other error than ValueError for a value that does not fit."""
     try:
-        return fitting_name(name)
+        return normalize_name(name)
     except UsageError as error:
         raise ValueError(str(error)) from error
 
 
-def _fitting_text(text: str) -> str:
+def _normalize_text(text: str) -> str:
     try:
-        return fitting_text(text, LONGEST_DESCRIPTION)
+        return normalize_text(text, LONGEST_DESCRIPTION)
     except UsageError as error:
         raise ValueError(str(error)) from error
 
 
-Name = Annotated[str, Field(min_length=1, max_length=LONGEST), AfterValidator(_fitting)]
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST), AfterValidator(_normalize_name)]
 """A name that somebody may be given (`stream.names`)."""
-Description = Annotated[str, Field(max_length=LONGEST_DESCRIPTION), AfterValidator(_fitting_text)]
+Description = Annotated[str, Field(max_length=LONGEST_DESCRIPTION), AfterValidator(_normalize_text)]
 Ids = Annotated[list[Id], Field(min_length=1, max_length=100)]
 _JPEG = 90
 

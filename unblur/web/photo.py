@@ -134,6 +134,4 @@ def _size(image: Image) -> str:
 
 
 def _later(error: BusyError) -> web.Response:
-    response = refusal(503, str(error))
-    response.headers[hdrs.RETRY_AFTER] = str(RETRY_S)
-    return response
+    return refusal(503, str(error), RETRY_S)

@@ -27,6 +27,8 @@ LOOK_S = 10.0
 """How often it is asked whether whoever began a session is still let in."""
 _UNANSWERED = 3
 """So many looks in a row that the database refuses end the session: whoever began it may be signed out."""
+_CROWDED_RETRY_S = 15
+"""Seconds after which a client may try again where too many are connected."""
 _METHODS = "OPTIONS, GET, POST, PATCH, DELETE"
 _HEADERS = "Authorization, Content-Type, If-Match"
 _INSIDE = frozenset(f"/{{camera}}/{kind}/{{session}}" for kind in ("whep", "whip"))
@@ -130,16 +132,15 @@ def is_inside(request: web.Request) -> bool:
     return resource is not None and resource.canonical in _INSIDE
 
 
-def refusal(status: int, error: str) -> web.Response:
-    """An answer that says what is wrong."""
-    return web.json_response({"error": error}, status=status)
+def refusal(status: int, error: str, retry_s: int | None = None) -> web.Response:
+    """An error as JSON; with `retry_s`, after so many seconds the client may try again (Retry-After)."""
+    headers = None if retry_s is None else {hdrs.RETRY_AFTER: str(retry_s)}
+    return web.json_response({"error": error}, status=status, headers=headers)
 
 
 def crowded(error: CrowdedError) -> web.Response:
     """The answer to one client too many."""
-    answer = refusal(503, str(error))
-    answer.headers[hdrs.RETRY_AFTER] = "15"
-    return answer
+    return refusal(503, str(error), _CROWDED_RETRY_S)
 
 
 async def _body(request: web.Request, content_type: str) -> str:
