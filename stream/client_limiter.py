@@ -10,7 +10,7 @@ MOST_CONNECTIONS = 512
 
 
 class CrowdedError(RuntimeError):
-    """There are as many clients, or connections, as there may be."""
+    """The limit of clients or connections is reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class ClientLimiter:
         self._kind, self._limits = kind, limits
         self._connected: Counter[str] = Counter()
         self.refused = 0
-        """Connections for which there was no room."""
+        """Connections that were refused."""
 
     @property
     def clients(self) -> int:
@@ -36,14 +36,14 @@ class ClientLimiter:
         return len(self._connected)
 
     def enter(self, client: str) -> None:
-        """A connection more of this client. Raises CrowdedError if that is one too many."""
+        """Count a new connection of this client. Raises CrowdedError if it would exceed a limit."""
         if reason := self._why_not(client):
             self.refused += 1
             raise CrowdedError(reason)
         self._connected[client] += 1
 
     def leave(self, client: str) -> None:
-        """A connection less of one that entered."""
+        """Count the end of a connection of a client that entered."""
         self._connected[client] -= 1
         if not self._connected[client]:
             del self._connected[client]
@@ -51,9 +51,9 @@ class ClientLimiter:
     def _why_not(self, client: str) -> str | None:
         limits, own = self._limits, self._connected.get(client, 0)
         if not own and len(self._connected) >= limits.clients:
-            return f"{limits.clients} {self._kind}s are connected, and more may not be at once"
+            return f"{limits.clients} {self._kind}s are connected, the most that may be at once: try again later"
         if own >= limits.connections:
-            return f"this {self._kind} has {own} connections, and more it may not have at once"
+            return f"this {self._kind} has {own} connections, the most that it may have at once: close one first"
         if self._connected.total() >= MOST_CONNECTIONS:
-            return f"there are {MOST_CONNECTIONS} connections, and more may not be at once"
+            return f"there are {MOST_CONNECTIONS} connections, the most that may be at once: try again later"
         return None

@@ -36,7 +36,7 @@ def normalize_name(name: str, longest: int = LONGEST, reserved: frozenset[str] =
     if odd := next((letter for place, letter in enumerate(kept) if not _is_seen(letter, kept, place)), None):
         raise UsageError(f"a name is one line of letters that can be seen: this one holds U+{ord(odd):04X}")
     if unicodedata.normalize("NFKC", kept).casefold() in reserved:
-        raise UsageError(f"nobody can be called {kept}: the search means something else by it")
+        raise UsageError(f"nobody can be called {kept}: the search uses this word itself; choose another name")
     return kept
 
 

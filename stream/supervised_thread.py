@@ -1,4 +1,4 @@
-"""A long-lived thread that cannot die unnoticed: what raises is counted, told in the log, and run again."""
+"""A long-lived thread that cannot die unnoticed: an exception is counted and logged, and the thread runs again."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class SupervisedThread:
 
 
 class _Watched(AbstractContextManager[None]):
-    """Ends what is in it at an error, of which `failed` is told."""
+    """A context that an exception ends; it is handed to `failed`, not raised."""
 
     def __init__(self, failed: Callable[[Exception, str], None]) -> None:
         self._failed = failed

@@ -1,4 +1,4 @@
-"""Lines that wait on disk, beside an SQLite database, while another program holds the database locked."""
+"""A queue on disk of the lines to be stored while another program holds the SQLite database locked."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class _Hangup:
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if not self._had_terminal or _has_terminal():
-            _log.info("told to open the logs anew: this is done with the next event")
+            _log.info("SIGHUP: the logs are opened anew with the next event")
             return
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a second one must not interrupt the end
         self._show_nothing()

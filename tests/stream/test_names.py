@@ -46,7 +46,7 @@ def test_a_name_is_kept_composed_and_without_white_space_around_it() -> None:
         ("unknown", "nobody can be called unknown"),
         ("UnKnown", "nobody can be called UnKnown"),
         (" any ", "nobody can be called any"),
-        ("ｋｎｏｗｎ", "the search means something else"),
+        ("ｋｎｏｗｎ", "the search uses this word itself"),
     ],
 )
 def test_nobody_is_called_so(name: str, words: str) -> None:

@@ -73,7 +73,7 @@ async def _handle(handler: Handler, bodies: ConcurrencyLimiter, request: web.Req
     """Whoever is not known must not keep others out: neither by connections, nor by bodies that never end."""
     is_known = asking(request) is not None
     if not has_place(request, is_known):
-        raise unavailable("too many are connected: try again in a moment")
+        raise unavailable("too many connections at once: try again in a moment")
     with nullcontext() if is_known or not request.body_exists else bodies.admit(address(request)):
         return await handler(request)
 

@@ -1,4 +1,4 @@
-"""What is not as it should be, and what helps: by what is measured."""
+"""Problems of a running installation, found by its measurements, and the remedy for each."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def problems(
     for delivery in deliveries:
         if delivery.problem:
             yield Problem(
-                what=f"{delivery.name} is not told of events: {delivery.problem}",
+                what=f"{delivery.name}: events are not delivered: {delivery.problem}",
                 remedy="see that it can be reached from this machine and takes what it is sent; events wait meanwhile",
                 about=delivery.name,
             )

@@ -84,7 +84,9 @@ def test_answers_of_a_proxy_are_told_in_words(page: Page, known: Gallery, portra
         page.goto(f"http://127.0.0.1:{port}/photo")
         page.get_by_label("Photo", exact=True).set_input_files(tmp_path / "photo.png")
         page.get_by_role("button", name="Unblur").click()
-        expect(fault).to_have_text("This is larger than the proxy before unblur lets through (413).")
+        expect(fault).to_have_text(
+            "This is larger than the reverse proxy in front of unblur allows (413): raise its limit for request bodies."
+        )
         page.get_by_label("Photo", exact=True).set_input_files({"name": "a.png", "mimeType": "", "buffer": b"small"})
         page.get_by_role("button", name="Unblur").click()
         expect(fault).to_contain_text("a.png: ")
