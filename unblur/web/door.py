@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from unblur.web.crowd import Crowd
 
@@ -67,6 +68,13 @@ class _Comer(web.RequestHandler):
             return self._crowd.prove(self)
         self._crowd.disprove(self)
         return True
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """What does not speak HTTP is answered with 400, and is no fault of ours to be reported."""
+        if isinstance(kw.get("exc_info"), HttpProcessingError):
+            self.log_debug(*args, **kw)
+        else:
+            super().log_exception(*args, **kw)
 
     def _end_if_idle(self) -> None:
         if not self._request_count:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -43,6 +44,20 @@ def test_a_connection_without_a_whole_request_is_ended(hasty: Watching, said: by
         idle = connected(hasty.address, stack)
         idle.sendall(said)
         assert idle.recv(100) == b""
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"\x16\x03\x01\x02\0", b"GET / HTTP/1.1\r\nno header\r\n\r\n", b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n"],
+)
+def test_what_does_not_speak_http_is_no_fault_to_be_reported(
+    hasty: Watching, caplog: pytest.LogCaptureFixture, said: bytes
+) -> None:
+    with ExitStack() as stack, caplog.at_level(logging.WARNING):
+        connection = connected(hasty.address, stack)
+        connection.sendall(said)
+        assert b" 400 " in connection.recv(100)
+    assert not caplog.records
 
 
 def test_an_answer_that_goes_on_is_not_cut_off(hasty: Watching) -> None:
