@@ -130,6 +130,10 @@ def _square_size(width: int, height: int, aspect: Fraction | None) -> tuple[int,
 def _displayed(image: Image, frame: VideoFrame) -> Image:
     """Turned and mirrored by the display matrix (libavutil/display.h: x' = a x + c y, y' = b x + d y), to the nearest
     quarter."""
+    if not frame.format.is_planar:
+        # PyAV (18.1) frees what describes side data twice, which ends the process: PNG's color profiles are described.
+        # No format with packed pixels has a display matrix.
+        return image
     data = frame.side_data.get("DISPLAYMATRIX")
     if not isinstance(data, SideData):
         return image

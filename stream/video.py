@@ -109,6 +109,8 @@ class _Tally:
 class Video:
     """Every picture of the first video stream, in order, timed by pts from the start of the file.
 
+    `form` is what FFmpeg reads a file as, where it is not to find out by itself.
+
     Opening looks for a stream and a first picture. Raises SourceError if the file is not a video or holds neither.
     Decoded on one thread: the fewest CPU seconds per picture, and the only way in which FFmpeg's H.264 decoder marks
     the pictures that it patched up (measured: with slice threads it marks none).
@@ -116,10 +118,11 @@ class Video:
 
     stills = False
 
-    def __init__(self, address: str, name: str, stream: int | None = None) -> None:
+    def __init__(self, address: str, name: str, stream: int | None = None, form: str | None = None) -> None:
         self.name = name
         self._address = address
         self._number = stream
+        self._form = form
         try:
             with self._open() as container:
                 self._describe(container)
@@ -132,7 +135,9 @@ class Video:
 
     def _open(self) -> InputContainer:
         try:
-            return _open_web(self._address) if "://" in self._address else open_media(self._address, "file")
+            if "://" in self._address:
+                return _open_web(self._address)
+            return open_media(self._address, "file", form=self._form)
         except SourceError as error:
             raise SourceError(f"{error}{self._hint()}") from None
 

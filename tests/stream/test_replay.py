@@ -1,3 +1,4 @@
+import gc
 import struct
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -365,15 +366,17 @@ def test_a_video_stream_that_is_not_there_cannot_be_chosen(tmp_path: Path) -> No
         open_source(str(path), options=SourceOptions(stream=3))
 
 
-def write_animation(path: Path) -> Path:
+def write_animation(path: Path, profile: bytes = b"") -> Path:
     pictures = [Pillow.fromarray(np.full((64, 96, 3), 20 + 40 * each, np.uint8)) for each in range(5)]
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=200)
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=200, icc_profile=profile)
     return path
 
 
-@pytest.mark.parametrize("name", ["a.gif", "a.png"])
-def test_an_animation_is_played_to_its_end(tmp_path: Path, name: str) -> None:
-    frames = list(replay(write_animation(tmp_path / name)).frames())
+@pytest.mark.parametrize("profile", [b"", bytes(range(250)) * 20], ids=["plain", "profile"])
+@pytest.mark.parametrize("name", ["a.gif", "a.png", "a.apng"])
+def test_an_animation_is_played_to_its_end(tmp_path: Path, name: str, profile: bytes) -> None:
+    frames = list(replay(write_animation(tmp_path / name, profile)).frames())
+    gc.collect()
     assert [round((frame.image.mean() - 20) / 40) for frame in frames] == list(range(5))
     assert [frame.pts_s for frame in frames] == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8], abs=0.02)
 
