@@ -13,7 +13,7 @@ LARGEST = 1 << 20
 """Bytes of a file."""
 DEEPEST = 50
 """Lists and mappings within each other."""
-MOST_VALUES = 100_000
+MOST_VALUES = 20_000
 """Values, where whatever an alias stands for counts each time: a few lines of aliases may stand for billions."""
 _MERGE = "tag:yaml.org,2002:merge"
 

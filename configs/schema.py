@@ -25,8 +25,10 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainValidator,
     SecretStr,
     ValidationError,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -34,6 +36,7 @@ from pydantic import (
 from configs.document import DocumentError, read_document
 from configs.faults import say
 
+_LONGEST_PREFIX = 200
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+){0,16}")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -95,12 +98,22 @@ class _Section(BaseModel):
         return {key: value for key, value in given.items() if value is not None or key not in nothing}
 
 
+def _require_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    if not value:
+        raise ValueError("must not be empty")
+    return value
+
+
+FileText = Annotated[str, PlainValidator(_require_text), WithJsonSchema({"type": "string", "minLength": 1})]
+"""Text that may name a file. Unlike pydantic's own `str` it takes what Python makes of a name that is not UTF-8."""
+
+
 class Camera(_Section):
     """One named source."""
 
-    source: str = Field(
-        min_length=1, description="A webcam index, /dev/videoN, rtsp:// or http(s):// URL, file, folder."
-    )
+    source: FileText = Field(description="A webcam index, /dev/videoN, rtsp:// or http(s):// URL, file, folder.")
     name: str | None = Field(None, min_length=1, max_length=64, description="The camera's name in the log.")
     shutter: Fraction01 | None = Field(None, description="Exposure as a fraction of the frame time; estimated if null.")
     start_time: AwareDatetime | None = Field(None, description="Recorded: wall time of the first frame.")
@@ -211,7 +224,7 @@ def path_prefix(prefix: str) -> str:
     no slash at its end. Raises ValueError."""
     trimmed = prefix.rstrip("/")
     segments = trimmed.split("/")[1:]
-    if not _PREFIX.fullmatch(trimmed) or {".", ".."} & set(segments):
+    if len(trimmed) > _LONGEST_PREFIX or not _PREFIX.fullmatch(trimmed) or {".", ".."} & set(segments):
         raise ValueError("a path prefix is / and names of ASCII letters, digits and - . _ ~, as /cams")
     return trimmed
 
@@ -222,7 +235,7 @@ class Web(_Section):
     host: str = Field("127.0.0.1", min_length=1, description="The address to listen on; 0.0.0.0 is all of them.")
     port: int = Field(8080, ge=0, le=65535, description="0: any that is free.")
     token: str | None = Field(None, min_length=16, description="What a viewer must know, as ${NAME}; null: nothing.")
-    prefix: Annotated[str, Field(max_length=200), AfterValidator(path_prefix)] = Field(
+    prefix: Annotated[str, AfterValidator(path_prefix)] = Field(
         "", description="The path below which a reverse proxy publishes the pages, as /cams."
     )
     codec: Literal["vp8", "h264"] = Field("vp8", description="h264 costs more.")
@@ -255,8 +268,8 @@ def _known_zone(name: str) -> str:
 class Output(_Section):
     """What leaves the house."""
 
-    picture: Annotated[str, AfterValidator(_at_home)] = Field(
-        "none", min_length=1, description="window, webrtc, none, or a file ending in .mp4"
+    picture: Annotated[FileText, AfterValidator(_at_home)] = Field(
+        "none", description="window, webrtc, none, or a file ending in .mp4"
     )
     events: LocalPath | None = Field(None, description="The event log, one JSON object a line.")
     store: Annotated[str, AfterValidator(_database_at_home)] | None = Field(

@@ -45,8 +45,9 @@ _TRANSPORTS: dict[Transport, tuple[tuple[str, str], ...]] = {
 }
 """TCP comes whole and passes firewalls; auto: UDP where the camera answers that it has no other (461)."""
 _FILES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm"})
-_ANIMATIONS = frozenset({".gif", ".png"})
-"""Formats that FFmpeg plays as a film where a file holds several pictures."""
+_ANIMATIONS = {".gif": "gif", ".png": "apng", ".apng": "apng"}
+"""What FFmpeg plays as a film where a file holds several pictures, and as which format: behind a long color profile it
+takes an animated PNG for a still one."""
 _WILD = re.compile(r"[*?\[]")
 _PLAYLIST = ".m3u8"
 WHIP = "whip:"
@@ -117,7 +118,7 @@ class _Opening:
         if not film.is_file():
             raise SourceError(f"{redact_mistyped(str(film))}: no such file")
         feed = Feed(str(film.absolute()), "loop", stream=self.options.stream)
-        return self._live(feed, self.camera or film.stem)
+        return self._live(feed, self.camera or _printable(film.stem))
 
     def address(self, spec: str) -> Replay | Capture:
         host, path = _host_and_path(spec)
@@ -165,9 +166,9 @@ class _Opening:
     def file(self, spec: str) -> Replay:
         path = Path(spec).expanduser()
         if path.is_dir():
-            return self._album(spec, _own(path, path.iterdir()), self.camera or path.resolve().name)
+            return self._album(spec, _own(path, path.iterdir()), self.camera or _printable(path.resolve().name))
         if path.is_file():
-            return self._recording(path, self.camera or path.stem)
+            return self._recording(path, self.camera or _printable(path.stem))
         if path.exists():
             raise SourceError(f"{spec}: neither a file nor a folder")
         if not _WILD.search(spec):
@@ -175,16 +176,18 @@ class _Opening:
                 path.stat()  # from Python 3.14 on, the three questions above keep to themselves why nothing is found
             raise SourceError(f"{redact_mistyped(spec)}: no such file or folder")
         found = [Path(name) for name in glob(str(path), recursive=True)]  # noqa: PTH207  Path.glob refuses absolute patterns
-        return self._album(redact_mistyped(spec), _own(path, found), self.camera or path.parent.resolve().name)
+        return self._album(
+            redact_mistyped(spec), _own(path, found), self.camera or _printable(path.parent.resolve().name)
+        )
 
     def _recording(self, path: Path, name: str) -> Replay:
-        is_film = path.suffix.lower() in _ANIMATIONS and count_pictures(path) > 1
-        if is_picture(path) and not is_film:
+        form = _ANIMATIONS.get(path.suffix.lower()) if count_pictures(path) > 1 else None
+        if is_picture(path) and not form:
             return self._album(str(path), [path], name)
         if path.stat().st_size == 0:
             raise SourceError(f"{path}: the file is empty")
         # An absolute path, because FFmpeg takes a colon in a relative one for a protocol.
-        return Replay(Video(str(path.absolute()), str(path), self.options.stream), name, self.playback)
+        return Replay(Video(str(path.absolute()), str(path), self.options.stream, form), name, self.playback)
 
     def _album(self, spec: str, paths: list[Path], name: str) -> Replay:
         return Replay(Album(spec, paths, self.playback.fps), name, self.playback)
@@ -201,6 +204,11 @@ def _host_and_path(spec: str) -> tuple[str, str]:
     if not parts.hostname:
         raise SourceError(f"{shown}: there is no host in this address")
     return parts.hostname, parts.path
+
+
+def _printable(name: str) -> str:
+    """A file's name as a camera's: bytes that are not UTF-8 are written as Python escapes them."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _own(place: Path, found: Iterable[Path]) -> list[Path]:

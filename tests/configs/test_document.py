@@ -27,7 +27,7 @@ def test_what_people_write_is_read() -> None:
         ("{a: " * 5000, "within each other"),
         ("a: &a [*a]", "an alias stands within what it stands for (line 1, column 8)"),
         ("&a {b: *a}", "an alias stands within what it stands for"),
-        (LAUGHS, "more than 100,000 values"),
+        (LAUGHS, "more than 20,000 values"),
         ("a: 1\nb: 2\na: 3", "the key 'a' stands there twice (line 3, column 1)"),
         ("x:\n  - {k: 1, k: 1}", "the key 'k' stands there twice"),
         ("a: 2026-13-45", "month must be in 1..12"),

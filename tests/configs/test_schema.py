@@ -179,3 +179,8 @@ def test_a_time_zone_is_known_by_its_name() -> None:
     assert load(None, {"output": {"time_zone": "Asia/Kolkata"}}).output.zone == ZoneInfo("Asia/Kolkata")
     assert load(None, {"output": {"time_zone": "UTC"}}).output.zone is UTC
     assert load(None, {}).output.zone is None
+
+
+def test_a_file_name_that_is_not_utf_8_is_taken() -> None:
+    config = load(None, {"cameras": [{"source": "f\udcff.mp4"}], "output": {"picture": "d\udcff/a.mp4"}})
+    assert (config.cameras[0].source, config.output.picture) == ("f\udcff.mp4", "d\udcff/a.mp4")

@@ -1,3 +1,5 @@
+import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -152,3 +154,12 @@ def test_an_address_that_cannot_be_reached_is_a_camera_to_wait_for(tmp_path: Pat
     if "mp4" in name:
         with pytest.raises(SourceError, match="Connection refused"):
             open_source(f"http://{host}/{name}", patience=Patience(endless=False))
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="this file system takes no such name")
+def test_a_name_that_is_not_utf_8_is_opened_and_names_the_camera_in_print(tmp_path: Path) -> None:
+    film = Path(os.fsdecode(os.fsencode(tmp_path) + b"/f\xff.mp4"))
+    write_film(tmp_path / "film.mp4", count=3).rename(film)
+    source = open_source(str(film))
+    assert source.camera == r"f\udcff"
+    assert len(list(source.frames())) == 3
