@@ -29,7 +29,7 @@ from unblur.commands.options import (
     ThresholdOption,
     given,
 )
-from unblur.signals import status_of_interruption
+from unblur.signals import ignore_hangup_of_services, status_of_interruption
 from unblur.terminal import Results, messages, open_log, prepare_streams
 
 app = typer.Typer(
@@ -51,6 +51,7 @@ _NAME = re.compile(r"[^/\\=:]{1,64}")
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit status. An error is one line on standard error, never a traceback."""
+    ignore_hangup_of_services()
     prepare_streams()
     open_log()
     try:

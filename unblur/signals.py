@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from types import FrameType
 
 import structlog
@@ -17,6 +18,14 @@ _OUTPUTS = (1, 2)
 
 _log = structlog.get_logger(__name__)
 _ended_by: int = signal.SIGINT
+
+
+def ignore_hangup_of_services() -> None:
+    """From the first moment on, a process without a terminal is not ended by SIGHUP: for a service, it means that its
+    logs were rotated. Nothing is done in other threads than the main one, which alone may say so."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if sys.platform != "win32" and is_main and not _has_terminal():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def end_in_order() -> None:
