@@ -90,6 +90,9 @@ def _person(path: Path, passed_over: list[PassedOver]) -> Folder | None:
         if not is_sidecar(path):
             passed_over.append(PassedOver(path, "lies outside the people's folders"))
         return None
+    if _is_undecodable(path.name):
+        passed_over.append(PassedOver(path, "its name is not UTF-8: rename it"))
+        return None
     try:
         name = normalize_name(path.name)
         about = _read_about(path / ABOUT, passed_over)
@@ -101,6 +104,11 @@ def _person(path: Path, passed_over: list[PassedOver]) -> Folder | None:
         passed_over.append(PassedOver(Path(error.filename), f"cannot be read ({error.strerror})"))
         return None
     return Folder(name, photos, about)
+
+
+def _is_undecodable(name: str) -> bool:
+    """Whether a name is not text in the file system's encoding: Python stands half a surrogate pair for such a byte."""
+    return any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _read_about(file: Path, passed_over: list[PassedOver]) -> str | None:

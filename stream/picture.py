@@ -208,6 +208,8 @@ def _count(picture: Pillow.Image) -> int:
 def _to_rgb(picture: Pillow.Image) -> Pillow.Image:
     if picture.mode == "F":
         raise ValueError("floating-point pixels have no known range; save it with 8 or 16 bits")
+    if picture.mode == "I" and picture.format == "TIFF":
+        raise ValueError("32-bit pixels have no known range; save it with 8 or 16 bits")
     if picture.mode.startswith("I"):
         return Pillow.fromarray(_to_8_bits(np.asarray(picture))).convert("RGB")
     if picture.has_transparency_data:

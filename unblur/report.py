@@ -115,8 +115,8 @@ def tally(result: Score) -> str:
     strangers = len(result.outcomes) - known
     wrong = result.count("wrong", known=True) + result.count("wrong", known=False)
     return (
-        f"Enrolled people named rightly: {result.count('right', known=True)} of {known}. "
-        f"Strangers left unknown: {result.count('right', known=False)} of {strangers}. Named wrongly: {wrong}."
+        f"Appearances of enrolled people named rightly: {result.count('right', known=True)} of {known}; "
+        f"of strangers left unknown: {result.count('right', known=False)} of {strangers}; named wrongly: {wrong}."
     )
 
 

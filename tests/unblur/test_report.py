@@ -93,7 +93,7 @@ def page(run: Run) -> Page:
 
 
 def test_says_honestly_what_was_right_and_wrong(page: Page) -> None:
-    assert "Enrolled people named rightly: 1 of 3. Strangers left unknown: 1 of 2. Named wrongly: 1." in page.text
+    assert "people named rightly: 1 of 3; of strangers left unknown: 1 of 2; named wrongly: 1." in page.text
     for verdict in (
         "Named Ann Lee",
         "Left unknown, rightly",

@@ -161,7 +161,9 @@ def test_the_page_shows_a_camera_that_stalls(seen: House) -> None:
         camera = page.get_by_role("region", name="Cameras").get_by_role("row", name=CAMERA)
         expect(camera).to_contain_text("live", timeout=WITHIN_MS)
         expect(page.get_by_role("status")).to_have_text(re.compile("^Not as it should be: .*hook"), timeout=WITHIN_MS)
-        expect(page.get_by_role("region", name="What is not as it should be")).to_contain_text("hook: events are not delivered")
+        expect(page.get_by_role("region", name="What is not as it should be")).to_contain_text(
+            "hook: events are not delivered"
+        )
         seen.stalled.set()
         expect(camera).to_contain_text("no new picture", timeout=WITHIN_MS)
         expect(page.get_by_role("status")).to_have_text(re.compile(f"^Not as it should be: {CAMERA}, (.*, )?hook"))

@@ -56,6 +56,7 @@ const peer = (each) => [each.camera, TEXT.kinds[each.kind], new Date(each.at).to
 function summary(report) {
   const concerned = new Set(report.problems.map((problem) => problem.about ?? TEXT.machine));
   if (!report.ready) return (report.status === "ok" ? TEXT.finished : TEXT.unready) + report.why;
+  if (report.cameras.length === 0 && concerned.size === 0) return TEXT.empty;
   return concerned.size ? TEXT.troubled + [...concerned].join(", ") : TEXT.well;
 }
 
