@@ -338,7 +338,7 @@ def test_the_output_of_a_failing_camera_holds_no_secret() -> None:
 def test_pictures_that_are_not_decoded_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of libx264's pictures about every second is one that no other refers to."""
     write_film(tmp_path / "film.mp4", 60)
-    monkeypatch.setattr("stream.connection.CatchUp.decoded", lambda *_: "NONREF")
+    monkeypatch.setattr("stream.connection.CatchUp.choose_discard", lambda *_: "NONREF")
     source = camera(f"loop:{tmp_path / 'film.mp4'}")
     with Viewer(source) as viewer:
         until(lambda: len(viewer.seen) >= 40)
