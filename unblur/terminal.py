@@ -11,7 +11,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, partial
 from typing import Any, Literal, TextIO, cast
 
@@ -191,13 +191,24 @@ def bar(*columns: ProgressColumn, quiet: bool = False) -> Progress:
     """Lines on standard error that are drawn anew while work goes on, and leave nothing behind; none where nobody looks
     at a terminal that can. Results stay where they were sent, unless that is the same terminal."""
     console = messages()
-    return Progress(
+    return _Bar(
         *columns,
         console=console,
         transient=True,
         disable=quiet or not console.can_redraw,
         redirect_stdout=sys.stdout.isatty(),
     )
+
+
+class _Bar(Progress):
+    """A bar that is taken away again where an interruption comes while it is drawn for the first time."""
+
+    def start(self) -> None:
+        """As rich does it, which leaves the cursor hidden then."""
+        with ExitStack() as undo:
+            undo.callback(self.stop)
+            super().start()
+            undo.pop_all()
 
 
 def prepare_streams() -> None:

@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 import sys
@@ -63,7 +64,7 @@ def test_every_letter_has_its_own_shape_with_no_system_fonts(tmp_path: Path) -> 
     )
     letters = "".join(sorted({*"ZoëŁukaszИванΩμέγαשלוםمحمد山田太郎王小明김철수Հայկგიორგი"} - {"о", "а"}))
     command = [sys.executable, "-c", program, letters]
-    subprocess.run(command, cwd=Path(__file__).parents[2], env={"PATH": str(tmp_path)}, check=True)
+    subprocess.run(command, cwd=Path(__file__).parents[2], env=os.environ | {"PATH": str(tmp_path)}, check=True)
 
 
 def test_a_script_without_a_font_is_said_once(tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ def test_a_script_without_a_font_is_said_once(tmp_path: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-c", program],
         cwd=Path(__file__).parents[2],
-        env={"PATH": str(tmp_path)},
+        env=os.environ | {"PATH": str(tmp_path)},
         capture_output=True,
         text=True,
         check=True,

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -109,7 +110,7 @@ def test_a_viewer_sees_the_camera() -> None:
             frames = [await viewer.picture() for _ in range(10)]
             assert (frames[-1].width, frames[-1].height) == (WIDTH, HEIGHT)
             greys = [frame.to_ndarray(format="bgr24").mean() for frame in frames]
-            assert greys == sorted(greys)
+            assert all(later > earlier - 1 for earlier, later in pairwise(greys)), "but for the noise of encoding"
             assert film.grey(film.shown) - greys[-1] < 15  # of the last few pictures
             assert len(viewers.sessions) == len(viewers.sessions.of("lobby")) == 1
             await viewer.connection.close()

@@ -183,7 +183,7 @@ def test_the_demo_is_shown(term: str, columns: int, tmp_path: Path) -> None:
             terminal.until(lambda: " fps, " in terminal.text)
             terminal.resize(240 - columns)
         require_sound(terminal)
-        assert "Named wrongly: 0" in terminal.text
+        assert "named wrongly: 0" in terminal.text
         assert "report.html" in "".join(terminal.lines)
 
 
