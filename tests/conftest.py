@@ -17,9 +17,7 @@ from tests.ending import closing_what_is_opened
 from tests.models import networks
 
 REPOSITORY = Path(__file__).parents[1]
-MAY_SKIP = re.compile(
-    r"extra `|shared data|torch|openvino|TensorRT|GPU|CUDA|NVIDIA|driver|root may|certificate bundle|file system"
-)
+MAY_SKIP = re.compile(r"extra `|shared data|torch|openvino|TensorRT|GPU|CUDA|root may|certificate bundle|file system")
 """Why a test may skip even in CI (the variable CI is set): .ci/run has environments of their own for the extras."""
 _POOLED = re.compile(r".+_\d+|.+ \(process_request_thread\)")  # as ThreadPoolExecutor and ThreadingHTTPServer name them
 ENDS_WITHIN_S = 10.0
