@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -22,6 +23,15 @@ MAY_SKIP = re.compile(r"extra `|shared data|torch|openvino|TensorRT|GPU|CUDA|roo
 _POOLED = re.compile(r".+_\d+|.+ \(process_request_thread\)")  # as ThreadPoolExecutor and ThreadingHTTPServer name them
 ENDS_WITHIN_S = 10.0
 """A thread that was told to end has this long, on a machine that has much to do."""
+
+
+def pytest_configure() -> None:
+    """However pytest was started, the programs that tests start can be interrupted: `nohup`, and a shell that starts
+    something in the background, have signals ignored, which programs inherit; a handler they do not."""
+    for name in ("SIGINT", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.hookimpl(wrapper=True)

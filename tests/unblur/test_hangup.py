@@ -91,16 +91,25 @@ def test_a_terminal_that_is_closed_ends_the_run_with_its_ends(film: Path, tmp_pa
     pid, terminal = pty.fork()
     if pid == 0:
         os.execv(sys.executable, command(film, log))
-    deadline = time.monotonic() + WITHIN_S
-    while not events(log):
-        assert time.monotonic() < deadline
-        os.set_blocking(terminal, False)
-        try:
-            os.read(terminal, 1 << 16)  # what is not read would hold it up
-        except BlockingIOError:
+    ended = 0, 0
+    try:
+        deadline = time.monotonic() + WITHIN_S
+        while not events(log):
+            assert time.monotonic() < deadline
+            os.set_blocking(terminal, False)
+            try:
+                os.read(terminal, 1 << 16)  # what is not read would hold it up
+            except BlockingIOError:
+                time.sleep(0.1)
+        os.close(terminal)
+        while not ended[0]:
+            assert time.monotonic() < deadline
             time.sleep(0.1)
-    os.close(terminal)
-    _, status = os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 129
-    ended = {event["track"] for event in events(log) if event["type"] == "end"}
-    assert ended == {event["track"] for event in events(log)}
+            ended = os.waitpid(pid, os.WNOHANG)
+    finally:
+        if not ended[0]:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(ended[1]) == 129
+    over = {event["track"] for event in events(log) if event["type"] == "end"}
+    assert over == {event["track"] for event in events(log)}
