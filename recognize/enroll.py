@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import time
+from typing import Protocol
 
 import numpy as np
 
@@ -26,9 +27,19 @@ from stream.stages import Detector
 Look = Callable[[Image, Face], tuple[Image, float]]
 """Cuts a face out of a picture as the square crop that the embedder takes, and says how blurred it is: the extent in
 pixels of the crop, without what is soft because it was enlarged."""
-Progress = Callable[[Photo, Image | None], None]
-"""Told of each photo as soon as it has been looked at, with the crop of its face, if it shows one: nobody else keeps
-it."""
+
+
+class Progress(Protocol):
+    """Follows an enrolment."""
+
+    def expect(self, photos: int) -> None:
+        """So many photos will be looked at: those of people whose folders have changed."""
+        ...
+
+    def note(self, photo: Photo, crop: Image | None) -> None:
+        """This photo has been looked at. `crop` is of its face, if it shows one; nobody else keeps it."""
+        ...
+
 
 BLURRED = 5.0
 """Extent of blur, in pixels of the crop, from which a photo is too blurred to be compared with."""
@@ -83,6 +94,7 @@ class Enroller:
         sources = {folder.name: self._source(folder) for folder in folders}
         unchanged = tuple(name for name, source in sources.items() if _unchanged(known, name, source))
         new = [folder for folder in folders if folder.name not in unchanged]
+        progress.expect(sum(len(folder.photos) for folder in new))
         looked = [self._look(folder, path, progress) for folder in new for path in folder.photos]
         others = known.without(*(folder.name for folder in new))
         photos = self.compare(looked, others, len(new) + len(others.names))
@@ -108,8 +120,8 @@ class Enroller:
         return f"{'strict' if self._strict else 'usual'} {folder.digest()}"
 
     def _look(self, folder: Folder, path: Path, progress: Progress) -> Photo:
-        photo, crop = self._seen(Photo(folder.name, path))
-        progress(photo, crop)
+        photo, crop = self._seen(Photo(folder.name, path, folder=folder.path))
+        progress.note(photo, crop)
         return photo
 
     def _seen(self, photo: Photo) -> tuple[Photo, Image | None]:
@@ -145,7 +157,7 @@ class Enroller:
 
 def _doubt(photos: Sequence[Photo]) -> str:
     """Where no photo can be used, what is wrong with the first tells most."""
-    found = [f"{photo.path.name}: {finding}: {why}" for photo in photos for finding, why in photo.findings.items()]
+    found = [f"{photo.name}: {finding}: {why}" for photo in photos for finding, why in photo.findings.items()]
     return f"that can be used ({found[0]})" if found else "that can be used"
 
 

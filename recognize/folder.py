@@ -21,9 +21,11 @@ LONGEST_DESCRIPTION = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A person's name (Unicode NFC), their pictures in the order of their names, and what `about.txt` says of them."""
+    """A person's name (Unicode NFC), where the folder lies, their pictures in the order of their names, and what
+    `about.txt` says of them."""
 
     name: str
+    path: Path
     photos: tuple[Path, ...]
     description: str | None
 
@@ -103,7 +105,7 @@ def _person(path: Path, passed_over: list[PassedOver]) -> Folder | None:
     except OSError as error:
         passed_over.append(PassedOver(Path(error.filename), f"cannot be read ({error.strerror})"))
         return None
-    return Folder(name, photos, about)
+    return Folder(name, path, photos, about)
 
 
 def _is_undecodable(name: str) -> bool:

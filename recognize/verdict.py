@@ -38,13 +38,19 @@ somebody else than like the rest of its folder brings them the name (`tests/reco
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photo:
-    """A photo in a person's folder: its embedding (D, of length 1) if it shows a face, and the findings, each with
-    a word on why; none for a good photo."""
+    """A photo in a person's `folder`, if it lies in one: its embedding (D, of length 1) if it shows a face, and the
+    findings, each with a word on why; none for a good photo."""
 
     person: str
     path: Path
     embedding: Array | None = None
     findings: dict[Finding, str] = field(default_factory=dict)
+    folder: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's, with the subfolders between it and the person's folder."""
+        return self.path.relative_to(self.folder).as_posix() if self.folder else self.path.name
 
     def noting(self, finding: Finding, why: str) -> Photo:
         return replace(self, findings={**self.findings, finding: why})
@@ -93,7 +99,7 @@ class _Comparison:
     def duplicates(self) -> list[Note]:
         alike = np.tril(self._same & (self._likeness >= SAME_PICTURE), -1)
         return [
-            (int(row), Finding.DUPLICATE, f"like {self._photos[int(alike[row].argmax())].path.name}")
+            (int(row), Finding.DUPLICATE, f"like {self._photos[int(alike[row].argmax())].name}")
             for row in np.flatnonzero(alike.any(1))
         ]
 

@@ -17,6 +17,7 @@ from recognize.enroll import Enroller, Enrolment, Look
 from recognize.folder import PassedOver, PhotoFolders, scan
 from recognize.gallery import Gallery, photo_id
 from recognize.verdict import Finding, Photo
+from stream.cipher import Cipher
 from stream.data import Face, Image
 from stream.errors import UnblurError
 from unblur.assemble import Parts
@@ -33,25 +34,41 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
     something was not looked at.
     """
     found = scan_named(faces)
-    people = found.people
     parts = Parts(config)
     known = _known(target, parts)
     enroller = enroller_of(config, parts, strict=strict)
-    columns = (TextColumn("{task.description}", markup=False), gauge(), MofNCompleteColumn(), TimeRemainingColumn())
     with closing(Pile(target.parent)) as pile:
-        with bar(*columns) as progress:
-            task = progress.add_task("photos", total=sum(len(person.photos) for person in people))
-
-            def advance(photo: Photo, crop: Image | None) -> None:
-                progress.update(task, advance=1, description=photo.person)
-                if crop is not None and photo.embedding is not None:
-                    pile.add(photo_id(photo.embedding), content(crop, parts.cipher))
-
-            enrolment = enroller.enroll(people, known, advance)
+        with _Progress(pile, parts.cipher) as progress:
+            enrolment = enroller.enroll(found.people, known, progress)
         _keep(enrolment, pile, target, parts)
     _report(enrolment, strict, target)
     if missing := [*_unusable(enrolment), *_unread(enrolment, found.passed_over)]:
         raise UnblurError("; ".join(missing))
+
+
+class _Progress:
+    """A bar at the terminal; crops go to the pile as they come."""
+
+    def __init__(self, pile: Pile, cipher: Cipher | None) -> None:
+        columns = (TextColumn("{task.description}", markup=False), gauge(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._pile, self._cipher = pile, cipher
+        self._bar = bar(*columns)
+        self._task = self._bar.add_task("photos", total=None)
+
+    def expect(self, photos: int) -> None:
+        self._bar.update(self._task, total=photos)
+
+    def note(self, photo: Photo, crop: Image | None) -> None:
+        self._bar.advance(self._task)
+        if crop is not None and photo.embedding is not None:
+            self._pile.add(photo_id(photo.embedding), content(crop, self._cipher))
+
+    def __enter__(self) -> _Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
 
 
 def scan_named(faces: Path) -> PhotoFolders:
@@ -116,7 +133,7 @@ def _report(enrolment: Enrolment, strict: bool, target: Path) -> None:
     for photo in enrolment.photos:
         for finding, why in photo.findings.items():
             used = "yes" if photo.usable(strict) else "no"
-            findings.add_row(photo.person, photo.path.name, f"{finding}: {why}", used)
+            findings.add_row(photo.person, photo.name, f"{finding}: {why}", used)
     console = messages()
     if findings.row_count:
         console.print(findings)

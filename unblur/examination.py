@@ -34,7 +34,7 @@ class Shot:
 
     @property
     def name(self) -> str:
-        return self.photo.path.name
+        return self.photo.name
 
     @property
     def findings(self) -> Mapping[Finding, str]:

@@ -15,8 +15,25 @@ from detectors.align import align
 from detectors.yunet import YuNet
 from models.runtime import load
 from recognize.embed import SFace, normalised
+from recognize.verdict import Photo
 from stream.data import Array, Face, Image
 from stream.picture import read_picture
+
+
+class Notes:
+    """What an enrolment tells of itself."""
+
+    def __init__(self) -> None:
+        self.expected = 0
+        self.photos: list[Photo] = []
+
+    def expect(self, photos: int) -> None:
+        self.expected += photos
+
+    def note(self, photo: Photo, crop: Image | None) -> None:
+        assert (crop is None) == (photo.embedding is None)
+        self.photos.append(photo)
+
 
 NETWORK = "some network"
 

@@ -18,7 +18,7 @@ from recognize.verdict import Finding, Photo
 from stream.data import Face, Image
 from stream.errors import UsageError
 from stream.picture import read_picture
-from tests.recognize.conftest import cut, softened
+from tests.recognize.conftest import Notes, cut, softened
 
 BLURRINESS = Blurriness()
 
@@ -41,13 +41,26 @@ def enroll(
     people: Sequence[Folder], yunet: YuNet, sface: SFace, *, strict: bool = False, known: Gallery | None = None
 ) -> tuple[Enrolment, list[Photo]]:
     enroller = Enroller(yunet, look, sface, strict=strict)
-    looked_at: list[Photo] = []
-    enrolment = enroller.enroll(people, known or Gallery(sface.fingerprint), lambda photo, _: looked_at.append(photo))
-    return enrolment, looked_at
+    progress = Notes()
+    enrolment = enroller.enroll(people, known or Gallery(sface.fingerprint), progress)
+    assert progress.expected == len(progress.photos)
+    return enrolment, progress.photos
 
 
 def findings(enrolment: Enrolment, name: str) -> dict[str, set[Finding]]:
     return {photo.path.name: set(photo.findings) for photo in enrolment.photos if photo.person == name}
+
+
+def test_a_photo_in_a_subfolder_is_named_with_it(faces: Path, yunet: YuNet, sface: SFace) -> None:
+    portrait = faces / "Joe Biden" / "biden.jpg"
+    for year in ("2023", "2024"):
+        (portrait.parent / year).mkdir()
+        shutil.copy(portrait, portrait.parent / year)
+    portrait.unlink()
+    enrolment, _ = enroll(scan(faces).people, yunet, sface)
+    first, second = (photo for photo in enrolment.photos if photo.person == "Joe Biden")
+    assert (first.name, first.findings) == ("2023/biden.jpg", {})
+    assert (second.name, second.findings) == ("2024/biden.jpg", {Finding.DUPLICATE: "like 2023/biden.jpg"})
 
 
 def write(path: Path, image: Image) -> None:

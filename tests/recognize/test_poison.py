@@ -19,7 +19,7 @@ from recognize.gallery import Gallery, Person
 from recognize.threshold import threshold_for
 from recognize.verdict import POISONOUS, Finding
 from stream.data import Array, Face, Image
-from tests.recognize.conftest import cut
+from tests.recognize.conftest import Notes, cut
 from unblur.evaluate.photos import read
 
 pytestmark = pytest.mark.slow
@@ -63,7 +63,7 @@ def enrolment(
         (faces / person).mkdir()
         for place, picture in enumerate(pictures):
             assert cv2.imwrite(str(faces / person / f"{place}.png"), picture)
-    return Enroller(yunet, look, sface).enroll(scan(faces).people, Gallery(sface.fingerprint), lambda *_: None)
+    return Enroller(yunet, look, sface).enroll(scan(faces).people, Gallery(sface.fingerprint), Notes())
 
 
 @pytest.fixture(scope="module")
