@@ -13,7 +13,7 @@ import numpy as np
 from stream.cadence import SIZES, Cadence
 from stream.company import Company
 from stream.data import Box, Face, Frame, Track
-from stream.load import LoadController, SearchBudget
+from stream.load import LONGEST_TURN_S, LoadController, SearchBudget
 from stream.look import Look, Moment, Sighting
 from stream.meter import Meter
 from stream.shortlist import Shortlist
@@ -56,6 +56,7 @@ class Eye:
         self._cadence = Cadence(live, stills, lambda: self._budget.part)
         self._due: bool | None = None
         self._has_turn = False
+        self._due_since_s: float | None = None
         self._tracker = Tracker()
         self._shortlist = Shortlist(live)
         self._company = Company()
@@ -63,14 +64,25 @@ class Eye:
         meter.follow("crops passed over", lambda: self._shortlist.dropped)
         meter.follow("tiles searched", lambda: self._searcher.searched)
 
-    def due(self, pts_s: float) -> bool:
+    def due(self, pts_s: float, patience_s: float = LONGEST_TURN_S) -> bool:
         """Whether the picture of this media time is to be searched. Asked once for each, in order; the picture need
-        only be seen if it is, or if somebody watches. A live camera then waits for its turn, and should see the newest
-        picture that has come meanwhile."""
+        only be seen if it is, or if somebody watches. A live camera waits for its turn, and should then see the newest
+        picture that has come meanwhile; if its turn does not come within `patience_s`, a later picture is searched."""
         self._end_turn()
-        self._due = self._cadence.due(self._restless, pts_s) or self._watchful
-        self._has_turn = self._live and self._due and self._budget.begin()
+        if (self._cadence.due(self._restless, pts_s) or self._watchful) and self._due_since_s is None:
+            self._due_since_s = time.monotonic()
+        self._due = self._due_since_s is not None and self._may_search(self._due_since_s, patience_s)
+        if self._due:
+            self._due_since_s = None
         return self._due
+
+    def _may_search(self, since_s: float, patience_s: float) -> bool:
+        """Nobody waits for a turn for ever."""
+        if not self._live:
+            return True
+        left_s = max(0.0, since_s + LONGEST_TURN_S - time.monotonic())
+        self._has_turn = self._budget.begin(self, LONGEST_TURN_S if self._watchful else min(patience_s, left_s))
+        return self._has_turn or self._watchful or left_s <= patience_s
 
     def see(self, frame: Frame) -> Sighting:
         """What this frame shows. Frames come in order."""
@@ -96,6 +108,7 @@ class Eye:
     def finish(self) -> list[Look]:
         """The source has ended: the looks that were still waiting for their turn."""
         self._end_turn()
+        self._budget.leave(self)
         ended = self._tracker.finish()
         return [look for track in ended if (look := self._shortlist.close(track.id))]
 

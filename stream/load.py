@@ -10,6 +10,8 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from time import monotonic
 
 HIGH_S = 0.5
@@ -115,27 +117,50 @@ class SearchBudget:
     """The time that live cameras' searches for faces may take, shared equally among them.
 
     On a CPU one core is left for all else, where there is more than one: no more searches run at a time, and cameras
-    take turns in the order in which they come.
+    take turns in the order in which they come. Who does not wait long enough keeps the place, and is passed over
+    while away.
     """
 
     def __init__(self, cameras: int, load: LoadController, cores: int | None = None) -> None:
         cores = cores or _cores()
         self._load = load
         self._part = min(1.0, cores / max(1, cameras))
-        self._turns = threading.Semaphore(max(1, cores - 1))
+        self._free = max(1, cores - 1)
+        self._queue: dict[object, bool] = {}  # in the order in which they came; whether each waits at this moment
+        self._changed = threading.Condition()
 
     @property
     def part(self) -> float:
         """Of the time that a camera alone might take for its searches, the part that this camera may take now."""
         return self._part * self._load.level.search
 
-    def begin(self) -> bool:
-        """Wait until it is a camera's turn to search; False if that took too long, and it searches without."""
-        return self._turns.acquire(timeout=LONGEST_TURN_S)
+    def begin(self, camera: object, patience_s: float) -> bool:
+        """Wait until it is a camera's turn to search; False if it has not come within its patience."""
+        with self._changed:
+            self._queue[camera] = True
+            in_turn = self._changed.wait_for(partial(self._is_next, camera), patience_s)
+            if in_turn:
+                self._free -= 1
+                del self._queue[camera]
+            else:
+                self._queue[camera] = False
+            self._changed.notify_all()
+            return in_turn
 
     def end(self) -> None:
-        """It has searched in its turn."""
-        self._turns.release()
+        """A camera has searched in its turn."""
+        with self._changed:
+            self._free += 1
+            self._changed.notify_all()
+
+    def leave(self, camera: object) -> None:
+        """A camera searches no more."""
+        with self._changed:
+            self._queue.pop(camera, None)
+
+    def _is_next(self, camera: object) -> bool:
+        waiting = (each for each, waits in self._queue.items() if waits)
+        return camera in islice(waiting, self._free)
 
 
 def _cores() -> int:

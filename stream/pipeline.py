@@ -24,7 +24,7 @@ from stream.data import Box, Frame, Identity, Restoration, Track
 from stream.errors import DamagedSourceError
 from stream.frame_conversion import Rotation, rotate
 from stream.handover import Belt, Latest
-from stream.load import LoadController
+from stream.load import LONGEST_TURN_S, LoadController
 from stream.look import Look, Sighting
 from stream.meter import Meter
 from stream.naming import Naming
@@ -34,6 +34,8 @@ from stream.stages import Source, always
 
 _ENDINGS_NOTICED_S = 0.25
 _PUMP_S = 0.01
+_SHOWN_EVERY_S = 0.06
+"""A camera that somebody watches waits no longer for its turn to search before it shows its next picture."""
 _SILENT_S = 1.5
 """Longer than the tracker remembers: a camera that returns sees new tracks."""
 
@@ -58,9 +60,9 @@ Restored = tuple[Sighting, list[Restoration]]
 class Eye(Protocol):
     """Finds and follows the faces of one camera."""
 
-    def due(self, pts_s: float) -> bool:
+    def due(self, pts_s: float, patience_s: float, /) -> bool:
         """Whether the picture of this media time is to be searched; of a live camera asked once for each, in order,
-        before it is seen."""
+        before it is seen. To answer may take `patience_s`."""
         ...
 
     def see(self, frame: Frame) -> Sighting: ...
@@ -215,7 +217,8 @@ class Pipeline:
         def wanted(pts_s: float) -> bool:
             self._heard[name] = time.monotonic()
             self._meter.count("frames", camera=name)
-            return camera.eye.due(pts_s) or camera.watched()
+            watched = camera.watched()
+            return camera.eye.due(pts_s, _SHOWN_EVERY_S if watched else LONGEST_TURN_S) or watched
 
         def see() -> None:
             lower_priority(DECODING_STEPS)

@@ -52,6 +52,23 @@ def test_a_picture_behind_a_cut_is_looked_at_in_a_recording(yunet_path: Path, po
     assert [len(each.tracks) for each in seen] == [0, 1, 0, 0]
 
 
+def test_a_picture_is_shown_while_the_camera_waits_for_its_turn(yunet_path: Path, portraits: Path) -> None:
+    budget = SearchBudget(2, LoadController(), cores=2)
+    detector = YuNet(load(yunet_path, "onnxruntime"), min_confidence=IN_VIDEO)
+    eye = Eye(detector, FivePointAligner(), live=True, meter=Meter(), budget=budget)
+    image = side_by_side(portraits, "obama.jpg")
+
+    def seen(index: int) -> int:
+        return len(eye.see(Frame("door", index, index, Fraction(1, 25), None, image)).tracks)
+
+    assert budget.begin("another camera", 0)
+    assert not eye.due(0.0, 0.01)
+    assert seen(0) == 0, "not searched"
+    budget.end()
+    assert eye.due(0.04, 0.01), "the search is still due"
+    assert seen(1) == 1
+
+
 def test_a_live_camera_gives_its_turn_back_whatever_becomes_of_the_picture(yunet_path: Path, portraits: Path) -> None:
     budget = SearchBudget(2, LoadController(), cores=2)
     detector = YuNet(load(yunet_path, "onnxruntime"), min_confidence=IN_VIDEO)

@@ -155,9 +155,9 @@ def test_one_core_is_left_for_all_else() -> None:
     budget, searching, most, lock = SearchBudget(8, LoadController(), 3), 0, 0, threading.Lock()
     both = threading.Barrier(2)
 
-    def search(_: int) -> None:
+    def search(camera: int) -> None:
         nonlocal searching, most
-        assert budget.begin()
+        assert budget.begin(camera, 20)
         with lock:
             searching += 1
             most = max(most, searching)
@@ -169,3 +169,28 @@ def test_one_core_is_left_for_all_else() -> None:
     with ThreadPoolExecutor(8) as cameras:
         list(cameras.map(search, range(8)))
     assert most == 2
+
+
+def test_a_camera_that_went_to_show_a_picture_keeps_its_place() -> None:
+    budget = SearchBudget(3, LoadController(), 2)
+    assert budget.begin("first", 0)
+    assert not budget.begin("second", 0), "and shows a picture meanwhile"
+    assert not budget.begin("third", 0)
+    with ThreadPoolExecutor(2) as cameras:
+        third = cameras.submit(budget.begin, "third", 20)
+        second = cameras.submit(budget.begin, "second", 20)
+        with pytest.raises(TimeoutError):
+            second.result(timeout=1)
+        budget.end()
+        assert second.result(timeout=20)
+        assert not third.done()
+        budget.end()
+        assert third.result(timeout=20)
+
+
+def test_nobody_waits_for_a_camera_that_is_away() -> None:
+    budget = SearchBudget(3, LoadController(), 2)
+    assert budget.begin("first", 0)
+    assert not budget.begin("second", 0)
+    budget.end()
+    assert budget.begin("third", 0)

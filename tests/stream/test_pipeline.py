@@ -51,7 +51,7 @@ class Door:
 class Crowd:
     """An eye that sees everybody in the first frame and their ends in the second; every third picture is due."""
 
-    def due(self, pts_s: float) -> bool:
+    def due(self, pts_s: float, _patience_s: float) -> bool:
         return round(10 * pts_s) % 3 == 0 or pts_s < 0.2
 
     def see(self, frame: Frame) -> Sighting:

@@ -163,7 +163,7 @@ class Glance:
         self._last: list[Track] = []
         self._seen = 0
 
-    def due(self, _pts_s: float) -> bool:
+    def due(self, _pts_s: float, _patience_s: float) -> bool:
         return True
 
     def see(self, frame: Frame) -> Sighting:
