@@ -269,7 +269,7 @@ def test_overload_is_told(page: Page) -> None:
     page.goto(served.address)
     told = camera(page, "lobby").get_by_role("alert")
     expect(told).to_contain_text("This machine searches 2 of 25 pictures a second")
-    expect(told).to_contain_text("names come after 3.3 s; 7 samples were dropped")
+    expect(told).to_contain_text("names come after 3.3 s; 7 faces were not identified")
     page.unroute_all(behavior="ignoreErrors")
     served.close()
 
