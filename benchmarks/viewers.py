@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -75,7 +74,7 @@ def serving(folder: Path, film: Path, cameras: int) -> Iterator[tuple[str, int]]
         try:
             yield _address(process, folder / "said.txt"), process.pid
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             process.wait(30)
 
 
