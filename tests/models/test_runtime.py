@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -38,6 +39,15 @@ def test_auto_without_a_gpu_is_onnx_runtime_and_says_why(yunet_path: Path, witho
     assert (entry["event"], entry["backend"], entry["network"]) == ("backend chosen", "onnxruntime", yunet_path.name)
     assert list(entry["passed_over"]) == list(ON_GPU)
     assert all("no CUDA driver here" in reason for reason in entry["passed_over"].values())
+
+
+def test_nothing_is_told_to_the_maker_of_the_runtime(yunet_path: Path, tmp_path: Path) -> None:
+    code = f"from models.runtime import load; load(__import__('pathlib').Path({str(yunet_path)!r}), 'onnxruntime')"
+    kept = {
+        name: value for name, value in os.environ.items() if name not in {"ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"}
+    }
+    subprocess.run([sys.executable, "-c", code], env={**kept, "HOME": str(tmp_path)}, check=True)
+    assert not list(tmp_path.iterdir()), "ONNX Runtime keeps what it would send in the user's cache"
 
 
 @pytest.mark.parametrize("backend", INSTALLED)
