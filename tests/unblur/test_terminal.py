@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -238,6 +239,17 @@ def test_a_server_is_stopped_by_ctrl_c(tmp_path: Path) -> None:
         terminal.interrupt()
         require_sound(terminal)
         assert "unblur: stopped" in terminal.text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such shell")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_standard_stream_may_be_closed(closed: str, pictures: Path, tmp_path: Path) -> None:
+    log = tmp_path / "events.jsonl"
+    command = [*UNBLUR, "run", f"door={pictures}", "--events", log]
+    asked = f'exec "$@" {closed}'
+    said = subprocess.run(["sh", "-c", asked, "sh", *map(str, command)], capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr
+    assert [json.loads(line)["type"] for line in log.read_text("utf-8").splitlines()][-1] == "end"
 
 
 @pytest.mark.parametrize(
