@@ -144,7 +144,8 @@ class SearchBudget:
                 del self._queue[camera]
             else:
                 self._queue[camera] = False
-            self._changed.notify_all()
+            if self._free:  # for the next in the queue
+                self._changed.notify_all()
             return in_turn
 
     def end(self) -> None:
