@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from unblur.enrolment import enroll
 from unblur.evaluate.clips import Filming, film, lay_out, one_each, walkers
 from unblur.evaluate.people import ARCHIVE, roles
 from unblur.evaluate.video import read_events, score
+from unblur.terminal import working
 
 KNOWN, STRANGERS, AT_ONCE, SEED = 12, 4, 6, 0
 MEMORY_EVERY_S = 1.0
@@ -66,23 +68,26 @@ def recorded(data: Path, folder: Path, known: int = KNOWN, strangers: int = STRA
     people, detector = roles(data / "val" / ARCHIVE), YuNet(load(fetch("yunet")))
     passers = walkers(one_each(people["probe"])[:known], detector, known=True)
     passers += walkers(one_each(people["strangers"])[:strangers], detector, known=False)
-    film(passers, Filming("slow", AT_ONCE), SEED, footage.clip, footage.truth)
+    with working("filming people who walk past"):
+        film(passers, Filming("slow", AT_ONCE), SEED, footage.clip, footage.truth)
     enroll(Config(), lay_out(people["gallery"], folder / "people"), footage.gallery, strict=False)
     return footage
 
 
-def watched(command: Sequence[str | Path]) -> Process:
-    """Run a command to its end, and measure it."""
+def watched(program: str, command: Sequence[str | Path]) -> Process:
+    """Run the command of a program to its end, and measure it. An interruption kills it."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     memory = []
-    with subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL) as process:
+    with working(program), ExitStack() as stack:
+        # A session of its own: Ctrl-C is for this process to meet.
+        process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, start_new_session=True)
+        stack.enter_context(process)
+        stack.callback(process.kill)
         while process.poll() is None:
             memory.append(_resident_mb(process.pid))
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(MEMORY_EVERY_S)
-            except subprocess.TimeoutExpired:
-                continue
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, list(map(str, command)))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -117,17 +122,19 @@ def compare(footage: Footage, folder: Path) -> str:
     shown = {one.person for one in truth.appearances if one.known}
     found, again = folder / "plain.json", folder / "prepared.json"
     log, unrestored = folder / "events.jsonl", folder / "unrestored.jsonl"
-    runs = {
-        "plain loop, OpenCV's classes": (watched(plain(footage, found)), _listed(found)),
-        "plain loop, unblur's prepared SFace": (watched(plain(footage, again, "--prepared")), _listed(again)),
-        OURS: (watched(ours(footage, log, "--deblur", "cnn")), _logged(log)),
-        "unblur, nothing restored": (watched(ours(footage, unrestored, "--deblur", "off")), _logged(unrestored)),
+    commands = {
+        "plain loop, OpenCV's classes": plain(footage, found),
+        "plain loop, unblur's prepared SFace": plain(footage, again, "--prepared"),
+        OURS: ours(footage, log, "--deblur", "cnn"),
+        "unblur, nothing restored": ours(footage, unrestored, "--deblur", "off"),
     }
+    processes = {program: watched(program, command) for program, command in commands.items()}
+    named = [_listed(found), _listed(again), _logged(log), _logged(unrestored)]
     lines = [_at_once(truth), "", HEADER]
-    for program, (process, names) in runs.items():
+    for (program, process), names in zip(processes.items(), named, strict=True):
         told = f"{len(shown & names)} of {len(shown)} | {len(names - shown)}"
         lines.append(_row(program, process, footage.frames, told))
-    first, second = (process.wall_s / runs[OURS][0].wall_s for process, _ in list(runs.values())[:2])
+    first, second = (process.wall_s / processes[OURS].wall_s for process in list(processes.values())[:2])
     lines += [
         "",
         f"unblur with its network runs at {first:.1f} times the rate of the first, {second:.1f} of the second.",
@@ -150,7 +157,7 @@ def _logged(events: Path) -> set[str]:
 def by_stage(footage: Footage, folder: Path) -> str:
     """Where unblur's time goes, as Markdown."""
     out = folder / "stages.json"
-    watched([sys.executable, "-m", "benchmarks.stages", footage.clip, footage.gallery, out])
+    watched("unblur, stage by stage", [sys.executable, "-m", "benchmarks.stages", footage.clip, footage.gallery, out])
     return Stages.load(out).table()
 
 
@@ -179,7 +186,7 @@ def endure(footage: Footage, folder: Path, minutes: float) -> str:
     rate = Truth.load(footage.truth).fps
     loops = max(1, round(minutes * 60 * rate / footage.frames))
     long = Footage(_repeated(footage.clip, folder / "long.mp4", loops), footage.truth, footage.gallery)
-    memory = watched(ours(long, folder / "long.jsonl")).memory_mb
+    memory = watched(f"unblur, for {minutes:g} minutes of footage", ours(long, folder / "long.jsonl")).memory_mb
     tenth = max(1, len(memory) // 10)
     told = [f"{max(memory[i : i + tenth]):.0f}" for i in range(0, len(memory), tenth)]
     length = loops * footage.frames / rate / 60

@@ -86,7 +86,7 @@ def test_a_camera_gives_frames_and_says_how_it_is() -> None:
     assert status.frame_age_s is not None
     assert status.frame_age_s < 1
     assert source.live
-    assert frames[0].pts == 0
+    assert frames[0].pts_s < 1  # the first may have been replaced by a newer one
     assert forward(frames)
     assert frames[-1].wall_time is not None
     assert abs(datetime.now(UTC) - frames[-1].wall_time) < timedelta(seconds=20)

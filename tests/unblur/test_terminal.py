@@ -198,6 +198,16 @@ def test_an_evaluation_is_drawn(shared: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+def test_a_benchmark_is_drawn_and_stopped_by_ctrl_c(shared: Path) -> None:
+    with PseudoTerminal([*UNBLUR, "bench", "--data", shared], 40) as terminal:
+        for program in ("filming people", "plain loop, OpenCV's classes"):
+            terminal.until(lambda program=program: program in terminal.text)  # type: ignore[misc]
+        terminal.interrupt()
+        require_sound(terminal, 130)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_networks_are_exported(tmp_path: Path) -> None:
     with PseudoTerminal([*UNBLUR, "export", "--out", tmp_path / "out"], 40) as terminal:
         require_sound(terminal)
