@@ -115,7 +115,7 @@ def test_a_page_takes_as_long_however_many_there_are(many: str) -> None:
     for (wanted, count), place in itertools.product(searches.items(), (None, middle)):
         started = time.perf_counter()
         leaf = archive.page(wanted, place, 50)
-        assert time.perf_counter() - started < 0.5  # reading all takes many seconds
+        assert time.perf_counter() - started < 2  # reading all takes many seconds
         assert len(leaf.records) == count or (wanted.camera and place)
     assert archive.names(9) == ["Ann"]
     assert archive.cameras(9) == ["attic", "lobby"]

@@ -132,7 +132,7 @@ def test_a_slow_server_is_not_waited_for(receiver: Receiver, hooked: Hooked) -> 
     hook = hooked(receiver.port)
     began = time.monotonic()
     hook.write(an_event(1))
-    assert time.monotonic() - began < 0.1
+    assert time.monotonic() - began < 0.4  # the server has 0.5 s to answer
     received(receiver)
     until(lambda: hook.delivery().problem == "no answer in 0.5 s")
     receiver.answer = status(200)
