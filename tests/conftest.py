@@ -21,6 +21,8 @@ REPOSITORY = Path(__file__).parents[1]
 MAY_SKIP = re.compile(r"extra `|shared data|torch|openvino|TensorRT|GPU|CUDA|root may|certificate bundle|file system")
 """Why a test may skip even in CI (the variable CI is set): .ci/run has environments of their own for the extras."""
 _POOLED = re.compile(r".+_\d+|.+ \(process_request_thread\)")  # as ThreadPoolExecutor and ThreadingHTTPServer name them
+_ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Signals that end a program."""
 ENDS_WITHIN_S = 10.0
 """A thread that was told to end has this long, on a machine that has much to do."""
 
@@ -28,10 +30,20 @@ ENDS_WITHIN_S = 10.0
 def pytest_configure() -> None:
     """However pytest was started, the programs that tests start can be interrupted: `nohup`, and a shell that starts
     something in the background, have signals ignored, which programs inherit; a handler they do not."""
-    for name in ("SIGINT", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number and signal.getsignal(number) == signal.SIG_IGN:
+    for number in _ENDING:
+        if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """A test that runs a command in this process, or a fixture that does, leaves signals as they were: the command
+    ignores SIGHUP where there is no terminal, and what later tests start would inherit that."""
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    result = yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    return result
 
 
 @pytest.hookimpl(wrapper=True)
