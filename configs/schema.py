@@ -238,7 +238,7 @@ class Web(_Section):
     prefix: Annotated[str, AfterValidator(path_prefix)] = Field(
         "", description="The path below which a reverse proxy publishes the pages, as /cams."
     )
-    codec: Literal["vp8", "h264"] = Field("vp8", description="h264 costs more.")
+    codec: Literal["vp8", "h264"] = Field("vp8", description="h264 costs less, and is softer where much moves.")
     viewers: int = Field(
         32, ge=1, le=10_000, description="Browsers at once, each with any of the cameras; programs: connections."
     )
