@@ -24,13 +24,15 @@ from stream.feed import Feed
 from stream.http_stream import HttpClient, HttpStream, SilentError
 from stream.inflow import Inflow
 from stream.jpeg_stream import START, split_jpegs
-from stream.libav import PLAYLIST, Place, Waits, decode, describe_omitted, open_media, reason, video_stream
+from stream.libav import PLAYLIST, PictureDecoder, Place, Waits, describe_omitted, open_media, reason, video_stream
 from stream.pace import Pace, Playout
 from stream.watchdog import Watchdog
 
 _PROBING = {"analyzeduration": "1000000", "fpsprobesize": "0"} | PLAYLIST
 """What is read ahead to learn what a stream holds is late when it is shown: one second is enough."""
 _ENDED = "the stream ended"
+_SOME_DAMAGED = 10
+"""Before its first key frame a stream may give a few damaged pictures, which mean nothing."""
 
 
 class Connection:
@@ -47,6 +49,7 @@ class Connection:
         self._closed = closed
         self._connect_s = connect_s
         self._omission_told = False
+        self._damaged = 0
 
     def deliver(self, log: structlog.typing.FilteringBoundLogger) -> str:
         """Connect and deliver. Returns what ended it. Raises SourceError if there is nothing to connect to."""
@@ -120,25 +123,31 @@ class Connection:
     ) -> str:
         """Deliver the pictures of packets. A body is given no `catch_up`: its packets come in bursts, and the stamps of
         those that wait for their turn say nothing of the decoder."""
+        decoder = PictureDecoder(stream)
         for packet in packets:
             if packet.stream_index == stream.index:
                 self._watchdog.packet()
-                self._decode_packet(packet, stream, pace, catch_up)
+                self._decode_packet(packet, stream, decoder, pace, catch_up)
             if self._closed.is_set():
                 return "closed"
             if problem := self._watchdog.complaint():
                 return problem
-        for picture in _pictures(None, stream):
+        for picture in _pictures(None, decoder):
             self._hand_over(picture, pace)
         return _ENDED
 
     def _decode_packet(
-        self, packet: av.Packet[Any], stream: VideoStream, pace: Pace | Playout | None, catch_up: CatchUp | None
+        self,
+        packet: av.Packet[Any],
+        stream: VideoStream,
+        decoder: PictureDecoder,
+        pace: Pace | Playout | None,
+        catch_up: CatchUp | None,
     ) -> None:
         if catch_up and packet.dts is not None:
             stamp_s = float(packet.dts * packet.time_base)
             stream.codec_context.skip_frame = catch_up.choose_discard(stamp_s, packet.is_keyframe)
-        pictures = _pictures(packet, stream)
+        pictures = _pictures(packet, decoder)
         if not pictures and stream.codec_context.skip_frame != "DEFAULT":
             self._inflow.left_out()
         for picture in pictures:
@@ -155,6 +164,10 @@ class Connection:
 
     def _hand_over(self, picture: VideoFrame, pace: Pace | Playout | None) -> None:
         self._watchdog.picture()
+        if picture.is_corrupt:
+            self._damaged += 1
+            if self._damaged >= _SOME_DAMAGED and str(self._damaged).strip("0") == "1":  # 10, 100, 1000
+                self._log.warning("pictures come damaged, as where packets are lost", so_far=self._damaged)
         if pace and picture.time is not None:
             pace.wait(picture.time)
             self._watchdog.resume()
@@ -217,9 +230,9 @@ def _rounds(container: InputContainer, stream: VideoStream) -> Iterator[av.Packe
         container.seek(0)
 
 
-def _pictures(packet: av.Packet[Any] | None, stream: VideoStream) -> list[VideoFrame]:
+def _pictures(packet: av.Packet[Any] | None, decoder: PictureDecoder) -> list[VideoFrame]:
     try:
-        return decode(stream, packet)
+        return decoder.decode(packet)
     except av.FFmpegError:
         return []  # damaged on the way; the watchdog counts pictures, too
 

@@ -142,23 +142,42 @@ def video_stream(container: InputContainer, number: int | None = None) -> VideoS
     return stream
 
 
-def decode(stream: VideoStream, packet: av.Packet[Any] | None) -> list[VideoFrame]:
-    """The pictures that come out when a packet goes in; None: what is left. Raises av.FFmpegError.
+class PictureDecoder:
+    """Decodes one stream, whose packets come in order. `decode` raises av.FFmpegError.
 
     Where a camera repeats its parameters before each slice of a key frame (GStreamer's config-interval=-1 up to 1.22),
     FFmpeg's parser cuts the key frame into several packets, and its H.264 decoder would take each for a picture of its
-    own, the rest of it grey. A key frame may therefore go on in the next packet; anything else is whole, or damaged.
+    own, the rest of it grey. Of such a stream, and until its first key frame has shown what it is like, a key frame may
+    therefore go on in the next packet. Anything else is whole, or damaged: only then does the decoder fill in what is
+    missing, and show the picture.
     """
-    context = stream.codec_context
-    if packet is not None and context.name == "h264":
-        if packet.is_keyframe or _goes_on(packet):
-            context.flags2 |= Flags2.chunks
-        else:
-            context.flags2 &= ~Flags2.chunks
-    return stream.decode(packet)
+
+    def __init__(self, stream: VideoStream) -> None:
+        self._stream = stream
+        self._is_cut: bool | None = None  # whether key frames come in several packets; None: not known yet
+        self._before: av.Packet[Any] | None = None
+
+    def decode(self, packet: av.Packet[Any] | None) -> list[VideoFrame]:
+        """The pictures that come out when a packet goes in; None: what is left."""
+        context = self._stream.codec_context
+        if packet is not None and context.name == "h264":
+            goes_on = self._goes_on(packet)
+            if goes_on or (self._is_cut is None and self._before is not None):
+                self._is_cut = goes_on
+            self._before = packet if packet.is_keyframe else None
+            if goes_on or (packet.is_keyframe and self._is_cut is not False):
+                context.flags2 |= Flags2.chunks
+            else:
+                context.flags2 &= ~Flags2.chunks
+        return self._stream.decode(packet)
+
+    def _goes_on(self, packet: av.Packet[Any]) -> bool:
+        """Whether a packet is the next part of the key frame that the packet before has begun. Where the beginning of
+        another picture was lost on the way, its time is another, too."""
+        return self._before is not None and self._before.pts in {None, packet.pts} and _begins_within(packet)
 
 
-def _goes_on(packet: av.Packet[Any]) -> bool:
+def _begins_within(packet: av.Packet[Any]) -> bool:
     """Whether the first slice of an H.264 packet is not the first of its picture: its header then begins with a
     macroblock number other than 0, whose first bit is 0 (ITU-T H.264, 7.3.3 and 9.1)."""
     found = _FIRST_SLICE.search(bytes(packet)[:_HEADERS])

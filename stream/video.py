@@ -20,7 +20,7 @@ from stream.data import Image
 from stream.errors import DamagedSourceError, SourceError
 from stream.frame_conversion import Deinterlacer, to_image
 from stream.http_stream import HttpClient
-from stream.libav import PLAYLIST, Waits, decode, describe_omitted, open_media, reason, video_stream
+from stream.libav import PLAYLIST, PictureDecoder, Waits, describe_omitted, open_media, reason, video_stream
 from stream.redact import redact
 from stream.timeline import DAY_S, JUMP_S, Timeline
 
@@ -221,12 +221,13 @@ class Video:
     def _decoded(self, container: InputContainer, tally: _Tally) -> Generator[tuple[int, VideoFrame]]:
         stream = video_stream(container, self._number)
         stream.codec_context.thread_count = 1
+        decoder = PictureDecoder(stream)
         timeline = Timeline(self.time_base, round(self._start_s / self.time_base), self._jump_s)
         for packet in self._packets(container, tally):
             if packet.stream.index != stream.index:  # of the last, empty packets, stream_index says nothing
                 continue
             try:
-                pictures = decode(stream, packet)
+                pictures = decoder.decode(packet)
             except av.FFmpegError:
                 tally.undecodable += 1
                 continue

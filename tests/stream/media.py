@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -65,6 +65,25 @@ def write_film(
         if sound and sound_last:
             _write_silence(container, sound, sound_s)
     return path
+
+
+def write_pictures(path: Path, pictures: Iterable[Image]) -> Path:
+    """A film of 25 pictures (120 x 160) a second, a key picture every 12, each in one slice."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "0", "g": "12", "x264-params": "slices=1"})
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for index, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def noise(seed: int) -> Image:
+    """A picture of which little can be left out."""
+    return np.random.default_rng(seed).integers(0, 255, (120, 160, 3), np.uint8)
 
 
 def write_playlist(path: Path, finished: bool) -> None:

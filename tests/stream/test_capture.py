@@ -23,7 +23,7 @@ from stream.errors import SourceError
 from stream.feed import Feed, Patience
 from stream.source import SourceOptions, open_source
 from tests.stream.http_cameras import body_of, jpeg, serve_cameras, stream_of
-from tests.stream.media import RATE, number, write_film, write_playlist
+from tests.stream.media import RATE, noise, number, write_film, write_pictures, write_playlist
 from tests.stream.rtsp import RtspServer, why_not
 from tests.stream.web import paced, serve
 
@@ -438,6 +438,22 @@ def test_pictures_that_come_in_bursts_are_all_shown(tmp_path: Path, suffix: str)
             until(lambda: bool(viewer.seen) and viewer.seen[-1].index >= 110, within_s=40.0)
             assert source.status().dropped < 25
     assert all(later.pts_s - earlier.pts_s < 1.0 for earlier, later in pairwise(viewer.seen))
+
+
+def test_what_is_damaged_on_the_way_is_said_and_still_shown(tmp_path: Path) -> None:
+    content = write_pictures(tmp_path / "film.ts", map(noise, range(60))).read_bytes()
+    packets = [content[at : at + 188] for at in range(0, len(content), 188)]
+    left = [packet for number, packet in enumerate(packets) if number < 100 or number % 23]  # the others are lost
+    parts = [b"".join(left[at : at + 100]) for at in range(0, len(left), 100)]
+    routes = {"/live.ts": stream_of(lambda: iter(parts), "video/mp2t")}
+    with (
+        structlog.testing.capture_logs() as logs,
+        serve_cameras(routes) as port,
+        Viewer(camera(f"http://127.0.0.1:{port}/live.ts")) as viewer,
+    ):
+        until(lambda: any(entry["event"].startswith("pictures come damaged") for entry in logs))
+    assert next(entry["so_far"] for entry in logs if "so_far" in entry) == 10
+    assert len(viewer.seen) > 5
 
 
 def test_a_clock_that_jumps_back_leaves_the_time_going_on(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from stream.data import Frame
 from stream.errors import DamagedSourceError, SourceError, UsageError
 from stream.replay import Playback, Replay
 from stream.source import SourceOptions, open_source
-from tests.stream.media import number, numbered, write_film, write_sound
+from tests.stream.media import noise, number, numbered, write_film, write_pictures, write_sound
 
 
 def replay(path: Path | str, **playback: object) -> Replay:
@@ -189,6 +189,21 @@ def test_damage_inside_a_film_is_said_although_the_decoder_hides_it(tmp_path: Pa
     frames, said = damaged(replay(path))
     assert len(frames) > 40
     assert "damaged" in said or "could not be decoded" in said
+
+
+def test_of_a_damaged_key_frame_what_is_whole_is_shown(tmp_path: Path) -> None:
+    path = write_pictures(tmp_path / "a.mp4", [noise(0)] * 36)
+    with av.open(str(path)) as container:
+        second = [packet for packet in container.demux(video=0) if packet.is_keyframe and packet.size][1]
+        assert second.pos is not None
+        place = second.pos + second.size * 7 // 10
+    content = bytearray(path.read_bytes())
+    content[place : place + 40] = bytes(40)
+    path.write_bytes(content)
+    frames, _ = damaged(replay(path))
+    whole = frames[0].image[:60].astype(int)
+    assert len(frames) == 36
+    assert max(np.abs(frame.image[:60] - whole).mean() for frame in frames) < 20
 
 
 def hurt(path: Path, rng: np.random.Generator) -> None:
