@@ -6,6 +6,7 @@ Nothing heavy is imported here, so that `install` comes before all that may fail
 
 from __future__ import annotations
 
+import _thread
 import logging
 import os
 import platform
@@ -42,6 +43,7 @@ command: {command}
 Passwords and queries of addresses are left out. Read this before you send it: it may hold names of people and files.
 
 """
+_AGAIN_S = 0.01
 _INTERRUPTED = (KeyboardInterrupt, SystemExit)
 
 _lock = threading.Lock()
@@ -120,8 +122,18 @@ def _in_thread(args: threading.ExceptHookArgs) -> None:
 
 
 def _in_finalizer(args: UnraisableHookArgs) -> None:
-    if args.exc_value is not None and not isinstance(args.exc_value, _INTERRUPTED):
+    if isinstance(args.exc_value, KeyboardInterrupt):
+        _interrupt_again()
+    elif args.exc_value is not None and not isinstance(args.exc_value, _INTERRUPTED):
         report(args.exc_value, args.err_msg or f"finalizer of {type(args.object).__name__}")
+
+
+def _interrupt_again() -> None:
+    """Python forgets an interruption that came in a finalizer: it comes once more, from outside."""
+    again = threading.Timer(_AGAIN_S, _thread.interrupt_main)
+    again.daemon = True
+    with suppress(RuntimeError):  # the interpreter is at its end anyway
+        again.start()
 
 
 class _Handler(logging.Handler):

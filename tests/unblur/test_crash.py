@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -113,8 +114,34 @@ def test_files_are_bounded_and_a_fault_that_comes_again_is_counted(tmp_path: Pat
 def test_ctrl_c_before_the_command_begins_is_no_fault(tmp_path: Path) -> None:
     done = run("raise KeyboardInterrupt", tmp_path)
     assert done.stderr == "unblur: interrupted\n"
-    assert done.returncode == -2
+    assert done.returncode == 130
     assert not list(tmp_path.rglob("crash-*"))
+
+
+def test_ctrl_c_in_a_finalizer_is_not_forgotten(tmp_path: Path) -> None:
+    done = run(
+        """
+        import time
+        class Thing:
+            def __del__(self): raise KeyboardInterrupt
+        Thing()
+        time.sleep(20)
+        raise KeyError""",
+        tmp_path,
+    )
+    assert (done.stderr, done.returncode) == ("unblur: interrupted\n", 130)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what a process has loaded")
+def test_ctrl_c_among_the_imports_ends_the_command(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "unblur", "serve", "--port", "0", "--data", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        maps = Path(f"/proc/{process.pid}/maps")
+        while "numpy" not in maps.read_text("utf-8"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert (said, process.returncode) == ("unblur: interrupted\n", 130)
 
 
 def test_a_child_process_tells_its_parent(
