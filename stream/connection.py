@@ -31,8 +31,8 @@ from stream.watchdog import Watchdog
 _PROBING = {"analyzeduration": "1000000", "fpsprobesize": "0"} | PLAYLIST
 """What is read ahead to learn what a stream holds is late when it is shown: one second is enough."""
 _ENDED = "the stream ended"
-_SOME_DAMAGED = 10
-"""Before its first key frame a stream may give a few damaged pictures, which mean nothing."""
+_DAMAGE_LOGGED_AT = frozenset(10**power for power in range(1, 10))
+"""Damaged pictures of a connection: the first few, before a key frame, mean nothing."""
 
 
 class Connection:
@@ -166,7 +166,7 @@ class Connection:
         self._watchdog.picture()
         if picture.is_corrupt:
             self._damaged += 1
-            if self._damaged >= _SOME_DAMAGED and str(self._damaged).strip("0") == "1":  # 10, 100, 1000
+            if self._damaged in _DAMAGE_LOGGED_AT:
                 self._log.warning("pictures come damaged, as where packets are lost", so_far=self._damaged)
         if pace and picture.time is not None:
             pace.wait(picture.time)

@@ -117,8 +117,8 @@ class SearchBudget:
     """The time that live cameras' searches for faces may take, shared equally among them.
 
     On a CPU one core is left for all else, where there is more than one: no more searches run at a time, and cameras
-    take turns in the order in which they come. Who does not wait long enough keeps the place, and is passed over
-    while away.
+    take turns in the order in which they come. A camera whose patience ends keeps its place in the queue; until it
+    waits again, others go before it.
     """
 
     def __init__(self, cameras: int, load: LoadController, cores: int | None = None) -> None:

@@ -35,7 +35,7 @@ from stream.stages import Source, always
 _ENDINGS_NOTICED_S = 0.25
 _PUMP_S = 0.01
 _SHOWN_EVERY_S = 0.06
-"""A camera that somebody watches waits no longer for its turn to search before it shows its next picture."""
+"""The longest that a watched camera waits for its turn to search before it shows its next picture."""
 _SILENT_S = 1.5
 """Longer than the tracker remembers: a camera that returns sees new tracks."""
 

@@ -252,7 +252,7 @@ def test_a_server_is_stopped_by_ctrl_c(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such shell")
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", [">&-", pytest.param("2>&-", marks=pytest.mark.slow), "<&- >&- 2>&-"])
 def test_a_standard_stream_may_be_closed(closed: str, pictures: Path, tmp_path: Path) -> None:
     log = tmp_path / "events.jsonl"
     command = [*UNBLUR, "run", f"door={pictures}", "--events", log]
