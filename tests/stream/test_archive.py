@@ -113,9 +113,9 @@ def test_a_page_takes_as_long_however_many_there_are(many: str) -> None:
     }
     middle = Place(TEN.timestamp() + 50_000, 50_000)
     for (wanted, count), place in itertools.product(searches.items(), (None, middle)):
-        started = time.perf_counter()
+        started = time.process_time()
         leaf = archive.page(wanted, place, 50)
-        assert time.perf_counter() - started < 2  # reading all takes many seconds
+        assert time.process_time() - started < 2  # reading all takes many seconds
         assert len(leaf.records) == count or (wanted.camera and place)
     assert archive.names(9) == ["Ann"]
     assert archive.cameras(9) == ["attic", "lobby"]

@@ -20,7 +20,7 @@ from unblur.examination import Examiner, Shot
 from unblur.people import People
 
 WITHIN_S = 60.0
-SOON_S = 2.0
+SOON_S = 5.0
 CAMERA = "hall"
 
 
