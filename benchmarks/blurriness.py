@@ -20,7 +20,7 @@ from sklearn.neural_network import MLPRegressor
 
 from benchmarks import photos
 from deblur import blurriness, degrade, kernels, spectrum
-from stream.data import Array, Image
+from stream.values import Array, Image
 
 FAMILIES = ("none", "line", "trajectory", "gaussian", "disk", "box")
 LONGEST = 37.0

@@ -30,12 +30,12 @@ from recognize import evidence
 from recognize.embed import Embedder, SFace
 from recognize.evidence import Evidence
 from recognize.fuse import view_of
-from stream.data import Array, Restoration
-from stream.eye import Eye
-from stream.look import Look
-from stream.meter import Meter
-from stream.source import open_source
-from stream.truth import Truth
+from stream.metrics import Meter
+from stream.results import Look
+from stream.simulation.ground_truth import Truth
+from stream.sources.factory import open_source
+from stream.tracking.analyzer import Eye
+from stream.values import Array, Restoration
 from unblur.evaluate.clips import SPEEDS, Filming, film, one_each, walkers
 from unblur.evaluate.people import ARCHIVE, roles
 

@@ -31,10 +31,10 @@ import numpy as np
 
 from benchmarks.speed import Footage, recorded
 from configs.schema import Config, load
-from stream.data import Event
-from stream.meter import Reading
-from stream.source import LOOP
-from stream.truth import Truth
+from stream.metrics import Reading
+from stream.simulation.ground_truth import Truth
+from stream.sources.factory import LOOP
+from stream.values import Event
 from unblur.assemble import Run, assemble
 
 HEADER = (

@@ -22,10 +22,10 @@ import numpy as np
 from configs.schema import Config, load
 from models.fetch import fetch_portraits, fingerprint
 from recognize.gallery import Gallery
-from stream.data import Image
-from stream.meter import Reading
-from stream.picture import read_picture
-from stream.source import LOOP
+from stream.metrics import Reading
+from stream.sources.factory import LOOP
+from stream.storage.images import read_picture
+from stream.values import Image
 from unblur.assemble import assemble
 from unblur.demo import stage
 from unblur.web.darkroom import Darkroom

@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 
 from detectors.yunet import IN_STILLS, YuNet
 from models.runtime import Session, load
-from stream.data import Array, Face, Frame, Image
-from stream.stages import Detector
-from stream.tiling import TiledDetector
-from stream.track import Tracker
+from stream.interfaces import Detector
+from stream.tracking.tiled_detection import TiledDetector
+from stream.tracking.tracker import Tracker
+from stream.values import Array, Face, Frame, Image
 
 SPEEDS = (0, 3, 6, 12, 22, 30, 45)
 """Pixels per frame."""

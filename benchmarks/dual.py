@@ -29,7 +29,7 @@ from models.runtime import load
 from recognize import dual
 from recognize.embed import SFace, normalised
 from recognize.threshold import threshold_for
-from stream.data import Array, Restoration
+from stream.values import Array, Restoration
 from unblur.evaluate.conditions import Condition, Shot, conditions
 from unblur.evaluate.methods import NETWORK, RICHARDSON_LUCY, Makers, Probe, makers, methods, probe
 from unblur.evaluate.people import ARCHIVE, Cast, Photograph, cast

@@ -19,10 +19,10 @@ import numpy as np
 from detectors.align import FivePointAligner
 from detectors.yunet import IN_VIDEO, YuNet
 from models.runtime import load
-from stream import appearance
-from stream.data import Array, Frame
-from stream.eye import Eye
-from stream.meter import Meter
+from stream.metrics import Meter
+from stream.tracking import appearance
+from stream.tracking.analyzer import Eye
+from stream.values import Array, Frame
 
 
 def frames(film: Path) -> Iterator[Frame]:

@@ -32,8 +32,8 @@ from playwright.sync_api import sync_playwright
 from benchmarks import photos
 from configs.schema import load
 from deblur import kernels
-from stream.data import Image
-from stream.guest import Guest
+from stream.sources.receiver import Guest
+from stream.values import Image
 from unblur.assemble import assemble
 from unblur.cli import main as unblur
 from unblur.web.guard import guard

@@ -31,8 +31,8 @@ from deblur.richardson_lucy import deconvolve
 from models import manifest, runtime
 from models.fetch import fetch
 from models.session import Session
-from stream.data import Array, Crop, Image, Quality
-from stream.stages import Deblurrer
+from stream.interfaces import Deblurrer
+from stream.values import Array, Crop, Image, Quality
 
 VIEW = 112
 _CANVAS = 240

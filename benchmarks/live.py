@@ -18,8 +18,8 @@ from pathlib import Path
 
 from benchmarks.speed import recorded
 from configs.schema import load
-from stream.meter import Reading
-from tests.stream.rtsp import RtspServer, why_not
+from stream.metrics import Reading
+from tests.stream.support.rtsp import RtspServer, why_not
 from unblur.assemble import assemble
 
 

@@ -19,12 +19,12 @@ import cv2
 import numpy as np
 
 from models.fetch import fetch_typefaces
-from stream.data import Box, Candidate, Event, Frame, Identity, Image
-from stream.eventlog import EventFile
-from stream.lettering import Lettering
-from stream.overlay import Label, Overlay
-from stream.recorder import Recorder
-from stream.store import EventStore
+from stream.events.event_store import EventStore
+from stream.events.jsonl_log import EventFile
+from stream.outputs.mp4_recorder import Recorder
+from stream.outputs.overlay import Label, Overlay
+from stream.outputs.text import Lettering
+from stream.values import Box, Candidate, Event, Frame, Identity, Image
 
 T = TypeVar("T")
 SIZE = (1280, 720)

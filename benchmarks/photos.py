@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from stream.data import Image
+from stream.values import Image
 from unblur.evaluate import photos
 from unblur.evaluate.photos import centre
 

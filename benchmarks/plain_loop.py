@@ -24,7 +24,7 @@ from models.manifest import network
 from models.runtime import load
 from recognize import gallery as galleries
 from recognize.embed import SFace, normalised
-from stream.data import Array, Image
+from stream.values import Array, Image
 
 _CONFIDENCE = 0.6
 _THRESHOLD = 0.363  # OpenCV's own for SFace

@@ -12,7 +12,7 @@ import numpy as np
 
 from deblur import kernels
 from deblur.richardson_lucy import deconvolve
-from stream.data import Array, Image
+from stream.values import Array, Image
 
 
 def timed(image: Image, kernel: Array, repeats: int = 60) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmarks import photos
 from deblur import kernels
 from deblur.shutter import Shutter
-from stream.data import Crop, Image, Quality
+from stream.values import Crop, Image, Quality
 
 CROPS = (1, 3, 10, 30)
 SPEEDS = (10, 20, 30, 45)

@@ -29,7 +29,7 @@ from configs.schema import Config
 from detectors.yunet import YuNet
 from models.fetch import fetch
 from models.runtime import load
-from stream.truth import Truth
+from stream.simulation.ground_truth import Truth
 from unblur.enrolment import enroll
 from unblur.evaluate.clips import Filming, film, lay_out, one_each, walkers
 from unblur.evaluate.people import ARCHIVE, roles

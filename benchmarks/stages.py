@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Self
 
 from configs.schema import load
-from stream.meter import Reading
+from stream.metrics import Reading
 from unblur.assemble import assemble
 
 

@@ -35,8 +35,8 @@ from recognize.embed import SFace
 from recognize.fuse import TrackRecognizer
 from recognize.gallery import Gallery, Person
 from recognize.threshold import threshold_for
-from stream.data import Array, Crop, Identity, Image, Restoration
-from stream.stages import Deblurrer
+from stream.interfaces import Deblurrer
+from stream.values import Array, Crop, Identity, Image, Restoration
 from unblur.evaluate import photos as photographs
 
 SIZES = (10, 20, 40, 80, 100, 150)

@@ -27,9 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from stream.cadence import Cadence
-from stream.data import Box, Face, Frame
-from stream.track import Tracker
+from stream.tracking.detection_schedule import Cadence
+from stream.tracking.tracker import Tracker
+from stream.values import Box, Face, Frame
 
 WIDTH, HEIGHT, RATE = 1280, 720, 30
 PICTURE = np.zeros((HEIGHT, WIDTH, 3), np.uint8)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deblur import kernels, spectrum
-from stream.data import Array, Crop, Image
+from stream.values import Array, Crop, Image
 
 COEFFICIENTS = Path(__file__).with_name("faces.npz")
 _RING_EDGES = (0.012, 0.028, 0.044, 0.06, 0.08, 0.105, 0.14, 0.18, 0.23, 0.29, 0.36, 0.5)

@@ -17,7 +17,7 @@ from deblur import hint, kernels
 from deblur.gate import Diagnosis, Gate
 from deblur.restore import undone
 from models.session import Session, Tensor
-from stream.data import Array, Crop, Image, Restoration
+from stream.values import Array, Crop, Image, Restoration
 
 SIDE = 128
 """Side in pixels of the crops that the network takes."""

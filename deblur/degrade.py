@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
-from stream.data import Image
+from stream.values import Image
 
 _ENCODING = {"preset": "veryfast"}
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from stream.data import Array, Image
+from stream.values import Array, Image
 
 WINDOW = 7
 """Side in pixels of the windows over which structure is compared."""

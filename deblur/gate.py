@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from deblur.blurriness import Blur, Blurriness
 from deblur.shutter import Shutter
-from stream.data import Crop, Restoration
+from stream.values import Crop, Restoration
 
 SHARP = 3.0
 """Extent in crop pixels below which a crop is sharp, and is left alone."""

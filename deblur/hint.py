@@ -12,8 +12,8 @@ import numpy as np
 
 from deblur import kernels, register
 from deblur.richardson_lucy import deconvolve
-from stream.company import OTHERS
-from stream.data import Array, Crop, Image
+from stream.tracking.analyzer import OTHERS
+from stream.values import Array, Crop, Image
 
 _DOUBT = 0.1
 """Share of a kernel's brightest pixel below which a pixel is left out."""

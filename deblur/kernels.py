@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from stream.data import Array, Image
+from stream.values import Array, Image
 
 _DISK_OVERSAMPLING = 8
 _TRAJECTORY_STEPS = 2000

@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from stream.data import Array, Crop, Image
+from stream.values import Array, Crop, Image
 
 _REACH = 16
 """Pixels of the crop by which it is shifted at most, each way."""

@@ -8,7 +8,7 @@ from deblur import kernels
 from deblur.blurriness import Blurriness
 from deblur.gate import SHARP, Diagnosis, Gate
 from deblur.richardson_lucy import deconvolve
-from stream.data import Crop, Image, Restoration
+from stream.values import Crop, Image, Restoration
 
 _GAUSSIAN_STEPS = 6
 _GAUSSIAN_SHARE = 0.8

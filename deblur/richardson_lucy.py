@@ -20,7 +20,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from deblur import kernels
-from stream.data import Array, Image
+from stream.values import Array, Image
 
 Picture = TypeVar("Picture", Image, Array)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from deblur import spectrum
 from deblur.blurriness import COEFFICIENTS, scale
-from stream.data import Array, Crop
+from stream.values import Array, Crop
 
 FRACTIONS = np.linspace(0, 1, 21, dtype=np.float32)
 """The shutter fractions that are tried; 0 is no blur."""

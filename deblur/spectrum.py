@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import scipy.fft
 
-from stream.data import Array, Image
+from stream.values import Array, Image
 
 SIDE = 128
 """Pixels of the crop's centre that are looked at, across and down."""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import structlog
 
 from models.errors import ModelError
-from stream.data import Crop, Restoration
-from stream.stages import Deblurrer
+from stream.interfaces import Deblurrer
+from stream.values import Crop, Restoration
 
 _log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.data import Array, Crop, Frame, Image, Quality, Track
+from stream.values import Array, Crop, Frame, Image, Quality, Track
 
 VIEW = 112
 """Side of the embedding network's view, in pixels: the centre of every crop."""
@@ -34,7 +34,7 @@ SIDE = 128
 
 
 class FivePointAligner:
-    """Cuts tracks out of frames as square crops of `side` pixels; satisfies `stream.stages.Aligner`."""
+    """Cuts tracks out of frames as square crops of `side` pixels; satisfies `stream.interfaces.Aligner`."""
 
     def __init__(self, side: int = SIDE) -> None:
         if side < VIEW:

@@ -12,11 +12,11 @@ import numpy as np
 
 from detectors.shrink import shrunk
 from models.runtime import ModelError
-from stream.data import Array, Box, Face, Image
+from stream.values import Array, Box, Face, Image
 
 
 class MTCNN:
-    """Finds faces with MTCNN; satisfies `stream.stages.Detector`.
+    """Finds faces with MTCNN; satisfies `stream.interfaces.Detector`.
 
     Pictures are shrunk to `long_side` pixels first, and faces smaller than `min_face` pixels after that are not looked
     for; faces below `min_confidence` (0..1) are not reported. Raises ModelError where facenet-pytorch is not installed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from stream.data import Array, Image
+from stream.values import Array, Image
 
 
 def shrunk(image: Image, long_side: int) -> tuple[Image, Array]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from detectors.shrink import shrunk
 from models.runtime import Session
-from stream.data import Array, Box, Face, Image
+from stream.values import Array, Box, Face, Image
 
 STRIDES = (8, 16, 32)
 """Pixels of the network's input per cell of its three grids."""
@@ -23,7 +23,7 @@ IN_VIDEO = 0.4
 
 
 class YuNet:
-    """Finds faces with YuNet; satisfies `stream.stages.Detector`.
+    """Finds faces with YuNet; satisfies `stream.interfaces.Detector`.
 
     `long_side` is the detection size in pixels: a picture with a longer side is shrunk to it, a smaller one taken as
     it is. It may be set between calls, to trade small faces for time. Faces below `min_confidence` (0..1) are not

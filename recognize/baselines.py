@@ -19,7 +19,7 @@ from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.neighbors import kneighbors_graph
 
-from stream.data import Array
+from stream.values import Array
 
 Numbers = NDArray[np.float64]
 Labels = NDArray[np.intp]

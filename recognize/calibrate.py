@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recognize.threshold import SMALL, fpir_at, threshold_for
-from stream.data import Array
+from stream.values import Array
 
 if TYPE_CHECKING:
     from recognize.gallery import Person

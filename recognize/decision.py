@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from recognize.dual import confirmed
-from stream.data import Array
+from stream.values import Array
 
 ENOUGH = 0.3
 """Weight of evidence, in perfect views, from which the plain threshold holds."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stream.data import Array
+from stream.values import Array
 
 EVEN = 10.0
 """Blur, in crop pixels, at which a restored crop counts as much as the raw one; the share grows with its square."""

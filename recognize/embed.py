@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from models.runtime import Session
-from stream.data import Array, Image
+from stream.values import Array, Image
 
 SIDE = 112
 """Pixels of an embedder's square view, which is the centre of a crop."""

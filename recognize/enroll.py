@@ -19,10 +19,10 @@ from recognize.folder import Folder
 from recognize.gallery import Gallery, Person
 from recognize.threshold import threshold_for
 from recognize.verdict import Finding, Photo, compared
-from stream.data import Face, Image
 from stream.errors import SourceError, UsageError
-from stream.picture import read_still
-from stream.stages import Detector
+from stream.interfaces import Detector
+from stream.storage.images import read_still
+from stream.values import Face, Image
 
 Look = Callable[[Image, Face], tuple[Image, float]]
 """Cuts a face out of a picture as the square crop that the embedder takes, and says how blurred it is: the extent in

@@ -16,7 +16,7 @@ import numpy as np
 from recognize.dual import relief
 from recognize.embed import normalised
 from recognize.gallery import Gallery, Person
-from stream.data import Array, Body, Identity, Method
+from stream.values import Array, Body, Identity, Method
 
 VIEWS = 32
 """The latest views that are evidence: a track whose face changes can change its mind."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from models.errors import ModelError
 from recognize.embed import view
-from stream.data import Array, Image
+from stream.values import Array, Image
 
 _INPUT = (160, 160)
 

@@ -21,8 +21,8 @@ from models.runtime import Session
 from recognize import baselines
 from recognize.baselines import NEIGHBOURS, Labels
 from recognize.embed import normalised, view
-from stream.data import Array, Image
 from stream.errors import UsageError
+from stream.values import Array, Image
 
 Method = Literal["pca", "lda", "lpp", "fusion-cnn"]
 SIDE = 56

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from stream.errors import UsageError
 from stream.names import normalize_name, normalize_text
-from stream.picture import is_picture
-from stream.system_files import is_sidecar, is_system
+from stream.storage.images import is_picture
+from stream.storage.system_files import is_sidecar, is_system
 
 ABOUT = "about.txt"
 LONGEST_DESCRIPTION = 10_000

@@ -17,8 +17,8 @@ from recognize.embed import Embedder
 from recognize.evidence import Evidence, View
 from recognize.gallery import Gallery
 from recognize.threshold import USUAL
-from stream.data import Array, Body, Crop, Identity, Restoration
 from stream.errors import GalleryError
+from stream.values import Array, Body, Crop, Identity, Restoration
 
 FADING = 10.0
 """Blur, in crop pixels, at which a view is worth half a sharp one; beyond it falls with the square."""
@@ -38,7 +38,7 @@ class Known(NamedTuple):
 
 
 class TrackRecognizer:
-    """Says who each track is by its evidence so far; satisfies `stream.stages.Recognizer`. Used by one thread, but
+    """Says who each track is by its evidence so far; satisfies `stream.interfaces.Recognizer`. Used by one thread, but
     `use` may be called from any.
 
     `threshold` is the cosine similarity from which a face is somebody's; without one it follows the gallery's

@@ -31,9 +31,9 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.neighbors import NearestNeighbors
 
 from recognize.calibrate import VERSION, Calibration, calibrated
-from stream.cipher import Cipher, opened, sealed
-from stream.data import Array, Candidate
 from stream.errors import GalleryError, OutputError
+from stream.storage.encryption import Cipher, opened, sealed
+from stream.values import Array, Candidate
 
 _MAGIC = b"unblur gallery\n"
 _VERSION = b"\x03"

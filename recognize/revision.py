@@ -10,8 +10,8 @@ from time import time
 import numpy as np
 
 from recognize.gallery import Gallery, Person, photo_id
-from stream.data import Array
 from stream.errors import UsageError
+from stream.values import Array
 
 
 def enrolled(known: Gallery, name: str, description: str | None, embeddings: Array) -> Gallery:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recognize.gallery import Gallery
-from stream.data import Array
+from stream.values import Array
 
 SAME_PICTURE = 0.95
 """Cosine similarity from which two photos of a person show them so much alike that the second adds nothing."""

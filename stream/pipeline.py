@@ -6,31 +6,31 @@
 
 Every word but `capture` (the source's own) is a thread; `name` is one for all live cameras. A live picture never waits
 for a name: its scene carries the names known by then. One that is neither searched nor watched is not even converted.
-What is left out when the machine is behind: `stream/load.py`.
+What is left out when the machine is behind: `stream/load_control.py`.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Protocol
 
-from stream.data import Box, Frame, Identity, Restoration, Track
 from stream.errors import DamagedSourceError
-from stream.frame_conversion import Rotation, rotate
-from stream.handover import Belt, Latest
-from stream.load import LONGEST_TURN_S, LoadController
-from stream.look import Look, Sighting
-from stream.meter import Meter
-from stream.naming import Naming
-from stream.priority import DECODING_STEPS, lower_priority
+from stream.identification import Naming
+from stream.interfaces import Source, always
+from stream.load_control import LONGEST_TURN_S, LoadController
+from stream.media.frame_conversion import Rotation, rotate
+from stream.metrics import Meter
+from stream.queues import Belt, Latest
+from stream.results import Look, Scene, Sighting
 from stream.sample_queue import SampleQueue, Waiting
-from stream.stages import Source, always
+from stream.threads import DECODING_STEPS, lower_priority
+from stream.values import Frame, Restoration, Track
 
 _ENDINGS_NOTICED_S = 0.25
 _PUMP_S = 0.01
@@ -38,19 +38,6 @@ _SHOWN_EVERY_S = 0.06
 """The longest that a watched camera waits for its turn to search before it shows its next picture."""
 _SILENT_S = 1.5
 """Longer than the tracker remembers: a camera that returns sees new tracks."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scene:
-    """A frame with what is known about it, ready to be drawn. `restoring` are live tracks whose crops are with the
-    deblurrer now; a recording waits for its restorations, so that a replay is drawn alike. `others` are further places
-    where a face may be."""
-
-    frame: Frame
-    tracks: Sequence[Track]
-    names: Mapping[int, Identity]
-    restoring: frozenset[int] = frozenset()
-    others: Sequence[Box] = ()
 
 
 Restored = tuple[Sighting, list[Restoration]]

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from time import monotonic
 from typing import NamedTuple
 
-from stream.data import Track
-from stream.handover import Closable
-from stream.look import Look
+from stream.queues import Closable
+from stream.results import Look
+from stream.values import Track
 
 ALIKE = 6
 """Tracks that were taken as often or more are alike: the longest in the picture must not wait for all who come."""

@@ -10,7 +10,7 @@ import sqlalchemy as sql
 from sqlalchemy.exc import SQLAlchemyError
 
 from stream.errors import UsageError
-from stream.store import reason, shown
+from stream.events.event_store import reason, shown
 from unblur.folder import (
     application_database,
     database_to_read,

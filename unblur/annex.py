@@ -9,8 +9,8 @@ import sqlalchemy as sql
 from sqlalchemy.exc import SQLAlchemyError
 
 from stream.errors import OutputError, StorageError
-from stream.eventlog import Change
-from stream.store import reason, rewrite, shown, wipe
+from stream.events.event_store import reason, rewrite, shown, wipe
+from stream.events.jsonl_log import Change
 from unblur.notify import queue
 from unblur.web.feedback import Feedback
 

@@ -34,21 +34,22 @@ from recognize.facenet import FaceNet
 from recognize.fitted import Fitted, Method, described
 from recognize.fuse import TrackRecognizer
 from recognize.gallery import Gallery
-from stream.cipher import Cipher
-from stream.compose import Composer
 from stream.errors import DamagedSourceError, UsageError
-from stream.eye import Eye
-from stream.feed import Patience
-from stream.frame_conversion import Rotation
-from stream.load import LoadController, SearchBudget
-from stream.meter import Meter, Reading
+from stream.identification import Naming
+from stream.interfaces import Deblurrer, Detector, Log, Source
+from stream.load_control import LoadController, SearchBudget
+from stream.media.frame_conversion import Rotation
+from stream.metrics import Meter, Reading
 from stream.names import normalize_name
-from stream.naming import Naming
-from stream.pipeline import Camera, Pipeline, Scene
-from stream.replay import Playback, Replay
-from stream.source import Live, Opened, SourceOptions, open_source
-from stream.stages import Deblurrer, Detector, Log, Source
-from stream.tiling import TiledDetector
+from stream.outputs.renderer import Composer
+from stream.pipeline import Camera, Pipeline
+from stream.results import Scene
+from stream.sources.factory import Live, Opened, SourceOptions, open_source
+from stream.sources.recorded import Playback, Replay
+from stream.sources.stream_spec import Patience
+from stream.storage.encryption import Cipher
+from stream.tracking.analyzer import Eye
+from stream.tracking.tiled_detection import TiledDetector
 from unblur.outputs import Outputs, require_apart
 from unblur.provenance import provenance
 from unblur.terminal import download_bar

@@ -13,11 +13,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from stream.backdrop import hall
-from stream.cutout import cut
 from stream.errors import SourceError
-from stream.scene import Passage, Scene
-from stream.stages import Detector
+from stream.interfaces import Detector
+from stream.simulation.cutout import cut
+from stream.simulation.scene import Passage, Scene, hall
 
 WIDTH, HEIGHT, FRAMES = 1280, 720, 445
 CREDIT = "The portraits are in the public domain: Barack Obama and Joe Biden, White House; Eileen Collins, NASA."

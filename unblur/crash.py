@@ -207,7 +207,7 @@ def _place(error: BaseException) -> str:
 
 
 def _redacted(text: str) -> str:
-    from stream.redact import redact  # noqa: PLC0415  only from here on does the path hold the rooms of a wheel
+    from stream.credentials import redact  # noqa: PLC0415  only from here on does the path hold the rooms of a wheel
 
     return redact(text)
 

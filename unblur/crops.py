@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stream.cipher import Cipher, opened
 from stream.errors import OutputError, StorageError, UsageError
-from stream.journal import write_whole
+from stream.storage.append_only_file import write_whole
+from stream.storage.encryption import Cipher, opened
 
 
 def decrypt(folder: Path, out: Path, cipher: Cipher | None) -> int:

@@ -9,9 +9,9 @@ from configs.schema import Config, Notify, load
 from detectors.yunet import IN_STILLS
 from models.fetch import fetch_portraits
 from stream.errors import OutputError
-from stream.simulate import record
-from stream.source import LOOP
-from stream.truth import Truth
+from stream.simulation.camera import record
+from stream.simulation.ground_truth import Truth
+from stream.sources.factory import LOOP
 from unblur.assemble import Parts
 from unblur.cast import CREDIT, demo_scene, enrol_folder
 from unblur.enrolment import enroll

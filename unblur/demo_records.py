@@ -15,8 +15,8 @@ from models.fetch import fingerprint
 from recognize import gallery as galleries
 from recognize.gallery import Gallery
 from stream.errors import UnblurError, UsageError
-from stream.forgetting import without
-from stream.history import Filter, file_of, query
+from stream.events.erasure import without
+from stream.events.query import Filter, file_of, query
 from unblur.attempts import Attempts, require_done
 from unblur.cast import ENROLLED
 from unblur.demo import CAMERA

@@ -17,9 +17,9 @@ from recognize.enroll import Enroller, Enrolment, Look
 from recognize.folder import PassedOver, PhotoFolders, scan
 from recognize.gallery import Gallery, photo_id
 from recognize.verdict import Finding, Photo
-from stream.cipher import Cipher
-from stream.data import Face, Image
 from stream.errors import UnblurError
+from stream.storage.encryption import Cipher
+from stream.values import Face, Image
 from unblur.assemble import Parts
 from unblur.faces import Faces, content, faces_of
 from unblur.pile import Pile

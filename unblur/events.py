@@ -11,9 +11,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TextIO
 
-from stream.data import EventType
 from stream.errors import OutputError, StorageError, UsageError
-from stream.history import Filter, Moment, Record, file_of, query, write_csv, write_json
+from stream.events.query import Filter, Moment, Record, file_of, query, write_csv, write_json
+from stream.values import EventType
 from unblur.terminal import json_encoder, row, standard_output
 
 _WIDTHS = {"time": 24, "camera": 12, "track": 5, "event": 6, "who": 24, "score": 7, "raw": 7, "restored": 8, "by": 0}

@@ -12,8 +12,8 @@ from configs.schema import Config
 from deblur.blurriness import Blurriness
 from recognize.gallery import Gallery, Person
 from recognize.verdict import POISONOUS, Finding, Photo
-from stream.data import Array, Image
 from stream.errors import UsageError
+from stream.values import Array, Image
 from unblur.assemble import Parts
 from unblur.enrolment import enroller_of
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from recognize.gallery import Gallery
-from stream.cipher import Cipher, is_sealed, opened, sealed
-from stream.data import Image
 from stream.errors import OutputError, StorageError
-from stream.journal import write_whole
-from stream.picture import png
+from stream.storage.append_only_file import write_whole
+from stream.storage.encryption import Cipher, is_sealed, opened, sealed
+from stream.storage.images import png
+from stream.values import Image
 
 
 def faces_of(gallery: Path) -> Path:

@@ -12,10 +12,10 @@ from detectors.align import align
 from recognize.fitted import Method, fit
 from recognize.folder import Folder
 from recognize.gallery import write_private
-from stream.data import Image
 from stream.errors import OutputError, SourceError
-from stream.picture import read_picture
-from stream.stages import Detector
+from stream.interfaces import Detector
+from stream.storage.images import read_picture
+from stream.values import Image
 from unblur.assemble import Parts
 from unblur.enrolment import scan_named
 from unblur.evaluate.results import progress

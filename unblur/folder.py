@@ -12,8 +12,8 @@ from platformdirs import user_data_path
 
 from configs.schema import Config
 from stream.errors import OutputError, UsageError
-from stream.history import reader
-from stream.store import DURABLE, connect
+from stream.events.event_store import DURABLE, connect
+from stream.events.query import reader
 
 GALLERY = "people.joblib"
 DEMO = "demo"

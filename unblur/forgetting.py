@@ -11,10 +11,10 @@ from pathlib import Path
 from configs.schema import Config
 from recognize.gallery import Gallery
 from stream.errors import UsageError
-from stream.eventlog import Change
-from stream.evidence import EvidenceFolder
-from stream.forgetting import forgetting, of_person, same_name
-from stream.history import Record
+from stream.events.erasure import forgetting, of_person, same_name
+from stream.events.jsonl_log import Change
+from stream.events.query import Record
+from stream.evidence.evidence_store import EvidenceFolder
 from unblur.annex import Annex
 from unblur.assemble import Parts
 from unblur.attempts import Attempts, require_done

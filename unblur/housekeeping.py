@@ -9,7 +9,7 @@ import structlog
 
 from configs.schema import Retention
 from stream.errors import UnblurError
-from stream.supervised_thread import SupervisedThread
+from stream.threads import SupervisedThread
 from unblur.records import Records
 from unblur.retention import Expired, expire
 

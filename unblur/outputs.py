@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from configs.schema import SCREENS, Config, Output
 from models.fetch import fetch_typefaces
-from stream.cipher import Cipher
-from stream.compose import Composer, WindowOutlet
-from stream.data import Event
 from stream.errors import UsageError
-from stream.eventlog import EventFile
-from stream.evidence import EvidenceFolder, Provenance
-from stream.guest import Guest
-from stream.lettering import Lettering
-from stream.meter import Meter
-from stream.mosaic import Mosaic
-from stream.overlay import Overlay
-from stream.pipeline import Scene
-from stream.recorder import Recorder
-from stream.signature import Signer
-from stream.stages import Log, Picture, Source
-from stream.store import EventStore
-from stream.window import Window
+from stream.events.event_store import EventStore
+from stream.events.jsonl_log import EventFile
+from stream.evidence.evidence_store import EvidenceFolder, Provenance
+from stream.evidence.signing import Signer
+from stream.interfaces import Log, Picture, Source
+from stream.metrics import Meter
+from stream.outputs.mp4_recorder import Recorder
+from stream.outputs.overlay import Overlay
+from stream.outputs.pixelation import Mosaic
+from stream.outputs.renderer import Composer, WindowOutlet
+from stream.outputs.text import Lettering
+from stream.outputs.window import Window
+from stream.results import Scene
+from stream.sources.receiver import Guest
+from stream.storage.encryption import Cipher
+from stream.values import Event
 from unblur.terminal import download_bar
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import structlog
 from recognize import gallery as galleries
 from recognize import revision
 from recognize.gallery import Gallery, photo_id
-from stream.data import Array, Image
 from stream.errors import DoubtError, UnblurError, UsageError
 from stream.names import normalize_name
-from stream.supervised_thread import SupervisedThread
+from stream.threads import SupervisedThread
+from stream.values import Array, Image
 from unblur.examination import Examiner, Shot, objections, require_usable, usable
 from unblur.faces import Faces, content, faces_of
 from unblur.objection import Objection

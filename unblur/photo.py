@@ -18,10 +18,10 @@ from configs.schema import Config, Deblurring
 from deblur.restore import seed_preset
 from detectors.align import FivePointAligner, paste
 from recognize.fuse import TrackRecognizer
-from stream.data import Crop, Face, Frame, Identity, Image, Restoration, Track
 from stream.errors import OutputError, SourceError, StorageError, UsageError
-from stream.picture import read_still, write_picture
-from stream.stages import Deblurrer, Detector
+from stream.interfaces import Deblurrer, Detector
+from stream.storage.images import read_still, write_picture
+from stream.values import Crop, Face, Frame, Identity, Image, Restoration, Track
 from unblur.assemble import Parts
 from unblur.terminal import bar, gauge, json_encoder, messages, row, standard_output
 

@@ -9,10 +9,10 @@ from rich.progress import Progress, ProgressColumn, Task, TextColumn, TimeElapse
 from rich.table import Column
 from rich.text import Text
 
-from stream.pipeline import Scene
-from stream.replay import Replay
-from stream.source import Live
-from stream.stages import Source
+from stream.interfaces import Source
+from stream.results import Scene
+from stream.sources.factory import Live
+from stream.sources.recorded import Replay
 from unblur.terminal import bar, gauge, messages
 
 _ROOMY = 60

@@ -16,14 +16,14 @@ from unblur import __version__
 def provenance(
     config: Config, recognizer: TrackRecognizer, ran: Callable[[], Mapping[str, object]]
 ) -> Callable[[], Mapping[str, object]]:
-    """Gives what `stream.bundle.describe` asks for; the gallery is the one in use at that moment. `ran` tells of the
-    networks in use what runs them, and the sha256 of the files that were loaded."""
-    told = {"software": f"unblur {__version__}", "models": _models(config, recognizer.known)}
+    """A function that returns the provenance for `stream.evidence.bundle.describe`, of the gallery in use at that
+    moment. `ran` returns, for each network in use, its backend and the sha256 of the file that was loaded."""
+    described = {"software": f"unblur {__version__}", "models": _models(config, recognizer.known)}
     given = config.recognition.threshold is not None
 
     def now() -> Mapping[str, object]:
         known = recognizer.known
-        return {**told, "gallery": _gallery(known), "threshold_from": _threshold(known, given), "ran": ran()}
+        return {**described, "gallery": _gallery(known), "threshold_from": _threshold(known, given), "ran": ran()}
 
     return now
 

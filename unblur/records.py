@@ -10,14 +10,14 @@ from pathlib import Path
 from recognize import gallery as galleries
 from recognize import revision
 from recognize.gallery import Gallery
-from stream.cipher import Cipher
 from stream.errors import UsageError
-from stream.eventlog import EventFile, set_aside
-from stream.evidence import EvidenceFolder
-from stream.forgetting import without
-from stream.history import Record, file_of, query
-from stream.signature import Signer
-from stream.store import EventStore
+from stream.events.erasure import without
+from stream.events.event_store import EventStore
+from stream.events.jsonl_log import EventFile, set_aside
+from stream.events.query import Record, file_of, query
+from stream.evidence.evidence_store import EvidenceFolder
+from stream.evidence.signing import Signer
+from stream.storage.encryption import Cipher
 from unblur.annex import Annex
 from unblur.faces import Faces, faces_of
 

@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stream.data import Method
 from stream.errors import OutputError, SourceError
-from stream.truth import Truth
+from stream.simulation.ground_truth import Truth
+from stream.values import Method
 from unblur.evaluate.video import LoggedEvent, Outcome, Score, score
 
 METHODS: dict[Method, str] = {"cnn": "restored by the network", "richardson-lucy": "restored by Richardson-Lucy"}

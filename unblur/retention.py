@@ -9,9 +9,9 @@ from pathlib import Path
 
 from configs.schema import Limit, Retention
 from recognize.gallery import Gallery
-from stream.eventlog import to_line
-from stream.forgetting import without
-from stream.history import Record, file_of
+from stream.events.erasure import without
+from stream.events.jsonl_log import to_line
+from stream.events.query import Record, file_of
 from unblur.attempts import Attempts
 from unblur.records import Log, Records
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import sqlalchemy as sql
 
 from configs.schema import Config, ConfigError, Notify, load
-from stream import handles, heap
-from stream.archive import Archive
-from stream.cipher import opened
-from stream.history import Filter
+from stream.events.pagination import Archive
+from stream.events.query import Filter
+from stream.storage import process_resources
+from stream.storage.encryption import opened
 from unblur.annex import Annex
 from unblur.assemble import Run, assemble
 from unblur.demo import configure_demo
@@ -51,8 +51,8 @@ def serve(path: Path | None, overrides: dict[str, object], demo: bool = False) -
 
     Raises UsageError, ModelError; ConfigError where others could come in without a password or a token.
     """
-    heap.share()
-    handles.allow_many()
+    process_resources.share()
+    process_resources.allow_many()
     given = load(path, overrides)
     demo = demo or path is None
     data = folder_of_data(place_of_data(given.serve.data) / DEMO if demo else given.serve.data)

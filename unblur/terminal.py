@@ -24,7 +24,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from stream.errors import StorageError
-from stream.eventlog import to_line
+from stream.events.jsonl_log import to_line
 
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

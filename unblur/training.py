@@ -23,8 +23,8 @@ from detectors.yunet import YuNet
 from models.fetch import fetch, fingerprint
 from models.runtime import load
 from recognize.embed import DIMENSIONS, SFace
-from stream.data import Array, Image
 from stream.errors import OutputError, UsageError
+from stream.values import Array, Image
 from unblur.evaluate import photos as archived
 from unblur.terminal import Messages, bar, gauge, messages, working
 

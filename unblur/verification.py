@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from stream.audit import Audit
-from stream.crosscheck import CrossCheck
-from stream.findings import Findings
-from stream.inventory import Inventory
-from stream.signature import PublicKey
+from stream.evidence.signing import PublicKey
+from stream.evidence.verify_chain import Audit, Findings
+from stream.evidence.verify_files import Inventory
+from stream.evidence.verify_log import CrossCheck
 from unblur.terminal import Results
 
 

@@ -6,9 +6,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from configs.schema import Config
-from stream import handles, heap
-from stream.data import Event
-from stream.meter import Reading
+from stream.metrics import Reading
+from stream.storage import process_resources
+from stream.values import Event
 from unblur.assemble import assemble
 from unblur.progress import Display
 from unblur.signals import end_in_order
@@ -54,8 +54,8 @@ class Roster:
 def watch(config: Config) -> None:
     """Run the cameras to their end, or until interrupted. What was seen until then is logged, and summed up."""
     config.web.require_guarded()
-    heap.share()
-    handles.allow_many()
+    process_resources.share()
+    process_resources.allow_many()
     end_in_order()  # a service that is stopped ends its log like any other
     roster = Roster()
     with ExitStack() as stack:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.data import Array, Image
+from stream.values import Array, Image
 
 SIDE = 128
 """Side of a crop in pixels."""

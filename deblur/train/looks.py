@@ -14,7 +14,7 @@ import numpy as np
 
 from deblur import hint
 from deblur.train.synthesis import Batch
-from stream.data import Array
+from stream.values import Array
 
 _DELAY = 1
 """Fresh batches trained on between the two looks at one, while another process undoes the blur."""

@@ -23,8 +23,8 @@ from deblur.train.losses import Embedder, Identity, causal, charbonnier, regiona
 from deblur.train.nets import TwoScale, UNet
 from deblur.train.recipe import NetRecipe, Phase, Recipe
 from deblur.train.synthesis import Batch, Synthesis
-from stream.data import Array, Image
 from stream.errors import StorageError, UnblurError
+from stream.values import Array, Image
 
 Figures = Mapping[str, float]
 """Losses of a step, or the figures of a validation."""

@@ -16,7 +16,7 @@ from deblur import degrade, hint, kernels
 from deblur.train.cause import SUPPORT
 from deblur.train.faces import CANVAS, SIDE, Photo, moved, view
 from deblur.train.recipe import NetRecipe
-from stream.data import Array, Image
+from stream.values import Array, Image
 
 _SHAKES = 2048
 """Camera shakes that each worker keeps; each is turned, mirrored and scaled anew whenever it is used."""

@@ -17,7 +17,7 @@ from deblur.train.looks import second
 from deblur.train.loop import mixed, pictures
 from deblur.train.losses import Embedder, Identity
 from deblur.train.synthesis import Batch, middle, stacked
-from stream.data import Array, Image
+from stream.values import Array, Image
 
 Draw = Callable[[np.random.Generator], tuple[Array, tuple[float, float] | None]]
 _NOISE = 0.01

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recognize.baselines import Labels
-from stream.data import Array
+from stream.values import Array
 
 OPSET = 18
 STEPS = 400

@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.dual import PRODUCT, RAW, RULES, SHARP, Shares, Shown, best, mixed
 from recognize import dual
-from stream.data import Array
+from stream.values import Array
 
 PEOPLE = np.eye(8, 128, dtype=np.float32)
 

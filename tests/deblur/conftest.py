@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from deblur import kernels
-from stream.data import Array, Crop, Image, Quality
+from stream.values import Array, Crop, Image, Quality
 
 MakeCrop = Callable[..., Crop]
 

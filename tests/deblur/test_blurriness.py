@@ -12,7 +12,7 @@ from benchmarks import photos
 from benchmarks.blurriness import FAMILIES, draw
 from deblur import kernels
 from deblur.blurriness import Blurriness, from_roots, roots, scale
-from stream.data import Array, Image
+from stream.values import Array, Image
 from tests.deblur.conftest import MakeCrop
 
 

@@ -16,7 +16,7 @@ from deblur import cnn, hint, kernels, register
 from deblur.cnn import CNN
 from models.runtime import load
 from models.session import Session
-from stream.data import Array, Crop, Quality
+from stream.values import Array, Crop, Quality
 from tests.deblur.conftest import MakeCrop
 from tests.models import networks
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from deblur import degrade
-from stream.data import Image
+from stream.values import Image
 
 pictures = arrays(np.uint8, st.tuples(st.integers(1, 70), st.integers(1, 70), st.just(3)))
 STEPS: dict[str, Callable[[Image], Image]] = {

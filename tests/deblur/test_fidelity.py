@@ -14,8 +14,8 @@ from hypothesis.extra import numpy as arrays
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from deblur.fidelity import WINDOW, fidelity
-from stream.data import Image
-from stream.picture import read_picture
+from stream.storage.images import read_picture
+from stream.values import Image
 
 SHAPES = st.tuples(st.integers(WINDOW, 20), st.integers(WINDOW, 20), st.just(3))
 PAIRS = SHAPES.flatmap(lambda shape: st.tuples(arrays.arrays(np.uint8, shape), arrays.arrays(np.uint8, shape)))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deblur import hint, kernels
-from stream.data import Image
+from stream.values import Image
 from tests.deblur.conftest import MakeCrop
 
 lengths, angles = st.floats(3, 48), st.floats(-np.pi, np.pi)

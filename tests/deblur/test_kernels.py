@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import fft
 
 from deblur import kernels
-from stream.data import Array, Image
+from stream.values import Array, Image
 
 reaches = st.floats(0.5, 40)
 angles = st.floats(0, 2 * np.pi)

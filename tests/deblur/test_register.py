@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from deblur import kernels, register
-from stream.data import Array, Crop
+from stream.values import Array, Crop
 from tests.deblur.conftest import MakeCrop
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from deblur import kernels
 from deblur.restore import Off, RichardsonLucy, Seed, seed_preset, steps
-from stream.data import Array, Image
-from stream.stages import Deblurrer
+from stream.interfaces import Deblurrer
+from stream.values import Array, Image
 from tests.deblur.conftest import MakeCrop
 
 MODES: list[type[Off] | type[RichardsonLucy] | type[Seed]] = [Off, RichardsonLucy, Seed]

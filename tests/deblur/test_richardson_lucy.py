@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from deblur import kernels
 from deblur.richardson_lucy import Picture, deconvolve
-from stream.data import Array, Image
+from stream.values import Array, Image
 
 KERNELS = {
     "box": kernels.box(5),

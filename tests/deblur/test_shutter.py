@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from deblur import kernels
 from deblur.shutter import FRACTIONS, Shutter
-from stream.data import Crop
+from stream.values import Crop
 from tests.deblur.conftest import MakeCrop
 
 

@@ -11,7 +11,7 @@ from deblur.standby import Standby
 from models.errors import ModelError
 from models.runtime import load
 from models.session import Session, Tensor
-from stream.data import Crop
+from stream.values import Crop
 from tests.deblur.conftest import MakeCrop
 from tests.models import networks
 

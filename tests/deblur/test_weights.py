@@ -13,7 +13,7 @@ from deblur import kernels
 from deblur.cnn import CNN, Inputs
 from models import manifest
 from models.runtime import load
-from stream.data import Array, Image
+from stream.values import Array, Image
 from tests.deblur.conftest import MakeCrop
 
 SHUTTER = {"lobby": 1.0}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from detectors.align import EYES, TEMPLATE, FivePointAligner, align, paste, quality, share_inside, similarity
 from detectors.yunet import YuNet
 from models.runtime import load
-from stream.data import Array, Box, Face, Frame, Image, Track
+from stream.values import Array, Box, Face, Frame, Image, Track
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from detectors.mtcnn import MTCNN
 from detectors.yunet import YuNet
 from models.runtime import ModelError, load
-from stream.data import Box, Image
+from stream.values import Box, Image
 
 INSTALLED = importlib.util.find_spec("facenet_pytorch") is not None
 needs_facenet = pytest.mark.skipif(not INSTALLED, reason="the extra `facenet` is not installed")

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from detectors.yunet import YuNet
 from models.runtime import Session, load
-from stream.data import Face, Image
+from stream.values import Face, Image
 
 WHOLE = 1 << 20
 """A detection size that shrinks nothing."""

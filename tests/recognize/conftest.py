@@ -16,8 +16,8 @@ from detectors.yunet import YuNet
 from models.runtime import load
 from recognize.embed import SFace, normalised
 from recognize.verdict import Photo
-from stream.data import Array, Face, Image
-from stream.picture import read_picture
+from stream.storage.images import read_picture
+from stream.values import Array, Face, Image
 
 
 class Notes:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models.runtime import load
 from recognize.baselines import ENERGY, NEIGHBOURS, Labels, Numbers, Subspace, lda, lpp, pca
-from stream.data import Array
+from stream.values import Array
 
 seeds = st.integers(0, 99)
 

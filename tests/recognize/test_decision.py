@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from recognize.decision import ENOUGH, LEAD, MARGIN, SLACK, SURCHARGE, decide, required
 from recognize.dual import CONTRADICTION
-from stream.data import Array
+from stream.values import Array
 
 THRESHOLD = 0.4
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recognize.dual import CAUTION, CONTRADICTION, EVEN, caution, confirmed, fused
-from stream.data import Array
+from stream.values import Array
 
 blurs = st.floats(0, 100)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from recognize.embed import SFace
-from stream.data import Image
+from stream.values import Image
 
 
 def test_the_same_person_is_near_and_another_is_far(sface: SFace, crop_of: Callable[[str], Image]) -> None:

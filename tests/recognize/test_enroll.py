@@ -15,9 +15,9 @@ from recognize.enroll import Enroller, Enrolment
 from recognize.folder import Folder, scan
 from recognize.gallery import Gallery, load
 from recognize.verdict import Finding, Photo
-from stream.data import Face, Image
 from stream.errors import UsageError
-from stream.picture import read_picture
+from stream.storage.images import read_picture
+from stream.values import Face, Image
 from tests.recognize.conftest import Notes, cut, softened
 
 BLURRINESS = Blurriness()

@@ -14,8 +14,8 @@ from recognize.baselines import Labels
 from recognize.fitted import SIDE, Fitted, Method, described, fit, views
 from recognize.gallery import Gallery, Person
 from recognize.gallery import load as load_gallery
-from stream.data import Image
 from stream.errors import GalleryError, UsageError
+from stream.values import Image
 from tests.recognize.conftest import album
 
 SUBSPACES: tuple[Method, ...] = ("pca", "lda", "lpp")

@@ -15,8 +15,8 @@ from recognize.fuse import TrackRecognizer
 from recognize.gallery import Gallery, Person
 from recognize.revision import forgotten, merged, renamed
 from recognize.threshold import threshold_for
-from stream.data import Crop, Image, Quality, Restoration
 from stream.errors import GalleryError
+from stream.values import Crop, Image, Quality, Restoration
 from tests.recognize.conftest import NETWORK, softened
 
 CropOf = Callable[[str], Image]

@@ -18,7 +18,7 @@ from recognize.folder import scan
 from recognize.gallery import Gallery, Person
 from recognize.threshold import threshold_for
 from recognize.verdict import POISONOUS, Finding
-from stream.data import Array, Face, Image
+from stream.values import Array, Face, Image
 from tests.recognize.conftest import Notes, cut
 from unblur.evaluate.photos import read
 

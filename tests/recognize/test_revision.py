@@ -9,8 +9,8 @@ import pytest
 from recognize import revision
 from recognize.embed import DIMENSIONS, normalised
 from recognize.gallery import Gallery, Person
-from stream.data import Array
 from stream.errors import UsageError
+from stream.values import Array
 
 
 def faces(count: int, seed: int) -> Array:

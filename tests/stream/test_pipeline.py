@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 
 from deblur.restore import Off
-from stream.data import Crop, Frame, Restoration
-from stream.load import LoadController
-from stream.look import Look, Sighting
-from stream.meter import Meter
-from stream.naming import Naming
-from stream.pipeline import Camera, Pipeline, Scene
-from stream.stages import always
-from tests.stream.test_naming import Kept, Saying, a_look
+from stream.identification import Naming
+from stream.interfaces import always
+from stream.load_control import LoadController
+from stream.metrics import Meter
+from stream.pipeline import Camera, Pipeline
+from stream.results import Look, Scene, Sighting
+from stream.values import Crop, Frame, Restoration
+from tests.stream.test_identification import Kept, Saying, a_look
 
 PEOPLE = 20
 """More than are identified at a time."""

@@ -8,10 +8,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.load import OLDEST_S
-from stream.look import Look
+from stream.load_control import OLDEST_S
+from stream.results import Look
 from stream.sample_queue import ALIKE, SampleQueue, Waiting
-from tests.stream.test_naming import a_look
+from tests.stream.test_identification import a_look
 
 
 def sample(track: int, frame: int = 0, arrived_s: float | None = None) -> Look:

@@ -14,14 +14,14 @@ import sqlalchemy as sql
 
 from models.fetch import fingerprint
 from recognize.gallery import Gallery, Person, load
-from stream.cipher import Cipher
-from stream.data import Candidate, Event, EventType
-from stream.eventlog import EventFile, to_line
-from stream.picture import write_picture
-from stream.store import EventStore
+from stream.events.event_store import EventStore
+from stream.events.jsonl_log import EventFile, to_line
+from stream.storage.encryption import Cipher
+from stream.storage.images import write_picture
+from stream.values import Candidate, Event, EventType
 from tests.recognize.conftest import directions
-from tests.stream.events import an_event
-from tests.stream.proof import a_sighting, open_folder
+from tests.stream.support.events import an_event
+from tests.stream.support.proof import a_sighting, open_folder
 from unblur.annex import Annex
 from unblur.faces import Faces, faces_of
 from unblur.folder import application_database

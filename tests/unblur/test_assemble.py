@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 
 from configs.schema import load
-from stream.data import Box, Crop, Event, Image, Quality, Restoration, Track
 from stream.errors import DamagedSourceError, StorageError
-from stream.look import Look, Moment
-from stream.meter import Meter
-from stream.naming import Naming
-from stream.picture import read_picture, write_picture
-from stream.pipeline import Scene
+from stream.identification import Naming
+from stream.metrics import Meter
+from stream.results import Look, Moment, Scene
+from stream.storage.images import read_picture, write_picture
+from stream.values import Box, Crop, Event, Image, Quality, Restoration, Track
 from unblur.assemble import Parts, Run, assemble
 
 Ready = Callable[..., Run]

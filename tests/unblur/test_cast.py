@@ -9,9 +9,9 @@ import pytest
 from detectors.yunet import YuNet
 from models.runtime import load
 from stream.errors import SourceError
-from stream.scene import Scene
-from stream.sensor import Sensor
-from stream.truth import Truth
+from stream.simulation.ground_truth import Truth
+from stream.simulation.scene import Scene
+from stream.simulation.sensor import Sensor
 from unblur.cast import ENROLLED, demo_scene, enrol_folder
 
 

@@ -17,7 +17,7 @@ from deblur.standby import Standby
 from models import manifest
 from models.errors import ModelError
 from models.manifest import Trained
-from stream.stages import Deblurrer
+from stream.interfaces import Deblurrer
 from tests.models import networks
 from unblur.assemble import Parts
 from unblur.cli import main

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import av
 
-from stream.truth import Truth
+from stream.simulation.ground_truth import Truth
 from unblur.evaluate.video import read_events, score
 
 KEYS = [

@@ -11,13 +11,13 @@ from configs.schema import Config
 from configs.schema import load as load_config
 from models.fetch import fingerprint
 from recognize.gallery import Gallery, Person, load
-from stream.history import query
-from stream.signature import Signer
-from stream.store import EventStore
+from stream.events.event_store import EventStore
+from stream.events.query import query
+from stream.evidence.signing import Signer
 from tests.recognize.conftest import directions
-from tests.stream.events import an_event
-from tests.stream.proof import a_sighting, open_folder
-from tests.stream.test_audit import examined
+from tests.stream.evidence.test_verify_chain import examined
+from tests.stream.support.events import an_event
+from tests.stream.support.proof import a_sighting, open_folder
 from unblur.cli import main
 from unblur.demo import configure_demo
 from unblur.demo_records import warn_of_demo

@@ -12,11 +12,11 @@ import pytest
 from cryptography.fernet import Fernet
 
 from configs.schema import load
-from stream.cipher import Cipher
 from stream.errors import UsageError
-from stream.picture import read_picture
-from stream.signature import Signer
-from tests.stream.test_audit import examined
+from stream.evidence.signing import Signer
+from stream.storage.encryption import Cipher
+from stream.storage.images import read_picture
+from tests.stream.evidence.test_verify_chain import examined
 from tests.unblur.kept import GONE, keep, records
 from unblur.assemble import Parts
 from unblur.cli import main

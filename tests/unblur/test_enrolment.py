@@ -12,7 +12,7 @@ from configs.schema import Config
 from models.fetch import fingerprint
 from recognize.gallery import Gallery, load
 from stream.errors import UsageError
-from stream.picture import read_picture, write_picture
+from stream.storage.images import read_picture, write_picture
 from unblur.enrolment import enroll
 from unblur.examination import Examiner
 from unblur.faces import faces_of

@@ -13,11 +13,11 @@ import pytest
 from rich.cells import cell_len
 
 from stream.errors import OutputError, StorageError, UsageError
-from stream.eventlog import EventFile
-from stream.history import Filter
-from stream.store import EventStore
-from tests.stream.events import an_event
-from tests.stream.test_eventlog import no_room
+from stream.events.event_store import EventStore
+from stream.events.jsonl_log import EventFile
+from stream.events.query import Filter
+from tests.stream.events.test_jsonl_log import no_room
+from tests.stream.support.events import an_event
 from unblur.events import export, show
 
 ROOT = Path(__file__).parents[2]

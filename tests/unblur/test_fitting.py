@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from configs.schema import load
-from stream.data import Image
-from stream.picture import read_picture
+from stream.storage.images import read_picture
+from stream.values import Image
 from unblur.assemble import Parts
 from unblur.cli import main
 

@@ -13,11 +13,11 @@ from cryptography.fernet import Fernet
 from models.fetch import fingerprint
 from recognize import revision
 from recognize.gallery import load
-from stream.cipher import Cipher
-from stream.history import query
-from stream.signature import Signer
-from tests.stream.proof import open_folder
-from tests.stream.test_audit import examined
+from stream.events.query import query
+from stream.evidence.signing import Signer
+from stream.storage.encryption import Cipher
+from tests.stream.evidence.test_verify_chain import examined
+from tests.stream.support.proof import open_folder
 from tests.unblur.kept import GONE, HERS, bytes_of, keep, keep_served, said, waiting
 from unblur.cli import main
 from unblur.faces import faces_of

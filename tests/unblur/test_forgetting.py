@@ -11,10 +11,10 @@ import pytest
 
 from models.fetch import fingerprint
 from recognize.gallery import load
-from stream.history import query
-from stream.links import CHAIN, Removed, placed
-from stream.signature import Signer
-from tests.stream.test_audit import examined
+from stream.events.query import query
+from stream.evidence.chain_entries import CHAIN, Removed, placed
+from stream.evidence.signing import Signer
+from tests.stream.evidence.test_verify_chain import examined
 from tests.unblur.kept import GONE, HERS, bytes_of, keep, records
 from unblur.cli import main
 from unblur.forgetting import erase

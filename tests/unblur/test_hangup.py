@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 import pytest
 
-from stream.data import Frame
-from stream.picture import read_picture
-from stream.recorder import Recorder
+from stream.outputs.mp4_recorder import Recorder
+from stream.storage.images import read_picture
+from stream.values import Frame
 
 WITHIN_S = 90.0
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")

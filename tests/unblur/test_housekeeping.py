@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from configs.schema import Limit, Retention
-from stream.history import query
+from stream.events.query import query
 from tests.unblur.kept import keep, records
 from unblur import housekeeping
 from unblur.housekeeping import Housekeeping

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from stream.data import Image
-from stream.picture import read_picture
+from stream.storage.images import read_picture
+from stream.values import Image
 from unblur.cli import main
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stream.rtsp import RtspServer, why_not
+from tests.stream.support.rtsp import RtspServer, why_not
 
 WITHIN_S = 60.0
 

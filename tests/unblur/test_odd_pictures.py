@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 
 from models.fetch import fingerprint
 from recognize.gallery import load
-from tests.stream.test_picture import exif_jpeg
+from tests.stream.storage.test_images import exif_jpeg
 from unblur.cli import main
 
 

@@ -16,9 +16,9 @@ from recognize import gallery as galleries
 from recognize.enroll import Enroller, Enrolment
 from recognize.gallery import Gallery, Person
 from recognize.verdict import Finding
-from stream.data import Image
 from stream.errors import DoubtError, GalleryError, UsageError
-from stream.picture import read_picture
+from stream.storage.images import read_picture
+from stream.values import Image
 from tests.unblur.conftest import Notes
 from unblur.enrolment import enroll
 from unblur.examination import Examiner, Shot, usable

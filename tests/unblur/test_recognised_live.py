@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from configs.schema import load
-from stream.data import Event
-from stream.picture import read_picture
-from stream.source import LOOP
+from stream.sources.factory import LOOP
+from stream.storage.images import read_picture
+from stream.values import Event
 from tests.unblur.conftest import Notes
 from unblur.assemble import Run, assemble
 from unblur.examination import Examiner, Shot

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from stream.data import Image
-from stream.mark import BORDER
-from stream.picture import read_picture
-from stream.truth import Truth
+from stream.outputs.restored_label import BORDER
+from stream.simulation.ground_truth import Truth
+from stream.storage.images import read_picture
+from stream.values import Image
 from unblur.cli import main
 
 FPS = 30

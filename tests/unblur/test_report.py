@@ -11,13 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
-from stream.backdrop import hall
-from stream.cutout import Cutout
-from stream.data import Box
 from stream.errors import OutputError, SourceError
-from stream.scene import Passage, Scene
-from stream.simulate import record
-from stream.truth import Truth
+from stream.simulation.camera import record
+from stream.simulation.cutout import Cutout
+from stream.simulation.ground_truth import Truth
+from stream.simulation.scene import Passage, Scene, hall
+from stream.values import Box
 from unblur.evaluate.video import LoggedEvent
 from unblur.report import Run, write_report
 

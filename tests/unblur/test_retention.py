@@ -14,16 +14,16 @@ from models.fetch import fingerprint
 from recognize import revision
 from recognize.gallery import Gallery, Person, load
 from stream.errors import StorageError
-from stream.eventlog import EventFile
-from stream.evidence import EvidenceFolder
-from stream.history import query
-from stream.links import CHAIN, Cut, placed
-from stream.signature import Signer
-from stream.store import EventStore
+from stream.events.event_store import EventStore
+from stream.events.jsonl_log import EventFile
+from stream.events.query import query
+from stream.evidence.chain_entries import CHAIN, Cut, placed
+from stream.evidence.evidence_store import EvidenceFolder
+from stream.evidence.signing import Signer
 from tests.recognize.conftest import directions
-from tests.stream.events import an_event, fill
-from tests.stream.proof import write
-from tests.stream.test_audit import examined
+from tests.stream.evidence.test_verify_chain import examined
+from tests.stream.support.events import an_event, fill
+from tests.stream.support.proof import write
 from tests.unblur.kept import BEGIN, GONE, bytes_of, keep, keep_served, records, said, served, waiting
 from unblur.cli import main
 from unblur.faces import faces_of

@@ -15,10 +15,10 @@ from detectors.align import align
 from models.cache import digest
 from models.manifest import network, own
 from recognize.threshold import threshold_for
-from stream.feed import Patience
-from stream.picture import read_picture
-from stream.replay import Playback
-from stream.source import open_source
+from stream.sources.factory import open_source
+from stream.sources.recorded import Playback
+from stream.sources.stream_spec import Patience
+from stream.storage.images import read_picture
 from unblur import __version__
 from unblur.cli import main
 

@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 from PIL import ImageOps
 
 from tests.models.conftest import Index, empty_cache, index, wheel  # noqa: F401  fixtures
-from tests.stream.media import write_film
+from tests.stream.support.media import write_film
 from tests.unblur.kept import GONE, keep, keep_served
 from tests.unblur.pseudo_terminal import UNBLUR, PseudoTerminal
 from unblur.terminal import printable

@@ -16,7 +16,7 @@ import pytest
 
 from models.runtime import load
 from stream.errors import UsageError
-from stream.picture import read_picture
+from stream.storage.images import read_picture
 from unblur.cli import main
 from unblur.training import read_recipe
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from configs.schema import load
-from stream.data import EventType
+from stream.values import EventType
 from unblur.commands.options import ConfigOption, Format
 from unblur.terminal import Results
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import get_args
 
-from stream.truth import Truth
+from stream.simulation.ground_truth import Truth
 from unblur.evaluate.table import Cell, Column, Table
 from unblur.evaluate.video import Score, Verdict, read_events, score
 

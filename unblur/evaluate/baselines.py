@@ -18,16 +18,16 @@ from recognize import gallery as galleries
 from recognize.embed import Embedder
 from recognize.gallery import Gallery
 from recognize.threshold import threshold_for
-from stream.data import Array, Candidate, Event, Face, Frame, Identity, Restoration, Track
 from stream.errors import StorageError
-from stream.eventlog import to_line
-from stream.eye import Eye
-from stream.look import Look, Moment, Sighting
-from stream.meter import Meter
-from stream.naming import Naming
-from stream.pipeline import Camera, Pipeline, Scene
-from stream.source import open_source
-from stream.stages import Aligner, Detector
+from stream.events.jsonl_log import to_line
+from stream.identification import Naming
+from stream.interfaces import Aligner, Detector
+from stream.metrics import Meter
+from stream.pipeline import Camera, Pipeline
+from stream.results import Look, Moment, Scene, Sighting
+from stream.sources.factory import open_source
+from stream.tracking.analyzer import Eye
+from stream.values import Array, Candidate, Event, Face, Frame, Identity, Restoration, Track
 from unblur.assemble import Parts
 
 FRAMES, MAJORITY, FRIGATE = "frame-by-frame", "majority", "frigate"
@@ -120,7 +120,7 @@ def watch(clip: Path, row: str, parts: Parts, gallery: Path, events: Path) -> No
 
 
 class Attempts:
-    """Embeds crops and leaves each track to a rule of its own; satisfies `stream.stages.Recognizer`."""
+    """Embeds crops and leaves each track to a rule of its own; satisfies `stream.interfaces.Recognizer`."""
 
     def __init__(self, embedder: Embedder, gallery: Gallery, rule: Callable[[float], Rule]) -> None:
         self._embedder = embedder

@@ -1,7 +1,8 @@
 """Simulated clips of any people: their photographs walk past a camera, and the truth goes along.
 
-The camera, 720p30, is `stream.sensor`'s. Everybody walks by once, each lane in its own direction and one after the
-other in each, so that nobody's face is hidden unless that is asked for: crossings, and occlusion.
+The camera, 720p30, is that of `stream.simulation.sensor`. Each person walks by once: the lanes have opposite
+directions, and in a lane one person follows the other, so that no face is hidden unless crossings or occlusion are
+asked for.
 """
 
 from __future__ import annotations
@@ -17,15 +18,14 @@ import numpy as np
 from detectors.yunet import YuNet
 from models.fetch import fetch
 from models.runtime import load
-from stream.backdrop import hall
-from stream.cutout import cut
-from stream.data import Box
 from stream.errors import OutputError, SourceError
-from stream.picture import write_picture
-from stream.scene import Occluder, Passage, Scene
-from stream.simulate import CRF, record
-from stream.stages import Detector
-from stream.truth import Truth
+from stream.interfaces import Detector
+from stream.simulation.camera import CRF, record
+from stream.simulation.cutout import cut
+from stream.simulation.ground_truth import Truth
+from stream.simulation.scene import Occluder, Passage, Scene, hall
+from stream.storage.images import write_picture
+from stream.values import Box
 from unblur.evaluate import results
 from unblur.evaluate.people import Portrait, portrayed, roles
 from unblur.terminal import download_bar

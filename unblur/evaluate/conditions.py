@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from deblur import degrade, kernels
 from detectors.align import SIDE
-from stream.company import OTHERS
-from stream.data import Array, Image
 from stream.errors import SourceError, UsageError
+from stream.tracking.analyzer import OTHERS
+from stream.values import Array, Image
 
 NOISE = 0.01
 """Sigma, of full scale."""

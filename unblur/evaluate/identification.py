@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from detectors.align import align
 from recognize.dual import caution, confirmed, fused
-from stream.data import Array, Image, Restoration
-from stream.stages import Detector
+from stream.interfaces import Detector
+from stream.values import Array, Image, Restoration
 from unblur.evaluate import methods
 from unblur.evaluate.conditions import Condition, Shot
 from unblur.evaluate.judges import Judge

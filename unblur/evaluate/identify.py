@@ -13,7 +13,7 @@ from detectors.align import align
 from detectors.yunet import IN_VIDEO, YuNet
 from models.fetch import fetch
 from models.runtime import load
-from stream.stages import Detector
+from stream.interfaces import Detector
 from unblur.evaluate import judges, methods, plots, results
 from unblur.evaluate.conditions import Condition, chosen, conditions
 from unblur.evaluate.identification import RAW, Alignment, Enrolled, Identification, Outcome

@@ -14,7 +14,7 @@ from models.fetch import fetch, fingerprint
 from models.runtime import Backend, load
 from recognize.embed import SFace
 from recognize.threshold import threshold_for
-from stream.data import Array, Image
+from stream.values import Array, Image
 from unblur.assemble import facenet
 from unblur.terminal import download_bar
 

@@ -17,9 +17,9 @@ from deblur.richardson_lucy import deconvolve
 from models import manifest
 from models.errors import ModelError
 from models.runtime import Backend, Session, load
-from stream.data import Array, Crop, Image, Quality, Restoration
 from stream.errors import UsageError
-from stream.stages import Deblurrer
+from stream.interfaces import Deblurrer
+from stream.values import Array, Crop, Image, Quality, Restoration
 from unblur.evaluate.conditions import Another, Motion
 from unblur.evaluate.record import named
 

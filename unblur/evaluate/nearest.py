@@ -21,9 +21,9 @@ from detectors.align import align
 from models.runtime import Backend
 from recognize.embed import Embedder
 from recognize.fitted import Method, fit
-from stream.data import Array, Image
 from stream.errors import SourceError
-from stream.stages import Detector
+from stream.interfaces import Detector
+from stream.values import Array, Image
 from unblur.assemble import fitted
 from unblur.evaluate import photos
 from unblur.evaluate.people import finder

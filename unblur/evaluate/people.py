@@ -11,9 +11,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.data import Array, Face, Image
 from stream.errors import SourceError
-from stream.stages import Detector
+from stream.interfaces import Detector
+from stream.values import Array, Face, Image
 from unblur.evaluate import photos
 
 ARCHIVE = "lfw160.tar"

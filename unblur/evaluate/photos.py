@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from stream.data import Image
 from stream.errors import SourceError
+from stream.values import Image
 
 
 def read(archive: Path, every: int = 1, suffix: str = ".jpg") -> dict[str, Image]:

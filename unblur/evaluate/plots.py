@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from stream.data import Image
+from stream.values import Image
 from unblur.evaluate.rates import Estimate, Numbers
 
 Series = Mapping[str, Estimate]

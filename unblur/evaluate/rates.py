@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.data import Array
+from stream.values import Array
 
 Numbers = NDArray[np.float64]
 Indices = NDArray[np.intp]

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from stream.data import Image
 from stream.errors import SourceError
+from stream.values import Image
 from unblur.evaluate import methods, photos, plots, results
 from unblur.evaluate.conditions import Condition, Shot, chosen, conditions
 from unblur.evaluate.methods import Makers, Probe, probe

@@ -23,8 +23,8 @@ from models import manifest, runtime
 from models.cache import digest
 from models.fetch import fetch
 from stream.errors import OutputError, UsageError
-from stream.stages import Detector
-from stream.truth import Truth
+from stream.interfaces import Detector
+from stream.simulation.ground_truth import Truth
 from unblur.assemble import Parts
 from unblur.enrolment import enroll
 from unblur.evaluate import baselines, plots, results

@@ -17,9 +17,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from stream.data import EventType, Method
 from stream.errors import SourceError
-from stream.truth import VISIBLE, Appearance, Sighting, Truth
+from stream.simulation.ground_truth import VISIBLE, Appearance, Sighting, Truth
+from stream.values import EventType, Method
 
 Verdict = Literal["right", "wrong", "unknown", "missed"]
 """Right: a known person named, or a stranger left unknown. Wrong: another's name. Unknown: a known person not named.

@@ -11,9 +11,9 @@ import structlog
 from aiomqtt import Client, MqttError, Will
 
 from configs.schema import Mqtt as Settings
-from stream.data import Event
 from stream.errors import UsageError
-from stream.eventlog import to_line
+from stream.events.jsonl_log import to_line
+from stream.values import Event
 from unblur.notify.notice import NO_HOST_NAME, Delivery
 from unblur.notify.outbox import Outbox
 from unblur.notify.presence import Presence

@@ -11,8 +11,8 @@ from typing import Any
 
 import structlog
 
-from stream.data import Event
-from stream.supervised_thread import SupervisedThread
+from stream.threads import SupervisedThread
+from stream.values import Event
 
 _log = structlog.get_logger(__name__)
 CAPACITY = 1000

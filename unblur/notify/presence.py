@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 
-from stream.data import Event
+from stream.values import Event
 
 State = dict[str, object]
 

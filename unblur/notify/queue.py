@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sql
 
-from stream.eventlog import Change, to_line
+from stream.events.jsonl_log import Change, to_line
 
 _metadata = sql.MetaData()
 _posts = sql.Table(

@@ -18,9 +18,9 @@ from aiohttp import ClientConnectionError, ClientError, ClientSession, ClientTim
 from sqlalchemy.exc import SQLAlchemyError
 
 from configs.schema import Webhook as Settings
-from stream.data import Event
-from stream.eventlog import to_line
-from stream.store import reason
+from stream.events.event_store import reason
+from stream.events.jsonl_log import to_line
+from stream.values import Event
 from unblur import __version__
 from unblur.notify.notice import NO_HOST_NAME, Delivery
 from unblur.notify.outbox import Outbox

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from stream.data import Event
-from stream.eventlog import to_line
-from stream.history import Record
+from stream.events.jsonl_log import to_line
+from stream.events.query import Record
+from stream.values import Event
 from unblur.web.user import may_stay
 
 KEPT = 200

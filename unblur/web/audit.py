@@ -15,8 +15,8 @@ from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 from sqlalchemy.exc import OperationalError
 
-from stream.store import is_busy, storable
-from stream.waiting_lines import WaitingLines
+from stream.events.event_store import is_busy, storable
+from stream.storage.spool import WaitingLines
 from unblur.web.api import Operation
 from unblur.web.site import draw
 from unblur.web.user import require

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from stream.store import is_busy, reason
+from stream.events.event_store import is_busy, reason
 from unblur.web.concurrency import unavailable
 
 _log = structlog.get_logger(__name__)

@@ -7,7 +7,7 @@ import secrets
 
 from aiohttp import web
 
-from stream.picture_encoder import Size
+from stream.webrtc.video_encoder import Size
 from unblur.web.provenance import is_encrypted
 from unblur.web.sessions import LONGEST_S, SESSION
 

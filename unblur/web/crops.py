@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from aiohttp import web
 
-from stream.archive import Archive
-from stream.data import Image
+from stream.events.pagination import Archive
+from stream.values import Image
 from unblur.web.user import require
 
 Kind = Literal["raw", "restored"]

@@ -17,8 +17,8 @@ from deblur.fidelity import Fidelity, fidelity
 from detectors.align import align
 from recognize.fuse import TrackRecognizer
 from recognize.gallery import Gallery
-from stream.data import Image
-from stream.priority import lower_priority
+from stream.threads import lower_priority
+from stream.values import Image
 from unblur.assemble import Parts
 from unblur.photo import PhotoLab, Portrait, Result, equip, sheet
 

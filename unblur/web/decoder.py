@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from stream import picture
-from stream.picture import StillPicture, decode
+from stream.storage import images
+from stream.storage.images import StillPicture, decode
 from unblur import crash
 
-FORMATS = tuple(name for name in picture.FORMATS if name not in {"TIFF", "PPM"})
+FORMATS = tuple(name for name in images.FORMATS if name not in {"TIFF", "PPM"})
 """What browsers and telephones send."""
 MEMORY = 2 << 30
 """Bytes that the process may need beside what it starts with: the largest picture with transparency took 1.1 GB."""
@@ -46,7 +46,7 @@ class Decoder:
         self._worker: tuple[BaseProcess, Connection] | None = None
 
     def decode(self, content: bytes, long_side: int | None = None) -> StillPicture:
-        """The picture of a file (`stream.picture.decode`). Raises ValueError, with the reason, if there is none."""
+        """Decode an image file (`stream.storage.images.decode`). Raises ValueError with the reason."""
         try:
             connection = self._connection()
             connection.send((self._pixels, long_side))

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from stream.data import Method as Restorer
+from stream.values import Method as Restorer
 from unblur.web.api import ROOT
 from unblur.web.darkroom import Gain, Method
 from unblur.web.prints import Print

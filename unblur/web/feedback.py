@@ -9,7 +9,7 @@ from typing import Literal
 import sqlalchemy as sql
 from pydantic import AwareDatetime, BaseModel
 
-from stream.forgetting import same_name
+from stream.events.erasure import same_name
 
 Verdict = Literal["right", "wrong", "added"]
 """The name is right; it is somebody else; the crop was added to a person of the gallery."""

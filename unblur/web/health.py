@@ -13,8 +13,8 @@ from aiohttp import web
 from pydantic import AwareDatetime, BaseModel
 
 from configs.schema import Output
-from stream.meter import Reading
-from stream.store import connect, database_file
+from stream.events.event_store import connect, database_file
+from stream.metrics import Reading
 from unblur import __version__
 from unblur.assemble import Run
 from unblur.notify.notice import Delivery, Notice

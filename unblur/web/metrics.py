@@ -13,11 +13,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from stream.data import Event
-from stream.meter import BOUNDS_S, Reading, Timing
-from stream.source import Live
-from stream.store import EventStore
-from stream.supervised_thread import thread_states
+from stream.events.event_store import EventStore
+from stream.metrics import BOUNDS_S, Reading, Timing
+from stream.sources.factory import Live
+from stream.threads import thread_states
+from stream.values import Event
 from unblur.assemble import Run
 from unblur.notify.notice import Delivery, Notice
 from unblur.web.api import Operation

@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
-from stream.client_limiter import ClientLimiter, CrowdedError
-from stream.jpeg_feed import Jpeg, JpegFeed
-from stream.picture_encoder import Size
+from stream.webrtc.client_limiter import ClientLimiter, CrowdedError
+from stream.webrtc.jpeg_broadcast import Jpeg, JpegFeed
+from stream.webrtc.video_encoder import Size
 from unblur.web.api import ROOT
 from unblur.web.client import client_of, size_of
 from unblur.web.signalling import LOOK_S, crowded, refusal

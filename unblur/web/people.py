@@ -10,8 +10,8 @@ from hashlib import sha256
 from aiohttp import web
 
 from recognize.gallery import Gallery
-from stream.data import Image
 from stream.errors import DoubtError, OutputError, StorageError, UsageError
+from stream.values import Image
 from unblur.examination import Examiner, Shot, objections, require_usable
 from unblur.people import People
 from unblur.web import persons

@@ -9,8 +9,8 @@ from dataclasses import replace
 from aiohttp import hdrs, web
 from pydantic import BaseModel
 
-from stream.data import Image
 from stream.errors import UnblurError
+from stream.values import Image
 from unblur.web.api import Operation
 from unblur.web.darkroom import RETRY_S, BusyError, Darkroom, Method
 from unblur.web.developed import DevelopedPhoto, told

@@ -8,10 +8,10 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from stream.eventlog import EventFile
-from stream.load import LEVELS, Level
-from stream.store import EventStore
-from stream.supervised_thread import thread_states
+from stream.events.event_store import EventStore
+from stream.events.jsonl_log import EventFile
+from stream.load_control import LEVELS, Level
+from stream.threads import thread_states
 from unblur.notify.notice import Delivery
 from unblur.web.watching import Camera
 

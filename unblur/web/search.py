@@ -10,9 +10,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from stream.archive import MOST, PLACE, Archive, Place
-from stream.data import EventType
-from stream.history import UNKNOWN, Filter, LoggedEvent, Record, write_csv, write_json
+from stream.events.pagination import MOST, PLACE, Archive, Place
+from stream.events.query import UNKNOWN, Filter, LoggedEvent, Record, write_csv, write_json
+from stream.values import EventType
 from unblur.web.feedback import Feedback, Opinion
 
 _SAID = ("feedback", "feedback_person", "feedback_who", "feedback_when")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from stream.errors import OutputError
-from stream.supervised_thread import SupervisedThread
+from stream.threads import SupervisedThread
 from unblur.web.crowd import Crowd
 from unblur.web.door import Door
 from unblur.web.prefix import prefixed

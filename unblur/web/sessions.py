@@ -16,7 +16,7 @@ from aiohttp import web
 from itsdangerous import BadSignature, Signer
 from sqlalchemy.exc import SQLAlchemyError
 
-from stream.store import reason, storable
+from stream.events.event_store import reason, storable
 from unblur.web.accounts import Account, Accounts, metadata, users
 from unblur.web.user import User
 

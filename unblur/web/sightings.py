@@ -10,8 +10,8 @@ from types import MappingProxyType
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 
-from stream.archive import Archive
-from stream.data import Image
+from stream.events.pagination import Archive
+from stream.values import Image
 from unblur.objection import Objection
 from unblur.web.api import ROOT, Operation, explain
 from unblur.web.crops import Crops, Read

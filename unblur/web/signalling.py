@@ -12,10 +12,10 @@ import structlog
 from aiohttp import hdrs, web
 from sqlalchemy.exc import SQLAlchemyError
 
-from stream.client_limiter import CrowdedError
-from stream.offers import OfferError
-from stream.store import reason
-from stream.webrtc import Sessions
+from stream.events.event_store import reason
+from stream.webrtc.client_limiter import CrowdedError
+from stream.webrtc.peers import Sessions
+from stream.webrtc.sdp import OfferError
 from unblur.web.body import read_body
 from unblur.web.user import Role, may_stay, require
 

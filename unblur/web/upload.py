@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from stream.data import Image
+from stream.values import Image
 from unblur.web.body import UPLOAD_PACE, Deadline, Pace, deadline
 from unblur.web.concurrency import unavailable
 from unblur.web.decoder import Decoder

@@ -12,18 +12,18 @@ from aiohttp.typedefs import Middleware
 from pydantic import AwareDatetime, BaseModel
 
 from configs.schema import Web
-from stream.data import Frame, Image
-from stream.guest import Guest
-from stream.guests import Guests
-from stream.health import State
-from stream.meter import Meter, Reading
-from stream.picture_encoder import Codec
-from stream.replay import Replay
-from stream.screen import Screen
-from stream.source import Live
-from stream.stages import Source
-from stream.viewers import Viewers
-from stream.webrtc import Failure
+from stream.interfaces import Source
+from stream.metrics import Meter, Reading
+from stream.sources.factory import Live
+from stream.sources.receiver import Guest
+from stream.sources.recorded import Replay
+from stream.sources.status import State
+from stream.values import Frame, Image
+from stream.webrtc.broadcast import Screen
+from stream.webrtc.egress import Viewers
+from stream.webrtc.ingest import Guests
+from stream.webrtc.peers import Failure
+from stream.webrtc.video_encoder import Codec
 from unblur.web.announcing import Announcer
 from unblur.web.api import ROOT, Operation
 from unblur.web.application import application

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch", reason="training needs the extra `train`")
 
 from deblur.train.faces import Photo
-from stream.picture import read_picture
+from stream.storage.images import read_picture
 
 _NAMES = ("obama", "obama2", "obama3", "biden")
 

@@ -8,7 +8,7 @@ from deblur import hint, kernels
 from deblur.train.faces import Photo
 from deblur.train.looks import Looks, second
 from deblur.train.synthesis import Batch, Synthesis
-from stream.data import Array
+from stream.values import Array
 
 
 def _batches(photos: list[Photo], count: int) -> list[Batch]:

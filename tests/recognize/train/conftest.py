@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("torch", reason="training needs the extra `train`")
 
 from recognize.baselines import Labels
-from stream.data import Image
+from stream.values import Image
 from tests.recognize.conftest import album
 
 

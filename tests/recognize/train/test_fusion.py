@@ -10,7 +10,7 @@ from models.runtime import load
 from recognize.baselines import Labels
 from recognize.fitted import Fitted, described, fit, views
 from recognize.train.fusion import Fusion, learn, trained
-from stream.data import Array, Image
+from stream.values import Array, Image
 
 STEPS = 30
 

@@ -14,7 +14,7 @@ import pytest
 from deblur import kernels
 from detectors.yunet import YuNet
 from models import runtime
-from stream.data import Image
+from stream.values import Image
 from unblur.evaluate.photos import centre
 
 FACE = 100

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.yunet import YuNet
-from stream.data import Box, Image
 from stream.errors import SourceError
-from stream.sensor import Sensor
-from stream.truth import Appearance, Truth
+from stream.simulation.ground_truth import Appearance, Truth
+from stream.simulation.sensor import Sensor
+from stream.values import Box, Image
 from unblur.cli import main
 from unblur.evaluate.clips import FACES, SPEEDS, Filming, Speed, Walker, film, scene, walkers
 from unblur.evaluate.people import Portrait, roles

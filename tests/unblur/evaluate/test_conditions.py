@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from deblur import kernels
-from stream.data import Image
 from stream.errors import SourceError, UsageError
+from stream.values import Image
 from unblur.evaluate import methods
 from unblur.evaluate.conditions import chosen, conditions
 

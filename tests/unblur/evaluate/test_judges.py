@@ -7,7 +7,7 @@ import pytest
 
 from detectors.align import align
 from detectors.yunet import YuNet
-from stream.data import Image
+from stream.values import Image
 from unblur.evaluate.judges import Judge, judge
 from unblur.evaluate.people import middle_face
 

@@ -8,8 +8,8 @@ import pytest
 
 from deblur import kernels
 from deblur.restore import RichardsonLucy
-from stream.data import Image
 from stream.errors import UsageError
+from stream.values import Image
 from unblur.evaluate import methods
 from unblur.evaluate.methods import ORACLE, SEED, Makers, Probe, makers, probe
 from unblur.evaluate.photos import centre

@@ -9,8 +9,8 @@ import pytest
 
 from detectors.align import align, share_inside
 from detectors.yunet import YuNet
-from stream.data import Image
 from stream.errors import SourceError
+from stream.values import Image
 from tests.unblur.evaluate.conftest import ROLES, pack
 from unblur.evaluate.people import MARGIN, cast, roles
 from unblur.evaluate.photos import centre, read

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.data import Image
+from stream.values import Image
 from tests.unblur.evaluate.conftest import pack
 from unblur.cli import main
 from unblur.evaluate.nearest import split

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from stream.data import Event, EventType, Identity
 from stream.errors import SourceError
-from stream.truth import Appearance, Sighting, Truth
+from stream.simulation.ground_truth import Appearance, Sighting, Truth
+from stream.values import Event, EventType, Identity
 from unblur.evaluate.video import LoggedEvent, Outcome, read_events, score
 
 FPS = 30

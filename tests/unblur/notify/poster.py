@@ -4,8 +4,8 @@ import itertools
 import sys
 
 from configs.schema import Webhook as Settings
-from stream.store import DURABLE, connect
-from tests.stream.events import an_event
+from stream.events.event_store import DURABLE, connect
+from tests.stream.support.events import an_event
 from unblur.notify.webhook import Patience, Webhook
 
 url, database, secret = sys.argv[1:]

@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from configs.schema import Mqtt as Settings
 from stream.errors import UsageError
 from tests.ending import at_end
-from tests.stream.events import an_event
+from tests.stream.support.events import an_event
 from tests.unblur.notify.broker import MOSQUITTO, Broker, Listener
 from tests.unblur.notify.waiting import until
 from unblur.notify import mqtt, outbox

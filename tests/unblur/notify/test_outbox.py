@@ -5,14 +5,14 @@ from contextlib import closing
 
 import pytest
 
-from stream import supervised_thread
-from stream.supervised_thread import thread_states
-from tests.stream.events import an_event
+from stream import threads
+from stream.threads import thread_states
+from tests.stream.support.events import an_event
 from unblur.notify.outbox import Outbox
 
 
 def test_delivery_goes_on_after_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervised_thread, "FIRST_RETRY_S", 0.01)
+    monkeypatch.setattr(threads, "FIRST_RETRY_S", 0.01)
     delivered: list[str] = []
     all_there = threading.Event()
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from stream.data import Event
-from tests.stream.events import an_event
+from stream.values import Event
+from tests.stream.support.events import an_event
 from unblur.notify.presence import Presence
 from unblur.notify.topics import Topics
 

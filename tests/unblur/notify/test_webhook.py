@@ -18,9 +18,9 @@ import pytest
 import sqlalchemy as sql
 
 from configs.schema import Webhook as Settings
-from stream.store import DURABLE, connect
+from stream.events.event_store import DURABLE, connect
 from tests.ending import at_end
-from tests.stream.events import an_event
+from tests.stream.support.events import an_event
 from tests.unblur.notify.receiver import Call, Receiver, status
 from tests.unblur.notify.waiting import WITHIN_S, until
 from unblur.notify import webhook

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from models.fetch import fingerprint
 from recognize.gallery import Gallery, load
-from stream.guest import Guest
+from stream.sources.receiver import Guest
 from tests.unblur.web.serving import OPERATOR, PASSWORD, QUICK, VIEWER, House
 from unblur.folder import application_database
 from unblur.web.accounts import Accounts

@@ -13,13 +13,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from configs.schema import Web
-from stream.archive import Archive
-from stream.capture import Capture
-from stream.data import Event, Image, Method
-from stream.feed import Feed
-from stream.picture import write_picture
-from stream.store import EventStore, connect
-from tests.stream.events import an_event
+from stream.events.event_store import EventStore, connect
+from stream.events.pagination import Archive
+from stream.sources.live import Capture
+from stream.sources.stream_spec import Feed
+from stream.storage.images import write_picture
+from stream.values import Event, Image, Method
+from tests.stream.support.events import an_event
 from unblur.objection import Objection
 from unblur.web.crops import read_crop
 from unblur.web.feedback import Feedback

@@ -12,9 +12,9 @@ import cv2
 
 from configs.schema import Webhook as Hook
 from configs.schema import load
-from stream.picture import read_picture
-from stream.store import DURABLE, connect
-from tests.stream.web import Body, serve
+from stream.events.event_store import DURABLE, connect
+from stream.storage.images import read_picture
+from tests.stream.support.web import Body, serve
 from tests.unblur.notify.waiting import until
 from tests.unblur.web.serving import QUICK
 from unblur.assemble import Run, assemble

@@ -12,7 +12,7 @@ import httpx2 as httpx
 from argon2 import PasswordHasher
 
 from configs.schema import Web
-from stream.stages import Source
+from stream.interfaces import Source
 from tests.ending import at_end
 from unblur.folder import application_database
 from unblur.web.guard import guard

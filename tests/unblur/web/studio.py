@@ -14,8 +14,8 @@ from aiohttp.typedefs import Middleware
 from configs.schema import Config, Web
 from deblur import kernels
 from recognize.gallery import Gallery
-from stream.data import Image
-from stream.picture import read_picture
+from stream.storage.images import read_picture
+from stream.values import Image
 from unblur.web.darkroom import Darkroom
 from unblur.web.guard import guard
 from unblur.web.photo import PhotoPage

@@ -12,12 +12,12 @@ import httpx2 as httpx
 import pytest
 
 from configs.schema import Web
-from stream.archive import Archive
-from stream.capture import Capture
-from stream.feed import Feed
-from stream.history import Filter
-from stream.store import EventStore
-from tests.stream.events import an_event
+from stream.events.event_store import EventStore
+from stream.events.pagination import Archive
+from stream.events.query import Filter
+from stream.sources.live import Capture
+from stream.sources.stream_spec import Feed
+from tests.stream.support.events import an_event
 from tests.unblur.web.serving import opened
 from unblur.web.announcing import KEPT
 from unblur.web.watching import Watching

@@ -17,12 +17,12 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from configs.schema import Web
-from stream.capture import Capture
-from stream.data import Frame, Image
-from stream.feed import Feed
-from stream.guest import Guest
-from stream.source import open_source
-from tests.stream.events import an_event
+from stream.sources.factory import open_source
+from stream.sources.live import Capture
+from stream.sources.receiver import Guest
+from stream.sources.stream_spec import Feed
+from stream.values import Frame, Image
+from tests.stream.support.events import an_event
 from tests.unblur.notify.waiting import until
 from tests.unblur.web.conftest import WITHIN_MS
 from tests.unblur.web.serving import OPERATOR, PASSWORD, VIEWER, House, opened

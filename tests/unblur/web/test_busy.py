@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stream.store import DURABLE
-from stream.waiting_lines import waiting_files
+from stream.events.event_store import DURABLE
+from stream.storage.spool import waiting_files
 from tests.unblur.web.serving import OPERATOR, House
 from unblur import folder
 from unblur.folder import application_database

@@ -10,8 +10,8 @@ import httpx2 as httpx
 import pytest
 
 from configs.schema import Web
-from stream.guest import Guest
-from tests.stream.events import an_event
+from stream.sources.receiver import Guest
+from tests.stream.support.events import an_event
 from tests.unblur.web.serving import opened
 from tests.unblur.web.sockets import connected
 from unblur.web.crowd import Crowd

@@ -13,7 +13,7 @@ import sqlalchemy as sql
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from structlog.testing import capture_logs
 
-from tests.stream.events import an_event
+from tests.stream.support.events import an_event
 from tests.unblur.notify.waiting import until
 from tests.unblur.web.serving import OPERATOR, PASSWORD, VIEWER, House, Visitor
 from unblur.web import desk, signalling

@@ -14,8 +14,8 @@ import httpx2 as httpx
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from stream import webrtc
-from stream.supervised_thread import SupervisedThread
+from stream.threads import SupervisedThread
+from stream.webrtc import peers
 from tests.unblur.notify.waiting import until
 from tests.unblur.web.running import CAMERA, House, house
 from tests.unblur.web.serving import OPERATOR, PASSWORD
@@ -188,7 +188,7 @@ def test_a_peer_that_never_connects_is_told_of_with_the_layer_that_failed(
     def lost() -> Any:
         return httpx.get(f"{seen.address}/api/v1/health").json()["lost_peers"]
 
-    monkeypatch.setattr(webrtc, "_CONNECTED_WITHIN_S", 0.1)
+    monkeypatch.setattr(peers, "_CONNECTED_WITHIN_S", 0.1)
     path = f"{seen.address}/{quote(CAMERA)}/whep"
     assert httpx.post(path, content=offer, headers={"Content-Type": "application/sdp"}).status_code == 201
     until(lambda: bool(lost()))

@@ -18,10 +18,10 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from models.fetch import fetch_typefaces
-from stream.data import Image
-from stream.lettering import Lettering
-from stream.overlay import KNOWN, WHITE
-from tests.stream.rtsp import RtspServer, why_not
+from stream.outputs.overlay import KNOWN, WHITE
+from stream.outputs.text import Lettering
+from stream.values import Image
+from tests.stream.support.rtsp import RtspServer, why_not
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")

@@ -4,9 +4,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from stream.eventlog import EventFile
-from stream.store import EventStore
-from tests.stream.events import an_event
+from stream.events.event_store import EventStore
+from stream.events.jsonl_log import EventFile
+from tests.stream.support.events import an_event
 from unblur.web.problems import locked_stores
 
 

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from stream.meter import BOUNDS_S
+from stream.metrics import BOUNDS_S
 from tests.unblur.web.running import CAMERA, House, house
 
 PROMTOOL = shutil.which("promtool")

@@ -17,8 +17,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from configs.schema import Web
 from deblur import kernels
-from stream.data import Image
-from stream.picture import png, read_picture
+from stream.storage.images import png, read_picture
+from stream.values import Image
 from tests.unblur.conftest import Notes
 from tests.unblur.web.serving import opened
 from unblur.examination import Examiner

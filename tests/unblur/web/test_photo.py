@@ -18,8 +18,8 @@ from PIL import Image as Pillow
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from recognize.gallery import Gallery
-from stream.data import Image
-from stream.picture import read_picture
+from stream.storage.images import read_picture
+from stream.values import Image
 from tests.unblur.web.studio import API, WITHIN_S, Studio, encoded, moved, shrunk
 from unblur.cli import main
 from unblur.web.prints import Prints

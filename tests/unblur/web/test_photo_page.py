@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from recognize.gallery import Gallery
-from stream.data import Image
+from stream.values import Image
 from tests.unblur.web.studio import Studio, decoded, encoded, moved, shrunk
 
 PHONE = {"width": 360, "height": 740}

@@ -11,7 +11,7 @@ import httpx2 as httpx
 import pytest
 
 from configs.schema import ConfigError, Web, load
-from stream.guest import Guest
+from stream.sources.receiver import Guest
 from tests.unblur.web.serving import OPERATOR, House, Visitor
 from unblur.web.watching import Watching
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stream.load import LEVELS, Level
+from stream.load_control import LEVELS, Level
 from unblur.notify.notice import Delivery
 from unblur.web.problems import Problem, problems, status
 from unblur.web.watching import Camera

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from recognize.gallery import Gallery
-from tests.stream.events import an_event
+from tests.stream.support.events import an_event
 from tests.unblur.web.conftest import WITHIN_MS
 from tests.unblur.web.proxies import caddy, certificate, documented, free_port, nginx, substituted, trusting
 from tests.unblur.web.serving import OPERATOR, PASSWORD, QUICK, House

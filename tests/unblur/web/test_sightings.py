@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.stream.events import fill
+from tests.stream.support.events import fill
 from tests.unblur.web.register import COLOURS, EVENTS, Register, seen
 from unblur.objection import Objection
 

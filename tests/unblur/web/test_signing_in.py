@@ -7,9 +7,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from stream.guest import Guest
-from tests.stream.events import an_event
-from tests.stream.web import serve
+from stream.sources.receiver import Guest
+from tests.stream.support.events import an_event
+from tests.stream.support.web import serve
 from tests.unblur.web.serving import OPERATOR, PASSWORD, VIEWER, House
 
 NEW = "staple battery horse"

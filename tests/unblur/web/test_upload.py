@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 from configs.schema import Web
-from stream.data import Image
+from stream.values import Image
 from tests.unblur.web.serving import OPERATOR, VIEWER, House, Visitor, opened
 from tests.unblur.web.sockets import answer, connected, head
 from unblur.web.api import Operation

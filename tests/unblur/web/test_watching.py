@@ -21,12 +21,12 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import VideoFrame
 
 from configs.schema import Web
-from stream.capture import Capture
-from stream.data import Frame
 from stream.errors import OutputError
-from stream.feed import Feed
-from stream.guest import Guest
-from stream.source import open_source
+from stream.sources.factory import open_source
+from stream.sources.live import Capture
+from stream.sources.receiver import Guest
+from stream.sources.stream_spec import Feed
+from stream.values import Frame
 from tests.unblur.web.serving import opened
 from unblur.web.watching import Watching
 

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import pytest
 
 from configs.schema import Web
-from stream.guest import Guest
-from tests.stream.rtsp import PYTHON
+from stream.sources.receiver import Guest
+from tests.stream.support.rtsp import PYTHON
 from tests.unblur.notify.waiting import until
 from tests.unblur.web.serving import opened
 from tests.unblur.web.test_watching import CAMERA, filming

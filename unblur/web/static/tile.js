@@ -6,7 +6,7 @@ import { Viewer } from "./whep.js";
 const STALLED_MS = 2000;
 const SEARCHED = 0.25;
 // Share of a camera's pictures below which the machine has more to do than it can: two of three may be passed over in
-// any case (stream/cadence.py).
+// any case (stream/tracking/detection_schedule.py).
 
 export class Tile {
   // `pictures` is what fetches JPEGs, `tellBlocked` is given why it has to; `prefix` stands before every address.

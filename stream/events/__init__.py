@@ -1,0 +1,1 @@
+"""Write, read, filter, page and erase events."""

@@ -1,0 +1,286 @@
+"""Reading events back, from a JSONL file or a database, and writing them out as JSON lines or CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+import sqlalchemy as sql
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+
+from stream.errors import UsageError
+from stream.events.event_store import KNOWN, OF_AN_EVENT, RESTORED, connect, database_file, events, reason, shown
+from stream.events.jsonl_log import to_line
+from stream.storage.spool import read_waiting
+from stream.values import EventType, Method
+
+Record = dict[str, object]
+"""An event as `Event.to_json` gives it."""
+Moment = datetime | float
+"""A wall time with its zone, or seconds of media time."""
+
+UNKNOWN = "unknown"
+_ROWS_AT_ONCE = 500
+_BOX = ("x", "y", "width", "height")
+_COLUMNS = [
+    "schema", "id", "type", "camera", "track", "name", "score", "threshold", "runner_up", "runner_up_score",
+    "raw_score", "restored_score", "deblurred_by", "blur", "pts_s", "frame", "wall_time", *_BOX, "first_pts_s",
+    "evidence",
+]  # fmt: skip
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def _require_zone(time: str) -> str:
+    if datetime.fromisoformat(time).tzinfo is None:
+        raise ValueError("a time needs a time zone")
+    return time
+
+
+class _Candidate(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    name: str
+    score: FiniteFloat
+
+
+class LoggedEvent(BaseModel):
+    """The keys and types of an event, as `Event.to_json` has them."""
+
+    model_config = ConfigDict(strict=True, serialize_by_alias=True)
+
+    schema_: int = Field(alias="schema")
+    id: str
+    type: EventType
+    camera: str
+    track: int
+    name: str | None
+    score: FiniteFloat
+    threshold: FiniteFloat
+    runner_up: _Candidate | None
+    raw_score: FiniteFloat
+    restored_score: FiniteFloat | None
+    deblurred_by: Method
+    blur: FiniteFloat
+    pts_s: FiniteFloat
+    frame: int
+    wall_time: Annotated[str, AfterValidator(_require_zone)] | None
+    box: Annotated[list[int], Field(min_length=4, max_length=4)]
+    first_pts_s: FiniteFloat
+    evidence: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which events are wanted; what is None is not asked.
+
+    `person` is a name, or "unknown" for everybody without one; `spellings` are others of the name. Times run from
+    `since` up to, and without, `until`; an event that has no wall time never matches one. `known` asks for events with
+    a name, or without; `restored` for those whose evidence was restored, or left alone.
+    """
+
+    person: str | None = None
+    camera: str | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    type: EventType | None = None
+    known: bool | None = None
+    restored: bool | None = None
+    spellings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for moment in (self.since, self.until):
+            if isinstance(moment, datetime) and moment.tzinfo is None:
+                raise UsageError(f"the time {moment} has no time zone; write it as {moment.isoformat()}+00:00")
+
+    def wants(self, record: Record) -> bool:
+        """Whether this event is among those asked for."""
+        name = record["name"]
+        return (
+            (self.person is None or name in (self.person, *self.spellings) or (name is None and self.person == UNKNOWN))
+            and self.camera in (None, record["camera"])
+            and self.type in (None, record["type"])
+            and self.known in (None, name is not None)
+            and self.restored in (None, record["deblurred_by"] != "none")
+            and (self.since is None or _seconds(record, self.since) >= _value(self.since))
+            and (self.until is None or _seconds(record, self.until) < _value(self.until))
+        )
+
+
+def query(where: str, wanted: Filter | None = None) -> Iterator[Record]:
+    """The events of a JSONL file, or of a database named by URL, in the order of writing.
+
+    A last line still being written is left out. Nothing is made or changed there. Raises UsageError where there is no
+    such log or a line is no event.
+    """
+    return _from_database(where, wanted or Filter()) if "://" in where else _from_file(Path(where), wanted or Filter())
+
+
+def file_of(where: str) -> Path | None:
+    """The file that holds such a log; None where a database server does."""
+    return database_file(connect(where)) if "://" in where else Path(where)
+
+
+def write_json(records: Iterable[Record], out: TextIO) -> None:
+    """One JSON object a line, as the log has them."""
+    for record in records:
+        out.write(f"{to_line(record)}\n")
+
+
+def write_csv(records: Iterable[Record], out: TextIO, more: Sequence[str] = (), header: bool = True) -> None:
+    """CSV with a header (RFC 4180) that a spreadsheet can open safely.
+
+    Text that a spreadsheet would run as a formula is quoted with an apostrophe, as OWASP advises against CSV
+    injection. `more` are keys of the records beyond an event's. Open `out` with newline="".
+    """
+    writer = csv.DictWriter(out, [*_COLUMNS, *more], lineterminator="\r\n")
+    if header:
+        writer.writeheader()
+    for record in records:
+        writer.writerow({key: _cell(value) for key, value in _flat(record).items()})
+
+
+def _flat(record: Record) -> Record:
+    """The record with one value a column: the runner-up in two, the box in four."""
+    runner_up, box = record["runner_up"], record["box"]
+    flat = {key: value for key, value in record.items() if key != "box"}
+    if isinstance(runner_up, dict):
+        flat |= {"runner_up": runner_up["name"], "runner_up_score": runner_up["score"]}
+    if isinstance(box, list):
+        flat |= dict(zip(_BOX, box, strict=True))
+    return flat
+
+
+def _cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = value.encode("utf-8", "backslashreplace").decode()
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+
+
+def _from_file(path: Path, wanted: Filter) -> Iterator[Record]:
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.endswith(b"\n"):
+                    record = parse(line, f"{path}, line {number}")
+                    if wanted.wants(record):
+                        yield record
+    except OSError as error:
+        raise UsageError(f"cannot read events from {path}: {error.strerror}") from error
+
+
+def parse(line: bytes, place: str) -> Record:
+    """The event in a line of a log. Raises UsageError, naming the place, if there is none."""
+    try:
+        return checked(json.loads(line), place)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{place} is not JSON: {error}") from error
+
+
+def checked(record: object, place: str) -> Record:
+    """What was read, if it is an event. Raises UsageError, which names the `place`."""
+    try:
+        return LoggedEvent.model_validate(record).model_dump()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        wrong = f": {'.'.join(map(str, first['loc']))}: {first['msg']}" if first["loc"] else ""
+        raise UsageError(f"{place} is no event of unblur{wrong}") from error
+
+
+def clocks(url: str) -> Iterator[tuple[str, str | None, object]]:
+    """Of each event of a database, its id, its wall time, and that in seconds as it is kept for comparing. Raises
+    UsageError."""
+    for row in _rows(url, sql.select(events.c.id, events.c.wall_time, events.c.wall_s)):
+        yield row.id, row.wall_time, row.wall_s
+
+
+def _from_database(url: str, wanted: Filter) -> Iterator[Record]:
+    """With those that wait for the database beside it."""
+    place = shown(connect(url))
+    waiting = _waiting(url, wanted)  # first, for meanwhile they may be stored
+    chosen = sql.select(*OF_AN_EVENT).where(*conditions(wanted))
+    for row in _rows(url, chosen):
+        record = checked(dict(row._mapping), f"a row of {place}")
+        waiting.pop(str(record["id"]), None)
+        yield record
+    yield from waiting.values()
+
+
+def _waiting(url: str, wanted: Filter) -> dict[str, Record]:
+    file = database_file(connect(url))
+    if file is None:
+        return {}
+    try:
+        found = [parse(line, f"a line of {file}.waiting") for line in read_waiting(file)]
+    except OSError as error:
+        raise UsageError(f"cannot read events from {error.filename}: {error.strerror}") from error
+    return {str(record["id"]): record for record in found if wanted.wants(record)}
+
+
+def _rows(url: str, chosen: sql.Select[tuple[Any, ...]]) -> Iterator[sql.Row[tuple[Any, ...]]]:
+    """In the order of writing."""
+    named = connect(url)
+    engine, place = reader(named), shown(named)
+    try:
+        with engine.connect().execution_options(yield_per=_ROWS_AT_ONCE) as connection:
+            yield from connection.execute(chosen.order_by(events.c.position))
+    except (SQLAlchemyError, ValueError) as error:
+        raise UsageError(f"cannot read events from {place}: {reason(error)}") from error
+    finally:
+        engine.dispose()
+
+
+def reader(engine: sql.Engine) -> sql.Engine:
+    """SQLite must find its file, and may not change it. Its mode=ro would leave a -wal and a -shm behind.
+
+    Raises UsageError where there is no such file.
+    """
+    file = database_file(engine)
+    if file is None:
+        return engine
+    if not file.is_file():
+        raise UsageError(f"cannot read events from {file}: no such file")
+    query = {**engine.url.query, "mode": "rw", "uri": "true"}
+    return connect(engine.url.set(database=file.absolute().as_uri(), query=query), ["query_only=ON"])
+
+
+def conditions(wanted: Filter) -> Iterator[sql.ColumnElement[bool]]:
+    """What `Filter.wants` asks, as a database is asked."""
+    if wanted.person is not None:
+        nameless = events.c.name.is_(None) if wanted.person == UNKNOWN else sql.false()
+        yield sql.or_(events.c.name.in_((wanted.person, *wanted.spellings)), nameless)
+    if wanted.camera is not None:
+        yield events.c.camera == wanted.camera
+    if wanted.type is not None:
+        yield events.c.type == wanted.type
+    if wanted.known is not None:
+        yield KNOWN if wanted.known else ~KNOWN
+    if wanted.restored is not None:
+        yield RESTORED if wanted.restored else ~RESTORED
+    if wanted.since is not None:
+        yield _clock(wanted.since) >= _value(wanted.since)
+    if wanted.until is not None:
+        yield _clock(wanted.until) < _value(wanted.until)
+
+
+def _clock(moment: Moment) -> sql.Column[float]:
+    return events.c.wall_s if isinstance(moment, datetime) else events.c.pts_s
+
+
+def _value(moment: Moment) -> float:
+    return moment.timestamp() if isinstance(moment, datetime) else moment
+
+
+def _seconds(record: Record, like: Moment) -> float:
+    """The record's time on the clock of `like`; not a number, which no comparison matches, where it has none."""
+    if not isinstance(like, datetime):
+        return float(str(record["pts_s"]))
+    wall_time = record["wall_time"]
+    return datetime.fromisoformat(str(wall_time)).timestamp() if wall_time else math.nan

@@ -1,0 +1,1 @@
+"""Keep and verify a signed hash chain of what events rest on."""

@@ -1,0 +1,1 @@
+"""Open and decode media: files, HTTP bodies and packets become pictures."""

@@ -1,0 +1,1 @@
+"""Draw on frames, and show or record them."""

@@ -1,0 +1,86 @@
+"""Faces made unrecognisable before a picture leaves: every cell of a coarse grid shows its mean colour alone.
+
+Fine mosaics can be read by machines (McPherson, Shokri and Shmatikov, "Defeating Image Obfuscation with Deep
+Learning", arXiv 1609.00408), so that the cells here are a quarter of a face wide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from stream.values import Array, Box, Identity, Image, Track
+
+Whom = Literal["unknown", "all"]
+"""Whose faces: all, or those of everybody who has no name (yet)."""
+CELLS = 4
+"""Cells across a face's box."""
+MARGIN = 0.25
+"""What is hidden around a face's box, in parts of its sides."""
+DRIFT = 0.5
+"""The same where the face is carried by its motion: it may be elsewhere by now."""
+
+
+class Mosaic:
+    """Hides faces. The pictures that come in are left as they are."""
+
+    def __init__(self, whom: Whom) -> None:
+        self._whom = whom
+
+    def picture(
+        self, image: Image, tracks: Sequence[Track], names: Mapping[int, Identity], others: Iterable[Box]
+    ) -> Image:
+        """A copy without the faces to hide: of `tracks` those without a name in `names`, or all; and all `others`."""
+        hidden = image.copy()
+        for track in tracks:
+            if self.hides(names.get(track.id)):
+                _pixelate(hidden, track.box, MARGIN if track.detected else DRIFT)
+        for box in others:
+            _pixelate(hidden, box, DRIFT)
+        return hidden
+
+    def crop(self, image: Image, matrix: Array, box: Box, who: Identity) -> Image:
+        """A copy of a track's square crop; where the face itself is not to be hidden, whoever is beside it is.
+
+        `matrix` leads from frame to crop pixels, and `box` is the face's in the frame.
+        """
+        hidden = image.copy()
+        side = image.shape[0]
+        _coarsen(hidden, side // 8)
+        if not self.hides(who):
+            shown = np.zeros(image.shape[:2], np.uint8)
+            cv2.fillConvexPoly(shown, np.rint(_corners(box) @ matrix[:, :2].T + matrix[:, 2]).astype(np.int32), 255)
+            np.copyto(hidden, image, where=shown[..., None] > 0)
+        return hidden
+
+    def hides(self, who: Identity | None) -> bool:
+        """Whether the face of somebody of whom this is known is hidden."""
+        return self._whom == "all" or who is None or who.name is None
+
+
+def _pixelate(image: Image, box: Box, margin: float) -> None:
+    """In place. What of it lies outside the picture is left out."""
+    height, width = image.shape[:2]
+    left = max(math.floor(box.x - margin * box.width), 0)
+    top = max(math.floor(box.y - margin * box.height), 0)
+    right = min(math.ceil(box.x + (1 + margin) * box.width), width)
+    bottom = min(math.ceil(box.y + (1 + margin) * box.height), height)
+    if left < right and top < bottom:
+        _coarsen(image[top:bottom, left:right], max(box.width, box.height) / CELLS)
+
+
+def _coarsen(image: Image, cell: float) -> None:
+    """In place: at most one colour for each `cell` x `cell` pixels."""
+    height, width = image.shape[:2]
+    cells = max(int(width / cell), 1), max(int(height / cell), 1)
+    means = cv2.resize(image, cells, interpolation=cv2.INTER_AREA)
+    image[:] = cv2.resize(means, (width, height), interpolation=cv2.INTER_NEAREST)
+
+
+def _corners(box: Box) -> Array:
+    right, bottom = box.x + box.width, box.y + box.height
+    return np.array([[box.x, box.y], [right, box.y], [right, bottom], [box.x, bottom]], np.float32)

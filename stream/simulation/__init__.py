@@ -1,0 +1,1 @@
+"""Render synthetic clips with ground truth."""

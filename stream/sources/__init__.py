@@ -1,0 +1,1 @@
+"""Turn a URL, device, file or push into frames with monotonic time."""

@@ -1,0 +1,1 @@
+"""Detect, track and select face crops of one camera."""

@@ -1,0 +1,273 @@
+"""Faces -> tracks: which detections of one camera are the same face, and how it moves.
+
+Detections are given to tracks by the Hungarian method (Kuhn 1955) on the likelihood of their position, size and look
+under each track: first the confident ones, then the doubtful, as in ByteTrack (Zhang et al., ECCV 2022). A face blurred
+by its motion is seen with little confidence, which is enough to go on with a track but not to begin one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from stream.tracking import appearance
+from stream.tracking.kalman import Motion, Point
+from stream.values import Array, Box, Face, Frame, Track
+
+BEGIN = 0.65
+"""Confidence from which a detection may begin a track."""
+CERTAIN = 0.8
+"""Confidence from which one detection is enough to report a track; others wait for a second."""
+COAST_S = 0.3
+"""Seconds for which a face that is not seen is still reported, carried by its motion."""
+MEMORY_S = 1.0
+"""Seconds after which an unseen face is given up; until then it may be found again."""
+YOUNG = 4
+"""Detections from which a track's velocity is known well."""
+FAST = 0.1
+"""Widths per frame from which a face is fast."""
+REACH = 3.0
+"""Widths from its expected place beyond which a detection is another face, however uncertain the motion."""
+GATE = 4.0
+"""Standard deviations, of position, size and look together, beyond which a detection is another face."""
+SIZE_SPREAD = 0.15
+"""Standard deviation of the logarithm of a face's width from one detection to the next."""
+SLACK = 0.2
+"""Standard deviation, in widths, of what a constant velocity does not foresee."""
+LOOK_SPREAD = 0.12
+"""Standard deviation of a face's unlikeness from one detection to the next (different faces: mostly 0.3 to 0.8)."""
+CUT = 0.5
+"""Unlikeness of two pictures in succession from which the film was cut between them: nobody is followed across."""
+FORBIDDEN = 1e6
+"""The cost of a pair that must not be."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackUpdate:
+    """The tracks that stand in one frame, by id; and those that ended with it, each as it was last seen.
+
+    `restless` says that the detector should look at the next frame too: a face is new, fast, or was just missed.
+    `rumours` are where faces may be that are not reported: seen once and in doubt, or not seen for some time. `cut`:
+    the film was cut before this frame.
+    """
+
+    tracks: list[Track]
+    ended: list[Track]
+    restless: bool
+    rumours: list[Box]
+    cut: bool = False
+
+
+class Tracker:
+    """Follows the faces of one camera. Ids count from 1, in the order in which tracks are first reported.
+
+    `Track.velocity` is in pixels per frame, a frame being the camera's usual interval (the median of late): where
+    frames were dropped, it is still the motion from one picture to the next that the camera took.
+    """
+
+    def __init__(self) -> None:
+        self._paths: list[_Path] = []
+        self._named = 0
+        self._clock = _Clock()
+        self._picture: Array | None = None
+
+    def update(self, frame: Frame, faces: Sequence[Face] | None) -> TrackUpdate:
+        """Go on to the next frame; `faces` is None where no detector looked and tracks are carried by their motion.
+
+        Media time that runs backwards (a camera that came back, a file that starts again) and a cut end all tracks.
+        """
+        elapsed = self._clock.tick(frame)
+        cut = self._is_cut(frame)
+        ended = self.finish() if cut or elapsed < 0 else self._drop(lambda p: frame.pts_s - p.seen_s > MEMORY_S)
+        for path in self._paths:
+            path.advance(elapsed)
+        if faces is not None:
+            self._assign(faces, frame)
+            ended += self._drop(lambda path: path.is_lost(frame))
+        restless = cut or any(path.is_restless(frame.pts_s, self._clock.interval) for path in self._paths)
+        tracks = self._report(frame)
+        shown = {track.id for track in tracks}
+        rumours = [path.place for path in self._paths if path.id not in shown]
+        return TrackUpdate(tracks, ended, restless, rumours, cut)
+
+    def finish(self) -> list[Track]:
+        """End all tracks, because the source has ended. Returns them as they were last seen."""
+        return self._drop(lambda _: True)
+
+    def _is_cut(self, frame: Frame) -> bool:
+        before, self._picture = self._picture, appearance.of_picture(frame.image)
+        return before is not None and appearance.unlikeness([before], [self._picture])[0, 0] > CUT
+
+    def _drop(self, over: Callable[[_Path], bool]) -> list[Track]:
+        gone = [path for path in self._paths if over(path)]
+        self._paths = [path for path in self._paths if path not in gone]
+        return [path.last for path in gone if path.last]
+
+    def _assign(self, faces: Sequence[Face], frame: Frame) -> None:
+        sightings = [_Sighting.of(face, frame) for face in faces]
+        confident = [each for each in sightings if each.face.confidence >= BEGIN]
+        doubtful = [each for each in sightings if each.face.confidence < BEGIN]
+        unseen, strangers = _match(self._paths, confident)
+        _match(unseen, doubtful)
+        seen = [path for path in self._paths if path.detected]
+        for path in self._paths:
+            path.missed = not path.detected
+        self._paths += [_Path(each) for each in strangers if not any(path.covers(each) for path in seen)]
+
+    def _report(self, frame: Frame) -> list[Track]:
+        shown = [path for path in self._paths if path.is_real and frame.pts_s - path.seen_s <= COAST_S]
+        for path in shown:
+            if not path.id:
+                self._named += 1
+                path.id = self._named
+        return sorted((path.report(frame, self._clock.interval) for path in shown), key=lambda track: track.id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sighting:
+    """A detection as the tracker sees it: when, what it looks like, and where: half by its box, half by its points,
+    whose errors partly cancel."""
+
+    face: Face
+    place: Point
+    pattern: Array
+    index: int
+    pts_s: float
+
+    @classmethod
+    def of(cls, face: Face, frame: Frame) -> _Sighting:
+        place = (np.array(face.box.centre) + face.landmarks.mean(0)) / 2
+        return cls(face, place, appearance.of_face(frame.image, face.box), frame.index, frame.pts_s)
+
+
+class _Path:
+    """A track while it is followed; a rumour without an id until it is reported."""
+
+    def __init__(self, sighting: _Sighting) -> None:
+        self.id = 0
+        self.motion = Motion(sighting.place, sighting.face.box.width)
+        self.pattern = sighting.pattern
+        self.detected = True
+        self.missed = False
+        self.last: Track | None = None
+        self._first = self._latest = sighting
+        self._seen_at = self.motion.position
+        self._hits = 1
+
+    @property
+    def seen_s(self) -> float:
+        """When it was seen last, in media time."""
+        return self._latest.pts_s
+
+    @property
+    def is_real(self) -> bool:
+        return self._hits > 1 or self._latest.face.confidence >= CERTAIN
+
+    def advance(self, seconds: float) -> None:
+        self.motion.advance(seconds)
+        self.detected = False
+
+    def see(self, sighting: _Sighting) -> None:
+        self.motion.correct(sighting.place, sighting.face.box.width, sighting.pts_s - self.seen_s)
+        self.pattern = sighting.pattern
+        self.detected = True
+        self._latest, self._seen_at = sighting, self.motion.position
+        self._hits += 1
+
+    def is_lost(self, frame: Frame) -> bool:
+        """Not seen though the detector looked, and not worth the wait: out of the picture, or still a rumour."""
+        height, width = frame.image.shape[:2]
+        x, y = self.motion.position
+        outside = not (0 <= x < width and 0 <= y < height)
+        return not self.detected and (outside or not self.is_real)
+
+    def is_restless(self, now: float, interval: float) -> bool:
+        """Whether to carry it over some frames is a risk: new, fast for its size, or just missed."""
+        fast = float(np.hypot(*self.motion.velocity)) * interval > FAST * self.motion.width
+        return now - self.seen_s <= COAST_S and (self._hits < YOUNG or fast or self.missed)
+
+    def covers(self, sighting: _Sighting) -> bool:
+        """Whether a detection lies so near that it shows this face a second time."""
+        return float(np.hypot(*(sighting.place - self.motion.position))) < self.motion.width / 2
+
+    @property
+    def place(self) -> Box:
+        """Where it is by now, as far as its motion tells."""
+        x, y = np.zeros(2) if self.detected else self.motion.position - self._seen_at
+        return self._latest.face.box.moved(float(x), float(y))
+
+    def report(self, frame: Frame, interval: float) -> Track:
+        moved = np.zeros(2) if self.detected else self.motion.position - self._seen_at
+        velocity = self.motion.velocity * interval
+        face = self._latest.face
+        track = Track(
+            camera=frame.camera,
+            id=self.id,
+            box=self.place,
+            landmarks=(face.landmarks + moved).astype(np.float32),
+            velocity=(float(velocity[0]), float(velocity[1])),
+            confidence=face.confidence,
+            detected=self.detected,
+            hits=self._hits,
+            first_frame=self._first.index,
+            first_pts_s=self._first.pts_s,
+        )
+        if self.detected:
+            self.last = track
+        return track
+
+
+class _Clock:
+    """Media time between frames, in seconds."""
+
+    def __init__(self) -> None:
+        self._now: float | None = None
+        self._index = 0
+        self._steps: deque[float] = deque(maxlen=31)
+
+    def tick(self, frame: Frame) -> float:
+        """Seconds since the frame before; 0 for the first, negative where time ran backwards. Pictures of the camera
+        that were left out in between count by the gap in the frames' index."""
+        before, self._index = self._index, frame.index
+        elapsed = 0.0 if self._now is None else frame.pts_s - self._now
+        self._now = frame.pts_s
+        if elapsed > 0:
+            self._steps.append(elapsed / max(1, frame.index - before))
+        return elapsed
+
+    @property
+    def interval(self) -> float:
+        """The usual time from frame to frame; 0 before there were two."""
+        return median(self._steps) if self._steps else 0.0
+
+
+def _match(paths: Sequence[_Path], sightings: Sequence[_Sighting]) -> tuple[list[_Path], list[_Sighting]]:
+    """Give paths the sightings that together fit them best; returns the paths and the sightings that are left over."""
+    costs = _costs(paths, sightings)
+    pairs = {int(row): int(column) for row, column in zip(*linear_sum_assignment(costs), strict=True)}
+    pairs = {row: column for row, column in pairs.items() if costs[row, column] < FORBIDDEN}
+    for row, column in pairs.items():
+        paths[row].see(sightings[column])
+    left = [path for row, path in enumerate(paths) if row not in pairs]
+    return left, [each for column, each in enumerate(sightings) if column not in pairs.values()]
+
+
+def _costs(paths: Sequence[_Path], sightings: Sequence[_Sighting]) -> NDArray[np.float64]:
+    """Paths x sightings: the negative logarithm of the likelihood that they belong together, FORBIDDEN where absurd."""
+    if not paths or not sightings:
+        return np.zeros((len(paths), len(sightings)))
+    widths = np.array([[path.motion.width] for path in paths])
+    spreads = np.hypot([[path.motion.spread] for path in paths], SLACK * widths)
+    expected, found = np.array([path.motion.position for path in paths]), np.array([each.place for each in sightings])
+    distances = np.linalg.norm(found - expected[:, None], axis=2)
+    sizes = np.log(np.array([each.face.box.width for each in sightings]) / widths) / SIZE_SPREAD
+    looks = appearance.unlikeness([path.pattern for path in paths], [each.pattern for each in sightings]) / LOOK_SPREAD
+    misfits = (distances / spreads) ** 2 + sizes**2 + looks**2
+    absurd = (misfits > GATE**2) | (distances > REACH * widths)
+    return np.where(absurd, FORBIDDEN, misfits / 2 + 2 * np.log(spreads))

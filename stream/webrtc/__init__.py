@@ -1,0 +1,1 @@
+"""Send pictures to, and receive them from, WebRTC peers and browsers."""

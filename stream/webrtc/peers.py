@@ -1,0 +1,177 @@
+"""Peer connections, from the offer until one side goes: what viewers and guests have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+import structlog
+from aiortc import RTCConfiguration, RTCPeerConnection
+
+from stream.storage import process_resources
+from stream.webrtc.client_limiter import ClientLimiter, Limits
+from stream.webrtc.sdp import MOST_CANDIDATES, OfferError, answer_offer, count_candidates, read_candidates
+
+Kind = Literal["viewer", "guest"]
+_CONNECTED_WITHIN_S = 20.0
+_PICTURE_WITHIN_S = 10.0
+"""From the connection to the first picture that arrives at the other end."""
+_KEPT_FAILURES = 10
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A peer that signaled, and to or from which no picture went. `problem` says where it ended: ICE, DTLS, or behind
+    them."""
+
+    kind: Kind
+    camera: str
+    at: datetime
+    problem: str
+
+
+Examine = Callable[[RTCPeerConnection], Awaitable[str | None]]
+"""Why no picture goes over a connection that stands; None if one does."""
+
+
+@dataclass(slots=True, eq=False)
+class _Session:
+    camera: str
+    client: str
+    connection: RTCPeerConnection
+    candidates: int
+    connected: bool = False
+    waiting: asyncio.TimerHandle | None = field(default=None, repr=False)
+
+
+class Sessions:
+    """Connections, each by an id that cannot be guessed, so that it serves as a secret. All methods run on one event
+    loop. `kind` is what the log calls the peers, `examine` tells what is wrong with one that is connected."""
+
+    def __init__(
+        self, kind: Kind, limits: Limits, examine: Examine, tell: Callable[[Failure], None] = lambda _: None
+    ) -> None:
+        """`tell` is given each failure."""
+        self._kind, self._examine, self._tell = kind, examine, tell
+        self.limiter = ClientLimiter(kind, limits)
+        self._sessions: dict[str, _Session] = {}
+        self._tasks: set[asyncio.Task[object]] = set()
+        self.failures: deque[Failure] = deque(maxlen=_KEPT_FAILURES)
+        """The latest, the newest last."""
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __contains__(self, session: str) -> bool:
+        return session in self._sessions
+
+    def of(self, camera: str) -> list[str]:
+        """The sessions of this camera."""
+        return [session for session, each in self._sessions.items() if each.camera == camera]
+
+    async def answer(
+        self, camera: str, offer: str, prepare: Callable[[RTCPeerConnection], None], client: str | None = None
+    ) -> tuple[str, str]:
+        """Answer an offer (SDP): the session's id, and the answer with all of our candidates.
+
+        `prepare` is given the connection before it sees the offer; without a `client`, the session is one of its own.
+        Raises OfferError, CrowdedError.
+        """
+        session = secrets.token_urlsafe(24)
+        self.limiter.enter(client or session)
+        connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        each = _Session(camera, client or session, connection, count_candidates(offer))
+        self._sessions[session] = each
+        async with AsyncExitStack() as undoing:
+            undoing.push_async_callback(self.leave, session)
+            prepare(connection)
+            answer = await answer_offer(connection, offer)
+            undoing.pop_all()
+        self._attend(session, each)
+        log.info(f"a {self._kind} came", camera=camera, connected=len(self))
+        return session, answer
+
+    async def add_candidates(self, session: str, fragment: str) -> None:
+        """What the other side learnt of its own addresses later (RFC 8840). Raises KeyError; OfferError if it makes no
+        sense, or if it is too much."""
+        each = self._sessions[session]
+        each.candidates += count_candidates(fragment)
+        if each.candidates > MOST_CANDIDATES:
+            raise OfferError(f"{each.candidates} candidates, more than the {MOST_CANDIDATES} that are tried")
+        for candidate in read_candidates(fragment):
+            await each.connection.addIceCandidate(candidate)
+
+    async def leave(self, session: str) -> bool:
+        """End a session; whether there was one."""
+        each = self._sessions.pop(session, None)
+        if each is None:
+            return False
+        self.limiter.leave(each.client)
+        if each.waiting:
+            each.waiting.cancel()
+            log.info(f"a {self._kind} went", camera=each.camera, connected=len(self))
+        await each.connection.close()
+        process_resources.trim()  # encoders are large and leave holes (benchmarks/endurance.py)
+        return True
+
+    async def close(self) -> None:
+        """End them all."""
+        await asyncio.gather(*(self.leave(session) for session in list(self._sessions)))
+        await asyncio.gather(*self._tasks)
+
+    def _attend(self, session: str, each: _Session) -> None:
+        """End a session that lost its connection, or never makes one; say why nothing comes of it."""
+
+        @each.connection.on("connectionstatechange")
+        def changed() -> None:
+            if each.connection.connectionState == "connected" and each.waiting and not each.connected:
+                each.connected = True
+                each.waiting.cancel()
+                each.waiting = asyncio.get_running_loop().call_later(_PICTURE_WITHIN_S, self._inspect, session, each)
+            elif each.connection.connectionState in {"failed", "closed"}:
+                self._give_up(session, each)
+
+        each.waiting = asyncio.get_running_loop().call_later(_CONNECTED_WITHIN_S, self._give_up, session, each)
+        changed()
+
+    def _give_up(self, session: str, each: _Session) -> None:
+        if session in self._sessions and not each.connected:
+            self._note(each.camera, _obstacle(each.connection))
+        self._start(self.leave(session))
+
+    def _inspect(self, session: str, each: _Session) -> None:
+        self._start(self._say_what_is_missing(session, each))
+
+    async def _say_what_is_missing(self, session: str, each: _Session) -> None:
+        problem = await self._examine(each.connection)
+        if problem and session in self._sessions:
+            self._note(each.camera, problem)
+
+    def _note(self, camera: str, problem: str) -> None:
+        failure = Failure(self._kind, camera, datetime.now(UTC), problem)
+        self.failures.append(failure)
+        self._tell(failure)
+        log.warning(f"a {self._kind}'s connection carries no picture", camera=camera, problem=problem)
+
+    def _start(self, work: Awaitable[object]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _obstacle(connection: RTCPeerConnection) -> str:
+    """How far a connection came that was never made."""
+    transports = [each.receiver.transport for each in connection.getTransceivers()]
+    if any(each.state == "failed" for each in transports):
+        return "DTLS: the handshake failed; the peer has no cipher suite in common, or another certificate than it said"
+    if any(each.state == "connecting" for each in transports):
+        return "DTLS: the peer reaches this machine, and does not finish the handshake"
+    return "ICE: no way for UDP between the peer's addresses and this machine's; a firewall, or a network between"

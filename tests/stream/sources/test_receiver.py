@@ -1,0 +1,70 @@
+"""Pictures that arrive, and those that are wanted."""
+
+from __future__ import annotations
+
+import threading
+from fractions import Fraction
+from time import monotonic
+
+import numpy as np
+import pytest
+from av import VideoFrame
+
+from stream.media.frame_conversion import to_image
+from stream.sources.receiver import Inflow
+from stream.values import Image
+
+WITHIN_S = 20
+
+
+def picture(number: int) -> VideoFrame:
+    made = VideoFrame.from_ndarray(np.full((48, 64, 3), number, np.uint8), "bgr24")
+    made.pts, made.time_base = number * 3600, Fraction(1, 90_000)
+    return made
+
+
+def test_a_picture_that_is_not_wanted_is_not_converted(monkeypatch: pytest.MonkeyPatch) -> None:
+    converted = list[int]()
+
+    def counted(each: VideoFrame, pixel_aspect: Fraction | None) -> Image:
+        converted.append(each.pts or 0)
+        return to_image(each, pixel_aspect)
+
+    monkeypatch.setattr("stream.sources.receiver.to_image", counted)
+    coming, asked, taken = Inflow("door", stalled_s=1.5), list[float](), threading.Semaphore(0)
+
+    def wanted(pts_s: float) -> bool:
+        asked.append(pts_s)
+        taken.release()
+        return len(asked) % 3 == 1
+
+    def send() -> None:
+        for number in range(9):
+            coming.arrived(picture(number))
+            assert taken.acquire(timeout=WITHIN_S)
+        coming.close()
+
+    sender = threading.Thread(target=send)
+    began = monotonic()
+    sender.start()
+    frames = list(coming.frames(wanted))
+    sender.join()
+    assert [frame.index for frame in frames] == [0, 3, 6]
+    assert asked == [pytest.approx(number / 25) for number in range(9)]
+    assert len(converted) == 3
+    assert all(frame.arrived_s and began <= frame.arrived_s <= monotonic() for frame in frames)
+
+
+def test_who_had_to_wait_for_a_turn_gets_the_newest_picture() -> None:
+    coming = Inflow("door", stalled_s=1.5)
+
+    def wanted(_pts_s: float) -> bool:
+        for number in (1, 2):
+            coming.arrived(picture(number))
+        coming.close()
+        return True
+
+    coming.arrived(picture(0))
+    (frame,) = coming.frames(wanted)
+    assert (frame.index, int(frame.image[0, 0, 0])) == (2, 2)
+    assert coming.status().dropped == 2
