@@ -12,12 +12,13 @@ import sys
 import time
 from pathlib import Path
 
-from models import manifest, probe
+from models.assets import manifest
+from models.assets.fetch import fetch
+from models.backends import parity_check
+from models.backends.onnxruntime_backend import OnnxRuntime
+from models.backends.selection import NAMES, load
+from models.backends.session import Session, Tensor
 from models.errors import ModelError
-from models.fetch import fetch
-from models.onnx_runtime import OnnxRuntime
-from models.runtime import NAMES, load
-from models.session import Session, Tensor
 
 
 def least_ms(session: Session, inputs: list[Tensor], repeats: int = 30) -> float:
@@ -40,8 +41,8 @@ def rows(network: Path, counts: list[int]) -> None:
         except ModelError as error:
             print(f"{network.stem} {name}: {error}", file=sys.stderr)
             continue
-        apart = probe.compare(session, reference)
-        times = " | ".join(f"{least_ms(session, probe.inputs(reference.inputs, count)):.2f}" for count in counts)
+        apart = parity_check.compare(session, reference)
+        times = " | ".join(f"{least_ms(session, parity_check.inputs(reference.inputs, count)):.2f}" for count in counts)
         print(f"| {network.stem} | {name} | {times} | {apart:.2%} |", flush=True)
 
 

@@ -24,8 +24,8 @@ import numpy as np
 from deblur.blurriness import Blurriness
 from detectors.align import FivePointAligner
 from detectors.yunet import IN_VIDEO, YuNet
-from models.fetch import fetch, fingerprint
-from models.runtime import load
+from models.assets.fetch import fetch, fingerprint
+from models.backends.selection import load
 from recognize import evidence
 from recognize.embed import Embedder, SFace
 from recognize.evidence import Evidence

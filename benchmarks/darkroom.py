@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from configs.schema import Config, load
-from models.fetch import fetch_portraits, fingerprint
+from models.assets.fetch import fetch_portraits, fingerprint
 from recognize.gallery import Gallery
 from stream.metrics import Reading
 from stream.sources.factory import LOOP

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.yunet import IN_STILLS, YuNet
-from models.runtime import Session, load
+from models.backends.selection import Session, load
 from stream.interfaces import Detector
 from stream.tracking.tiled_detection import TiledDetector
 from stream.tracking.tracker import Tracker

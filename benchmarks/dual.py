@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from detectors.align import align
 from detectors.yunet import IN_VIDEO, YuNet
-from models import manifest
-from models.fetch import fetch, fingerprint
-from models.runtime import load
+from models.assets import manifest
+from models.assets.fetch import fetch, fingerprint
+from models.backends.selection import load
 from recognize import dual
 from recognize.embed import SFace, normalised
 from recognize.threshold import threshold_for

@@ -18,7 +18,7 @@ import numpy as np
 
 from detectors.align import FivePointAligner
 from detectors.yunet import IN_VIDEO, YuNet
-from models.runtime import load
+from models.backends.selection import load
 from stream.metrics import Meter
 from stream.tracking import appearance
 from stream.tracking.analyzer import Eye

@@ -28,9 +28,10 @@ from deblur.blurriness import Blurriness
 from deblur.cnn import CNN
 from deblur.restore import RichardsonLucy, Seed
 from deblur.richardson_lucy import deconvolve
-from models import manifest, runtime
-from models.fetch import fetch
-from models.session import Session
+from models.assets import manifest
+from models.assets.fetch import fetch
+from models.backends import selection
+from models.backends.session import Session
 from stream.interfaces import Deblurrer
 from stream.values import Array, Crop, Image, Quality
 
@@ -60,7 +61,7 @@ class Likeness:
     """Cosine and PSNR of restored pictures against the sharp ones, averaged over the cases."""
 
     def __init__(self, model: Path) -> None:
-        self._session = runtime.load(model, "onnxruntime")
+        self._session = selection.load(model, "onnxruntime")
 
     def cases(self, faces: list[Image], draw: Draw) -> list[Case]:
         rng, made = np.random.default_rng(5), []
@@ -184,7 +185,7 @@ def main() -> None:
     faces = [photos.aligned(photograph, _CANVAS) for photograph in photographs]
     likeness, wanted = Likeness(fetch("sface")), arguments.table or TABLES
     if "track" in wanted:
-        track_table(faces, likeness, runtime.load(arguments.network or manifest.own("deblur").path))
+        track_table(faces, likeness, selection.load(arguments.network or manifest.own("deblur").path))
     if "motion" in wanted:
         motion_table(faces, likeness)
     if "still" in wanted:

@@ -21,8 +21,8 @@ from deblur.train.cause import likely
 from deblur.train.export import export
 from deblur.train.loop import built
 from deblur.train.nets import multiplications
-from models import probe
-from models.onnx_runtime import OnnxRuntime
+from models.backends import parity_check
+from models.backends.onnxruntime_backend import OnnxRuntime
 from unblur.training import read_recipe
 
 RECIPES = Path(__file__).parents[1] / "configs/train"
@@ -34,7 +34,7 @@ def running_ms(net: nn.Module) -> float:
         file = Path(folder) / "network.onnx"
         export(net, file)
         session = OnnxRuntime(file, threads=1)
-        return least_ms(session, probe.inputs(session.inputs, 1), repeats=20)
+        return least_ms(session, parity_check.inputs(session.inputs, 1), repeats=20)
 
 
 def training_rate(net: nn.Module, half: bool, steps: int = 3) -> float:

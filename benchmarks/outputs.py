@@ -18,7 +18,7 @@ import av
 import cv2
 import numpy as np
 
-from models.fetch import fetch_typefaces
+from models.assets.fetch import fetch_typefaces
 from stream.events.event_store import EventStore
 from stream.events.jsonl_log import EventFile
 from stream.outputs.mp4_recorder import Recorder

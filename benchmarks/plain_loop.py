@@ -18,10 +18,10 @@ import cv2
 import numpy as np
 
 from detectors.align import align
-from models import cache
-from models.fetch import fetch, fingerprint
-from models.manifest import network
-from models.runtime import load
+from models.assets import cache
+from models.assets.fetch import fetch, fingerprint
+from models.assets.manifest import network
+from models.backends.selection import load
 from recognize import gallery as galleries
 from recognize.embed import SFace, normalised
 from stream.values import Array, Image

@@ -27,8 +27,8 @@ import av
 from benchmarks.stages import Stages
 from configs.schema import Config
 from detectors.yunet import YuNet
-from models.fetch import fetch
-from models.runtime import load
+from models.assets.fetch import fetch
+from models.backends.selection import load
 from stream.simulation.ground_truth import Truth
 from unblur.enrolment import enroll
 from unblur.evaluate.clips import Filming, film, lay_out, one_each, walkers

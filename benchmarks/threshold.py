@@ -27,9 +27,9 @@ from deblur.cnn import CNN
 from deblur.restore import Off, RichardsonLucy
 from detectors.align import SIDE, align, quality, similarity
 from detectors.yunet import YuNet
-from models import manifest
-from models.fetch import fetch, fingerprint
-from models.runtime import Session, load
+from models.assets import manifest
+from models.assets.fetch import fetch, fingerprint
+from models.backends.selection import Session, load
 from recognize import decision, dual, fuse
 from recognize.embed import SFace
 from recognize.fuse import TrackRecognizer

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from deblur import hint, kernels
 from deblur.gate import Diagnosis, Gate
 from deblur.restore import undone
-from models.session import Session, Tensor
+from models.backends.session import Session, Tensor
 from stream.values import Array, Crop, Image, Restoration
 
 SIDE = 128

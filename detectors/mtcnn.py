@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from detectors.shrink import shrunk
-from models.runtime import ModelError
+from models.backends.selection import ModelError
 from stream.values import Array, Box, Face, Image
 
 

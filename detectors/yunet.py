@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from detectors.shrink import shrunk
-from models.runtime import Session
+from models.backends.selection import Session
 from stream.values import Array, Box, Face, Image
 
 STRIDES = (8, 16, 32)

@@ -6,11 +6,12 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from models import cache, driver, engines, probe
-from models.engines import Library
+from models.assets import cache
+from models.backends import nvidia_driver, parity_check, tensorrt_plans
+from models.backends.half_precision import half, whole
+from models.backends.onnxruntime_backend import OnnxRuntime
+from models.backends.tensorrt_plans import Library
 from models.errors import ModelError
-from models.onnx_runtime import OnnxRuntime
-from models.precision import half, whole
 
 
 class Written(NamedTuple):
@@ -45,28 +46,30 @@ def write_plan(library: Library, network: Path, folder: Path) -> Written:
     Raises ModelError if the library is not installed, builds no plan (TensorRT needs a GPU for it, TensorRT for RTX
     does not), or the GPU does not give what the CPU gives.
     """
-    engines.require_installed(library)
+    tensorrt_plans.require_installed(library)
     content, told = _plan(library, network)
     return _write(folder / f"{network.stem}-{library}.plan", content, f"all heavy layers in half precision; {told}")
 
 
 def _plan(library: Library, network: Path) -> tuple[bytes, str]:
     try:
-        gpu = driver.gpu()
+        gpu = nvidia_driver.gpu()
     except ModelError as error:
         if library == "tensorrt":
             raise
-        return engines.build(engines.library(library), half(network)), f"never run on a GPU: {error}"
-    probe.prove(library, network)
-    return engines.plan(engines.library(library), half(network), gpu), f"run on {gpu.name}: it agrees with the CPU"
+        return tensorrt_plans.build(tensorrt_plans.library(library), half(network)), f"never run on a GPU: {error}"
+    parity_check.prove(library, network)
+    return tensorrt_plans.plan(
+        tensorrt_plans.library(library), half(network), gpu
+    ), f"run on {gpu.name}: it agrees with the CPU"
 
 
 def _apart(full: OnnxRuntime, smaller: bytes) -> float:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "half.onnx"
         file.write_bytes(smaller)
-        apart = probe.compare(OnnxRuntime(file, threads=1), full)
-    if apart > probe.TOLERANCE:
+        apart = parity_check.compare(OnnxRuntime(file, threads=1), full)
+    if apart > parity_check.TOLERANCE:
         raise ModelError(f"in half precision the network differs by {apart:.1%} of the range: nothing is written")
     return apart
 

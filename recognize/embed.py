@@ -12,7 +12,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from models.runtime import Session
+from models.backends.selection import Session
 from stream.values import Array, Image
 
 SIDE = 112

@@ -17,7 +17,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import helper
 
-from models.runtime import Session
+from models.backends.selection import Session
 from recognize import baselines
 from recognize.baselines import NEIGHBOURS, Labels
 from recognize.embed import normalised, view

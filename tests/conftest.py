@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from models.fetch import fetch, fetch_portraits
+from models.assets.fetch import fetch, fetch_portraits
 from tests.ending import closing_what_is_opened
-from tests.models import networks
+from tests.models.support import networks
 
 REPOSITORY = Path(__file__).parents[1]
 MAY_SKIP = re.compile(r"extra `|shared data|torch|openvino|TensorRT|GPU|CUDA|root may|certificate bundle|file system")

@@ -23,11 +23,11 @@ from deblur.standby import Standby
 from detectors.align import FivePointAligner
 from detectors.mtcnn import MTCNN
 from detectors.yunet import IN_STILLS, IN_VIDEO, YuNet
-from models import manifest
+from models.assets import manifest
+from models.assets.fetch import fetch, fetch_judge, fingerprint, prepared_sha256
+from models.backends.selection import Backend, Session, choose, load
+from models.backends.tensorrt_backend import TensorRt
 from models.errors import ModelError
-from models.fetch import fetch, fetch_judge, fingerprint, prepared_sha256
-from models.runtime import Backend, Session, choose, load
-from models.tensorrt import TensorRt
 from recognize import gallery as galleries
 from recognize.embed import Embedder, SFace
 from recognize.facenet import FaceNet

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from configs.schema import Config, Notify, load
 from detectors.yunet import IN_STILLS
-from models.fetch import fetch_portraits
+from models.assets.fetch import fetch_portraits
 from stream.errors import OutputError
 from stream.simulation.camera import record
 from stream.simulation.ground_truth import Truth

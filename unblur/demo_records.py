@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from configs.schema import Config
-from models.fetch import fingerprint
+from models.assets.fetch import fingerprint
 from recognize import gallery as galleries
 from recognize.gallery import Gallery
 from stream.errors import UnblurError, UsageError

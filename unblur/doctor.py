@@ -21,7 +21,7 @@ from typing import Literal
 from rich.table import Table
 from rich.text import Text
 
-from models import cache, manifest
+from models.assets import cache, manifest
 from unblur import __version__
 from unblur.terminal import Results, printable
 
@@ -171,13 +171,13 @@ def _fault(asset: manifest.Asset) -> str | None:
 
 
 def _backends() -> Iterator[Check]:
-    from models import runtime  # noqa: PLC0415  it loads ONNX Runtime
+    from models.backends import selection  # noqa: PLC0415  it loads ONNX Runtime
 
-    states = runtime.backends()
+    states = selection.backends()
     for name, usable, detail in states:
         yield Check("backends", name, "ok" if usable else "note", detail)
-    chain = ", ".join(runtime.CHAIN)
-    yield Check("backends", "auto", "ok", f"takes {runtime.choice(states)}, the first that can be used of {chain}")
+    chain = ", ".join(selection.CHAIN)
+    yield Check("backends", "auto", "ok", f"takes {selection.choice(states)}, the first that can be used of {chain}")
 
 
 def cameras(devices: Path = Path("/dev"), classes: Path = Path("/sys/class/video4linux")) -> Iterator[Check]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from models import cache, manifest
-from models.engines import LIBRARIES
+from models.assets import cache, manifest
+from models.backends.tensorrt_plans import LIBRARIES
 from models.errors import ModelError
 from models.export import Written, write_onnx, write_plan
 from stream.errors import OutputError

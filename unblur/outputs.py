@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from configs.schema import SCREENS, Config, Output
-from models.fetch import fetch_typefaces
+from models.assets.fetch import fetch_typefaces
 from stream.errors import UsageError
 from stream.events.event_store import EventStore
 from stream.events.jsonl_log import EventFile

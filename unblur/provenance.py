@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from configs.schema import Config
-from models import manifest
-from models.cache import digest
+from models.assets import manifest
+from models.assets.cache import digest
 from recognize.fuse import Known, TrackRecognizer
 from unblur import __version__
 

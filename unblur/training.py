@@ -20,8 +20,8 @@ from configs.faults import say
 from configs.schema import ConfigError, read_yaml
 from detectors.align import align, similarity
 from detectors.yunet import YuNet
-from models.fetch import fetch, fingerprint
-from models.runtime import load
+from models.assets.fetch import fetch, fingerprint
+from models.backends.selection import load
 from recognize.embed import DIMENSIONS, SFace
 from stream.errors import OutputError, UsageError
 from stream.values import Array, Image

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from deblur.train.faces import SIDE
 from deblur.train.nets import INPUTS, Portable, looking
-from models.packing import packed, unpacked
+from models.weight_compression import packed, unpacked
 
 OPSET = 18
 OUTPUTS = ("restored", "kernels")

@@ -14,11 +14,11 @@ from onnx import TensorProto, helper
 
 from deblur import cnn, hint, kernels, register
 from deblur.cnn import CNN
-from models.runtime import load
-from models.session import Session
+from models.backends.selection import load
+from models.backends.session import Session
 from stream.values import Array, Crop, Quality
 from tests.deblur.conftest import MakeCrop
-from tests.models import networks
+from tests.models.support import networks
 
 SHUTTERS = {"lobby": 0.5}
 LENGTHS = (20, 0, 12, 24, 16)

@@ -8,12 +8,12 @@ from deblur import kernels
 from deblur.cnn import CNN
 from deblur.restore import RichardsonLucy
 from deblur.standby import Standby
+from models.backends.selection import load
+from models.backends.session import Session, Tensor
 from models.errors import ModelError
-from models.runtime import load
-from models.session import Session, Tensor
 from stream.values import Crop
 from tests.deblur.conftest import MakeCrop
-from tests.models import networks
+from tests.models.support import networks
 
 
 class Lost:

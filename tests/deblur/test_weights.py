@@ -11,8 +11,8 @@ import pytest
 
 from deblur import kernels
 from deblur.cnn import CNN, Inputs
-from models import manifest
-from models.runtime import load
+from models.assets import manifest
+from models.backends.selection import load
 from stream.values import Array, Image
 from tests.deblur.conftest import MakeCrop
 

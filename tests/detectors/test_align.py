@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from detectors.align import EYES, TEMPLATE, FivePointAligner, align, paste, quality, share_inside, similarity
 from detectors.yunet import YuNet
-from models.runtime import load
+from models.backends.selection import load
 from stream.values import Array, Box, Face, Frame, Image, Track
 
 

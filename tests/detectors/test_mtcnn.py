@@ -9,7 +9,7 @@ import pytest
 
 from detectors.mtcnn import MTCNN
 from detectors.yunet import YuNet
-from models.runtime import ModelError, load
+from models.backends.selection import ModelError, load
 from stream.values import Box, Image
 
 INSTALLED = importlib.util.find_spec("facenet_pytorch") is not None

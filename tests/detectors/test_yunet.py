@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from detectors.yunet import YuNet
-from models.runtime import Session, load
+from models.backends.selection import Session, load
 from stream.values import Face, Image
 
 WHOLE = 1 << 20

@@ -17,8 +17,9 @@ from types import ModuleType
 
 import pytest
 
-from models import driver, engines, manifest
-from models.download import downloader
+from models.assets import manifest
+from models.assets.download import downloader
+from models.backends import nvidia_driver, tensorrt_plans
 from models.errors import ModelError
 
 WHEEL = manifest.network("yunet").artefact
@@ -121,7 +122,7 @@ def stub_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if compiler is None:
         pytest.skip("needs a C compiler for the stub of a driver")
     library = tmp_path_factory.mktemp("driver") / "libcuda.so.1"
-    source = Path(__file__).with_name("stub.c")
+    source = Path(__file__).with_name("support") / "stub.c"
     subprocess.run([compiler, "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
     return library
 
@@ -129,20 +130,20 @@ def stub_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def without_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine without an NVIDIA GPU, wherever the test runs."""
-    monkeypatch.setattr(driver, "LIBRARY", "libcuda-that-is-not-here.so")
+    monkeypatch.setattr(nvidia_driver, "LIBRARY", "libcuda-that-is-not-here.so")
 
 
 @pytest.fixture
 def with_stub_driver(stub_driver: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """This process and its children find the stub where a driver would be."""
     monkeypatch.setenv("LD_LIBRARY_PATH", str(stub_driver.parent), prepend=os.pathsep)
-    monkeypatch.setattr(driver, "LIBRARY", str(stub_driver))
+    monkeypatch.setattr(nvidia_driver, "LIBRARY", str(stub_driver))
 
 
 @pytest.fixture(scope="session")
 def rtx() -> ModuleType:
     """TensorRT for RTX; what needs it runs in the environment that .ci/run makes for it."""
     try:
-        return engines.library("tensorrt-rtx")
+        return tensorrt_plans.library("tensorrt-rtx")
     except ModelError as error:
         pytest.skip(f"needs TensorRT for RTX: {error}")

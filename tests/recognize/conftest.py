@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from detectors.align import align
 from detectors.yunet import YuNet
-from models.runtime import load
+from models.backends.selection import load
 from recognize.embed import SFace, normalised
 from recognize.verdict import Photo
 from stream.storage.images import read_picture

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.runtime import load
+from models.backends.selection import load
 from recognize.baselines import ENERGY, NEIGHBOURS, Labels, Numbers, Subspace, lda, lpp, pca
 from stream.values import Array
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.runtime import load
+from models.backends.selection import load
 from recognize.baselines import Labels
 from recognize.fitted import SIDE, Fitted, Method, described, fit, views
 from recognize.gallery import Gallery, Person

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import sqlalchemy as sql
 
-from models.fetch import fingerprint
+from models.assets.fetch import fingerprint
 from recognize.gallery import Gallery, Person, load
 from stream.events.event_store import EventStore
 from stream.events.jsonl_log import EventFile, to_line

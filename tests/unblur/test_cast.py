@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from detectors.yunet import YuNet
-from models.runtime import load
+from models.backends.selection import load
 from stream.errors import SourceError
 from stream.simulation.ground_truth import Truth
 from stream.simulation.scene import Scene

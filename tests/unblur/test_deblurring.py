@@ -14,11 +14,11 @@ from configs.schema import load
 from deblur.cnn import CNN
 from deblur.restore import Off, RichardsonLucy, Seed
 from deblur.standby import Standby
-from models import manifest
+from models.assets import manifest
+from models.assets.manifest import Trained
 from models.errors import ModelError
-from models.manifest import Trained
 from stream.interfaces import Deblurrer
-from tests.models import networks
+from tests.models.support import networks
 from unblur.assemble import Parts
 from unblur.cli import main
 

@@ -9,7 +9,7 @@ import pytest
 
 from configs.schema import Config
 from configs.schema import load as load_config
-from models.fetch import fingerprint
+from models.assets.fetch import fingerprint
 from recognize.gallery import Gallery, Person, load
 from stream.events.event_store import EventStore
 from stream.events.query import query

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from models import cache, manifest
-from models.fetch import fetch
+from models.assets import cache, manifest
+from models.assets.fetch import fetch
 from unblur.doctor import Check, cameras, doctor, examine, library
 
 
@@ -32,7 +32,7 @@ def test_a_machine_with_everything_needed_is_healthy(yunet_path: Path, portraits
 
 
 def test_the_chain_of_backends_and_its_choice_are_shown(yunet_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.driver.LIBRARY", "libcuda-that-is-not-here.so")
+    monkeypatch.setattr("models.backends.nvidia_driver.LIBRARY", "libcuda-that-is-not-here.so")
     checks = _by_name(examine())
 
     assert checks["backends/auto"].detail == (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from configs.schema import Config
-from models.fetch import fingerprint
+from models.assets.fetch import fingerprint
 from recognize.gallery import Gallery, load
 from stream.errors import UsageError
 from stream.storage.images import read_picture, write_picture

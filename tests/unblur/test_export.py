@@ -9,12 +9,13 @@ import numpy as np
 import onnx
 import pytest
 
-from models import engines, manifest
+from models.assets import manifest
+from models.assets.manifest import Trained
+from models.backends import tensorrt_plans
+from models.backends.onnxruntime_backend import OnnxRuntime
 from models.errors import ModelError
-from models.manifest import Trained
-from models.onnx_runtime import OnnxRuntime
-from models.packing import packed
-from tests.models import networks
+from models.weight_compression import packed
+from tests.models.support import networks
 from unblur.cli import main
 
 
@@ -62,12 +63,12 @@ def test_what_this_project_trained_is_exported_only_as_it_was_pinned(
 def test_a_plan_is_written_where_the_library_is_and_never_said_to_have_run_without_a_gpu(
     network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.driver.LIBRARY", "libcuda-that-is-not-here.so")
+    monkeypatch.setattr("models.backends.nvidia_driver.LIBRARY", "libcuda-that-is-not-here.so")
     assert main(["export", "--network", str(network), "--out", str(tmp_path)]) == 0
 
     told = capsys.readouterr().out
     try:
-        engines.require_installed("tensorrt-rtx")
+        tensorrt_plans.require_installed("tensorrt-rtx")
     except ModelError:
         assert "no plan of tensorrt-rtx: tensorrt-rtx is not installed: pip install 'unblur[tensorrt]'" in told
         assert not list(tmp_path.glob("*.plan"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from models.fetch import fingerprint
+from models.assets.fetch import fingerprint
 from recognize import revision
 from recognize.gallery import load
 from stream.events.query import query

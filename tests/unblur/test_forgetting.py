@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from models.fetch import fingerprint
+from models.assets.fetch import fingerprint
 from recognize.gallery import load
 from stream.events.query import query
 from stream.evidence.chain_entries import CHAIN, Removed, placed

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from models.fetch import fingerprint
+from models.assets.fetch import fingerprint
 from recognize.gallery import load
 from tests.stream.storage.test_images import exif_jpeg
 from unblur.cli import main

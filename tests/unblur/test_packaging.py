@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models import manifest
+from models.assets import manifest
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -24,7 +24,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_takes_one_name_and_carries_its_data(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"unblur"}
-    data = {"configs/default.yaml", "deblur/faces.npz", "models/manifest.toml", "report.html.j2", "stream/values.py"}
+    data = {
+        "configs/default.yaml",
+        "deblur/faces.npz",
+        "models/assets/manifest.toml",
+        "report.html.j2",
+        "stream/values.py",
+    }
     data |= {"configs/train/unet.yaml", "deblur/train/loop.py"}
     data |= {f"models/weights/{network.path.name}" for network in manifest.trained()}
     assert {f"unblur/{name}" for name in data} <= set(names)

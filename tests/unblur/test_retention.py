@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from configs.schema import Limit, Retention
-from models.fetch import fingerprint
+from models.assets.fetch import fingerprint
 from recognize import revision
 from recognize.gallery import Gallery, Person, load
 from stream.errors import StorageError

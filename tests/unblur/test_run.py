@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from detectors.align import align
-from models.cache import digest
-from models.manifest import network, own
+from models.assets.cache import digest
+from models.assets.manifest import network, own
 from recognize.threshold import threshold_for
 from stream.sources.factory import open_source
 from stream.sources.recorded import Playback

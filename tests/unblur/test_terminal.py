@@ -127,7 +127,7 @@ def test_results_stay_in_their_pipe_while_a_bar_is_drawn(portraits: Path, tmp_pa
 
 FETCH = """
 import time
-from models.fetch import fetch
+from models.assets.fetch import fetch
 from unblur.terminal import download_bar, messages, working
 with working("filming"):
     with download_bar() as progress:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.runtime import load
+from models.backends.selection import load
 from stream.errors import UsageError
 from stream.storage.images import read_picture
 from unblur.cli import main

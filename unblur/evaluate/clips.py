@@ -16,8 +16,8 @@ from typing import Literal
 import numpy as np
 
 from detectors.yunet import YuNet
-from models.fetch import fetch
-from models.runtime import load
+from models.assets.fetch import fetch
+from models.backends.selection import load
 from stream.errors import OutputError, SourceError
 from stream.interfaces import Detector
 from stream.simulation.camera import CRF, record

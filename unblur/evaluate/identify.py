@@ -11,8 +11,8 @@ import cv2
 
 from detectors.align import align
 from detectors.yunet import IN_VIDEO, YuNet
-from models.fetch import fetch
-from models.runtime import load
+from models.assets.fetch import fetch
+from models.backends.selection import load
 from stream.interfaces import Detector
 from unblur.evaluate import judges, methods, plots, results
 from unblur.evaluate.conditions import Condition, chosen, conditions

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from models.fetch import fetch, fingerprint
-from models.runtime import Backend, load
+from models.assets.fetch import fetch, fingerprint
+from models.backends.selection import Backend, load
 from recognize.embed import SFace
 from recognize.threshold import threshold_for
 from stream.values import Array, Image

@@ -14,9 +14,9 @@ from deblur import kernels
 from deblur.cnn import CNN, SIDE, Inputs
 from deblur.restore import RichardsonLucy, seed_preset, steps
 from deblur.richardson_lucy import deconvolve
-from models import manifest
+from models.assets import manifest
+from models.backends.selection import Backend, Session, load
 from models.errors import ModelError
-from models.runtime import Backend, Session, load
 from stream.errors import UsageError
 from stream.interfaces import Deblurrer
 from stream.values import Array, Crop, Image, Quality, Restoration

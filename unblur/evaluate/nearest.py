@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sklearn.neighbors import KNeighborsClassifier
 
 from detectors.align import align
-from models.runtime import Backend
+from models.backends.selection import Backend
 from recognize.embed import Embedder
 from recognize.fitted import Method, fit
 from stream.errors import SourceError

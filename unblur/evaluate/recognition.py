@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from detectors.yunet import IN_VIDEO, YuNet
-from models.fetch import fetch, fingerprint
-from models.runtime import Backend, load
+from models.assets.fetch import fetch, fingerprint
+from models.backends.selection import Backend, load
 from recognize.embed import SFace
 from stream.errors import UsageError
 from unblur.evaluate import nearest, plots, results

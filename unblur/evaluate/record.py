@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from models.cache import digest
+from models.assets.cache import digest
 from unblur import __version__
 
 ROOT = Path(__file__).parents[2]

@@ -19,9 +19,10 @@ import numpy as np
 
 from configs.schema import Config, load
 from detectors.yunet import YuNet
-from models import manifest, runtime
-from models.cache import digest
-from models.fetch import fetch
+from models.assets import manifest
+from models.assets.cache import digest
+from models.assets.fetch import fetch
+from models.backends import selection
 from stream.errors import OutputError, UsageError
 from stream.interfaces import Detector
 from stream.simulation.ground_truth import Truth
@@ -93,7 +94,7 @@ def evaluate(settings: Settings, speeds: Sequence[str], out: Path) -> str:
     archive = settings.data / settings.split / ARCHIVES[settings.split]
     people = roles(archive, settings.every)
     with download_bar() as downloads:
-        session = runtime.load(fetch("yunet", progress=downloads), settings.backend)
+        session = selection.load(fetch("yunet", progress=downloads), settings.backend)
     for folder in ("clips", "events"):
         results.prepared(out / folder)
     told = record([archive], settings.seed, session.backend)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from models.runtime import Backend
+from models.backends.selection import Backend
 from unblur.evaluate.people import Split
 
 Job = TypeVar("Job")

@@ -17,7 +17,7 @@ from deblur.train.nets import UNet
 from deblur.train.recipe import LossRecipe, NetRecipe, Phase, Recipe
 from deblur.train.synthesis import Synthesis
 from deblur.train.validation import Validation
-from models.runtime import load
+from models.backends.selection import load
 
 NET = NetRecipe(widths=(8, 16), blocks=(1, 1), unshuffle=4, others=2)
 

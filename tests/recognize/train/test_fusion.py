@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.runtime import load
+from models.backends.selection import load
 from recognize.baselines import Labels
 from recognize.fitted import Fitted, described, fit, views
 from recognize.train.fusion import Fusion, learn, trained

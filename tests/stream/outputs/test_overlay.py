@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.fetch import fetch_typefaces
+from models.assets.fetch import fetch_typefaces
 from stream.outputs.overlay import BLACK, KNOWN, RESTORING, UNDECIDED, UNKNOWN, WHITE, Label, Overlay
 from stream.outputs.text import Colour, Lettering
 from stream.values import Box, Frame, Identity, Image, Method

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from models.fetch import fetch_typefaces
+from models.assets.fetch import fetch_typefaces
 from stream.metrics import Meter
 from stream.outputs.overlay import Overlay
 from stream.outputs.renderer import Composer

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.fetch import fetch_typefaces
+from models.assets.fetch import fetch_typefaces
 from stream.outputs.text import Lettering, line_height
 from stream.values import Image
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from models.fetch import fetch_typefaces
+from models.assets.fetch import fetch_typefaces
 from stream.errors import OutputError
 from stream.outputs.window import Window
 from stream.values import Frame

@@ -12,7 +12,7 @@ import pytest
 
 from detectors.align import FivePointAligner
 from detectors.yunet import IN_VIDEO, YuNet
-from models.runtime import load
+from models.backends.selection import load
 from stream.load_control import LoadController, SearchBudget
 from stream.metrics import Meter
 from stream.storage.images import read_picture

@@ -11,7 +11,7 @@ import pytest
 
 from detectors.align import FivePointAligner
 from detectors.yunet import IN_STILLS, IN_VIDEO, YuNet
-from models.runtime import Session, load
+from models.backends.selection import Session, load
 from stream.metrics import Meter
 from stream.storage.images import read_picture
 from stream.tracking.analyzer import Eye

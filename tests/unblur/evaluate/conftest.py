@@ -13,7 +13,7 @@ import pytest
 
 from deblur import kernels
 from detectors.yunet import YuNet
-from models import runtime
+from models.backends import selection
 from stream.values import Image
 from unblur.evaluate.photos import centre
 
@@ -42,7 +42,7 @@ def pack(archive: Path, images: Mapping[str, Image]) -> None:
 
 @pytest.fixture(scope="session")
 def detector(yunet_path: Path) -> YuNet:
-    return YuNet(runtime.load(yunet_path))
+    return YuNet(selection.load(yunet_path))
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from models.fetch import fingerprint
+from models.assets.fetch import fingerprint
 from recognize.gallery import Gallery, load
 from stream.sources.receiver import Guest
 from tests.unblur.web.serving import OPERATOR, PASSWORD, QUICK, VIEWER, House

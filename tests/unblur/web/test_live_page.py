@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from models.fetch import fetch_typefaces
+from models.assets.fetch import fetch_typefaces
 from stream.outputs.overlay import KNOWN, WHITE
 from stream.outputs.text import Lettering
 from stream.values import Image

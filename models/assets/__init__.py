@@ -1,0 +1,1 @@
+"""Obtain pinned files: download, verify, prepare, cache."""

@@ -1,0 +1,31 @@
+"""The probe's own process: `python -m models.backends.parity_worker BACKEND FILE.onnx`.
+
+Prints one JSON object: `agrees`, with `difference` (the largest, as a part of the outputs' range) or `error`. It ends
+with 0 if they agree.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from models.backends import parity_check
+from models.backends.onnxruntime_backend import OnnxRuntime
+from models.backends.selection import open_unproved
+from models.errors import ModelError
+
+
+def main(backend: str, file: str) -> int:
+    path = Path(file)
+    try:
+        apart = parity_check.compare(open_unproved(backend, path), OnnxRuntime(path, threads=1))
+        verdict: dict[str, object] = {"agrees": apart <= parity_check.TOLERANCE, "difference": apart}
+    except ModelError as error:
+        verdict = {"agrees": False, "error": str(error)}
+    sys.stdout.write(json.dumps(verdict) + "\n")
+    return 0 if verdict["agrees"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

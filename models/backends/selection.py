@@ -1,0 +1,170 @@
+"""Which backend runs a network: the chain from the fastest to the one that is always there.
+
+ONNX is the one format. A session is loaded once, in the front door, and handed to the stage that uses it. If `load`
+raises ModelError for the deblurring network, the front door takes Richardson-Lucy, which needs none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+import onnxruntime as ort
+import structlog
+
+from models.backends import nvidia_driver, openvino_backend, parity_check, tensorrt_plans, torch_backend
+from models.backends.onnxruntime_backend import OnnxRuntime
+from models.backends.openvino_backend import OpenVino
+from models.backends.session import Session
+from models.backends.tensorrt_backend import TensorRt
+from models.backends.torch_backend import TorchCuda
+from models.errors import ModelError
+
+__all__ = [
+    "CHAIN",
+    "Backend",
+    "BackendState",
+    "Loaded",
+    "ModelError",
+    "Session",
+    "backends",
+    "choice",
+    "choose",
+    "load",
+]
+
+Name = Literal["tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino", "openvino-bf16"]
+Backend = Literal["auto", Name]
+NAMES: tuple[Name, ...] = get_args(Name)
+
+CHAIN: tuple[Name, ...] = ("tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino")
+"""What `auto` tries, in this order. openvino-bf16 is for those who name it: it rounds more than the others."""
+
+_log = structlog.get_logger(__name__)
+
+
+class BackendState(NamedTuple):
+    """Whether a backend can be used here, and its version or why it cannot."""
+
+    name: str
+    usable: bool
+    detail: str
+
+
+class Loaded(NamedTuple):
+    """A network as it runs here, and why the backends before its own in the chain were passed over."""
+
+    session: Session
+    passed_over: Mapping[str, str]
+
+
+def load(path: Path, backend: Backend = "auto", threads: int = 1, sha256: str | None = None) -> Session:
+    """As `choose`, for those who do not ask why."""
+    return choose(path, backend, threads, sha256).session
+
+
+def choose(path: Path, backend: Backend = "auto", threads: int = 1, sha256: str | None = None) -> Loaded:
+    """Load an ONNX file with a backend, or with the first of the chain that runs it and agrees with the CPU.
+
+    `threads` is per call, on a CPU; the stages run beside each other, so that 1 is best on few cores.
+    `sha256` (64 hexadecimal digits) is what the file must be: anything else is refused.
+    Raises ModelError if the file is missing or is another one, the backend that was named cannot run it, or none can.
+    """
+    if not path.is_file():
+        raise ModelError(f"no model at {path}: run `unblur doctor` to see what is missing")
+    if sha256 is not None:
+        _require(path, sha256)
+    return _first(path, threads) if backend == "auto" else Loaded(_open(backend, path, threads), {})
+
+
+def backends() -> list[BackendState]:
+    """Every backend that there is a name for, loaded as far as that is safe."""
+    return [_state(name) for name in NAMES]
+
+
+def choice(states: list[BackendState]) -> str:
+    """The first of the chain that can be used: what `auto` takes, if it also agrees with the CPU on a probe."""
+    usable = {state.name for state in states if state.usable}
+    return next(name for name in CHAIN if name in usable)
+
+
+def open_unproved(name: str, path: Path, threads: int = 1) -> Session:
+    """Load a network with one backend, whatever that does to the process. Raises ModelError."""
+    if name not in _OPENERS:
+        raise ModelError(f"no backend is called {name!r}: there are {', '.join(NAMES)}")
+    return _OPENERS[name](path, threads)
+
+
+_OPENERS: dict[str, Callable[[Path, int], Session]] = {
+    "tensorrt": lambda path, _: TensorRt("tensorrt", path),
+    "tensorrt-rtx": lambda path, _: TensorRt("tensorrt-rtx", path),
+    "cuda": lambda path, _: TorchCuda(path),
+    "onnxruntime": OnnxRuntime,
+    "openvino": OpenVino,
+    "openvino-bf16": lambda path, threads: OpenVino(path, threads, "bf16"),
+}
+
+
+_ON_GPU: dict[str, Callable[[], None]] = {
+    "tensorrt": lambda: tensorrt_plans.require_installed("tensorrt"),
+    "tensorrt-rtx": lambda: tensorrt_plans.require_installed("tensorrt-rtx"),
+    "cuda": torch_backend.require_installed,
+}
+"""What may take the program down, and is therefore proved in another process; each with what to ask before that."""
+
+
+def _first(path: Path, threads: int) -> Loaded:
+    passed_over: dict[str, str] = {}
+    for name in CHAIN:
+        try:
+            session = _open(name, path, threads)
+        except ModelError as error:
+            passed_over[name] = str(error)
+        else:
+            tell = (
+                _log.info if nvidia_driver.installed() else _log.debug
+            )  # without a GPU nobody asks why none was taken
+            tell("backend chosen", network=path.name, backend=name, passed_over=passed_over)
+            return Loaded(session, passed_over)
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in passed_over.items())
+    raise ModelError(f"no backend runs {path}: {reasons}")
+
+
+def _open(name: Name, path: Path, threads: int) -> Session:
+    if name in _ON_GPU:
+        nvidia_driver.gpu()
+        _ON_GPU[name]()
+        parity_check.prove(name, path)
+    return open_unproved(name, path, threads)
+
+
+def _require(path: Path, sha256: str) -> None:
+    with path.open("rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
+            raise ModelError(f"{path} is not the network that is expected (sha256 differs): refused")
+
+
+def _state(name: Name) -> BackendState:
+    try:
+        return BackendState(name, True, _version(name))
+    except ModelError as error:
+        return BackendState(name, False, str(error))
+
+
+def _version(name: Name) -> str:
+    """Raises ModelError if it cannot be used here."""
+    match name:
+        case "onnxruntime":
+            return str(ort.__version__)
+        case "openvino":
+            return openvino_backend.version("f32")
+        case "openvino-bf16":
+            return openvino_backend.version("bf16")
+        case "cuda":
+            machine = nvidia_driver.gpu()
+            return f"PyTorch {torch_backend.version()} on {machine.name}"
+        case "tensorrt" | "tensorrt-rtx":
+            machine = nvidia_driver.gpu()
+            return f"{tensorrt_plans.library(name).__version__} on {machine.name}"
