@@ -1,7 +1,7 @@
 """The gate's measure of blur: fit its coefficients on `train`, and test them on `val`.
 
 python -m benchmarks.blurriness --data ../shared/data           the table of docs/deblurring.md
-python -m benchmarks.blurriness --data ../shared/data --fit     writes deblur/faces.npz anew (five minutes)
+python -m benchmarks.blurriness --data ../shared/data --fit     writes deblur/blur_estimator.npz anew (five minutes)
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sklearn.linear_model import Ridge
 from sklearn.neural_network import MLPRegressor
 
 from benchmarks import photos
-from deblur import blurriness, degrade, kernels, spectrum
+from deblur import blur_estimation, degradation, kernels
 from stream.values import Array, Image
 
 FAMILIES = ("none", "line", "trajectory", "gaussian", "disk", "box")
@@ -64,9 +64,9 @@ def draw(
     light = np.asarray(cv2.resize(kernels.blur(face, kernel), (side, side), interpolation=cv2.INTER_AREA), np.float32)
     frame = kernels.recorded(light, noise, rng)
     if coded:
-        frame = degrade.jpeg(frame, int(rng.integers(30, 96)))
+        frame = degradation.jpeg(frame, int(rng.integers(30, 96)))
     crop = cv2.resize(frame, face.shape[:2], interpolation=cv2.INTER_LINEAR)
-    return Sample(photos.centre(np.asarray(crop, np.uint8), spectrum.SIDE), scale, family, kernel)
+    return Sample(photos.centre(np.asarray(crop, np.uint8), blur_estimation.SIDE), scale, family, kernel)
 
 
 def training(data: Path, rng: np.random.Generator) -> Iterator[Sample]:
@@ -75,7 +75,9 @@ def training(data: Path, rng: np.random.Generator) -> Iterator[Sample]:
     faces += [(face, photos.FFHQ_SCALE) for face in photos.read(data / "train/ffhq192.tar")]
     for _ in range(_SAMPLES):
         face, size = faces[rng.integers(len(faces))]
-        aligned = photos.centred(face, spectrum.SIDE + 2 * _MARGIN, size * rng.uniform(0.85, 1.4), 5 * rng.normal())
+        aligned = photos.centred(
+            face, blur_estimation.SIDE + 2 * _MARGIN, size * rng.uniform(0.85, 1.4), 5 * rng.normal()
+        )
         aligned = aligned[:, ::-1] if rng.random() < 0.5 else aligned
         scale = float(np.exp(rng.uniform(0, np.log(4)))) if rng.random() < 0.5 else 1.0
         noise = float(rng.choice((0, 0.005, 0.01, 0.02)))
@@ -86,14 +88,16 @@ def typical_spectrum(data: Path) -> Array:
     """The mean power of sharp aligned faces, each weighed to have mean 1."""
     powers = []
     for face in photos.read(data / "train/lfw160-0.tar", every=8):
-        power = spectrum.power(photos.centred(face, spectrum.SIDE, photos.LFW_SCALE))
+        power = blur_estimation.power(photos.centred(face, blur_estimation.SIDE, photos.LFW_SCALE))
         powers.append(power / power.mean())
     return np.asarray(np.mean(powers, 0), np.float32)
 
 
 def fit(data: Path) -> None:
     rng = np.random.default_rng(1)
-    samples = [(blurriness.features(s.image, s.scale), blurriness.roots(s.kernel)) for s in training(data, rng)]
+    samples = [
+        (blur_estimation.features(s.image, s.scale), blur_estimation.roots(s.kernel)) for s in training(data, rng)
+    ]
     inputs, targets = (np.stack(part) for part in zip(*samples, strict=True))
     mean, deviation = inputs.mean(0), inputs.std(0)
     network = MLPRegressor(
@@ -104,7 +108,7 @@ def fit(data: Path) -> None:
     print(f"of a straight line {linear.score((inputs - mean) / deviation, targets):.3f}")
     layers = {f"weight{i}": weight.astype(np.float32) for i, weight in enumerate(network.coefs_)}
     layers |= {f"bias{i}": bias.astype(np.float32) for i, bias in enumerate(network.intercepts_)}
-    np.savez(blurriness.COEFFICIENTS, mean=mean, deviation=deviation, spectrum=typical_spectrum(data), **layers)
+    np.savez(blur_estimation.COEFFICIENTS, mean=mean, deviation=deviation, spectrum=typical_spectrum(data), **layers)
 
 
 def evaluate(data: Path) -> None:
@@ -120,10 +124,10 @@ def evaluate(data: Path) -> None:
 
 
 def _row(data: Path, size: float, scale: float) -> str:
-    rng, measure = np.random.default_rng(2), blurriness.Blurriness()
+    rng, measure = np.random.default_rng(2), blur_estimation.Blurriness()
     faces = photos.read(data / "val/lfw160.tar")
     samples = [
-        draw(photos.centred(face, spectrum.SIDE + 2 * _MARGIN, size), FAMILIES[i % 6], scale, 0.01, rng)
+        draw(photos.centred(face, blur_estimation.SIDE + 2 * _MARGIN, size), FAMILIES[i % 6], scale, 0.01, rng)
         for i, face in enumerate(faces)
     ]
     started = time.perf_counter()

@@ -21,8 +21,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from deblur.blurriness import Blurriness
-from detectors.align import FivePointAligner
+from deblur.blur_estimation import Blurriness
+from detectors.alignment import FivePointAligner
 from detectors.yunet import IN_VIDEO, YuNet
 from models.assets.fetch import fetch, fingerprint
 from models.backends.selection import load

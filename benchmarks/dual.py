@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.align import align
+from detectors.alignment import align
 from detectors.yunet import IN_VIDEO, YuNet
 from models.assets import manifest
 from models.assets.fetch import fetch, fingerprint

@@ -16,7 +16,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from detectors.align import FivePointAligner
+from detectors.alignment import FivePointAligner
 from detectors.yunet import IN_VIDEO, YuNet
 from models.backends.selection import load
 from stream.metrics import Meter

@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import photos
-from deblur import degrade, kernels
-from deblur.blurriness import Blurriness
+from deblur import degradation, kernels
+from deblur.blur_estimation import Blurriness
 from deblur.cnn import CNN
-from deblur.restore import RichardsonLucy, Seed
+from deblur.deblurrers import RichardsonLucy, Seed
 from deblur.richardson_lucy import deconvolve
 from models.assets import manifest
 from models.assets.fetch import fetch
@@ -68,7 +68,7 @@ class Likeness:
         for number, face in enumerate(faces):
             kernel = draw(rng)
             picture = kernels.recorded(kernels.blur(face, kernel), 0.01, rng)
-            made.append(Case(face, self._embed(face), degrade.jpeg(picture, 60) if number % 2 else picture, kernel))
+            made.append(Case(face, self._embed(face), degradation.jpeg(picture, 60) if number % 2 else picture, kernel))
         return made
 
     def of(self, cases: list[Case], restore: Restore) -> str:

@@ -17,10 +17,10 @@ import torch
 from torch import nn
 
 from benchmarks.backends import least_ms
-from deblur.train.cause import likely
-from deblur.train.export import export
-from deblur.train.loop import built
-from deblur.train.nets import multiplications
+from deblur.train.kernel_head import likely
+from deblur.train.networks import multiplications
+from deblur.train.onnx_export import export
+from deblur.train.trainer import built
 from models.backends import parity_check
 from models.backends.onnxruntime_backend import OnnxRuntime
 from unblur.training import read_recipe

@@ -17,7 +17,7 @@ import av
 import cv2
 import numpy as np
 
-from detectors.align import align
+from detectors.alignment import align
 from models.assets import cache
 from models.assets.fetch import fetch, fingerprint
 from models.assets.manifest import network

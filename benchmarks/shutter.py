@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks import photos
 from deblur import kernels
-from deblur.shutter import Shutter
+from deblur.shutter_estimation import Shutter
 from stream.values import Crop, Image, Quality
 
 CROPS = (1, 3, 10, 30)

@@ -24,8 +24,8 @@ import numpy as np
 
 from deblur import kernels
 from deblur.cnn import CNN
-from deblur.restore import Off, RichardsonLucy
-from detectors.align import SIDE, align, quality, similarity
+from deblur.deblurrers import Off, RichardsonLucy
+from detectors.alignment import SIDE, align, quality, similarity
 from detectors.yunet import YuNet
 from models.assets import manifest
 from models.assets.fetch import fetch, fingerprint

@@ -13,16 +13,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur import hint, kernels
+from deblur import conditioning, kernels
+from deblur.deblurrers import undone
 from deblur.gate import Diagnosis, Gate
-from deblur.restore import undone
 from models.backends.session import Session, Tensor
 from stream.values import Array, Crop, Image, Restoration
 
 SIDE = 128
 """Side in pixels of the crops that the network takes."""
 REACH = 48.0
-"""Crop pixels of motion: more was never told in training (`deblur/train/synthesis.py`), so more is not told.
+"""Crop pixels of motion: more was never told in training (`deblur/train/dataset.py`), so more is not told.
 Richardson-Lucy does better there (docs/deblurring.md, "The whole stage on a track")."""
 AGREEMENT = 0.1
 """A kernel told that is as long as the known motion, but for this share of it, bears the motion out, which is then
@@ -100,20 +100,20 @@ class CNN:
         images, *told = given.through(self._session)
         if not told or looks == 1:
             return images
-        lengths = hint.lengths(given.motion)
+        lengths = conditioning.lengths(given.motion)
         again = np.flatnonzero([not _borne_out(*each) for each in zip(lengths, told[0], strict=True)])
         if not again.size:
             return images
         causes, given = told[0][again], given.some(again)
         for _ in range(looks - 1):
-            hints = np.stack([hint.undone(*pair) for pair in zip(given.crops, causes, strict=True)])
+            hints = np.stack([conditioning.undone(*pair) for pair in zip(given.crops, causes, strict=True)])
             images[again], causes = given._replace(hints=hints).through(self._session)
         return images
 
 
 def _borne_out(length: float, told: Array) -> bool:
     """Whether a motion is known, of `length` crop pixels, and the kernel told is about as long."""
-    return length > 0 and abs(kernels.extent(hint.firm(told)) / length - 1) < AGREEMENT
+    return length > 0 and abs(kernels.extent(conditioning.firm(told)) / length - 1) < AGREEMENT
 
 
 def _inputs(blurred: Sequence[Diagnosis]) -> Inputs:
@@ -122,7 +122,7 @@ def _inputs(blurred: Sequence[Diagnosis]) -> Inputs:
         if crop.shape[0] != SIDE:
             raise ValueError(f"the network takes crops of {SIDE} x {SIDE} pixels, not of {crop.shape[0]}")
     motions = [each.motion if each.length <= REACH else None for each in blurred]
-    hints = [hint.picture(*pair) for pair in zip(crops, motions, strict=True)]
-    encoded = [hint.encoded(motion) for motion in motions]
-    others = [hint.others(each.crop) for each in blurred]
+    hints = [conditioning.picture(*pair) for pair in zip(crops, motions, strict=True)]
+    encoded = [conditioning.encoded(motion) for motion in motions]
+    others = [conditioning.others(each.crop) for each in blurred]
     return Inputs(np.stack(crops), np.stack(hints), np.stack(encoded), np.stack(others))

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deblur.blurriness import Blur, Blurriness
-from deblur.shutter import Shutter
+from deblur.blur_estimation import Blur, Blurriness
+from deblur.shutter_estimation import Shutter
 from stream.values import Crop, Restoration
 
 SHARP = 3.0

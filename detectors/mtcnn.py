@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from detectors.shrink import shrunk
+from detectors.resize import shrunk
 from models.backends.selection import ModelError
 from stream.values import Array, Box, Face, Image
 

@@ -18,9 +18,8 @@ import structlog
 from configs.schema import Camera as CameraSettings
 from configs.schema import Config, Deblurring
 from deblur.cnn import CNN, REACH
-from deblur.restore import Off, RichardsonLucy, Seed
-from deblur.standby import Standby
-from detectors.align import FivePointAligner
+from deblur.deblurrers import Off, RichardsonLucy, Seed, Standby
+from detectors.alignment import FivePointAligner
 from detectors.mtcnn import MTCNN
 from detectors.yunet import IN_STILLS, IN_VIDEO, YuNet
 from models.assets import manifest

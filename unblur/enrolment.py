@@ -9,8 +9,8 @@ from pathlib import Path
 from rich.progress import MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from configs.schema import Config
-from deblur.blurriness import Blurriness, enlargement
-from detectors.align import align
+from deblur.blur_estimation import Blurriness, enlargement
+from detectors.alignment import align
 from recognize import gallery as galleries
 from recognize import revision
 from recognize.enroll import Enroller, Enrolment, Look

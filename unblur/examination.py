@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from configs.schema import Config
-from deblur.blurriness import Blurriness
+from deblur.blur_estimation import Blurriness
 from recognize.gallery import Gallery, Person
 from recognize.verdict import POISONOUS, Finding, Photo
 from stream.errors import UsageError

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from configs.schema import Config
-from detectors.align import align
+from detectors.alignment import align
 from recognize.fitted import Method, fit
 from recognize.folder import Folder
 from recognize.gallery import write_private

@@ -15,8 +15,8 @@ import numpy as np
 from rich.progress import MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from configs.schema import Config, Deblurring
-from deblur.restore import seed_preset
-from detectors.align import FivePointAligner, paste
+from deblur.deblurrers import seed_preset
+from detectors.alignment import FivePointAligner, paste
 from recognize.fuse import TrackRecognizer
 from stream.errors import OutputError, SourceError, StorageError, UsageError
 from stream.interfaces import Deblurrer, Detector

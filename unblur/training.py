@@ -18,7 +18,7 @@ from rich.progress import MofNCompleteColumn, TextColumn, TimeElapsedColumn, Tim
 from configs.document import DocumentError, parse_document
 from configs.faults import say
 from configs.schema import ConfigError, read_yaml
-from detectors.align import align, similarity
+from detectors.alignment import align, similarity
 from detectors.yunet import YuNet
 from models.assets.fetch import fetch, fingerprint
 from models.backends.selection import load
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.utils.tensorboard import SummaryWriter
 
-    from deblur.train.faces import Photo
-    from deblur.train.loop import Step, Trainer
+    from deblur.train.augmentation import Photo
     from deblur.train.recipe import Recipe
+    from deblur.train.trainer import Step, Trainer
 
 VALIDATED = 96
 """At least so many photos of the val split, evenly taken, are looked at by a validation."""
@@ -49,8 +49,8 @@ def train(data: Path, out: Path, recipe_file: Path | None = None, overrides: Seq
     Raises UsageError for data, a recipe or a checkpoint that cannot be used.
     """
     try:
-        from deblur.train.export import export
-        from deblur.train.loop import Trainer
+        from deblur.train.onnx_export import export
+        from deblur.train.trainer import Trainer
         from deblur.train.validation import Validation
     except ImportError as error:
         raise UsageError(f"training needs the extra `train` ({error}): pip install 'unblur[train]'") from error
@@ -186,7 +186,7 @@ def _archives(data: Path) -> list[Path]:
 
 def _aligned(archives: Iterable[Path], out: Path, console: Messages) -> list[Photo]:
     """The photos on which a face is found; what was found is kept in `out`, for the next time."""
-    from deblur.train.faces import Photo
+    from deblur.train.augmentation import Photo
 
     look = Memory(out / "cache", verbose=0).cache(_looked)
     seen: list[Photo] = []

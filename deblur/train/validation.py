@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deblur import hint, kernels
-from deblur.train.cause import SUPPORT, likely
-from deblur.train.faces import CANVAS, SIDE, Photo, moved
-from deblur.train.looks import second
-from deblur.train.loop import mixed, pictures
+from deblur import conditioning, kernels
+from deblur.train.augmentation import CANVAS, SIDE, Photo, moved
+from deblur.train.dataset import Batch, middle, stacked
+from deblur.train.kernel_head import SUPPORT, likely
 from deblur.train.losses import Embedder, Identity
-from deblur.train.synthesis import Batch, middle, stacked
+from deblur.train.trainer import mixed, pictures
+from deblur.train.two_pass import second
 from stream.values import Array, Image
 
 Draw = Callable[[np.random.Generator], tuple[Array, tuple[float, float] | None]]
@@ -126,8 +126,8 @@ def _sample(photo: Photo, draw: Draw, rng: np.random.Generator, aside: np.random
     near = [_other(np.asarray(canvas, np.uint8), kernel, motion, draw, aside) for _ in range(others)]
     return Batch(
         crop,
-        hint.picture(crop, motion),
-        hint.encoded(motion),
+        conditioning.picture(crop, motion),
+        conditioning.encoded(motion),
         np.concatenate([crop[..., :0], *near], 2),
         sharp,
         kernels.framed(kernel, SUPPORT),

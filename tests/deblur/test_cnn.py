@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from deblur import cnn, hint, kernels, register
+from deblur import cnn, conditioning, kernels, registration
 from deblur.cnn import CNN
 from models.backends.selection import load
 from models.backends.session import Session
@@ -64,7 +64,7 @@ def test_other_pictures_of_the_track_are_shown_and_the_crop_itself_where_there_i
 ) -> None:
     blurred = make_crop(kernels.line(16, 0))
     before, earlier = (make_crop(kernels.line(16, angle), seed=angle) for angle in (1, 2))
-    laid = register.laid(earlier, blurred)
+    laid = registration.laid(earlier, blurred)
     assert (laid != blurred.image).any()
     for others, second in (((), blurred.image), ((before,), blurred.image), ((before, earlier), laid)):
         shown = CNN(mirror).restore([replace(blurred, others=others)])[0].image
@@ -111,14 +111,14 @@ def test_sharp_crops_are_left_alone_and_all_stay_in_order(session: Session, crop
 def test_the_network_sees_crops_hints_and_motion(session: Session, crops: list[Crop]) -> None:
     motions = [(float(length), 0.0) for length in LENGTHS if length]
     blurred = [crop.image for crop, length in zip(crops, LENGTHS, strict=True) if length]
-    hints = [hint.picture(*pair) for pair in zip(blurred, motions, strict=True)]
-    alone = [np.stack([hint.encoded(each) for each in motions]), np.concatenate([np.stack(blurred)] * 2, 3)]
+    hints = [conditioning.picture(*pair) for pair in zip(blurred, motions, strict=True)]
+    alone = [np.stack([conditioning.encoded(each) for each in motions]), np.concatenate([np.stack(blurred)] * 2, 3)]
     expected, told = session.run(np.stack(blurred), np.stack(hints), *alone)
     restored = [each.image for each in CNN(session, SHUTTERS, looks=1).restore(crops) if each.method == "cnn"]
     assert np.array_equal(np.stack(restored), expected)
 
     for looks in (2, 3):
-        again = [hint.undone(*pair) for pair in zip(blurred, told, strict=True)]
+        again = [conditioning.undone(*pair) for pair in zip(blurred, told, strict=True)]
         assert all((one != other).any() for one, other in zip(again, hints, strict=True))
         expected, told = session.run(np.stack(blurred), np.stack(again), *alone)
         restored = [each.image for each in CNN(session, SHUTTERS, looks=looks).restore(crops) if each.method == "cnn"]
@@ -140,7 +140,7 @@ def test_the_motion_is_undone_in_the_hint_only_where_it_is_known(echo: Session, 
     kernel = kernels.line(16, 0)
     known, blind = make_crop(kernel, (32.0, 0.0)), make_crop(kernel)
     informed, left = CNN(echo, SHUTTERS).restore([known, blind])
-    assert np.array_equal(informed.image, hint.picture(known.image, (16.0, 0.0)))
+    assert np.array_equal(informed.image, conditioning.picture(known.image, (16.0, 0.0)))
     assert np.array_equal(left.image, blind.image)
     assert informed.method == left.method == "cnn"
 

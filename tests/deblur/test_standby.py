@@ -6,8 +6,7 @@ import pytest
 
 from deblur import kernels
 from deblur.cnn import CNN
-from deblur.restore import RichardsonLucy
-from deblur.standby import Standby
+from deblur.deblurrers import RichardsonLucy, Standby
 from models.backends.selection import load
 from models.backends.session import Session, Tensor
 from models.errors import ModelError

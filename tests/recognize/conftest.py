@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from detectors.align import align
+from detectors.alignment import align
 from detectors.yunet import YuNet
 from models.backends.selection import load
 from recognize.embed import SFace, normalised

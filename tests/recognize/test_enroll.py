@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from deblur.blurriness import Blurriness
+from deblur.blur_estimation import Blurriness
 from detectors.yunet import YuNet
 from recognize.embed import SFace
 from recognize.enroll import Enroller, Enrolment

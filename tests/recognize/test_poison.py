@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from deblur import kernels
-from deblur.blurriness import Blurriness, enlargement
-from detectors.align import align
+from deblur.blur_estimation import Blurriness, enlargement
+from detectors.alignment import align
 from detectors.yunet import YuNet
 from recognize.embed import SFace
 from recognize.enroll import Enroller, Enrolment

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deblur.restore import Off
+from deblur.deblurrers import Off
 from stream.errors import StorageError
 from stream.evidence.evidence_store import EvidenceFolder
 from stream.identification import Naming

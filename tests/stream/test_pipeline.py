@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deblur.restore import Off
+from deblur.deblurrers import Off
 from stream.identification import Naming
 from stream.interfaces import always
 from stream.load_control import LoadController

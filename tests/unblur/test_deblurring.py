@@ -12,8 +12,7 @@ import pytest
 
 from configs.schema import load
 from deblur.cnn import CNN
-from deblur.restore import Off, RichardsonLucy, Seed
-from deblur.standby import Standby
+from deblur.deblurrers import Off, RichardsonLucy, Seed, Standby
 from models.assets import manifest
 from models.assets.manifest import Trained
 from models.errors import ModelError

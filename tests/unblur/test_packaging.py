@@ -26,12 +26,12 @@ def test_the_wheel_takes_one_name_and_carries_its_data(wheel: Path) -> None:
     assert {name.split("/")[0].split("-")[0] for name in names} == {"unblur"}
     data = {
         "configs/default.yaml",
-        "deblur/faces.npz",
+        "deblur/blur_estimator.npz",
         "models/assets/manifest.toml",
         "report.html.j2",
         "stream/values.py",
     }
-    data |= {"configs/train/unet.yaml", "deblur/train/loop.py"}
+    data |= {"configs/train/unet.yaml", "deblur/train/trainer.py"}
     data |= {f"models/weights/{network.path.name}" for network in manifest.trained()}
     assert {f"unblur/{name}" for name in data} <= set(names)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detectors.align import align
+from detectors.alignment import align
 from models.assets.cache import digest
 from models.assets.manifest import network, own
 from recognize.threshold import threshold_for

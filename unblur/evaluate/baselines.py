@@ -11,8 +11,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from deblur.restore import Off
-from detectors.align import VIEW, FivePointAligner
+from deblur.deblurrers import Off
+from detectors.alignment import VIEW, FivePointAligner
 from detectors.yunet import IN_VIDEO
 from recognize import gallery as galleries
 from recognize.embed import Embedder

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur import degrade, kernels
-from detectors.align import SIDE
+from deblur import degradation, kernels
+from detectors.alignment import SIDE
 from stream.errors import SourceError, UsageError
 from stream.tracking.analyzer import OTHERS
 from stream.values import Array, Image
@@ -96,8 +96,8 @@ def conditions(data: Path) -> dict[str, Condition]:
         *(Condition(f"line{length}", _line(length), straight=True) for length in (9, *SIZES)),
         *(Condition(f"traj{size}", _trajectory(size)) for size in SIZES),
         Condition("levin", _measured(data / "kernels/levin09.npz")),
-        Condition("h264", _trajectory(19), lambda image: degrade.h264(image, CRF)),
-        Condition("low", _trajectory(13), lambda image: degrade.low(image, FAR)),
+        Condition("h264", _trajectory(19), lambda image: degradation.h264(image, CRF)),
+        Condition("low", _trajectory(13), lambda image: degradation.low(image, FAR)),
     ]
     return {condition.name: condition for condition in found}
 

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.align import align
+from detectors.alignment import align
 from recognize.dual import caution, confirmed, fused
 from stream.interfaces import Detector
 from stream.values import Array, Image, Restoration

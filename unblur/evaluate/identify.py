@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 
-from detectors.align import align
+from detectors.alignment import align
 from detectors.yunet import IN_VIDEO, YuNet
 from models.assets.fetch import fetch
 from models.backends.selection import load

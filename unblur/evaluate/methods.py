@@ -12,7 +12,7 @@ import numpy as np
 
 from deblur import kernels
 from deblur.cnn import CNN, SIDE, Inputs
-from deblur.restore import RichardsonLucy, seed_preset, steps
+from deblur.deblurrers import RichardsonLucy, seed_preset, steps
 from deblur.richardson_lucy import deconvolve
 from models.assets import manifest
 from models.backends.selection import Backend, Session, load

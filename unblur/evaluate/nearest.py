@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.neighbors import KNeighborsClassifier
 
-from detectors.align import align
+from detectors.alignment import align
 from models.backends.selection import Backend
 from recognize.embed import Embedder
 from recognize.fitted import Method, fit

@@ -13,8 +13,8 @@ from typing import Literal
 import cv2
 
 from configs.schema import Config, Deblurring
-from deblur.fidelity import Fidelity, fidelity
-from detectors.align import align
+from deblur.image_metrics import Fidelity, fidelity
+from detectors.alignment import align
 from recognize.fuse import TrackRecognizer
 from recognize.gallery import Gallery
 from stream.threads import lower_priority

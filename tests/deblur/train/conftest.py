@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs the extra `train`")
 
-from deblur.train.faces import Photo
+from deblur.train.augmentation import Photo
 from stream.storage.images import read_picture
 
 _NAMES = ("obama", "obama2", "obama3", "biden")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from deblur.train.losses import VIEW, Identity, causal, charbonnier, grid, region_mask, regional, spectral
-from detectors.align import SIDE, TEMPLATE
+from detectors.alignment import SIDE, TEMPLATE
 
 UPRIGHT = torch.eye(2, 3)[None]
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from detectors.align import FivePointAligner
+from detectors.alignment import FivePointAligner
 from detectors.yunet import IN_VIDEO, YuNet
 from models.backends.selection import load
 from stream.load_control import LoadController, SearchBudget

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from detectors.align import FivePointAligner
+from detectors.alignment import FivePointAligner
 from detectors.yunet import IN_STILLS, IN_VIDEO, YuNet
 from models.backends.selection import Session, load
 from stream.metrics import Meter

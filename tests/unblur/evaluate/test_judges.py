@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from detectors.align import align
+from detectors.alignment import align
 from detectors.yunet import YuNet
 from stream.values import Image
 from unblur.evaluate.judges import Judge, judge

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from deblur import kernels
-from deblur.restore import RichardsonLucy
+from deblur.deblurrers import RichardsonLucy
 from stream.errors import UsageError
 from stream.values import Image
 from unblur.evaluate import methods

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detectors.align import align, share_inside
+from detectors.alignment import align, share_inside
 from detectors.yunet import YuNet
 from stream.errors import SourceError
 from stream.values import Image

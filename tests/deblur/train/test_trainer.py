@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from deblur.train.export import export
-from deblur.train.faces import Photo
-from deblur.train.loop import Step, Trainer, built
+from deblur.train.augmentation import Photo
+from deblur.train.onnx_export import export
 from deblur.train.recipe import LossRecipe, NetRecipe, Phase, Recipe
+from deblur.train.trainer import Step, Trainer, built
 from deblur.train.validation import Validation
 
 PHASES = (Phase(until=0.5, side=64, reach=8), Phase(until=1, side=64, reach=12))

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy import fft
 from torch.utils.data import IterableDataset, get_worker_info
 
-from deblur import degrade, hint, kernels
-from deblur.train.cause import SUPPORT
-from deblur.train.faces import CANVAS, SIDE, Photo, moved, view
+from deblur import conditioning, degradation, kernels
+from deblur.train.augmentation import CANVAS, SIDE, Photo, moved, view
+from deblur.train.kernel_head import SUPPORT
 from deblur.train.recipe import NetRecipe
 from stream.values import Array, Image
 
@@ -101,7 +101,7 @@ class Synthesis(IterableDataset[Batch]):
         window = np.s_[top : top + self._side, left : left + self._side]
         upright = seen.upright.copy()
         upright[:, 2] += seen.upright[:, :2] @ (left, top)
-        hinted, motion = hint.picture(crop, told)[window], hint.encoded(told)
+        hinted, motion = conditioning.picture(crop, told)[window], conditioning.encoded(told)
         kernel, back = kernels.framed(blur.kernel, SUPPORT), upright.astype(np.float32)
         return Batch(crop[window], hinted, motion, others[window], sharp[window], kernel, back, photo.identity)
 
@@ -200,12 +200,12 @@ def _recorded(light: Array, rng: np.random.Generator) -> Image:
     noise = 0.01 if rng.uniform() < 0.5 else float(rng.uniform(0, 0.03))
     filmed = kernels.recorded(light, noise, rng)
     if rng.uniform() < 0.12:
-        filmed = degrade.low(filmed, rng.uniform(1.2, 4))
+        filmed = degradation.low(filmed, rng.uniform(1.2, 4))
     chance = rng.uniform()
     if chance < 0.05:
-        return degrade.h264(filmed, int(rng.integers(18, 36)))
+        return degradation.h264(filmed, int(rng.integers(18, 36)))
     if chance < 0.2:
-        return degrade.jpeg(filmed, int(rng.integers(30, 96)))
+        return degradation.jpeg(filmed, int(rng.integers(30, 96)))
     return filmed
 
 

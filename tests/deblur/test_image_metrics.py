@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from deblur.fidelity import WINDOW, fidelity
+from deblur.image_metrics import WINDOW, fidelity
 from stream.storage.images import read_picture
 from stream.values import Image
 
@@ -56,7 +56,7 @@ def test_of_a_large_picture_bands_are_judged(sharp: Image, rows: int, monkeypatc
     large = np.asarray(cv2.resize(sharp, (1024, 4 * rows)), np.uint8)
     blurred = np.asarray(cv2.GaussianBlur(large, (0, 0), 3), np.uint8)
     whole = fidelity(blurred, large)
-    monkeypatch.setattr("deblur.fidelity.SAMPLED", large.shape[0] * large.shape[1] // 3)
+    monkeypatch.setattr("deblur.image_metrics.SAMPLED", large.shape[0] * large.shape[1] // 3)
     sampled = fidelity(blurred, large)
     assert sampled.psnr == whole.psnr
     assert sampled.ssim == pytest.approx(whole.ssim, abs=0.05)

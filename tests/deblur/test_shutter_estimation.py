@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deblur import kernels
-from deblur.shutter import FRACTIONS, Shutter
+from deblur.shutter_estimation import FRACTIONS, Shutter
 from stream.values import Crop
 from tests.deblur.conftest import MakeCrop
 

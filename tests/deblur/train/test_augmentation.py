@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deblur.train.faces import CANVAS, SIDE, Photo, view
+from deblur.train.augmentation import CANVAS, SIDE, Photo, view
 
 
 def _dot() -> Photo:

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deblur import kernels
-from deblur.hint import encoded
-from deblur.train.faces import Photo
+from deblur.conditioning import encoded
+from deblur.train.augmentation import Photo
+from deblur.train.dataset import Blurs, Synthesis
 from deblur.train.recipe import NetRecipe
-from deblur.train.synthesis import Blurs, Synthesis
 
 _LENGTHS = st.floats(1, 60)
 _ANGLES = st.floats(0, 2 * math.pi)

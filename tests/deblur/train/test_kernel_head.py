@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from deblur.train.cause import REACH, SUPPORT, Cause, fourier, lags, likely
+from deblur.train.kernel_head import REACH, SUPPORT, Cause, fourier, lags, likely
 
 
 def _noise(*shape: int) -> Tensor:

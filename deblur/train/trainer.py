@@ -14,15 +14,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from deblur.train.cause import likely
-from deblur.train.critic import Opponent
-from deblur.train.export import weights
-from deblur.train.faces import Photo
-from deblur.train.looks import Looks
+from deblur.train.augmentation import Photo
+from deblur.train.dataset import Batch, Synthesis
+from deblur.train.discriminator import Opponent
+from deblur.train.kernel_head import likely
 from deblur.train.losses import Embedder, Identity, causal, charbonnier, regional, spectral
-from deblur.train.nets import TwoScale, UNet
+from deblur.train.networks import TwoScale, UNet
+from deblur.train.onnx_export import weights
 from deblur.train.recipe import NetRecipe, Phase, Recipe
-from deblur.train.synthesis import Batch, Synthesis
+from deblur.train.two_pass import Looks
 from stream.errors import StorageError, UnblurError
 from stream.values import Array, Image
 

@@ -12,19 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from deblur import degrade
+from deblur import degradation
 from stream.values import Image
 
 pictures = arrays(np.uint8, st.tuples(st.integers(1, 70), st.integers(1, 70), st.just(3)))
 STEPS: dict[str, Callable[[Image], Image]] = {
-    "low": partial(degrade.low, factor=4),
-    "jpeg": partial(degrade.jpeg, quality=60),
-    "h264": partial(degrade.h264, crf=30),
+    "low": partial(degradation.low, factor=4),
+    "jpeg": partial(degradation.jpeg, quality=60),
+    "h264": partial(degradation.h264, crf=30),
 }
 SEVERITIES: dict[str, list[Callable[[Image], Image]]] = {
-    "low": [partial(degrade.low, factor=factor) for factor in (1, 1.5, 2, 4, 8)],
-    "jpeg": [partial(degrade.jpeg, quality=quality) for quality in (100, 90, 60, 30, 10)],
-    "h264": [partial(degrade.h264, crf=crf) for crf in (0, 18, 24, 30, 40)],
+    "low": [partial(degradation.low, factor=factor) for factor in (1, 1.5, 2, 4, 8)],
+    "jpeg": [partial(degradation.jpeg, quality=quality) for quality in (100, 90, 60, 30, 10)],
+    "h264": [partial(degradation.h264, crf=crf) for crf in (0, 18, 24, 30, 40)],
 }
 
 
@@ -65,17 +65,17 @@ def test_more_takes_more(steps: list[Callable[[Image], Image]], face: Image) -> 
 
 
 def test_full_resolution_is_left_alone(face: Image) -> None:
-    assert (degrade.low(face, 1) == face).all()
+    assert (degradation.low(face, 1) == face).all()
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        partial(degrade.low, factor=0.5),
-        partial(degrade.jpeg, quality=0),
-        partial(degrade.jpeg, quality=101),
-        partial(degrade.h264, crf=-1),
-        partial(degrade.h264, crf=52),
+        partial(degradation.low, factor=0.5),
+        partial(degradation.jpeg, quality=0),
+        partial(degradation.jpeg, quality=101),
+        partial(degradation.h264, crf=-1),
+        partial(degradation.h264, crf=52),
     ],
 )
 def test_nonsense_is_refused(call: Callable[[Image], Image], face: Image) -> None:

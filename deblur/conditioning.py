@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from deblur import kernels, register
+from deblur import kernels, registration
 from deblur.richardson_lucy import deconvolve
 from stream.tracking.analyzer import OTHERS
 from stream.values import Array, Crop, Image
@@ -47,7 +47,7 @@ def firm(kernel: Array) -> Array:
 def others(crop: Crop) -> Image:
     """H x W x 6: what other pictures of the track show, laid over the crop, side by side in colour; the crop itself
     where there is none."""
-    laid = [register.laid(other, crop) for other in crop.others[:OTHERS]]
+    laid = [registration.laid(other, crop) for other in crop.others[:OTHERS]]
     return np.concatenate([*laid, *[crop.image] * (OTHERS - len(laid))], 2)
 
 

@@ -11,8 +11,8 @@ from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from deblur.train.faces import SIDE
-from deblur.train.nets import INPUTS, Portable, looking
+from deblur.train.augmentation import SIDE
+from deblur.train.networks import INPUTS, Portable, looking
 from models.weight_compression import packed, unpacked
 
 OPSET = 18

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from deblur import kernels, register
+from deblur import kernels, registration
 from stream.values import Array, Crop
 from tests.deblur.conftest import MakeCrop
 
@@ -31,7 +31,7 @@ def test_what_lay_astray_lies_where_it_should(
 ) -> None:
     shaken, otherwise = (make_crop(kernels.trajectory(12, np.random.default_rng(seed)), seed=seed) for seed in (0, 1))
     off = astray(otherwise, turn, scale, shift)
-    laid = replace(off, image=register.laid(off, shaken))
+    laid = replace(off, image=registration.laid(off, shaken))
     left, before = (np.abs(inner(each) - inner(otherwise)).mean() for each in (laid, off))
     assert left < 0.35 * before
     assert left < 6
@@ -39,11 +39,11 @@ def test_what_lay_astray_lies_where_it_should(
 
 def test_a_crop_laid_over_itself_stays_where_it_is(make_crop: MakeCrop) -> None:
     crop = make_crop(kernels.line(9, 4))
-    assert np.abs(register.laid(crop, crop).astype(int) - crop.image).max() <= 1
+    assert np.abs(registration.laid(crop, crop).astype(int) - crop.image).max() <= 1
 
 
 def test_pictures_that_have_nothing_in_common_are_laid_somewhere(make_crop: MakeCrop) -> None:
     crop = make_crop()
     flat = replace(crop, image=np.full_like(crop.image, 7))
-    assert (register.laid(flat, crop) == 7).all()
-    assert register.laid(crop, flat).shape == crop.image.shape
+    assert (registration.laid(flat, crop) == 7).all()
+    assert registration.laid(crop, flat).shape == crop.image.shape

@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from benchmarks import photos
 from benchmarks.blurriness import FAMILIES, draw
 from deblur import kernels
-from deblur.blurriness import Blurriness, from_roots, roots, scale
+from deblur.blur_estimation import Blurriness, from_roots, roots, scale
 from stream.values import Array, Image
 from tests.deblur.conftest import MakeCrop
 

@@ -4,10 +4,10 @@ import itertools
 
 import numpy as np
 
-from deblur import hint, kernels
-from deblur.train.faces import Photo
-from deblur.train.looks import Looks, second
-from deblur.train.synthesis import Batch, Synthesis
+from deblur import conditioning, kernels
+from deblur.train.augmentation import Photo
+from deblur.train.dataset import Batch, Synthesis
+from deblur.train.two_pass import Looks, second
 from stream.values import Array
 
 
@@ -23,7 +23,7 @@ def test_the_second_look_shows_the_blur_undone(photos: list[Photo]) -> None:
     (batch,) = _batches(photos, 1)
     again, told = second(batch, _told(9)), _told(9)
     for crop, kernel, shown in zip(batch.crops, told, again.hints, strict=True):
-        np.testing.assert_array_equal(shown, hint.undone(crop, kernel))
+        np.testing.assert_array_equal(shown, conditioning.undone(crop, kernel))
     assert again.crops is batch.crops
     assert again.motion is batch.motion
 

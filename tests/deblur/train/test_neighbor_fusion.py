@@ -10,12 +10,12 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from deblur.train.export import export
-from deblur.train.faces import Photo
-from deblur.train.loop import Trainer
-from deblur.train.nets import UNet
+from deblur.train.augmentation import Photo
+from deblur.train.dataset import Synthesis
+from deblur.train.networks import UNet
+from deblur.train.onnx_export import export
 from deblur.train.recipe import LossRecipe, NetRecipe, Phase, Recipe
-from deblur.train.synthesis import Synthesis
+from deblur.train.trainer import Trainer
 from deblur.train.validation import Validation
 from models.backends.selection import load
 

@@ -51,7 +51,7 @@ def view(photo: Photo, rng: np.random.Generator) -> View:
 
 
 def moved(canvas: Image, rng: np.random.Generator) -> Image:
-    """A canvas as another picture of the track shows it, laid over this one (`deblur/register.py`): a little off."""
+    """A canvas as a neighbor crop shows it after registration (`deblur/registration.py`): slightly misplaced."""
     turn, scale = np.deg2rad(rng.normal(0, 0.7)), np.exp(rng.normal(0, 0.01))
     margin = (CANVAS - SIDE) / 2
     there, back = np.eye(3), np.eye(3)

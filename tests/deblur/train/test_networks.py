@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from deblur.train.export import export
-from deblur.train.nets import Portable, TwoScale, UNet, multiplications
+from deblur.train.networks import Portable, TwoScale, UNet, multiplications
+from deblur.train.onnx_export import export
 
 
 def _restless(net: nn.Module) -> nn.Module:

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur import spectrum
-from deblur.blurriness import COEFFICIENTS, scale
+from deblur import blur_estimation
+from deblur.blur_estimation import COEFFICIENTS, scale
 from stream.values import Array, Crop
 
 FRACTIONS = np.linspace(0, 1, 21, dtype=np.float32)
@@ -24,7 +24,7 @@ SLOWEST = 6.0
 """Crop pixels per frame below which a crop tells nothing about the shutter."""
 _TYPICAL = 0.5
 _SPREAD = 0.25
-_REACH = spectrum.SIDE // 4
+_REACH = blur_estimation.SIDE // 4
 """Frequencies up to this many cycles per crop are looked at: beyond, noise and compression rule."""
 _LOWEST = 2
 _RESOLVED = 0.35
@@ -87,16 +87,16 @@ class Shutter:
         """The log-likelihood (nats) of each of `FRACTIONS`, the face's contrast being unknown."""
         if crop.motion is None:
             raise ValueError("a crop without motion tells nothing about the shutter")
-        highest = np.clip(spectrum.SIDE * _RESOLVED / scale(crop), _FEWEST, _REACH)
+        highest = np.clip(blur_estimation.SIDE * _RESOLVED / scale(crop), _FEWEST, _REACH)
         seen = (_RADIUS >= _LOWEST) & (highest > _RADIUS)
-        power = spectrum.power(crop.image)[_ROWS[1:-1, None], _COLUMNS[1:-1]][seen]
+        power = blur_estimation.power(crop.image)[_ROWS[1:-1, None], _COLUMNS[1:-1]][seen]
         expected = self._blurred(crop.motion)[:, seen]
         total = _contrast(power, expected) * expected + _NOISE
         return np.asarray(-_INDEPENDENT * (np.log(total) + power / total).sum(1), np.float32)
 
     def _blurred(self, motion: tuple[float, float]) -> Array:
         """The typical face's power, blurred by each fraction of `motion`, as the Hann window smears it."""
-        cycles = ((motion[0] * _COLUMNS + motion[1] * _ROWS[:, None]) / spectrum.SIDE).astype(np.float32)
+        cycles = ((motion[0] * _COLUMNS + motion[1] * _ROWS[:, None]) / blur_estimation.SIDE).astype(np.float32)
         power = np.sinc(FRACTIONS[:, None, None] * cycles) ** 2 * self._face
         power = (power[:, :-2] + 4 * power[:, 1:-1] + power[:, 2:]) / 6
         return np.asarray((power[:, :, :-2] + 4 * power[:, :, 1:-1] + power[:, :, 2:]) / 6, np.float32)

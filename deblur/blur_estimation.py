@@ -1,7 +1,7 @@
 """How blurred is a face? The gate's measure: the second moments of the blur's point spread function.
 
 A small fixed network (one hidden layer of 32) reads them off the crop's log power spectrum, pooled into rings and
-sectors. Its coefficients are plain numbers in `faces.npz`, fitted on sharp faces blurred with known kernels by
+sectors. Its coefficients are plain numbers in `blur_estimator.npz`, fitted on sharp faces blurred with known kernels by
 `python -m benchmarks.blurriness --fit`. A hand-made measure (variance of the Laplacian, the re-blur ratio of Crete et
 al. 2007) mixes up a sharp, smooth face with a blurred, bearded one; a straight line through the same features ranks
 worse (docs/deblurring.md).
@@ -13,13 +13,15 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
-from deblur import kernels, spectrum
+from deblur import kernels
 from stream.values import Array, Crop, Image
 
-COEFFICIENTS = Path(__file__).with_name("faces.npz")
+COEFFICIENTS = Path(__file__).with_name("blur_estimator.npz")
 _RING_EDGES = (0.012, 0.028, 0.044, 0.06, 0.08, 0.105, 0.14, 0.18, 0.23, 0.29, 0.36, 0.5)
 """Cycles per pixel; finest where long motion puts its first zeros."""
 _SECTORS = 12
@@ -27,6 +29,35 @@ _REFERENCE_RINGS = 2
 """The lowest rings survive every blur; what is measured is measured against them, so that contrast drops out."""
 _SHARPEST = 0.4
 """Standard deviation in pixels below which a blur across the longest axis is the pixel's own."""
+SIDE = 128
+"""Pixels of the crop's centre that are looked at, across and down."""
+
+_hann = np.hanning(SIDE + 2)[1:-1]
+
+_WINDOW = np.outer(_hann, _hann).astype(np.float32) / np.float32((_hann**2).mean())
+
+
+def power(image: Image) -> Array:
+    """Squared grey levels per frequency, `SIDE` x (`SIDE` / 2 + 1), float32, laid out as by `rfft2`.
+
+    White noise of variance v gives v everywhere. The crop's middle is weighed by a Hann window, so that its border
+    casts no cross. Raises ValueError for a crop smaller than `SIDE`.
+    """
+    top, left = (image.shape[0] - SIDE) // 2, (image.shape[1] - SIDE) // 2
+    if min(top, left) < 0:
+        raise ValueError(f"blur is measured on {SIDE} x {SIDE} pixels, the crop has {image.shape[:2]}")
+    grey = cv2.cvtColor(image[top : top + SIDE, left : left + SIDE], cv2.COLOR_BGR2GRAY).astype(np.float32)
+    grey -= np.vdot(grey, _WINDOW) / _WINDOW.sum()
+    transform = scipy.fft.rfft2(grey * _WINDOW)
+    return np.asarray((transform.real**2 + transform.imag**2) / SIDE**2, np.float32)
+
+
+def frequencies() -> tuple[Array, Array]:
+    """Down (column) and across (row), in cycles per pixel, as `power` lays them out."""
+    return (
+        scipy.fft.fftfreq(SIDE).astype(np.float32)[:, None],
+        scipy.fft.rfftfreq(SIDE).astype(np.float32)[None, :],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +109,7 @@ def enlargement(matrix: Array) -> float:
 
 def features(image: Image, scale: float) -> Array:
     """Mean log power in each ring and sector over that of the lowest rings; then the log of the enlargement."""
-    log_power = np.log(spectrum.power(image) + 1).ravel()
+    log_power = np.log(power(image) + 1).ravel()
     pooled = np.bincount(_CELLS, log_power, _COUNTS.size + 1)[:-1] / _COUNTS
     pooled -= pooled[: _REFERENCE_RINGS * _SECTORS].mean()
     return np.append(pooled, math.log(max(scale, 1))).astype(np.float32)
@@ -86,7 +117,7 @@ def features(image: Image, scale: float) -> Array:
 
 def _cells() -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """For each frequency the cell it is pooled into (one too many: none), and the cells' sizes."""
-    down, across = spectrum.frequencies()
+    down, across = frequencies()
     ring = np.digitize(np.hypot(down, across), _RING_EDGES) - 1
     sector = np.rint(np.arctan2(down, across) % np.pi / np.pi * _SECTORS).astype(np.intp) % _SECTORS
     rings = len(_RING_EDGES) - 1

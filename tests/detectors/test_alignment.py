@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.align import EYES, TEMPLATE, FivePointAligner, align, paste, quality, share_inside, similarity
+from detectors.alignment import EYES, TEMPLATE, FivePointAligner, align, paste, quality, share_inside, similarity
 from detectors.yunet import YuNet
 from models.backends.selection import load
 from stream.values import Array, Box, Face, Frame, Image, Track

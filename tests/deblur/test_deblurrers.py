@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from deblur import kernels
-from deblur.restore import Off, RichardsonLucy, Seed, seed_preset, steps
+from deblur.deblurrers import Off, RichardsonLucy, Seed, seed_preset, steps
 from stream.interfaces import Deblurrer
 from stream.values import Array, Image
 from tests.deblur.conftest import MakeCrop

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import structlog
+
 from deblur import kernels
-from deblur.blurriness import Blurriness
+from deblur.blur_estimation import Blurriness
 from deblur.gate import SHARP, Diagnosis, Gate
 from deblur.richardson_lucy import deconvolve
+from models.errors import ModelError
+from stream.interfaces import Deblurrer
 from stream.values import Crop, Image, Restoration
 
 _GAUSSIAN_STEPS = 6
@@ -76,3 +80,25 @@ def steps(length: float) -> int:
 
 def _alone(crop: Crop, extent: float) -> Restoration:
     return Restoration(crop, crop.image, "none", extent)
+
+
+_log = structlog.get_logger(__name__)
+
+
+class Standby:
+    """Restores by one deblurrer, and from its first failure on by another: a GPU that was lost does not come back, and
+    each try would hold up the picture. Used by one thread at a time."""
+
+    def __init__(self, first: Deblurrer, second: Deblurrer) -> None:
+        self._current, self._second = first, second
+
+    def restore(self, crops: Sequence[Crop], passes: int | None = None) -> list[Restoration]:
+        """Raises ModelError if both fail."""
+        try:
+            return self._current.restore(crops, passes)
+        except ModelError as error:
+            if self._current is self._second:
+                raise
+            _log.warning("the deblurring network failed: Richardson-Lucy goes on from here", reason=str(error))
+            self._current = self._second
+            return self._second.restore(crops, passes)

@@ -12,8 +12,8 @@ from multiprocessing import get_context
 import cv2
 import numpy as np
 
-from deblur import hint
-from deblur.train.synthesis import Batch
+from deblur import conditioning
+from deblur.train.dataset import Batch
 from stream.values import Array
 
 _DELAY = 1
@@ -22,7 +22,7 @@ _DELAY = 1
 
 def second(batch: Batch, kernels: Array) -> Batch:
     """The batch with the blur undone by the kernels (N x 49 x 49, each with sum 1) that the network told of it."""
-    hints = [hint.undone(crop, kernel) for crop, kernel in zip(batch.crops, kernels, strict=True)]
+    hints = [conditioning.undone(crop, kernel) for crop, kernel in zip(batch.crops, kernels, strict=True)]
     return replace(batch, hints=np.stack(hints))
 
 
