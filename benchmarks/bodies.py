@@ -1,4 +1,4 @@
-"""When does a track show somebody else? The bound of `recognize/evidence.py`, chosen on `val`.
+"""When does a track show somebody else? The bound of `recognize/track_template.py`, chosen on `val`.
 
     python -m benchmarks.bodies --data ../shared/data --out out/bodies    clips that lie there already are kept
 
@@ -26,10 +26,11 @@ from detectors.alignment import FivePointAligner
 from detectors.yunet import IN_VIDEO, YuNet
 from models.assets.fetch import fetch, fingerprint
 from models.backends.selection import load
-from recognize import evidence
-from recognize.embed import Embedder, SFace
-from recognize.evidence import Evidence
-from recognize.fuse import view_of
+from recognize import track_template
+from recognize.embedders.embedder import Embedder
+from recognize.embedders.sface import SFace
+from recognize.track_recognizer import view_of
+from recognize.track_template import Evidence
 from stream.metrics import Meter
 from stream.results import Look
 from stream.simulation.ground_truth import Truth
@@ -133,7 +134,7 @@ def main() -> None:
     print(f"{len(followed)} tracks, {sum(map(len, followed))} crops\n")
     print("| bound | crops put aside | split rightly | wrongly | not, of several people |\n|---|---|---|---|---|")
     for bound in BOUNDS:
-        evidence.UNLIKE = bound
+        track_template.UNLIKE = bound
         print("| " + " | ".join(map(str, [bound, *splits(followed)])) + " |")
 
 

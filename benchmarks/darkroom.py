@@ -21,7 +21,7 @@ import numpy as np
 
 from configs.schema import Config, load
 from models.assets.fetch import fetch_portraits, fingerprint
-from recognize.gallery import Gallery
+from recognize.gallery.people_gallery import Gallery
 from stream.metrics import Reading
 from stream.sources.factory import LOOP
 from stream.storage.images import read_picture

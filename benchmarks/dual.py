@@ -26,9 +26,10 @@ from detectors.yunet import IN_VIDEO, YuNet
 from models.assets import manifest
 from models.assets.fetch import fetch, fingerprint
 from models.backends.selection import load
-from recognize import dual
-from recognize.embed import SFace, normalised
-from recognize.threshold import threshold_for
+from recognize import restoration_fusion
+from recognize.embedders.embedder import normalised
+from recognize.embedders.sface import SFace
+from recognize.gallery.calibration import threshold_for
 from stream.values import Array, Restoration
 from unblur.evaluate.conditions import Condition, Shot, conditions
 from unblur.evaluate.methods import NETWORK, RICHARDSON_LUCY, Makers, Probe, makers, methods, probe
@@ -103,7 +104,10 @@ def mixed(even: float, caution: float = 0.0) -> Score:
 
 def product(shown: Shown, compare: Compare) -> Array:
     """As `recognize` has it."""
-    return compare(dual.fused(shown.raw, shown.restored, shown.blur)) - dual.caution(shown.blur)[:, None]
+    return (
+        compare(restoration_fusion.fused(shown.raw, shown.restored, shown.blur))
+        - restoration_fusion.caution(shown.blur)[:, None]
+    )
 
 
 RULES: Mapping[str, Rule] = {
@@ -173,7 +177,7 @@ class Study:
     def _counts(self, scores: Array, seen: Array | None, drawn: NDArray[np.intp]) -> tuple[int, int, int]:
         named = scores.max(1) >= threshold_for(len(drawn))
         if seen is not None:
-            named &= dual.confirmed(scores, seen)
+            named &= restoration_fusion.confirmed(scores, seen)
         right, known = drawn[scores.argmax(1)] == self._labels, np.isin(self._labels, drawn)
         return int((named & right).sum()), int((named & known & ~right).sum()), int((named & ~known).sum())
 

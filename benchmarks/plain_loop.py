@@ -22,8 +22,9 @@ from models.assets import cache
 from models.assets.fetch import fetch, fingerprint
 from models.assets.manifest import network
 from models.backends.selection import load
-from recognize import gallery as galleries
-from recognize.embed import SFace, normalised
+from recognize.embedders.embedder import normalised
+from recognize.embedders.sface import SFace
+from recognize.gallery import people_gallery as galleries
 from stream.values import Array, Image
 
 _CONFIDENCE = 0.6

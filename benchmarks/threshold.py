@@ -30,11 +30,12 @@ from detectors.yunet import YuNet
 from models.assets import manifest
 from models.assets.fetch import fetch, fingerprint
 from models.backends.selection import Session, load
-from recognize import decision, dual, fuse
-from recognize.embed import SFace
-from recognize.fuse import TrackRecognizer
-from recognize.gallery import Gallery, Person
-from recognize.threshold import threshold_for
+from recognize import decision, restoration_fusion, track_recognizer
+from recognize.embedders.sface import SFace
+from recognize.gallery.calibration import threshold_for
+from recognize.gallery.people_gallery import Gallery
+from recognize.gallery.person import Person
+from recognize.track_recognizer import TrackRecognizer
 from stream.interfaces import Deblurrer
 from stream.values import Array, Crop, Identity, Image, Restoration
 from unblur.evaluate import photos as photographs
@@ -285,7 +286,11 @@ def main() -> None:
     arguments = parser.parse_args()
     for rule in arguments.rule:
         name, value = rule.split("=")
-        setattr(next(each for each in (decision, dual, fuse) if hasattr(each, name)), name, float(value))
+        setattr(
+            next(each for each in (decision, restoration_fusion, track_recognizer) if hasattr(each, name)),
+            name,
+            float(value),
+        )
     detector = YuNet(load(fetch("yunet"), "onnxruntime"))
     embedder = Remembering(SFace(load(fetch("sface"), "onnxruntime"), fingerprint("sface")))
     network = load(arguments.network or manifest.own("deblur").path)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recognize.dual import confirmed
+from recognize.restoration_fusion import confirmed
 from stream.values import Array
 
 ENOUGH = 0.3

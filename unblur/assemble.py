@@ -27,12 +27,13 @@ from models.assets.fetch import fetch, fetch_judge, fingerprint, prepared_sha256
 from models.backends.selection import Backend, Session, choose, load
 from models.backends.tensorrt_backend import TensorRt
 from models.errors import ModelError
-from recognize import gallery as galleries
-from recognize.embed import Embedder, SFace
-from recognize.facenet import FaceNet
-from recognize.fitted import Fitted, Method, described
-from recognize.fuse import TrackRecognizer
-from recognize.gallery import Gallery
+from recognize.embedders.embedder import Embedder
+from recognize.embedders.facenet import FaceNet
+from recognize.embedders.fitted_embedder import Fitted, Method, TrainFusion, described
+from recognize.embedders.sface import SFace
+from recognize.gallery import people_gallery as galleries
+from recognize.gallery.people_gallery import Gallery
+from recognize.track_recognizer import TrackRecognizer
 from stream.errors import DamagedSourceError, UsageError
 from stream.identification import Naming
 from stream.interfaces import Deblurrer, Detector, Log, Source
@@ -68,6 +69,15 @@ class Network:
     backend: str
     passed_over: Mapping[str, str]
     files: Mapping[str, str] = field(default_factory=dict)
+
+
+def fusion_trainer() -> TrainFusion:
+    """The training of the fusion CNN. Raises UsageError without torch."""
+    try:
+        from recognize.train.feature_fusion import learn  # noqa: PLC0415  torch is an extra
+    except ImportError as error:
+        raise UsageError(f"fusion-cnn needs the extra `train` ({error}): pip install 'unblur[train]'") from error
+    return learn
 
 
 class Parts:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from configs.schema import Config
-from recognize import gallery as galleries
-from recognize.calibrate import Calibration
-from recognize.threshold import SMALL
+from recognize.gallery import people_gallery as galleries
+from recognize.gallery.calibration import SMALL, Calibration
 from unblur.assemble import Parts
 from unblur.terminal import Results, table
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from configs.schema import Config
 from models.assets.fetch import fingerprint
-from recognize import gallery as galleries
-from recognize.gallery import Gallery
+from recognize.gallery import people_gallery as galleries
+from recognize.gallery.people_gallery import Gallery
 from stream.errors import UnblurError, UsageError
 from stream.events.erasure import without
 from stream.events.query import Filter, file_of, query

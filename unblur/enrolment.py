@@ -11,12 +11,13 @@ from rich.progress import MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from configs.schema import Config
 from deblur.blur_estimation import Blurriness, enlargement
 from detectors.alignment import align
-from recognize import gallery as galleries
-from recognize import revision
-from recognize.enroll import Enroller, Enrolment, Look
-from recognize.folder import PassedOver, PhotoFolders, scan
-from recognize.gallery import Gallery, photo_id
-from recognize.verdict import Finding, Photo
+from recognize.gallery import gallery_edits
+from recognize.gallery import people_gallery as galleries
+from recognize.gallery.enrollment import Enroller, Enrolment, Look
+from recognize.gallery.people_gallery import Gallery
+from recognize.gallery.person import photo_id
+from recognize.gallery.photo_checks import Finding, Photo
+from recognize.gallery.photo_folders import PassedOver, PhotoFolders, scan
 from stream.errors import UnblurError
 from stream.storage.encryption import Cipher
 from stream.values import Face, Image
@@ -91,7 +92,9 @@ def _unread(enrolment: Enrolment, passed_over: Sequence[PassedOver]) -> list[str
 
 def _keep(enrolment: Enrolment, pile: Pile, target: Path, parts: Parts) -> None:
     with galleries.alone(target):
-        gallery = revision.renewed(_known(target, parts), enrolment.enrolled)  # somebody may have changed it meanwhile
+        gallery = gallery_edits.renewed(
+            _known(target, parts), enrolment.enrolled
+        )  # somebody may have changed it meanwhile
         faces = Faces(faces_of(target), parts.cipher)
         for person in enrolment.enrolled.values():
             faces.keep(pile.take(person.photos))

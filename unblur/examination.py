@@ -10,8 +10,9 @@ from uuid import uuid4
 
 from configs.schema import Config
 from deblur.blur_estimation import Blurriness
-from recognize.gallery import Gallery, Person
-from recognize.verdict import POISONOUS, Finding, Photo
+from recognize.gallery.people_gallery import Gallery
+from recognize.gallery.person import Person
+from recognize.gallery.photo_checks import POISONOUS, Finding, Photo
 from stream.errors import UsageError
 from stream.values import Array, Image
 from unblur.assemble import Parts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from recognize.gallery import Gallery
+from recognize.gallery.people_gallery import Gallery
 from stream.errors import OutputError, StorageError
 from stream.storage.append_only_file import write_whole
 from stream.storage.encryption import Cipher, is_sealed, opened, sealed
@@ -24,7 +24,7 @@ def content(crop: Image, cipher: Cipher | None) -> bytes:
 
 
 class Faces:
-    """The folder, for whoever holds the gallery's lock (`recognize.gallery.alone`); reading needs none.
+    """The folder, for whoever holds the gallery's lock (`recognize.gallery.people_gallery.alone`); reading needs none.
 
     Raises OutputError if it cannot be made, StorageError when the disk refuses later.
     """

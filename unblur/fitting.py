@@ -9,14 +9,14 @@ import numpy as np
 
 from configs.schema import Config
 from detectors.alignment import align
-from recognize.fitted import Method, fit
-from recognize.folder import Folder
-from recognize.gallery import write_private
+from recognize.embedders.fitted_embedder import Method, fit
+from recognize.gallery.people_gallery import write_private
+from recognize.gallery.photo_folders import Folder
 from stream.errors import OutputError, SourceError
 from stream.interfaces import Detector
 from stream.storage.images import read_picture
 from stream.values import Image
-from unblur.assemble import Parts
+from unblur.assemble import Parts, fusion_trainer
 from unblur.enrolment import scan_named
 from unblur.evaluate.results import progress
 from unblur.terminal import messages
@@ -30,7 +30,7 @@ def fit_embedder(config: Config, faces: Path, method: Method, out: Path, seed: i
     people = scan_named(faces).people
     crops, owners = _crops(people, Parts(config).still_detector())
     labels = np.unique(owners, return_inverse=True)[1]  # who has no face on any photo is nobody to learn
-    content = fit(method, crops, labels, seed)
+    content = fit(method, crops, labels, seed, fusion_trainer() if method == "fusion-cnn" else None)
     try:
         write_private(out, content)
     except OSError as error:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from configs.schema import Config
-from recognize.gallery import Gallery
+from recognize.gallery.people_gallery import Gallery
 from stream.errors import UsageError
 from stream.events.erasure import forgetting, of_person, same_name
 from stream.events.jsonl_log import Change

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from recognize import gallery as galleries
-from recognize import revision
-from recognize.gallery import Gallery, photo_id
+from recognize.gallery import gallery_edits
+from recognize.gallery import people_gallery as galleries
+from recognize.gallery.people_gallery import Gallery
+from recognize.gallery.person import photo_id
 from stream.errors import DoubtError, UnblurError, UsageError
 from stream.names import normalize_name
 from stream.threads import SupervisedThread
@@ -83,7 +84,7 @@ class People:
         name = normalize_name(name)
 
         def enrolled(known: Gallery) -> Gallery:
-            return revision.enrolled(known, name, description, self._embeddings(shots, name, known))
+            return gallery_edits.enrolled(known, name, description, self._embeddings(shots, name, known))
 
         self._change(enrolled, shots)
         self._note(who, "enrolled", name)
@@ -93,7 +94,7 @@ class People:
         """More photos of somebody."""
 
         def extended(known: Gallery) -> Gallery:
-            return revision.extended(known, name, self._embeddings(shots, name, known))
+            return gallery_edits.extended(known, name, self._embeddings(shots, name, known))
 
         self._change(extended, shots)
         self._note(who, "added photos", name)
@@ -112,13 +113,13 @@ class People:
     def rename(self, name: str, new: str, who: str) -> str:
         """Give somebody a name that nobody has; returns it as it is kept."""
         new = normalize_name(new)
-        self._change(lambda known: revision.renamed(known, name, new))
+        self._change(lambda known: gallery_edits.renamed(known, name, new))
         self._note(who, f"renamed to {new}", name)
         return new
 
     def describe(self, name: str, description: str | None, who: str) -> None:
         """Say something else of somebody, or nothing."""
-        self._change(lambda known: revision.described(known, name, description))
+        self._change(lambda known: gallery_edits.described(known, name, description))
         self._note(who, "described", name)
 
     def merge(self, name: str, into: str, who: str, sure: bool = False) -> None:
@@ -126,7 +127,7 @@ class People:
         is sure."""
 
         def merged(known: Gallery) -> Gallery:
-            one = revision.merged(known, name, into)
+            one = gallery_edits.merged(known, name, into)
             if not sure:
                 self._require_alike(known, name, into)
             return one
@@ -136,12 +137,12 @@ class People:
 
     def delete(self, name: str, who: str) -> None:
         """Forget somebody: embeddings and crops."""
-        self._change(lambda known: revision.forgotten(known, name))
+        self._change(lambda known: gallery_edits.forgotten(known, name))
         self._note(who, "deleted", name)
 
     def remove(self, name: str, photo: str, who: str) -> None:
         """Forget one photo of somebody: embedding and crop."""
-        self._change(lambda known: revision.reduced(known, name, photo))
+        self._change(lambda known: gallery_edits.reduced(known, name, photo))
         self._note(who, "removed a photo", name)
 
     def _change(self, change: Callable[[Gallery], Gallery], shots: Sequence[Shot] = ()) -> None:
@@ -160,7 +161,7 @@ class People:
         return np.stack(rows)
 
     def _require_alike(self, known: Gallery, name: str, into: str) -> None:
-        likeness, threshold = revision.likeness(known, name, into), self._examiner.threshold(known)
+        likeness, threshold = gallery_edits.likeness(known, name, into), self._examiner.threshold(known)
         if likeness < threshold:
             raise DoubtError(
                 f"{name} and {into} do not look like one person: their photos are {likeness:.2f} alike at best, and one"

@@ -17,7 +17,7 @@ from rich.progress import MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from configs.schema import Config, Deblurring
 from deblur.deblurrers import seed_preset
 from detectors.alignment import FivePointAligner, paste
-from recognize.fuse import TrackRecognizer
+from recognize.track_recognizer import TrackRecognizer
 from stream.errors import OutputError, SourceError, StorageError, UsageError
 from stream.interfaces import Deblurrer, Detector
 from stream.storage.images import read_still, write_picture

@@ -9,7 +9,7 @@ from pathlib import Path
 from configs.schema import Config
 from models.assets import manifest
 from models.assets.cache import digest
-from recognize.fuse import Known, TrackRecognizer
+from recognize.track_recognizer import Known, TrackRecognizer
 from unblur import __version__
 
 

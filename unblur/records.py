@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from recognize import gallery as galleries
-from recognize import revision
-from recognize.gallery import Gallery
+from recognize.gallery import gallery_edits
+from recognize.gallery import people_gallery as galleries
+from recognize.gallery.people_gallery import Gallery
 from stream.errors import UsageError
 from stream.events.erasure import without
 from stream.events.event_store import EventStore
@@ -67,7 +67,7 @@ class Records:
             return False
         with galleries.alone(self.gallery):
             gallery = self._read(self.gallery)
-            left = revision.unnamed(gallery.without(*names), former)
+            left = gallery_edits.unnamed(gallery.without(*names), former)
             if faces_of(self.gallery).is_dir():
                 Faces(faces_of(self.gallery), self.cipher).tidy(left)
             if left.people != gallery.people:
@@ -85,7 +85,7 @@ class Records:
             left = gallery.without(*gone)
             for name, person in left.people.items():
                 for photo in set(person.photos) & set(photos):
-                    left = revision.reduced(left, name, photo)
+                    left = gallery_edits.reduced(left, name, photo)
             if left.photos != gallery.photos:
                 left.save(self.gallery, self.cipher)
             if faces_of(self.gallery).is_dir():

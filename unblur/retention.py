@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from configs.schema import Limit, Retention
-from recognize.gallery import Gallery
+from recognize.gallery.people_gallery import Gallery
 from stream.events.erasure import without
 from stream.events.jsonl_log import to_line
 from stream.events.query import Record, file_of

@@ -22,7 +22,7 @@ from detectors.alignment import align, similarity
 from detectors.yunet import YuNet
 from models.assets.fetch import fetch, fingerprint
 from models.backends.selection import load
-from recognize.embed import DIMENSIONS, SFace
+from recognize.embedders.sface import DIMENSIONS, SFace
 from stream.errors import OutputError, UsageError
 from stream.values import Array, Image
 from unblur.evaluate import photos as archived

@@ -32,7 +32,7 @@ PROFILE = (1, 8, 32)
 KEPT = 16
 """Plans in the cache; the oldest make room, since each new driver or library needs its own."""
 WIDE = "/cause/"
-"""In the names of nodes that sum spectra (`deblur/train/kernel_head.py`): half precision has too few digits for them."""
+"""In the names of nodes that sum spectra (`deblur/train/kernel_head.py`): half precision is too coarse for them."""
 _HEAVY = ("CONVOLUTION", "DECONVOLUTION", "MATRIX_MULTIPLY")
 """The layers where the time goes; all of them must be in half precision, but for products that sum spectra."""
 

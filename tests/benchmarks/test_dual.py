@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.dual import PRODUCT, RAW, RULES, SHARP, Shares, Shown, best, mixed
-from recognize import dual
+from recognize import restoration_fusion
 from stream.values import Array
 
 PEOPLE = np.eye(8, 128, dtype=np.float32)
@@ -31,7 +31,7 @@ def test_what_was_left_alone_scores_alike_by_every_rule() -> None:
 
 def test_the_products_rule_is_the_one_that_the_program_uses() -> None:
     seen = shown()
-    expected = mixed(dual.EVEN, dual.CAUTION)(seen, compare)
+    expected = mixed(restoration_fusion.EVEN, restoration_fusion.CAUTION)(seen, compare)
     assert RULES[PRODUCT].veto
     assert np.allclose(RULES[PRODUCT].score(seen, compare), expected, atol=1e-6)
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from detectors.alignment import align
 from detectors.yunet import YuNet
 from models.backends.selection import load
-from recognize.embed import SFace, normalised
-from recognize.verdict import Photo
+from recognize.embedders.embedder import normalised
+from recognize.embedders.sface import SFace
+from recognize.gallery.photo_checks import Photo
 from stream.storage.images import read_picture
 from stream.values import Array, Face, Image
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recognize.decision import ENOUGH, LEAD, MARGIN, SLACK, SURCHARGE, decide, required
-from recognize.dual import CONTRADICTION
+from recognize.restoration_fusion import CONTRADICTION
 from stream.values import Array
 
 THRESHOLD = 0.4

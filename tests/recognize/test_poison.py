@@ -12,12 +12,13 @@ from deblur import kernels
 from deblur.blur_estimation import Blurriness, enlargement
 from detectors.alignment import align
 from detectors.yunet import YuNet
-from recognize.embed import SFace
-from recognize.enroll import Enroller, Enrolment
-from recognize.folder import scan
-from recognize.gallery import Gallery, Person
-from recognize.threshold import threshold_for
-from recognize.verdict import POISONOUS, Finding
+from recognize.embedders.sface import SFace
+from recognize.gallery.calibration import threshold_for
+from recognize.gallery.enrollment import Enroller, Enrolment
+from recognize.gallery.people_gallery import Gallery
+from recognize.gallery.person import Person
+from recognize.gallery.photo_checks import POISONOUS, Finding
+from recognize.gallery.photo_folders import scan
 from stream.values import Array, Face, Image
 from tests.recognize.conftest import Notes, cut
 from unblur.evaluate.photos import read

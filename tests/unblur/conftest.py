@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from configs.schema import Config
-from recognize.gallery import Gallery
+from recognize.gallery.people_gallery import Gallery
 from unblur.assemble import Parts
 from unblur.cli import main
 from unblur.examination import Examiner

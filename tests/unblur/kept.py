@@ -13,7 +13,8 @@ import numpy as np
 import sqlalchemy as sql
 
 from models.assets.fetch import fingerprint
-from recognize.gallery import Gallery, Person, load
+from recognize.gallery.people_gallery import Gallery, load
+from recognize.gallery.person import Person
 from stream.events.event_store import EventStore
 from stream.events.jsonl_log import EventFile, to_line
 from stream.storage.encryption import Cipher

@@ -10,7 +10,8 @@ import pytest
 from configs.schema import Config
 from configs.schema import load as load_config
 from models.assets.fetch import fingerprint
-from recognize.gallery import Gallery, Person, load
+from recognize.gallery.people_gallery import Gallery, load
+from recognize.gallery.person import Person
 from stream.events.event_store import EventStore
 from stream.events.query import query
 from stream.evidence.signing import Signer

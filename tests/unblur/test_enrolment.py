@@ -10,7 +10,7 @@ import pytest
 
 from configs.schema import Config
 from models.assets.fetch import fingerprint
-from recognize.gallery import Gallery, load
+from recognize.gallery.people_gallery import Gallery, load
 from stream.errors import UsageError
 from stream.storage.images import read_picture, write_picture
 from unblur.enrolment import enroll

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -109,3 +110,13 @@ def test_facenet_names_people(
     options = ["--out", str(tmp_path / "out"), "--gallery", str(gallery), "--config", str(config), "--deblur", "off"]
     assert main(["image", str(faces / "Joe Biden" / "Joe Biden-1.png"), *options]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == "Joe Biden"
+
+
+@pytest.mark.skipif(find_spec("torch") is not None, reason="torch is here")
+def test_without_torch_the_fusion_cnn_names_the_extra(
+    faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", str(faces), "--embedder", "fusion-cnn", "--out", str(tmp_path / "fitted.onnx")]) == 2
+    said = capsys.readouterr().err
+    assert "fusion-cnn needs the extra `train`" in said
+    assert "pip install 'unblur[train]'" in said

@@ -11,8 +11,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from models.assets.fetch import fingerprint
-from recognize import revision
-from recognize.gallery import load
+from recognize.gallery import gallery_edits
+from recognize.gallery.people_gallery import load
 from stream.events.query import query
 from stream.evidence.signing import Signer
 from stream.storage.encryption import Cipher
@@ -62,7 +62,7 @@ def test_nothing_of_a_forgotten_person_is_left_in_a_folder_of_data(
 
 def test_who_was_renamed_is_forgotten_by_every_name(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = house / "people.joblib"
-    revision.renamed(load(path, fingerprint("sface")), GONE, "Zoë Wed").save(path)
+    gallery_edits.renamed(load(path, fingerprint("sface")), GONE, "Zoë Wed").save(path)
     assert main(["forget", "Zoë Wed", "--data", str(house)]) == 0
     assert GONE.encode() not in bytes_of(house)
     assert json.dumps(GONE)[1:-1].encode() not in bytes_of(house)
@@ -72,8 +72,8 @@ def test_who_was_renamed_is_forgotten_by_every_name(house: Path, capsys: pytest.
 
 def test_a_former_name_that_somebody_else_bears_is_theirs(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = house / "people.joblib"
-    known = revision.renamed(load(path, fingerprint("sface")), "Ann", "Ann Lee")
-    revision.renamed(known, "Bob", "Ann").save(path)
+    known = gallery_edits.renamed(load(path, fingerprint("sface")), "Ann", "Ann Lee")
+    gallery_edits.renamed(known, "Bob", "Ann").save(path)
     assert main(["forget", "Ann Lee", "--data", str(house)]) == 0
     assert "- events under the name Ann, which is or was somebody else's, too" in capsys.readouterr().out
     assert load(path, fingerprint("sface")).names == (GONE, "Ann")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from models.assets.fetch import fingerprint
-from recognize.gallery import load
+from recognize.gallery.people_gallery import load
 from stream.events.query import query
 from stream.evidence.chain_entries import CHAIN, Removed, placed
 from stream.evidence.signing import Signer

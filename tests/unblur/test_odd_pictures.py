@@ -11,7 +11,7 @@ import pytest
 from PIL import Image as Pillow
 
 from models.assets.fetch import fingerprint
-from recognize.gallery import load
+from recognize.gallery.people_gallery import load
 from tests.stream.storage.test_images import exif_jpeg
 from unblur.cli import main
 

@@ -12,10 +12,12 @@ import pytest
 
 from configs.schema import Config
 from deblur import kernels
-from recognize import gallery as galleries
-from recognize.enroll import Enroller, Enrolment
-from recognize.gallery import Gallery, Person
-from recognize.verdict import Finding
+from recognize.gallery import people_gallery as galleries
+from recognize.gallery import person
+from recognize.gallery.enrollment import Enroller, Enrolment
+from recognize.gallery.people_gallery import Gallery
+from recognize.gallery.person import Person
+from recognize.gallery.photo_checks import Finding
 from stream.errors import DoubtError, GalleryError, UsageError
 from stream.storage.images import read_picture
 from stream.values import Image
@@ -213,7 +215,7 @@ def test_another_programs_change_is_taken_over(
 ) -> None:
     people.enrol("Obama", None, obama, "ann")
     assert biden.embedding is not None
-    theirs = people.gallery.adding({"Biden": galleries.Person(biden.embedding[None])})
+    theirs = people.gallery.adding({"Biden": person.Person(biden.embedding[None])})
     theirs.save(tmp_path / "people.joblib")
     until(people, ("Obama", "Biden"))
     assert used[-1] is people.gallery
@@ -222,7 +224,7 @@ def test_another_programs_change_is_taken_over(
 def test_another_programs_change_is_not_lost(people: People, obama: list[Shot], biden: Shot, tmp_path: Path) -> None:
     people.close()  # nobody looks at the file but the change itself
     assert biden.embedding is not None
-    theirs = Gallery(people.gallery.fingerprint, {"Biden": galleries.Person(biden.embedding[None])})
+    theirs = Gallery(people.gallery.fingerprint, {"Biden": person.Person(biden.embedding[None])})
     theirs.save(tmp_path / "people.joblib")
     people.enrol("Obama", None, obama, "ann")
     assert people.gallery.names == ("Biden", "Obama")

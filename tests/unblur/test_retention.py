@@ -11,8 +11,9 @@ import pytest
 
 from configs.schema import Limit, Retention
 from models.assets.fetch import fingerprint
-from recognize import revision
-from recognize.gallery import Gallery, Person, load
+from recognize.gallery import gallery_edits
+from recognize.gallery.people_gallery import Gallery, load
+from recognize.gallery.person import Person
 from stream.errors import StorageError
 from stream.events.event_store import EventStore
 from stream.events.jsonl_log import EventFile
@@ -174,7 +175,7 @@ def test_a_change_makes_nobody_younger(folder: Path) -> None:
     path = folder / "people.joblib"
     Gallery(fingerprint("sface"), {"Old": Person(directions(2, 1))}).save(path)
     os.utime(path, (BEGIN.timestamp(), BEGIN.timestamp()))
-    revision.enrolled(load(path, fingerprint("sface")), "New", None, directions(2, 2)).save(path)
+    gallery_edits.enrolled(load(path, fingerprint("sface")), "New", None, directions(2, 2)).save(path)
     assert expired(folder, datetime.now(UTC), galleries=Limit(days=1)).people == ("Old",)
     assert expired(folder, datetime.now(UTC) + timedelta(days=2), galleries=Limit(days=1)).people == ("New",)
 

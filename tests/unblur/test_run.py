@@ -14,7 +14,7 @@ import pytest
 from detectors.alignment import align
 from models.assets.cache import digest
 from models.assets.manifest import network, own
-from recognize.threshold import threshold_for
+from recognize.gallery.calibration import threshold_for
 from stream.sources.factory import open_source
 from stream.sources.recorded import Playback
 from stream.sources.stream_spec import Patience

@@ -14,10 +14,10 @@ import numpy as np
 from deblur.deblurrers import Off
 from detectors.alignment import VIEW, FivePointAligner
 from detectors.yunet import IN_VIDEO
-from recognize import gallery as galleries
-from recognize.embed import Embedder
-from recognize.gallery import Gallery
-from recognize.threshold import threshold_for
+from recognize.embedders.embedder import Embedder
+from recognize.gallery import people_gallery as galleries
+from recognize.gallery.calibration import threshold_for
+from recognize.gallery.people_gallery import Gallery
 from stream.errors import StorageError
 from stream.events.jsonl_log import to_line
 from stream.identification import Naming

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.alignment import align
-from recognize.dual import caution, confirmed, fused
+from recognize.restoration_fusion import caution, confirmed, fused
 from stream.interfaces import Detector
 from stream.values import Array, Image, Restoration
 from unblur.evaluate import methods

@@ -12,8 +12,8 @@ from typing import Literal
 
 from models.assets.fetch import fetch, fingerprint
 from models.backends.selection import Backend, load
-from recognize.embed import SFace
-from recognize.threshold import threshold_for
+from recognize.embedders.sface import SFace
+from recognize.gallery.calibration import threshold_for
 from stream.values import Array, Image
 from unblur.assemble import facenet
 from unblur.terminal import download_bar

@@ -19,12 +19,12 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from detectors.alignment import align
 from models.backends.selection import Backend
-from recognize.embed import Embedder
-from recognize.fitted import Method, fit
+from recognize.embedders.embedder import Embedder
+from recognize.embedders.fitted_embedder import Method, fit
 from stream.errors import SourceError
 from stream.interfaces import Detector
 from stream.values import Array, Image
-from unblur.assemble import fitted
+from unblur.assemble import fitted, fusion_trainer
 from unblur.evaluate import photos
 from unblur.evaluate.people import finder
 from unblur.evaluate.rates import Indices
@@ -95,7 +95,9 @@ def embedding(name: Name, faces: Faces, sface: Embedder, backend: Backend) -> Em
     def embed(learnt: Indices, seed: int) -> Array:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"{name}.onnx"
-            file.write_bytes(fit(name, [faces.crops[place] for place in learnt], faces.labels[learnt], seed))
+            crops = [faces.crops[place] for place in learnt]
+            train_fusion = fusion_trainer() if name == "fusion-cnn" else None
+            file.write_bytes(fit(name, crops, faces.labels[learnt], seed, train_fusion))
             return fitted(file, name, backend).embed(faces.crops)
 
     return embed

@@ -16,7 +16,7 @@ import numpy as np
 from detectors.yunet import IN_VIDEO, YuNet
 from models.assets.fetch import fetch, fingerprint
 from models.backends.selection import Backend, load
-from recognize.embed import SFace
+from recognize.embedders.sface import SFace
 from stream.errors import UsageError
 from unblur.evaluate import nearest, plots, results
 from unblur.evaluate.nearest import METHODS, SOURCES, Faces, Name, Source, Trial

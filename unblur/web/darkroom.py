@@ -15,8 +15,8 @@ import cv2
 from configs.schema import Config, Deblurring
 from deblur.image_metrics import Fidelity, fidelity
 from detectors.alignment import align
-from recognize.fuse import TrackRecognizer
-from recognize.gallery import Gallery
+from recognize.gallery.people_gallery import Gallery
+from recognize.track_recognizer import TrackRecognizer
 from stream.threads import lower_priority
 from stream.values import Image
 from unblur.assemble import Parts

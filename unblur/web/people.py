@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from aiohttp import web
 
-from recognize.gallery import Gallery
+from recognize.gallery.people_gallery import Gallery
 from stream.errors import DoubtError, OutputError, StorageError, UsageError
 from stream.values import Image
 from unblur.examination import Examiner, Shot, objections, require_usable

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs the extra `train`")
 
-from recognize.baselines import Labels
+from recognize.embedders.subspaces import Labels
 from stream.values import Image
 from tests.recognize.conftest import album
 

@@ -12,7 +12,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from models.assets.fetch import fingerprint
-from recognize.gallery import Gallery, load
+from recognize.gallery.people_gallery import Gallery, load
 from stream.sources.receiver import Guest
 from tests.unblur.web.serving import OPERATOR, PASSWORD, QUICK, VIEWER, House
 from unblur.folder import application_database

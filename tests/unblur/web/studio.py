@@ -13,7 +13,7 @@ from aiohttp.typedefs import Middleware
 
 from configs.schema import Config, Web
 from deblur import kernels
-from recognize.gallery import Gallery
+from recognize.gallery.people_gallery import Gallery
 from stream.storage.images import read_picture
 from stream.values import Image
 from unblur.web.darkroom import Darkroom

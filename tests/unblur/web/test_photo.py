@@ -17,7 +17,7 @@ from aiohttp.typedefs import Handler
 from PIL import Image as Pillow
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from recognize.gallery import Gallery
+from recognize.gallery.people_gallery import Gallery
 from stream.storage.images import read_picture
 from stream.values import Image
 from tests.unblur.web.studio import API, WITHIN_S, Studio, encoded, moved, shrunk

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from recognize.gallery import Gallery
+from recognize.gallery.people_gallery import Gallery
 from stream.values import Image
 from tests.unblur.web.studio import Studio, decoded, encoded, moved, shrunk
 

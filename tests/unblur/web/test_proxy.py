@@ -11,7 +11,7 @@ import httpx2 as httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from recognize.gallery import Gallery
+from recognize.gallery.people_gallery import Gallery
 from tests.stream.support.events import an_event
 from tests.unblur.web.conftest import WITHIN_MS
 from tests.unblur.web.proxies import caddy, certificate, documented, free_port, nginx, substituted, trusting

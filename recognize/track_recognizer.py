@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from recognize.decision import MARGIN, decide, required
-from recognize.dual import caution, fused
-from recognize.embed import Embedder
-from recognize.evidence import Evidence, View
-from recognize.gallery import Gallery
-from recognize.threshold import USUAL
+from recognize.embedders.embedder import Embedder
+from recognize.gallery.calibration import USUAL
+from recognize.gallery.people_gallery import Gallery
+from recognize.restoration_fusion import caution, fused
+from recognize.track_template import Evidence, View
 from stream.errors import GalleryError
 from stream.values import Array, Body, Crop, Identity, Restoration
 

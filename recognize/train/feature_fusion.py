@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recognize.baselines import Labels
+from recognize.embedders.subspaces import Labels
 from stream.values import Array
 
 OPSET = 18

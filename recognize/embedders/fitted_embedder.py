@@ -6,7 +6,7 @@ gallery goes with the one file that it was made with.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -18,9 +18,9 @@ from google.protobuf.message import DecodeError
 from onnx import helper
 
 from models.backends.selection import Session
-from recognize import baselines
-from recognize.baselines import NEIGHBOURS, Labels
-from recognize.embed import normalised, view
+from recognize.embedders import subspaces
+from recognize.embedders.embedder import normalised, view
+from recognize.embedders.subspaces import NEIGHBOURS, Labels
 from stream.errors import UsageError
 from stream.values import Array, Image
 
@@ -39,7 +39,7 @@ class Description(NamedTuple):
 
 
 class Fitted:
-    """A fitted embedder; satisfies `recognize.embed.Embedder`."""
+    """A fitted embedder; satisfies `recognize.embedders.embedder.Embedder`."""
 
     def __init__(self, session: Session, description: Description) -> None:
         self.fingerprint, self.dimensions = description
@@ -50,6 +50,10 @@ class Fitted:
         seen = views(images)
         parts = [self._session.run(seen[start : start + _BATCH])[0] for start in range(0, len(seen), _BATCH)]
         return normalised(np.concatenate(parts)) if parts else np.empty((0, self.dimensions), np.float32)
+
+
+TrainFusion = Callable[[Array, Labels, int], onnx.ModelProto]
+"""Trains the fusion CNN on N views and their N labels, with a seed: `recognize.train.feature_fusion.learn`."""
 
 
 def views(images: Sequence[Image]) -> Array:
@@ -63,15 +67,17 @@ def views(images: Sequence[Image]) -> Array:
     return np.asarray(centred / np.maximum(centred.std((2, 3), keepdims=True), 1), np.float32)
 
 
-def fit(method: Method, crops: Sequence[Image], labels: Labels, seed: int) -> bytes:
-    """The file of an embedder fitted to crops of people: `labels` (N, from 0) say whose each is. All but the fusion CNN
-    leave nothing to chance.
+def fit(
+    method: Method, crops: Sequence[Image], labels: Labels, seed: int, train_fusion: TrainFusion | None = None
+) -> bytes:
+    """The file of an embedder fitted to crops of people: `labels` (N, from 0) say whose each is.
 
-    Raises UsageError if these are too few people or photos, or for the fusion CNN without torch.
+    `train_fusion` is needed for the fusion CNN alone, whose training is random and so depends on `seed`. Raises
+    UsageError if these are too few people or photos.
     """
     seen = views(crops)
     _require_enough(method, seen, labels)
-    model = _network(method, seen, labels, seed)
+    model = _network(method, seen, labels, seed, train_fusion)
     helper.set_model_props(model, {_KEY: method})
     return bytes(model.SerializeToString())
 
@@ -93,25 +99,21 @@ def described(path: Path, method: Method) -> Description:
     return Description(sha256(content).hexdigest(), model.graph.output[0].type.tensor_type.shape.dim[1].dim_value)
 
 
-def _network(method: Method, seen: Array, labels: Labels, seed: int) -> onnx.ModelProto:
+def _network(
+    method: Method, seen: Array, labels: Labels, seed: int, train_fusion: TrainFusion | None
+) -> onnx.ModelProto:
     pixels, shape = seen.reshape(len(seen), -1), seen.shape[1:]
     match method:
         case "pca":
-            return baselines.pca(pixels).network(shape)
+            return subspaces.pca(pixels).network(shape)
         case "lda":
-            return baselines.lda(pixels, labels).network(shape)
+            return subspaces.lda(pixels, labels).network(shape)
         case "lpp":  # as many directions as LDA has, to compare with it
-            return baselines.lpp(pixels, int(labels.max())).network(shape)
+            return subspaces.lpp(pixels, int(labels.max())).network(shape)
         case "fusion-cnn":
-            return _learnt(seen, labels, seed)
-
-
-def _learnt(seen: Array, labels: Labels, seed: int) -> onnx.ModelProto:
-    try:
-        from recognize.train.fusion import learn  # noqa: PLC0415  torch is an extra
-    except ImportError as error:
-        raise UsageError(f"fusion-cnn needs the extra `train` ({error}): pip install 'unblur[train]'") from error
-    return learn(seen, labels, seed)
+            if train_fusion is None:
+                raise ValueError("the fusion CNN needs `train_fusion`")
+            return train_fusion(seen, labels, seed)
 
 
 def _require_enough(method: Method, seen: Array, labels: Labels) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.backends.selection import load
-from recognize.baselines import ENERGY, NEIGHBOURS, Labels, Numbers, Subspace, lda, lpp, pca
+from recognize.embedders.subspaces import ENERGY, NEIGHBOURS, Labels, Numbers, Subspace, lda, lpp, pca
 from stream.values import Array
 
 seeds = st.integers(0, 99)

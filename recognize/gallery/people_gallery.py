@@ -18,7 +18,7 @@ import unicodedata
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -30,7 +30,8 @@ from filelock import FileLock, Timeout
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.neighbors import NearestNeighbors
 
-from recognize.calibrate import VERSION, Calibration, calibrated
+from recognize.gallery.calibration import VERSION, Calibration, calibrated
+from recognize.gallery.person import Person
 from stream.errors import GalleryError, OutputError
 from stream.storage.encryption import Cipher, opened, sealed
 from stream.values import Array, Candidate
@@ -40,31 +41,6 @@ _VERSION = b"\x03"
 _DIGEST = sha256().digest_size
 _PATIENCE_S = 10.0
 _HEADER = len(_MAGIC) + len(_VERSION) + 2 * _DIGEST
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Person:
-    """Somebody known: the embeddings of their photos (n x D of length 1, n >= 1) and what is to be said of them.
-
-    `source` is the digest of what they were enrolled from, so that it is not done again while that stays the same.
-    `enrolled` is when that was, in seconds since 1970 UTC; of a file that did not note it, the file's own time.
-    `former` is what they were called before, so that what was said of them by those names is found.
-    """
-
-    embeddings: Array
-    description: str | None = None
-    source: str | None = None
-    enrolled: float | None = None
-    former: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.embeddings.ndim != 2 or not self.embeddings.size:
-            raise ValueError(f"a person has n x D embeddings, n >= 1, not {self.embeddings.shape}")
-
-    @property
-    def photos(self) -> tuple[str, ...]:
-        """What each of their photos is called: by its embedding, so that it keeps its name wherever it goes."""
-        return tuple(photo_id(embedding) for embedding in self.embeddings)
 
 
 class Gallery:
@@ -158,11 +134,6 @@ class Gallery:
         except OSError as error:
             raise OutputError(f"the gallery cannot be written to {path}: {error.strerror}") from error
         return Gallery(self.fingerprint, self.people, self._knn, sha256(stored).hexdigest(), self.calibration)
-
-
-def photo_id(embedding: Array) -> str:
-    """32 hexadecimal digits that are the same for the same embedding only."""
-    return sha256(embedding.tobytes()).hexdigest()[:32]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recognize.folder import scan
+from recognize.gallery.photo_folders import scan
 from stream.errors import UsageError
 
 

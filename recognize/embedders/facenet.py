@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from models.errors import ModelError
-from recognize.embed import view
+from recognize.embedders.embedder import view
 from stream.values import Array, Image
 
 _INPUT = (160, 160)

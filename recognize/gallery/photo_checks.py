@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recognize.gallery import Gallery
+from recognize.gallery.people_gallery import Gallery
 from stream.values import Array
 
 SAME_PICTURE = 0.95

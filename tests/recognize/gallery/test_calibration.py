@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recognize.calibrate import Calibration, calibrated
-from recognize.embed import normalised
-from recognize.gallery import Gallery, Person, load
-from recognize.threshold import fpir_at, threshold_for
+from recognize.embedders.embedder import normalised
+from recognize.gallery.calibration import Calibration, calibrated, fpir_at, threshold_for
+from recognize.gallery.people_gallery import Gallery, load
+from recognize.gallery.person import Person
 
 ORDINARY = Calibration(40, 0.28, 0.4, ("Ann", "Bo"), 0.5)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recognize.dual import CAUTION, CONTRADICTION, EVEN, caution, confirmed, fused
+from recognize.restoration_fusion import CAUTION, CONTRADICTION, EVEN, caution, confirmed, fused
 from stream.values import Array
 
 blurs = st.floats(0, 100)

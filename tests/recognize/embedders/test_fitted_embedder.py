@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.backends.selection import load
-from recognize.baselines import Labels
-from recognize.fitted import SIDE, Fitted, Method, described, fit, views
-from recognize.gallery import Gallery, Person
-from recognize.gallery import load as load_gallery
+from recognize.embedders.fitted_embedder import SIDE, Fitted, Method, described, fit, views
+from recognize.embedders.subspaces import Labels
+from recognize.gallery.people_gallery import Gallery
+from recognize.gallery.people_gallery import load as load_gallery
+from recognize.gallery.person import Person
 from stream.errors import GalleryError, UsageError
 from stream.values import Image
 from tests.recognize.conftest import album
@@ -127,9 +127,3 @@ def test_photos_that_come_again_and_people_with_one_photo_can_be_fitted_to(
     assert np.isfinite(opened(again, method).embed(crops)).all()
     once = written(tmp_path, method, (crops, labels))
     assert np.isfinite(opened(once, method).embed(crops)).all()
-
-
-@pytest.mark.skipif(find_spec("torch") is not None, reason="torch is here")
-def test_without_torch_the_fusion_cnn_names_the_extra(people: tuple[list[Image], Labels]) -> None:
-    with pytest.raises(UsageError, match=r"fusion-cnn needs the extra `train` .*pip install 'unblur\[train\]'"):
-        fit("fusion-cnn", *people, seed=0)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from recognize.embed import SFace
+from recognize.embedders.sface import SFace
 from stream.values import Image
 
 

@@ -13,12 +13,13 @@ from typing import Protocol
 
 import numpy as np
 
-from recognize import revision
-from recognize.embed import Embedder
-from recognize.folder import Folder
-from recognize.gallery import Gallery, Person
-from recognize.threshold import threshold_for
-from recognize.verdict import Finding, Photo, compared
+from recognize.embedders.embedder import Embedder
+from recognize.gallery import gallery_edits
+from recognize.gallery.calibration import threshold_for
+from recognize.gallery.people_gallery import Gallery
+from recognize.gallery.person import Person
+from recognize.gallery.photo_checks import Finding, Photo, compared
+from recognize.gallery.photo_folders import Folder
 from stream.errors import SourceError, UsageError
 from stream.interfaces import Detector
 from stream.storage.images import read_still
@@ -100,7 +101,7 @@ class Enroller:
         photos = self.compare(looked, others, len(new) + len(others.names))
         people = {folder.name: self._person(folder, photos, sources[folder.name]) for folder in new}
         enrolled = {name: person for name, person in people.items() if person}
-        gallery = revision.renewed(known, enrolled)
+        gallery = gallery_edits.renewed(known, enrolled)
         if not gallery.names:
             raise UsageError(f"nobody can be enrolled: none of {len(photos)} photos shows a face {_doubt(photos)}")
         return Enrolment(

@@ -7,14 +7,14 @@ import cv2
 import numpy as np
 import pytest
 
-from recognize import fuse
-from recognize.calibrate import RAREST
-from recognize.dual import caution, relief
-from recognize.embed import SFace
-from recognize.fuse import TrackRecognizer
-from recognize.gallery import Gallery, Person
-from recognize.revision import forgotten, merged, renamed
-from recognize.threshold import threshold_for
+from recognize import track_recognizer
+from recognize.embedders.sface import SFace
+from recognize.gallery.calibration import RAREST, threshold_for
+from recognize.gallery.gallery_edits import forgotten, merged, renamed
+from recognize.gallery.people_gallery import Gallery
+from recognize.gallery.person import Person
+from recognize.restoration_fusion import caution, relief
+from recognize.track_recognizer import TrackRecognizer
 from stream.errors import GalleryError
 from stream.values import Crop, Image, Quality, Restoration
 from tests.recognize.conftest import NETWORK, softened
@@ -207,7 +207,7 @@ def test_tracks_are_apart_and_forgotten(sface: SFace, known: Gallery, crop_of: C
 
 
 def test_evidence_is_bounded(sface: SFace, known: Gallery, crop_of: CropOf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fuse, "TRACKS", 2)
+    monkeypatch.setattr(track_recognizer, "TRACKS", 2)
     recognizer, view = TrackRecognizer(sface, known), crop_of("obama2.jpg")
     recognizer.observe([seen(view, track=track) for track in (1, 2, 1, 3)])
     assert recognizer.dropped == 1

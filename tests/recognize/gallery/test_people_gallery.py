@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recognize import gallery
-from recognize.gallery import Gallery, Person, alone, load
+from recognize.gallery import people_gallery
+from recognize.gallery.people_gallery import Gallery, alone, load
+from recognize.gallery.person import Person
 from stream.errors import GalleryError, OutputError
 from tests.recognize.conftest import NETWORK, directions
 
@@ -213,8 +214,8 @@ def test_a_gallery_from_before_former_names_were_kept_can_be_read(saved: Path, m
     def less(thing: Person) -> dict[str, object]:
         return {key: value for key, value in asdict(thing).items() if key != "former"}
 
-    monkeypatch.setattr(gallery, "asdict", less)
-    monkeypatch.setattr(gallery, "_VERSION", b"\x02")
+    monkeypatch.setattr(people_gallery, "asdict", less)
+    monkeypatch.setattr(people_gallery, "_VERSION", b"\x02")
     Gallery(NETWORK, people("Ann")).save(saved)
     monkeypatch.undo()
     assert load(saved, NETWORK).people["Ann"].former == ()
@@ -254,7 +255,7 @@ def test_what_a_killed_writer_left_goes_with_the_next_change(saved: Path, monkey
         killed.setattr(Path, "replace", _killed)
         killed.setattr(Path, "unlink", _killed)
         with pytest.raises(KeyboardInterrupt):
-            gallery.write_private(saved, b"a name")
+            people_gallery.write_private(saved, b"a name")
     other = saved.with_name(f".{saved.name}.of-mine")
     other.touch()
     (left,) = set(saved.parent.glob(f".{saved.name}.*")) - {other}
@@ -270,6 +271,6 @@ def _killed(*_: object, **__: object) -> None:
 
 
 def test_a_gallery_that_stays_taken_is_told(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gallery, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(people_gallery, "_PATIENCE_S", 0.05)
     with alone(saved), pytest.raises(OutputError, match="another program has been changing"), alone(saved):
         pass

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recognize.dual import relief
-from recognize.embed import normalised
-from recognize.gallery import Gallery, Person
+from recognize.embedders.embedder import normalised
+from recognize.gallery.people_gallery import Gallery
+from recognize.gallery.person import Person
+from recognize.restoration_fusion import relief
 from stream.values import Array, Body, Identity, Method
 
 VIEWS = 32

@@ -9,7 +9,8 @@ from time import time
 
 import numpy as np
 
-from recognize.gallery import Gallery, Person, photo_id
+from recognize.gallery.people_gallery import Gallery
+from recognize.gallery.person import Person, photo_id
 from stream.errors import UsageError
 from stream.values import Array
 

@@ -10,11 +10,11 @@ import pytest
 
 from deblur.blur_estimation import Blurriness
 from detectors.yunet import YuNet
-from recognize.embed import SFace
-from recognize.enroll import Enroller, Enrolment
-from recognize.folder import Folder, scan
-from recognize.gallery import Gallery, load
-from recognize.verdict import Finding, Photo
+from recognize.embedders.sface import SFace
+from recognize.gallery.enrollment import Enroller, Enrolment
+from recognize.gallery.people_gallery import Gallery, load
+from recognize.gallery.photo_checks import Finding, Photo
+from recognize.gallery.photo_folders import Folder, scan
 from stream.errors import UsageError
 from stream.storage.images import read_picture
 from stream.values import Face, Image

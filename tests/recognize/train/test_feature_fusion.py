@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from models.backends.selection import load
-from recognize.baselines import Labels
-from recognize.fitted import Fitted, described, fit, views
-from recognize.train.fusion import Fusion, learn, trained
+from recognize.embedders.fitted_embedder import Fitted, described, fit, views
+from recognize.embedders.subspaces import Labels
+from recognize.train.feature_fusion import Fusion, learn, trained
 from stream.values import Array, Image
 
 STEPS = 30
@@ -25,7 +25,8 @@ def test_it_tells_apart_whom_it_has_learnt(people: tuple[list[Image], Labels], t
     crops, labels = people
     learnt = np.arange(len(labels)) % 3 > 0
     file = tmp_path / "fusion.onnx"
-    file.write_bytes(fit("fusion-cnn", [crops[place] for place in np.flatnonzero(learnt)], labels[learnt], seed=0))
+    chosen = [crops[place] for place in np.flatnonzero(learnt)]
+    file.write_bytes(fit("fusion-cnn", chosen, labels[learnt], seed=0, train_fusion=learn))
     embedder = Fitted(load(file, "onnxruntime"), described(file, "fusion-cnn"))
     assert embedder.dimensions == 192
     embeddings = embedder.embed(crops)

@@ -1,25 +1,21 @@
-"""How sure a name must be, by the very people who are enrolled.
+"""The threshold of a gallery: from its size and the wanted FPIR, and from how alike its people are.
 
-The rule of `threshold.py` was measured on ordinary galleries, whose people are no more alike than any. How alike those
-of a gallery are can be seen in it: to all others, each of them is a stranger. Where they are more alike than chance
-allows (a family; one bad camera), the threshold rises by as much.
+The rule by size was measured on ordinary galleries. How alike the people of one gallery are is measured in it: to all
+others, each person is a non-mated probe. Where they are more alike than chance allows (a family, one bad camera), the
+threshold is raised by the difference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import log, sqrt
-from typing import TYPE_CHECKING
+from math import exp, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recognize.threshold import SMALL, fpir_at, threshold_for
+from recognize.gallery.person import Person
 from stream.values import Array
-
-if TYPE_CHECKING:
-    from recognize.gallery import Person
 
 VERSION = 1
 ORDINARY = 0.233
@@ -100,3 +96,31 @@ def _others(place: int, every: Array, owners: NDArray[np.intp]) -> tuple[float, 
     alike = every[theirs] @ every[~theirs].T
     highest = np.unravel_index(int(alike.argmax()), alike.shape)
     return float(alike.max(1).mean()), int(owners[~theirs][highest[1]]), float(alike[highest])
+
+
+SMALL = 10
+"""People in the smallest gallery that the rule was measured on; smaller ones get its threshold."""
+
+AT_SMALL = 0.38
+
+PER_LOG = 0.024
+"""Growth with the natural logarithm of the number of people, and of how rarely a stranger may be named."""
+
+USUAL = 0.01
+"""The share of strangers for which AT_SMALL was chosen."""
+
+
+def threshold_for(people: int, fpir: float = USUAL) -> float:
+    """The cosine similarity that at most a share `fpir` (0..1) of sharp strangers reach against a gallery of this many
+    people.
+
+    A stranger meets the best of all who are enrolled, and the tail of strangers' similarities falls exponentially:
+    so the threshold for a fixed rate grows with the logarithm of the gallery, and with that of 1 / rate. Blurred
+    strangers score lower and reach it less often.
+    """
+    return AT_SMALL + PER_LOG * (log(max(people, SMALL) / SMALL) + log(USUAL / fpir))
+
+
+def fpir_at(threshold: float, people: int) -> float:
+    """The share of strangers that `threshold` lets through, by the same rule; 1 at most."""
+    return min(1.0, USUAL * exp((threshold_for(people) - threshold) / PER_LOG))

@@ -1,0 +1,1 @@
+"""Face embeddings: the interface and its implementations."""

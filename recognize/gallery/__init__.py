@@ -1,0 +1,1 @@
+"""Who is known: the people, their file, its edits, enrollment and calibration."""
