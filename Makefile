@@ -16,9 +16,9 @@ test: .venv/installed-dev
 # (docs/deblurring.md, "Choosing again").
 DATA ?= ../shared/data
 calibrate: .venv/installed-dev
-	$(BIN)/python -m benchmarks.dual --data $(DATA)
+	$(BIN)/python -m benchmarks.restoration_fusion --data $(DATA)
 	$(BIN)/python -m benchmarks.threshold --data $(DATA)
-	$(BIN)/python -m benchmarks.likeness --data $(DATA) --table track --every 10
+	$(BIN)/python -m benchmarks.restoration_similarity --data $(DATA) --table track --every 10
 	$(BIN)/unblur evaluate restore --data $(DATA) --split val --condition none --out out/gate
 
 lint: .venv/installed-dev

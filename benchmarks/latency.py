@@ -29,7 +29,7 @@ import numpy as np
 from av import VideoFrame
 from playwright.sync_api import sync_playwright
 
-from benchmarks import photos
+from benchmarks import datasets
 from configs.schema import load
 from deblur import kernels
 from stream.sources.receiver import Guest
@@ -158,7 +158,7 @@ def main() -> None:
     chosen = parser.parse_args()
     if not shutil.which("chromium"):
         sys.exit("this needs chromium")
-    faces = photos.read(chosen.data / "val/lfw160.tar", 200)[:3]
+    faces = datasets.read(chosen.data / "val/lfw160.tar", 200)[:3]
     shown = [*faces[:2], np.asarray(kernels.blur(faces[2], kernels.line(*_BLUR)), np.uint8)]
     with tempfile.TemporaryDirectory() as name:
         people = Path(name) / "people"

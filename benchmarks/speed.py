@@ -31,9 +31,9 @@ from models.assets.fetch import fetch
 from models.backends.selection import load
 from stream.simulation.ground_truth import Truth
 from unblur.enrolment import enroll
-from unblur.evaluate.clips import Filming, film, lay_out, one_each, walkers
-from unblur.evaluate.people import ARCHIVE, roles
-from unblur.evaluate.video import read_events, score
+from unblur.evaluate.data.clips import Filming, film, lay_out, one_each, walkers
+from unblur.evaluate.data.datasets import ARCHIVE, roles
+from unblur.evaluate.scoring.event_log import read_events, score
 from unblur.terminal import working
 
 KNOWN, STRANGERS, AT_ONCE, SEED = 12, 4, 6, 0

@@ -38,7 +38,7 @@ from recognize.gallery.person import Person
 from recognize.track_recognizer import TrackRecognizer
 from stream.interfaces import Deblurrer
 from stream.values import Array, Crop, Identity, Image, Restoration
-from unblur.evaluate import photos as photographs
+from unblur.evaluate.data import archives as photographs
 
 SIZES = (10, 20, 40, 80, 100, 150)
 RATES = (0.003, 0.01, 0.05, 0.1)

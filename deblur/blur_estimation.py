@@ -1,10 +1,10 @@
-"""How blurred is a face? The gate's measure: the second moments of the blur's point spread function.
+"""Blur estimation: the second moments of a crop's point spread function, from its power spectrum.
 
-A small fixed network (one hidden layer of 32) reads them off the crop's log power spectrum, pooled into rings and
-sectors. Its coefficients are plain numbers in `blur_estimator.npz`, fitted on sharp faces blurred with known kernels by
-`python -m benchmarks.blurriness --fit`. A hand-made measure (variance of the Laplacian, the re-blur ratio of Crete et
-al. 2007) mixes up a sharp, smooth face with a blurred, bearded one; a straight line through the same features ranks
-worse (docs/deblurring.md).
+A small network (one hidden layer of 32) computes them from the log power spectrum, pooled into rings and sectors. Its
+coefficients are plain numbers in `blur_estimator.npz`, fitted on sharp faces blurred with known kernels by
+`python -m benchmarks.blur_estimation --fit`. Sharpness measures (variance of the Laplacian, the re-blur ratio of Crete
+et al. 2007) confuse a sharp, smooth face with a blurred, bearded one; a linear model of the same features ranks worse
+(docs/deblurring.md).
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from stream.values import Array, Body, Identity, Method
 VIEWS = 32
 """The latest views that are evidence: a track whose face changes can change its mind."""
 UNLIKE = 0.25
-"""Cosine similarity of raw crops below which two are hardly one person's (`benchmarks/bodies.py`)."""
+"""Cosine similarity of raw crops below which two are hardly one person's (`benchmarks/identity_switch.py`)."""
 
 
 class View(NamedTuple):

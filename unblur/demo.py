@@ -15,7 +15,7 @@ from stream.sources.factory import LOOP
 from unblur.assemble import Parts
 from unblur.cast import CREDIT, demo_scene, enrol_folder
 from unblur.enrolment import enroll
-from unblur.evaluate.video import read_events, score
+from unblur.evaluate.scoring.event_log import read_events, score
 from unblur.faces import faces_of
 from unblur.folder import GALLERY
 from unblur.report import Run, tally, write_report

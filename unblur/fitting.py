@@ -18,7 +18,7 @@ from stream.storage.images import read_picture
 from stream.values import Image
 from unblur.assemble import Parts, fusion_trainer
 from unblur.enrolment import scan_named
-from unblur.evaluate.results import progress
+from unblur.evaluate.reporting.output_folder import progress
 from unblur.terminal import messages
 
 

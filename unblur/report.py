@@ -20,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from stream.errors import OutputError, SourceError
 from stream.simulation.ground_truth import Truth
 from stream.values import Method
-from unblur.evaluate.video import LoggedEvent, Outcome, Score, score
+from unblur.evaluate.scoring.event_log import LoggedEvent, Outcome, Score, score
 
 METHODS: dict[Method, str] = {"cnn": "restored by the network", "richardson-lucy": "restored by Richardson-Lucy"}
 LEFT_ALONE = "left as it is"

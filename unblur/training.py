@@ -25,7 +25,7 @@ from models.backends.selection import load
 from recognize.embedders.sface import DIMENSIONS, SFace
 from stream.errors import OutputError, UsageError
 from stream.values import Array, Image
-from unblur.evaluate import photos as archived
+from unblur.evaluate.data import archives as archived
 from unblur.terminal import Messages, bar, gauge, messages, working
 
 if TYPE_CHECKING:

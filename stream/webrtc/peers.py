@@ -119,7 +119,7 @@ class Sessions:
             each.waiting.cancel()
             log.info(f"a {self._kind} went", camera=each.camera, connected=len(self))
         await each.connection.close()
-        process_resources.trim()  # encoders are large and leave holes (benchmarks/endurance.py)
+        process_resources.trim()  # encoders are large and leave holes (benchmarks/soak.py)
         return True
 
     async def close(self) -> None:

@@ -21,7 +21,7 @@ from recognize.gallery.photo_checks import POISONOUS, Finding
 from recognize.gallery.photo_folders import scan
 from stream.values import Array, Face, Image
 from tests.recognize.conftest import Notes, cut
-from unblur.evaluate.photos import read
+from unblur.evaluate.data.archives import read
 
 pytestmark = pytest.mark.slow
 KNOWN, STRANGERS = 16, 60

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 
 from stream.simulation.ground_truth import Truth
-from unblur.evaluate.video import read_events, score
+from unblur.evaluate.scoring.event_log import read_events, score
 
 KEYS = [
     "schema", "id", "type", "camera", "track", "name", "score", "threshold", "runner_up", "raw_score", "restored_score",

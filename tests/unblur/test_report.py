@@ -17,7 +17,7 @@ from stream.simulation.cutout import Cutout
 from stream.simulation.ground_truth import Truth
 from stream.simulation.scene import Passage, Scene, hall
 from stream.values import Box
-from unblur.evaluate.video import LoggedEvent
+from unblur.evaluate.scoring.event_log import LoggedEvent
 from unblur.report import Run, write_report
 
 CREDIT = "Photographs: nobody & sons."

@@ -41,11 +41,11 @@ def evaluate_restore(
     backend: BackendOption = "auto",
 ) -> None:
     """How near does restoration come to the sharp face? PSNR and SSIM."""
-    from unblur.evaluate import results
+    from unblur.evaluate.reporting import output_folder
 
-    results.require("matplotlib", "skimage")
-    from unblur.evaluate.restore import evaluate
-    from unblur.evaluate.settings import Settings
+    output_folder.require("matplotlib", "skimage")
+    from unblur.evaluate.experiments.restoration import evaluate
+    from unblur.evaluate.experiments.settings import Settings
 
     settings = Settings(data, split, seed, every, condition or (), method or (), backend, network)
     Results().show(evaluate(settings, out))
@@ -68,11 +68,11 @@ def evaluate_identify(
     backend: BackendOption = "auto",
 ) -> None:
     """Does restoration find more people, and no wrong ones? Rank-1, DIR and FPIR."""
-    from unblur.evaluate import results
+    from unblur.evaluate.reporting import output_folder
 
-    results.require("matplotlib")
-    from unblur.evaluate.identify import evaluate
-    from unblur.evaluate.settings import Settings
+    output_folder.require("matplotlib")
+    from unblur.evaluate.experiments.identification_report import evaluate
+    from unblur.evaluate.experiments.settings import Settings
 
     settings = Settings(data, split, seed, every, condition or (), method or (), backend, network)
     alignments: tuple[Literal["sharp", "blurred"], ...] = ("sharp", "blurred") if alignment == "both" else (alignment,)
@@ -89,10 +89,10 @@ def evaluate_recognition(
     backend: BackendOption = "auto",
 ) -> None:
     """How often is the person right on ORL and Yale, by classical features and by networks?"""
-    from unblur.evaluate import results
+    from unblur.evaluate.reporting import output_folder
 
-    results.require("matplotlib")
-    from unblur.evaluate.recognition import evaluate
+    output_folder.require("matplotlib")
+    from unblur.evaluate.experiments.closed_set_report import evaluate
 
     Results().show(evaluate(data, out, seed, repeats, method or (), backend))
 
@@ -115,17 +115,17 @@ def evaluate_video(
 ) -> None:
     """Are the right people in the log, at the right time? One log; or, with --data, simulated clips by every method."""
     if events and truth and not data and not out:
-        from unblur.evaluate.appearances import evaluate as compare
+        from unblur.evaluate.reporting.event_log_report import evaluate as compare
 
         Results().show(compare(events, truth))
         return
     if events or truth or not (data and out):
         raise typer.BadParameter("give EVENTS and TRUTH, or --data and --out")
-    from unblur.evaluate import results
+    from unblur.evaluate.reporting import output_folder
 
-    results.require("matplotlib")
-    from unblur.evaluate.screening import evaluate
-    from unblur.evaluate.settings import Settings
+    output_folder.require("matplotlib")
+    from unblur.evaluate.experiments.settings import Settings
+    from unblur.evaluate.experiments.video import evaluate
 
     settings = Settings(data, split, seed, every, methods=method or (), backend=backend)
     Results().show(evaluate(settings, speed or (), out))
@@ -152,6 +152,6 @@ def evaluate_clip(
     crf: Annotated[int, typer.Option(min=0, max=51, help="H.264's constant rate factor: more is worse.")] = 26,
 ) -> None:
     """Film people walking past a simulated camera, with the truth of who was seen when."""
-    from unblur.evaluate.clips import Filming, make
+    from unblur.evaluate.data.clips import Filming, make
 
     make(people, Filming(speed, at_once, shutter, crossing, occlusion, lighting, crf), seed, every, out)

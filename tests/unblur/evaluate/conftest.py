@@ -15,7 +15,7 @@ from deblur import kernels
 from detectors.yunet import YuNet
 from models.backends import selection
 from stream.values import Image
-from unblur.evaluate.photos import centre
+from unblur.evaluate.data.archives import centre
 
 FACE = 100
 """Width of the face in pixels."""

@@ -1,0 +1,60 @@
+"""How old is a live picture when it is shown? A real RTSP camera at 720p30, watched by the whole of unblur.
+
+    python -m benchmarks.rtsp_frame_age --data ../shared/data
+
+The camera is GStreamer's RTSP server on the same machine, which sends an H.264 film without encoding it again
+(Debian packages: .ci/debian-packages). A picture's age counts from when it arrived, decoded, to when its overlay was
+drawn; what lies before, in camera and network, cannot be seen from here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+
+from benchmarks.speed import recorded
+from configs.schema import load
+from stream.metrics import Reading
+from tests.stream.support.rtsp import RtspServer, why_not
+from unblur.assemble import assemble
+
+
+def watch(address: str, gallery: Path, folder: Path, seconds: float) -> Reading:
+    """Watch the camera for so long, with names, overlay and an MP4 file."""
+    config = load(None, {
+        "cameras": [{"name": "lobby", "source": address}],
+        "recognition": {"gallery": gallery},
+        "output": {"events": folder / "events.jsonl", "picture": str(folder / "film.mp4")},
+    })  # fmt: skip
+    with ExitStack() as stack:
+        run = assemble(config, stack, lambda _: None)
+        threading.Timer(seconds, run.pipelines[0].stop).start()
+        run.start()
+    return run.meter.read()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.rtsp_frame_age", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="the shared data")
+    parser.add_argument("--seconds", type=float, default=25.0)
+    chosen = parser.parse_args()
+    if reason := why_not():
+        sys.exit(reason)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        footage = recorded(chosen.data, folder)
+        with RtspServer(film=footage.clip) as server:
+            reading = watch(server.address("film"), footage.gallery, folder, chosen.seconds)
+    counts, age = reading.counts, reading.frame_age_s
+    assert age is not None, "no picture came"
+    print("| pictures shown | a second | looks | crops | age p50 ms | p95 ms | p99 ms |\n|---|---|---|---|---|---|---|")
+    told = [counts["frames"], f"{counts['frames'] / chosen.seconds:.1f}", counts["detections"], counts["crops"]]
+    print("| " + " | ".join(map(str, [*told, *(f"{1000 * second:.0f}" for second in age)])) + " |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stream.errors import OutputError, StorageError
+from unblur.evaluate.reporting import output_folder
+from unblur.evaluate.reporting.run_record import Record, record
+from unblur.evaluate.reporting.tables import Column, Table, document, markdown
+from unblur.evaluate.scoring.open_set_metrics import Estimate
+
+TABLE = Table(
+    "Gains",
+    [Column("blur", "blur"), Column("gain", "gain", "+.2f"), Column("lost", "lost")],
+    [{"blur": "box5", "gain": Estimate(1.234, 1.1, 1.3), "lost": 3}, {"blur": "none"}],
+)
+RECORD = Record("test/faces.tar", 7, "abc1234", "a machine, 2 cores", "onnxruntime", ("8 faces",))
+
+
+def test_markdown_has_figures_with_intervals_and_where_they_come_from() -> None:
+    text = markdown("Restoration", [TABLE], RECORD)
+    assert "| box5 | +1.23 (+1.10 to +1.30) | 3 |\n| none |  |  |\n" in text
+    for told in (
+        "data: test/faces.tar",
+        "seed: 7",
+        "commit: abc1234",
+        "machine: a machine",
+        "backend: onnx",
+        "8 faces",
+    ):
+        assert f"\n- {told}" in text
+
+
+def test_json_holds_the_same() -> None:
+    content = json.loads(document("Restoration", [TABLE], RECORD))
+    assert content["record"]["seed"] == 7
+    assert content["tables"][0]["rows"][0]["gain"] == {"value": 1.234, "low": 1.1, "high": 1.3}
+
+
+def test_record_is_made_here_and_now(data: Path) -> None:
+    made = record([data / "test/lfw160.tar"], 0, "onnxruntime")
+    assert made.data.startswith("test/lfw160.tar (sha256 ")
+    assert made.commit
+    assert made.machine.endswith("cores")
+
+
+def test_files_are_replaced_as_a_whole(tmp_path: Path) -> None:
+    def draw(file: Path) -> None:
+        file.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "plot.png").write_bytes(b"old")
+    with pytest.raises(StorageError, match=r"cannot write .*plot\.png: No space left on device"):
+        output_folder.write(tmp_path, "Restoration", [TABLE], RECORD, {"plot": draw})
+    assert (tmp_path / "plot.png").read_bytes() == b"old"
+    assert {path.name for path in tmp_path.iterdir()} == {"table.md", "table.json", "plot.png"}
+
+
+def test_folder_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot write to the folder"):
+        output_folder.prepared(tmp_path / "file")

@@ -1,0 +1,1 @@
+"""Data of experiments: datasets, blur conditions, clips."""

@@ -1,0 +1,1 @@
+"""Scores: open-set rates, and event logs against ground truth."""
