@@ -29,13 +29,14 @@ from pathlib import Path
 import av
 import numpy as np
 
-from benchmarks.speed import Footage, recorded
-from configs.schema import Config, load
+from configs.loader import load
+from configs.schema import Config
 from stream.metrics import Reading
 from stream.simulation.ground_truth import Truth
 from stream.sources.factory import LOOP
 from stream.values import Event
-from unblur.assemble import Run, assemble
+from unblur.assembly.pipeline_run import Run, assemble
+from unblur.evaluate.experiments.speed import Footage, recorded
 
 HEADER = (
     "| cameras | searched a second, each (least) | delay p50 s | delay p95 s | named of those present | wrong "

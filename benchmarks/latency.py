@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -30,13 +31,14 @@ from av import VideoFrame
 from playwright.sync_api import sync_playwright
 
 from benchmarks import datasets
-from configs.schema import load
+from configs.loader import load
 from deblur import kernels
 from stream.sources.receiver import Guest
 from stream.values import Image
-from unblur.assemble import assemble
+from unblur.assembly.pipeline_run import assemble
 from unblur.cli import main as unblur
-from unblur.web.guard import guard
+from unblur.web.auth.middleware import guard
+from unblur.web.pages.live import Watching
 
 BITS, BLOCK = 24, 16
 _WARM_S = 5.0
@@ -129,10 +131,10 @@ def row(form: Format, faces: Sequence[Image], gallery: Path, seconds: float) -> 
     })  # fmt: skip
     stop = threading.Event()
     with ExitStack() as stack:
-        run = assemble(config, stack, lambda _: None)
-        guest, watching = run.sources[0], run.outputs.watching
+        run = assemble(config, stack, lambda _: None, make_live_view=partial(Watching, config.web))
+        guest, watching = run.sources[0], run.outputs.live_view
         assert isinstance(guest, Guest)
-        assert watching
+        assert isinstance(watching, Watching)
         watching.open(guard(None))
         filming = threading.Thread(target=film, args=(guest, Wall(form, faces), form.fps, stop))
         running = threading.Thread(target=run.start)

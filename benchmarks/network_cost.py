@@ -23,7 +23,7 @@ from deblur.train.onnx_export import export
 from deblur.train.trainer import built
 from models.backends import parity_check
 from models.backends.onnxruntime_backend import OnnxRuntime
-from unblur.training import read_recipe
+from unblur.commands.train import read_recipe
 
 RECIPES = Path(__file__).parents[1] / "configs/train"
 BATCH = 8

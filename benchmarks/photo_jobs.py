@@ -19,16 +19,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from configs.schema import Config, load
+from configs.loader import load
+from configs.schema import Config
 from models.assets.fetch import fetch_portraits, fingerprint
 from recognize.gallery.people_gallery import Gallery
 from stream.metrics import Reading
 from stream.sources.factory import LOOP
 from stream.storage.images import read_picture
 from stream.values import Image
-from unblur.assemble import assemble
-from unblur.demo import stage
-from unblur.web.darkroom import Darkroom
+from unblur.assembly.pipeline_run import assemble
+from unblur.commands.demo import stage
+from unblur.web.photos.photo_worker import Darkroom
 
 PHOTO = (3000, 4000)
 """Width and height: a telephone's."""

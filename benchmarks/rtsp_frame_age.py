@@ -16,11 +16,11 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.speed import recorded
-from configs.schema import load
+from configs.loader import load
 from stream.metrics import Reading
 from tests.stream.support.rtsp import RtspServer, why_not
-from unblur.assemble import assemble
+from unblur.assembly.pipeline_run import assemble
+from unblur.evaluate.experiments.speed import recorded
 
 
 def watch(address: str, gallery: Path, folder: Path, seconds: float) -> Reading:

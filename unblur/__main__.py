@@ -47,15 +47,15 @@ def main() -> None:
     is_interruptible = signal.getsignal(signal.SIGINT) == signal.default_int_handler
     if is_interruptible:
         signal.signal(signal.SIGINT, _leave)
-    from unblur import crash  # only now are the rooms on the path
+    from unblur import crash_reports  # only now are the rooms on the path
 
-    crash.install()
+    crash_reports.install()
     from unblur.cli import main as run
 
     if is_interruptible:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        status = run() or crash.status()
+        status = run() or crash_reports.status()
     except KeyboardInterrupt:
         _say_interrupted()
         status = _INTERRUPTED

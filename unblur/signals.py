@@ -12,11 +12,8 @@ import sys
 import threading
 from types import FrameType
 
-import structlog
-
 _OUTPUTS = (1, 2)
 
-_log = structlog.get_logger(__name__)
 _ended_by: int = signal.SIGINT
 
 
@@ -56,7 +53,9 @@ class _Hangup:
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if not self._had_terminal or _has_terminal():
-            _log.info("SIGHUP: the logs are opened anew with the next event")
+            import structlog  # noqa: PLC0415  slow, and not needed by `unblur --help`
+
+            structlog.get_logger(__name__).info("SIGHUP: the logs are opened anew with the next event")
             return
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a second one must not interrupt the end
         self._show_nothing()

@@ -6,24 +6,33 @@ from __future__ import annotations
 import codecs
 import io
 import json
-import logging
 import os
 import sys
+import tempfile
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, partial
-from typing import Any, Literal, TextIO, cast
+from pathlib import Path
+from typing import Any, Literal, TextIO
 
-import structlog
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
-from stream.errors import StorageError
+from stream.errors import OutputError, StorageError
 from stream.events.jsonl_log import to_line
 
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -218,39 +227,22 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def open_log() -> None:
-    """Send the log, and the warnings of libraries, to standard error, whatever that is at the moment: while a bar is
-    drawn, above it."""
-    stream = cast(TextIO, _StandardError())
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False),
-            _clean,
-            structlog.dev.ConsoleRenderer(colors=_colored(messages())),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=lambda *_: structlog.PrintLogger(stream),
+def prepared(out: Path) -> Path:
+    """The folder, made if need be. Raises OutputError if it cannot be written to."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
+    except OSError as error:
+        raise OutputError(f"cannot write to the folder {out}: {error.strerror}") from error
+    return out
+
+
+def progress() -> Progress:
+    """A bar on standard error; silent if nobody looks at a terminal."""
+    return bar(
+        TextColumn("{task.description}"),
+        gauge(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
     )
-
-
-def _colored(console: Terminal) -> bool:
-    return console.can_redraw and not console.no_color
-
-
-def _clean(_: object, __: str, entry: structlog.types.EventDict) -> structlog.types.EventDict:
-    return {key: printable(value) if isinstance(value, str) else value for key, value in entry.items()}
-
-
-class _StandardError(io.TextIOBase):
-    """Writes to what `sys.stderr` is when it writes; an entry of the log that cannot be written ends no work."""
-
-    def write(self, text: str) -> int:
-        with suppress(OSError):
-            sys.stderr.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with suppress(OSError):
-            sys.stderr.flush()

@@ -11,7 +11,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from configs.schema import Config, ConfigError, load
+from configs.errors import ConfigError
+from configs.loader import load
+from configs.schema import Config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 HOOK = f"{{name: a, url: 'http://h/', secret: whsec_{'A' * 32}}}"

@@ -9,10 +9,10 @@ import pytest
 
 from configs.schema import Config
 from recognize.gallery.people_gallery import Gallery
-from unblur.assemble import Parts
+from unblur.assembly.components import Parts
 from unblur.cli import main
-from unblur.examination import Examiner
-from unblur.people import People
+from unblur.people.gallery_service import People
+from unblur.people.photo_review import Examiner
 
 
 @pytest.fixture(scope="session")

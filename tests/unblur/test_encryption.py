@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from configs.schema import load
+from configs.loader import load
 from stream.errors import UsageError
 from stream.evidence.signing import Signer
 from stream.storage.encryption import Cipher
 from stream.storage.images import read_picture
 from tests.stream.evidence.test_verify_chain import examined
-from tests.unblur.kept import GONE, keep, records
-from unblur.assemble import Parts
+from tests.unblur.support.kept import GONE, keep, records
+from unblur.assembly.components import Parts
 from unblur.cli import main
-from unblur.examination import Examiner
-from unblur.faces import faces_of
-from unblur.forgetting import erase
-from unblur.people import People
+from unblur.people.face_thumbnails import faces_of
+from unblur.people.gallery_service import People
+from unblur.people.photo_review import Examiner
+from unblur.privacy.erasure import erase
 
 PNG = b"\x89PNG"
 

@@ -17,8 +17,8 @@ from PIL import ImageOps
 
 from tests.models.conftest import Index, empty_cache, index, wheel  # noqa: F401  fixtures
 from tests.stream.support.media import write_film
-from tests.unblur.kept import GONE, keep, keep_served
-from tests.unblur.pseudo_terminal import UNBLUR, PseudoTerminal
+from tests.unblur.support.kept import GONE, keep, keep_served
+from tests.unblur.support.pseudo_terminal import UNBLUR, PseudoTerminal
 from unblur.terminal import printable
 
 PASSWORD = "correct horse battery"

@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from unblur.commands.options import Alignment, Backend, Judge, Speed
+from unblur.commands.options import Alignment, Backend, Command, Judge, Speed, command_app, examples
 from unblur.terminal import Results
 
-app = typer.Typer(help="Measure restoration, identification, and a run over a clip.", no_args_is_help=True)
+app = command_app("Measure restoration, identification and video runs.")
 
 DataOption = Annotated[Path, typer.Option(help="A folder laid out like the project's shared data.")]
-OutOption = Annotated[Path, typer.Option(help="The folder for table.md, table.json and the plots.")]
+OutOption = Annotated[Path, typer.Option("--out", "-o", help="The folder for table.md, table.json and the plots.")]
 SplitOption = Annotated[Literal["test", "val"], typer.Option(help="val is for choosing, test for reporting.")]
 SeedOption = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the random blurs and the noise.")]
 EveryOption = Annotated[int, typer.Option(min=1, max=1_000_000, help="Take every n-th face, or person, to be quick.")]
@@ -28,7 +28,7 @@ MethodOption = Annotated[list[str] | None, typer.Option("--method", help="A meth
 BackendOption = Annotated[Backend, typer.Option(help="What runs the networks.")]
 
 
-@app.command("restore")
+@app.command("restore", cls=Command, epilog=examples("unblur evaluate restore --data ../shared/data -o out/restore"))
 def evaluate_restore(
     data: DataOption,
     out: OutOption,
@@ -40,7 +40,7 @@ def evaluate_restore(
     network: NetworkOption = None,
     backend: BackendOption = "auto",
 ) -> None:
-    """How near does restoration come to the sharp face? PSNR and SSIM."""
+    """Measure restoration: PSNR and SSIM."""
     from unblur.evaluate.reporting import output_folder
 
     output_folder.require("matplotlib", "skimage")
@@ -51,7 +51,7 @@ def evaluate_restore(
     Results().show(evaluate(settings, out))
 
 
-@app.command("identify")
+@app.command("identify", cls=Command, epilog=examples("unblur evaluate identify --data ../shared/data -o out/identify"))
 def evaluate_identify(
     data: DataOption,
     out: OutOption,
@@ -67,7 +67,7 @@ def evaluate_identify(
     network: NetworkOption = None,
     backend: BackendOption = "auto",
 ) -> None:
-    """Does restoration find more people, and no wrong ones? Rank-1, DIR and FPIR."""
+    """Measure identification after restoration: Rank-1, DIR, FPIR."""
     from unblur.evaluate.reporting import output_folder
 
     output_folder.require("matplotlib")
@@ -79,7 +79,9 @@ def evaluate_identify(
     Results().show(evaluate(settings, judge, alignments, out))
 
 
-@app.command("recognition")
+@app.command(
+    "recognition", cls=Command, epilog=examples("unblur evaluate recognition --data ../shared/data -o out/recognition")
+)
 def evaluate_recognition(
     data: DataOption,
     out: OutOption,
@@ -88,7 +90,7 @@ def evaluate_recognition(
     method: MethodOption = None,
     backend: BackendOption = "auto",
 ) -> None:
-    """How often is the person right on ORL and Yale, by classical features and by networks?"""
+    """Measure closed-set recognition on ORL and Yale."""
     from unblur.evaluate.reporting import output_folder
 
     output_folder.require("matplotlib")
@@ -100,12 +102,18 @@ def evaluate_recognition(
 SpeedOption = Annotated[list[str] | None, typer.Option("--speed", help="slow, mixed or fast; all if none is given.")]
 
 
-@app.command("video")
+@app.command("video", cls=Command, epilog=examples("unblur evaluate video --data ../shared/data -o out/video"))
 def evaluate_video(
-    events: Annotated[Path | None, typer.Argument(help="An event log of a run over a simulated clip.")] = None,
-    truth: Annotated[Path | None, typer.Argument(help="The clip's truth, as the simulated camera wrote it.")] = None,
+    events: Annotated[
+        Path | None, typer.Argument(metavar="EVENTS", help="An event log of a run over a simulated clip.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Argument(metavar="TRUTH", help="The clip's truth, as the simulated camera wrote it.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="A folder laid out like the project's shared data.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The folder for clips, event logs, tables and plots.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The folder for clips, event logs, tables and plots.")
+    ] = None,
     split: SplitOption = "test",
     seed: SeedOption = 0,
     every: EveryOption = 1,
@@ -113,7 +121,10 @@ def evaluate_video(
     method: MethodOption = None,
     backend: BackendOption = "auto",
 ) -> None:
-    """Are the right people in the log, at the right time? One log; or, with --data, simulated clips by every method."""
+    """Measure an event log, or whole runs over simulated clips.
+
+    With EVENTS and TRUTH one log is compared with its clip; with --data clips are simulated and run by every method.
+    """
     if events and truth and not data and not out:
         from unblur.evaluate.reporting.event_log_report import evaluate as compare
 
@@ -131,13 +142,15 @@ def evaluate_video(
     Results().show(evaluate(settings, speed or (), out))
 
 
-@app.command("clip")
+@app.command("clip", cls=Command, epilog=examples("unblur evaluate clip people.tar -o out/clip"))
 def evaluate_clip(
     people: Annotated[
-        Path, typer.Argument(help="A folder or tar: people/<Name>/gallery|probe/*.jpg, strangers/*.jpg.")
+        Path,
+        typer.Argument(metavar="PEOPLE", help="A folder or tar: people/<Name>/gallery|probe/*.jpg, strangers/*.jpg."),
     ],
     out: Annotated[
-        Path, typer.Option(help="The folder for clip.mp4, truth.json and people/, which is to be enrolled.")
+        Path,
+        typer.Option("--out", "-o", help="The folder for clip.mp4, truth.json and people/, which is to be enrolled."),
     ],
     seed: SeedOption = 0,
     every: EveryOption = 1,
@@ -151,7 +164,7 @@ def evaluate_clip(
     lighting: Annotated[bool, typer.Option("--lighting", help="The light goes off and on.")] = False,
     crf: Annotated[int, typer.Option(min=0, max=51, help="H.264's constant rate factor: more is worse.")] = 26,
 ) -> None:
-    """Film people walking past a simulated camera, with the truth of who was seen when."""
+    """Simulate a clip of people, with its ground truth."""
     from unblur.evaluate.data.clips import Filming, make
 
     make(people, Filming(speed, at_once, shutter, crossing, occlusion, lighting, crf), seed, every, out)

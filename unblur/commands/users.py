@@ -2,47 +2,128 @@
 
 from __future__ import annotations
 
+import sys
+from getpass import getpass
+from pathlib import Path
 from typing import Annotated, Literal
 
+import sqlalchemy as sql
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
-from unblur.commands.options import FolderOption
+from stream.errors import UsageError
+from stream.events.event_store import reason, shown
+from unblur.app_database import application_database, database_to_read
+from unblur.commands.options import Command, FolderOption, command_app, examples
+from unblur.data_dir import folder_of_data, place_of_data, require_folder_of_data
+from unblur.terminal import Results, printable, standard_output
+from unblur.web.auth.accounts import Accounts, folded
+from unblur.web.auth.audit import Audit
+from unblur.web.transport.access import Role
 
-app = typer.Typer(help="Who may use the web application. Passwords are asked for.", no_args_is_help=True)
+app = command_app("Manage the accounts of the web application. Passwords are asked for.")
 
-NameArgument = Annotated[str, typer.Argument(help="The account's name.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The account's name.")]
 RoleOption = Annotated[
-    Literal["viewer", "operator"] | None, typer.Option(help="A viewer looks, an operator also changes things.")
+    Literal["viewer", "operator"] | None,
+    typer.Option(help="An operator may also change things."),
 ]
 
 
-@app.command("add")
+@app.command(
+    "add",
+    cls=Command,
+    epilog=examples(
+        "unblur users add ann", "unblur users add bob --role viewer", "unblur users add ann --data /srv/unblur"
+    ),
+)
 def add_user(name: NameArgument, role: RoleOption = None, data: FolderOption = None) -> None:
-    """Add an account: the first is an operator's, others are viewers' if --role does not say more."""
-    from unblur.accounts import Register
+    """Add an account.
 
+    Without --role the first account is an operator, and every other a viewer.
+    """
     Register(data, adding=True).add(name, role)
 
 
-@app.command("list")
+@app.command("list", cls=Command, epilog=examples("unblur users list"))
 def list_users(data: FolderOption = None) -> None:
-    """Show who has an account."""
-    from unblur.accounts import show_accounts
-
+    """List the accounts with their roles."""
     show_accounts(data)
 
 
-@app.command("remove")
+@app.command("remove", cls=Command, epilog=examples("unblur users remove bob"))
 def remove_user(name: NameArgument, data: FolderOption = None) -> None:
-    """Remove an account; the last operator's stays."""
-    from unblur.accounts import Register
-
+    """Remove an account. The last operator cannot be removed."""
     Register(data).remove(name)
 
 
-@app.command("password")
+@app.command("password", cls=Command, epilog=examples("unblur users password ann"))
 def change_password(name: NameArgument, data: FolderOption = None) -> None:
-    """Give an account another password, and end its sessions."""
-    from unblur.accounts import Register
-
+    """Change the password of an account, and end its sessions."""
     Register(data).set_password(name)
+
+
+_WHO = "console"
+"""What the audit log calls whoever sits at the terminal."""
+
+
+def show_accounts(data: Path | None) -> None:
+    """Print names and roles; nothing is made or changed. Raises UsageError where nothing was ever served from there."""
+    engine = database_to_read(place_of_data(data))
+    try:
+        accounts = Accounts(engine).all() if sql.inspect(engine).has_table("users") else []
+    except SQLAlchemyError as error:
+        raise UsageError(f"cannot read {shown(engine)}: {reason(error)}") from error
+    finally:
+        engine.dispose()
+    with standard_output() as stream:
+        for user in accounts:
+            stream.write(f"{printable(user.name)}\t{user.role}\n")
+
+
+class Register:
+    """The accounts in a folder of data; changes are written down. All methods raise UsageError.
+
+    Only who is to `add` an account makes a folder that is not there; all others are refused with UsageError.
+    """
+
+    def __init__(self, data: Path | None, adding: bool = False) -> None:
+        folder = folder_of_data(data) if adding else place_of_data(data)
+        if not adding:
+            require_folder_of_data(folder)
+        engine = application_database(folder)
+        self._accounts, self._audit = Accounts(engine), Audit(engine)
+
+    def add(self, name: str, role: Role | None) -> None:
+        """With a password that is asked for. If no role is given, the first is an operator, and others are viewers."""
+        given: Role = role or ("viewer" if self._accounts.exist() else "operator")
+        user = self._accounts.add(name, _password(), given)
+        self._audit.note(_WHO, "added an account", f"{user.name}, {user.role}")
+        Results().say(f"{user.name} is {user.role}")
+
+    def remove(self, name: str) -> None:
+        """Their sessions end, too."""
+        self._accounts.remove(name)
+        self._audit.note(_WHO, "removed an account", folded(name))
+
+    def set_password(self, name: str) -> None:
+        """To one that is asked for. Their sessions end."""
+        self._accounts.set_password(name, _password())
+        self._audit.note(_WHO, "changed the password", folded(name))
+
+
+def _password() -> str:
+    """Typed twice, and not shown; or a line of standard input, if that is no terminal."""
+    if not sys.stdin.isatty():
+        return _line()
+    password = getpass("Password: ")
+    if password != getpass("Once more: "):
+        raise UsageError("that was not the same password twice: nothing was changed")
+    return password
+
+
+def _line() -> str:
+    try:
+        return sys.stdin.readline().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise UsageError("the password on standard input is not UTF-8") from error

@@ -14,10 +14,9 @@ from configs.schema import Mqtt as Settings
 from stream.errors import UsageError
 from stream.events.jsonl_log import to_line
 from stream.values import Event
-from unblur.notify.notice import NO_HOST_NAME, Delivery
-from unblur.notify.outbox import Outbox
-from unblur.notify.presence import Presence
-from unblur.notify.topics import OFFLINE, ONLINE, Topics
+from unblur.notify.base import NO_HOST_NAME, Delivery
+from unblur.notify.dispatcher import Outbox
+from unblur.notify.mqtt_topics import OFFLINE, ONLINE, Presence, Topics
 
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.5, 30.0
 _KEEPALIVE_S = 20

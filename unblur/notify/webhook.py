@@ -22,9 +22,9 @@ from stream.events.event_store import reason
 from stream.events.jsonl_log import to_line
 from stream.values import Event
 from unblur import __version__
-from unblur.notify.notice import NO_HOST_NAME, Delivery
-from unblur.notify.outbox import Outbox
-from unblur.notify.queue import Post, Queue
+from unblur.notify.base import NO_HOST_NAME, Delivery
+from unblur.notify.dispatcher import Outbox
+from unblur.notify.webhook_queue import Post, Queue
 
 T = TypeVar("T")
 _DATABASE_RETRY_S = 1.0

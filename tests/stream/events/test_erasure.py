@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.events.erasure import forgetting, of_person
-from tests.unblur.kept import GONE, HERS, story
+from tests.unblur.support.kept import GONE, HERS, story
 
 EVENTS = [event.to_json() for event in story()]
 

@@ -20,11 +20,11 @@ from configs.schema import Mqtt as Settings
 from stream.errors import UsageError
 from tests.ending import at_end
 from tests.stream.support.events import an_event
-from tests.unblur.notify.broker import MOSQUITTO, Broker, Listener
-from tests.unblur.notify.waiting import until
-from unblur.notify import mqtt, outbox
+from tests.unblur.notify.support.broker import MOSQUITTO, Broker, Listener
+from tests.unblur.notify.support.waiting import until
+from unblur.notify import dispatcher, mqtt
+from unblur.notify.base import NO_HOST_NAME, Delivery
 from unblur.notify.mqtt import Mqtt
-from unblur.notify.notice import NO_HOST_NAME, Delivery
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="there is no mosquitto here")
 CAMERA = "front door/#1"
@@ -105,7 +105,7 @@ def test_the_end_is_told(telling: Telling, listener: Listener) -> None:
 
 
 def test_the_broker_tells_when_the_program_is_killed(listener: Listener, broker: Broker) -> None:
-    process = subprocess.Popen([sys.executable, "-m", "tests.unblur.notify.teller", str(broker.port)])
+    process = subprocess.Popen([sys.executable, "-m", "tests.unblur.notify.support.teller", str(broker.port)])
     at_end(process.kill)
     listener.until("unblur/available", "online")
     process.kill()
@@ -133,9 +133,9 @@ def test_events_wait_for_a_broker_that_is_down(
 
 def test_what_is_too_much_is_lost_oldest_first_and_counted(telling: Telling, listener: Listener) -> None:
     told = telling()
-    for number in range(outbox.CAPACITY + 7):
+    for number in range(dispatcher.CAPACITY + 7):
         told.write(an_event(number))
-    assert told.delivery().waiting == outbox.CAPACITY
+    assert told.delivery().waiting == dispatcher.CAPACITY
     assert told.delivery().lost == 7
     told.open(["lobby"])
     assert json.loads(listener.until("unblur/lobby/events"))["frame"] == 7

@@ -21,12 +21,12 @@ from configs.schema import Webhook as Settings
 from stream.events.event_store import DURABLE, connect
 from tests.ending import at_end
 from tests.stream.support.events import an_event
-from tests.unblur.notify.receiver import Call, Receiver, status
-from tests.unblur.notify.waiting import WITHIN_S, until
+from tests.unblur.notify.support.receiver import Call, Receiver, status
+from tests.unblur.notify.support.waiting import WITHIN_S, until
 from unblur.notify import webhook
-from unblur.notify.notice import NO_HOST_NAME, Delivery
-from unblur.notify.queue import Queue, forget_others
+from unblur.notify.base import NO_HOST_NAME, Delivery
 from unblur.notify.webhook import Patience, Webhook, sign, wanted
+from unblur.notify.webhook_queue import Queue, forget_others
 
 KEY = bytes(range(32))
 SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
@@ -212,7 +212,7 @@ def test_what_waits_survives_a_kill(engine: sql.Engine, hooked: Hooked, receiver
 
     receiver.answer = first_three
     url = f"http://127.0.0.1:{receiver.port}/"
-    command = [sys.executable, "-m", "tests.unblur.notify.poster", url, str(engine.url), SECRET]
+    command = [sys.executable, "-m", "tests.unblur.notify.support.poster", url, str(engine.url), SECRET]
     process = subprocess.Popen(command, stdin=subprocess.PIPE)
     at_end(process.kill)
     assert process.stdin
@@ -306,7 +306,7 @@ def test_each_hook_gets_what_it_asks_for(settings: dict[str, object], numbers: l
 
 
 def test_a_queue_that_is_full_loses_its_oldest(engine: sql.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unblur.notify.queue.CAPACITY", 3)
+    monkeypatch.setattr("unblur.notify.webhook_queue.CAPACITY", 3)
     queue, other = Queue(engine, "door"), Queue(engine, "other")
     other.add("kept", "", 0.0)
     assert [queue.add(str(count), "", 0.0) for count in range(5)] == [0, 0, 0, 1, 1]

@@ -14,9 +14,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from models.assets.fetch import fingerprint
 from recognize.gallery.people_gallery import Gallery, load
 from stream.sources.receiver import Guest
-from tests.unblur.web.serving import OPERATOR, PASSWORD, QUICK, VIEWER, House
-from unblur.folder import application_database
-from unblur.web.accounts import Accounts
+from tests.unblur.web.support.serving import OPERATOR, PASSWORD, QUICK, VIEWER, House
+from unblur.app_database import application_database
+from unblur.web.auth.accounts import Accounts
 
 CHROMIUM = shutil.which("chromium")
 WITHIN_MS = 20_000

@@ -9,9 +9,9 @@ import httpx2 as httpx
 import pytest
 
 from configs.schema import Web
-from tests.unblur.web.serving import OPERATOR, PASSWORD, House, Visitor
-from tests.unblur.web.sockets import FORM, answer, connected
-from unblur.web.watching import Watching
+from tests.unblur.web.support.serving import OPERATOR, PASSWORD, House, Visitor
+from tests.unblur.web.support.sockets import FORM, answer, connected
+from unblur.web.pages.live import Watching
 
 SECOND = "GET /account HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Smuggled: "
 TOKEN = "a token of enough letters"

@@ -23,10 +23,10 @@ from stream.sources.receiver import Guest
 from stream.sources.stream_spec import Feed
 from stream.values import Frame, Image
 from tests.stream.support.events import an_event
-from tests.unblur.notify.waiting import until
+from tests.unblur.notify.support.waiting import until
 from tests.unblur.web.conftest import WITHIN_MS
-from tests.unblur.web.serving import OPERATOR, PASSWORD, VIEWER, House, opened
-from unblur.web.watching import Watching
+from tests.unblur.web.support.serving import OPERATOR, PASSWORD, VIEWER, House, opened
+from unblur.web.pages.live import Watching
 
 TOKEN = "a token of enough letters"
 COLOURS = {"lobby": (200, 60, 40), "front door": (40, 180, 60)}
@@ -147,7 +147,7 @@ def test_events_are_listed_as_they_come(watching: Watching, page: Page) -> None:
 @contextmanager
 def killable(port: int = 0) -> Iterator[str]:
     """The address of a server that dies without a word at the end."""
-    command = [sys.executable, "-m", "tests.unblur.web.film_server", str(port)]
+    command = [sys.executable, "-m", "tests.unblur.web.support.film_server", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from configs.schema import Web
-from tests.unblur.notify.waiting import until
-from tests.unblur.web.marionette import FIREFOX, Firefox
-from tests.unblur.web.serving import opened
+from tests.unblur.notify.support.waiting import until
+from tests.unblur.web.support.marionette import FIREFOX, Firefox
+from tests.unblur.web.support.serving import opened
 from tests.unblur.web.test_browser import CAMERAS, COLOURS, Film
-from unblur.web.watching import Watching
+from unblur.web.pages.live import Watching
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(FIREFOX is None, reason="there is no firefox here")]
 _STATES = "[...document.querySelectorAll('.camera')].map((tile) => tile.dataset.state)"

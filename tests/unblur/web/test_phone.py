@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.unblur.web.register import Register, seen
-from tests.unblur.web.serving import OPERATOR, PASSWORD, House
+from tests.unblur.web.support.register import Register, seen
+from tests.unblur.web.support.serving import OPERATOR, PASSWORD, House
 
 NAMES = ("Bartholomew Featherstonehaugh", "Maximiliane von Schwarzenberg")
 _BROKEN = """() => {

@@ -14,12 +14,12 @@ from playwright.sync_api import Browser, Page, expect
 from recognize.gallery.people_gallery import Gallery
 from tests.stream.support.events import an_event
 from tests.unblur.web.conftest import WITHIN_MS
-from tests.unblur.web.proxies import caddy, certificate, documented, free_port, nginx, substituted, trusting
-from tests.unblur.web.serving import OPERATOR, PASSWORD, QUICK, House
-from tests.unblur.web.studio import Studio, encoded, shrunk
+from tests.unblur.web.support.proxies import caddy, certificate, documented, free_port, nginx, substituted, trusting
+from tests.unblur.web.support.serving import OPERATOR, PASSWORD, QUICK, House
+from tests.unblur.web.support.studio import Studio, encoded, shrunk
 from tests.unblur.web.test_whole import serving
-from unblur.folder import application_database
-from unblur.web.accounts import Accounts
+from unblur.app_database import application_database
+from unblur.web.auth.accounts import Accounts
 
 SITE = "cams.example.org"
 

@@ -13,12 +13,12 @@ import pytest
 from configs.schema import Web
 from stream.sources.receiver import Guest
 from tests.stream.support.rtsp import PYTHON
-from tests.unblur.notify.waiting import until
-from tests.unblur.web.serving import opened
-from tests.unblur.web.test_watching import CAMERA, filming
-from unblur.web.watching import Watching
+from tests.unblur.notify.support.waiting import until
+from tests.unblur.web.pages.test_live import CAMERA, filming
+from tests.unblur.web.support.serving import opened
+from unblur.web.pages.live import Watching
 
-SCRIPT = Path(__file__).with_name("webrtcbin_peer.py")
+SCRIPT = Path(__file__).with_name("support") / "webrtcbin_peer.py"
 WITHIN_S = 60
 _PROBE = """
 import gi

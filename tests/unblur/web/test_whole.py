@@ -21,7 +21,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.unblur.web.conftest import WITHIN_MS
-from tests.unblur.web.studio import encoded, moved, shrunk
+from tests.unblur.web.support.studio import encoded, moved, shrunk
 
 PAGES = ("/", "/events", "/people", "/photo", "/health", "/account", "/users", "/audit")
 TOKEN = "a token of enough letters"

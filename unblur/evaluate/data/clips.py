@@ -26,8 +26,8 @@ from stream.simulation.ground_truth import Truth
 from stream.simulation.scene import Occluder, Passage, Scene, hall
 from stream.storage.images import write_picture
 from stream.values import Box
+from unblur import terminal
 from unblur.evaluate.data.datasets import Portrait, portrayed, roles
-from unblur.evaluate.reporting import output_folder
 from unblur.terminal import download_bar
 
 Speed = Literal["slow", "mixed", "fast"]
@@ -122,7 +122,7 @@ def make(people: Path, filming: Filming, seed: int, every: int, out: Path) -> No
         detector = YuNet(load(fetch("yunet", progress=downloads)))
     known = walkers(one_each(parts["probe"]), detector, known=True)
     strangers = walkers(one_each(parts["strangers"]), detector, known=False)
-    output_folder.prepared(out)
+    terminal.prepared(out)
     film(known + strangers, filming, seed, out / "clip.mp4", out / "truth.json")
     lay_out(parts["gallery"], out / "people")
 

@@ -24,7 +24,7 @@ from recognize.embedders.fitted_embedder import Method, fit
 from stream.errors import SourceError
 from stream.interfaces import Detector
 from stream.values import Array, Image
-from unblur.assemble import fitted, fusion_trainer
+from unblur.assembly.components import fitted, fusion_trainer
 from unblur.evaluate.data import archives
 from unblur.evaluate.data.datasets import finder
 from unblur.evaluate.scoring.open_set_metrics import Indices

@@ -18,6 +18,7 @@ from models.assets.fetch import fetch, fingerprint
 from models.backends.selection import Backend, load
 from recognize.embedders.sface import SFace
 from stream.errors import UsageError
+from unblur import terminal
 from unblur.evaluate.experiments import closed_set
 from unblur.evaluate.experiments.closed_set import METHODS, SOURCES, Faces, Name, Source, Trial
 from unblur.evaluate.reporting import output_folder, plots
@@ -52,7 +53,7 @@ def evaluate(data: Path, out: Path, seed: int, repeats: int, methods: Sequence[s
         detector = YuNet(load(fetch("yunet", progress=downloads), backend), min_confidence=IN_VIDEO)
         session = load(fetch("sface", progress=downloads), backend)
     faces = {source: closed_set.read(data, source, detector) for source in SOURCES}
-    output_folder.prepared(out)
+    terminal.prepared(out)
     archives = [data / source.archive for source in SOURCES]
     told = record(archives, seed, session.backend, *notes, *_told(faces, repeats))
     done = _run(faces, names, SFace(session, fingerprint("sface")), seed, repeats, backend)
@@ -83,7 +84,7 @@ def _run(
     faces: Mapping[Source, Faces], names: Sequence[Name], sface: SFace, seed: int, repeats: int, backend: Backend
 ) -> Done:
     done: dict[tuple[Source, Name], list[Trial]] = {(source, name): [] for source in faces for name in names}
-    with output_folder.progress() as progress:
+    with terminal.progress() as progress:
         task = progress.add_task("recognition", total=len(done) * repeats)
         for (source, name), trials in done.items():
             embed = closed_set.embedding(name, faces[source], sface, backend)

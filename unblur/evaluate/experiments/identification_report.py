@@ -14,6 +14,7 @@ from detectors.yunet import IN_VIDEO, YuNet
 from models.assets.fetch import fetch
 from models.backends.selection import load
 from stream.interfaces import Detector
+from unblur import terminal
 from unblur.evaluate.data.blur_conditions import Condition, chosen, conditions
 from unblur.evaluate.data.datasets import ARCHIVE, Cast, cast
 from unblur.evaluate.experiments import methods, reference_embedders
@@ -60,7 +61,7 @@ def evaluate(settings: Settings, judge: reference_embedders.Name, alignments: Se
     with download_bar() as downloads:
         detector = YuNet(load(fetch("yunet", progress=downloads), settings.backend), min_confidence=IN_VIDEO)
     who = cast(settings.data, settings.split, detector, settings.every)
-    output_folder.prepared(out)
+    terminal.prepared(out)
     embedder = reference_embedders.judge(judge, settings.backend)
     told = record([settings.data / settings.split / ARCHIVE], settings.seed, embedder.backend)
     enrolled = Enrolled.of(who, embedder)
@@ -78,7 +79,7 @@ def _run(
 ) -> dict[Alignment, dict[str, Outcome]]:
     by: dict[Alignment, dict[str, Outcome]] = {alignment: {} for alignment in alignments}
     work = partial(experiment.outcomes, alignments=alignments)
-    with output_folder.progress() as progress:
+    with terminal.progress() as progress:
         task = progress.add_task("identify", total=len(under))
         for condition, outcomes in zip(under, side_by_side(work, under), strict=True):
             for alignment, outcome in outcomes.items():

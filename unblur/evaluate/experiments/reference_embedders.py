@@ -15,7 +15,7 @@ from models.backends.selection import Backend, load
 from recognize.embedders.sface import SFace
 from recognize.gallery.calibration import threshold_for
 from stream.values import Array, Image
-from unblur.assemble import facenet
+from unblur.assembly.components import facenet
 from unblur.terminal import download_bar
 
 Name = Literal["sface", "facenet"]

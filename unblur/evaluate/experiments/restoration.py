@@ -18,6 +18,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from stream.errors import SourceError
 from stream.values import Image
+from unblur import terminal
 from unblur.evaluate.data import archives
 from unblur.evaluate.data.blur_conditions import Condition, Shot, chosen, conditions
 from unblur.evaluate.data.datasets import Split
@@ -70,7 +71,7 @@ def evaluate(settings: Settings, out: Path) -> str:
     faces = _faces(archive, settings.every)
     notes = [f"{len(faces)} faces, their middle {SIDE} x {SIDE} pixels"]
     notes += methods.told(names, settings.backend, settings.network)
-    output_folder.prepared(out)
+    terminal.prepared(out)
     told = record([archive], settings.seed, BACKEND, *notes)
     outcomes = _run(under, partial(_outcome, faces=faces, names=names, deblurrers=deblurrers, seed=settings.seed))
     table = Table("Against the sharp faces", _COLUMNS, [row for each in outcomes.values() for row in each.rows])
@@ -83,7 +84,7 @@ def evaluate(settings: Settings, out: Path) -> str:
 def _run(under: Sequence[Condition], work: Callable[[Condition], Outcome]) -> dict[str, Outcome]:
     """By condition."""
     outcomes = {}
-    with output_folder.progress() as progress:
+    with terminal.progress() as progress:
         task = progress.add_task("restore", total=len(under))
         for condition, outcome in zip(under, side_by_side(work, under), strict=True):
             outcomes[condition.name] = outcome

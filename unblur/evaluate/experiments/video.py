@@ -17,7 +17,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from configs.schema import Config, load
+from configs.loader import load
+from configs.schema import Config
 from detectors.yunet import YuNet
 from models.assets import manifest
 from models.assets.cache import digest
@@ -26,8 +27,9 @@ from models.backends import selection
 from stream.errors import OutputError, UsageError
 from stream.interfaces import Detector
 from stream.simulation.ground_truth import Truth
-from unblur.assemble import Parts
-from unblur.enrolment import enroll
+from unblur import terminal
+from unblur.assembly.components import Parts
+from unblur.assembly.run_summary import run_to_end
 from unblur.evaluate.data.clips import SPEEDS, Filming, Speed, Walker, film, lay_out, one_each, walkers
 from unblur.evaluate.data.datasets import ARCHIVE, Roles, Split, roles
 from unblur.evaluate.experiments import video_baselines
@@ -37,8 +39,8 @@ from unblur.evaluate.reporting.run_record import named, record
 from unblur.evaluate.reporting.tables import Cell, Column, Table, markdown
 from unblur.evaluate.scoring.event_log import Outcome, Score, read_events, score
 from unblur.evaluate.scoring.open_set_metrics import Estimate, Numbers, over
+from unblur.people.enrollment import enroll
 from unblur.terminal import download_bar
-from unblur.watch import watch
 
 TITLE = "Video"
 ARCHIVES: Mapping[Split, str] = {"test": "lfw250_people.tar", "val": ARCHIVE}
@@ -97,7 +99,7 @@ def evaluate(settings: Settings, speeds: Sequence[str], out: Path) -> str:
     with download_bar() as downloads:
         session = selection.load(fetch("yunet", progress=downloads), settings.backend)
     for folder in ("clips", "events"):
-        output_folder.prepared(out / folder)
+        terminal.prepared(out / folder)
     told = record([archive], settings.seed, session.backend)
     clips = _filmed(people, classes, YuNet(session), settings, digest(archive), out / "clips")
     gallery = _enrolled(people, settings, out / "people.joblib")
@@ -122,7 +124,7 @@ def _filmed(
     every = list(product(SPEEDS, CIRCUMSTANCES))
     asked = [(place, *kind) for place, kind in enumerate(every) if kind[0] in speeds]
     clips = []
-    with output_folder.progress() as progress:
+    with terminal.progress() as progress:
         for place, speed, circumstance in progress.track(asked, description="film"):
             seed = settings.seed * len(every) + place
             filming = CIRCUMSTANCES[circumstance](speed)
@@ -159,7 +161,7 @@ def _run(
 ) -> dict[str, dict[Clip, Score]]:
     parts = Parts(Config(backend=settings.backend))
     scores: dict[str, dict[Clip, Score]] = {row: {} for row in rows}
-    with output_folder.progress() as progress:
+    with terminal.progress() as progress:
         task = progress.add_task("watch", total=len(clips) * len(rows))
         for clip, row in product(clips, rows):
             progress.update(task, description=f"{clip.speed}, {clip.circumstance}: {row}")
@@ -168,7 +170,7 @@ def _run(
             if row in video_baselines.RULES:
                 video_baselines.watch(clip.video, row, parts, gallery, events)
             else:
-                watch(_config(clip.video, row, gallery, events, settings))
+                run_to_end(_config(clip.video, row, gallery, events, settings))
             scores[row][clip] = score(read_events(events), Truth.load(clip.truth))
             progress.advance(task)
     return scores

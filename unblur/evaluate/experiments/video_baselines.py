@@ -28,7 +28,7 @@ from stream.results import Look, Moment, Scene, Sighting
 from stream.sources.factory import open_source
 from stream.tracking.analyzer import Eye
 from stream.values import Array, Candidate, Event, Face, Frame, Identity, Restoration, Track
-from unblur.assemble import Parts
+from unblur.assembly.components import Parts
 
 FRAMES, MAJORITY, FRIGATE = "frame-by-frame", "majority", "frigate"
 

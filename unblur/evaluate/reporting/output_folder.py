@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-from stream.errors import OutputError, StorageError, UsageError
+from stream.errors import StorageError, UsageError
 from unblur.evaluate.reporting.run_record import Record
 from unblur.evaluate.reporting.tables import Table, document, markdown
-from unblur.terminal import bar, gauge
 
 Draw = Callable[[Path], None]
 """Draws a plot into a PNG file of that name."""
@@ -23,16 +19,6 @@ def require(*libraries: str) -> None:
     absent = [name for name in libraries if find_spec(name) is None]
     if absent:
         raise UsageError(f"{' and '.join(absent)} cannot be found: pip install 'unblur[evaluate]'")
-
-
-def prepared(out: Path) -> Path:
-    """The folder, made if need be. Raises OutputError if it cannot be written to."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=out).close()
-    except OSError as error:
-        raise OutputError(f"cannot write to the folder {out}: {error.strerror}") from error
-    return out
 
 
 def write(out: Path, title: str, tables: Sequence[Table], record: Record, plots: Mapping[str, Draw]) -> None:
@@ -56,14 +42,3 @@ def _replace(path: Path, make: Draw) -> None:
         raise StorageError(f"cannot write {path}: {error.strerror}") from error
     finally:
         part.unlink(missing_ok=True)
-
-
-def progress() -> Progress:
-    """A bar on standard error; silent if nobody looks at a terminal."""
-    return bar(
-        TextColumn("{task.description}"),
-        gauge(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )

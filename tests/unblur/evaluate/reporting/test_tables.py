@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from stream.errors import OutputError, StorageError
+from unblur import terminal
 from unblur.evaluate.reporting import output_folder
 from unblur.evaluate.reporting.run_record import Record, record
 from unblur.evaluate.reporting.tables import Column, Table, document, markdown
@@ -61,4 +62,4 @@ def test_files_are_replaced_as_a_whole(tmp_path: Path) -> None:
 def test_folder_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write to the folder"):
-        output_folder.prepared(tmp_path / "file")
+        terminal.prepared(tmp_path / "file")

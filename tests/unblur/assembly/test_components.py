@@ -1,0 +1,183 @@
+"""The loop as a whole, on real pictures: nobody is lost, nothing hangs, and the worst error is the one that is told."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from configs.loader import load
+from stream.errors import DamagedSourceError, StorageError
+from stream.identification import Naming
+from stream.metrics import Meter
+from stream.results import Look, Moment, Scene
+from stream.storage.images import read_picture, write_picture
+from stream.values import Box, Crop, Event, Image, Quality, Restoration, Track
+from unblur.assembly.components import Parts
+from unblur.assembly.pipeline_run import Run, assemble
+
+Ready = Callable[..., Run]
+
+
+class Kept:
+    """A log in memory, which may be full from the start."""
+
+    def __init__(self, full: bool = False) -> None:
+        self.events: list[Event] = []
+        self._full = full
+
+    def write(self, event: Event) -> None:
+        if self._full:
+            raise StorageError("the disk is full")
+        self.events.append(event)
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def ready() -> Iterator[Ready]:
+    """Makes runs over some sources, logged to `log`."""
+    with ExitStack() as stack:
+
+        def make(log: Kept, *sources: Path, watch: Callable[[Scene], None] = lambda _: None, pace: str = "fast") -> Run:
+            cameras = [{"source": str(source), "name": f"{number}"} for number, source in enumerate(sources)]
+            return assemble(load(None, {"cameras": cameras, "pace": pace}), stack, watch, log)
+
+        yield make
+
+
+@pytest.fixture
+def crowd(portraits: Path, tmp_path: Path) -> Path:
+    """One picture with 24 faces: more than a camera may send for identification in a second."""
+    face = read_picture(portraits / "astronaut.png")[:256, 96:352]
+    row = np.hstack([face[::2, ::2]] * 6)
+    write_picture(tmp_path / "crowd.png", np.ascontiguousarray(np.vstack([row] * 4)))
+    return tmp_path / "crowd.png"
+
+
+def kinds(log: Kept) -> dict[int, list[str]]:
+    return {
+        track: [event.type for event in log.events if event.track == track]
+        for track in {event.track for event in log.events}
+    }
+
+
+def test_everybody_on_a_single_picture_has_a_beginning_and_an_end(ready: Ready, crowd: Path) -> None:
+    log = Kept()
+    ready(log, crowd).start()
+    assert len(kinds(log)) == 24
+    assert all(kind == ["new", "end"] for kind in kinds(log).values())
+
+
+def test_every_frame_becomes_a_scene_in_order(ready: Ready, demo: Path) -> None:
+    shown: list[int] = []
+    run = ready(Kept(), demo / "camera.mp4", watch=lambda scene: shown.append(scene.frame.index))
+    run.start()
+    assert shown == list(range(445))
+    assert run.reading().counts["frames"] == 445
+
+
+def test_recordings_at_the_pace_of_life_run_side_by_side(ready: Ready, crowd: Path) -> None:
+    log = Kept()
+    run = ready(log, crowd, crowd, pace="realtime")
+    assert len(run.pipelines) == 1
+    run.start()
+    assert len(log.events) == 2 * 24 * 2
+    assert {event.camera for event in log.events} == {"0", "1"}
+
+
+def test_a_log_that_fails_ends_the_run_at_once(ready: Ready, demo: Path) -> None:
+    run = ready(Kept(full=True), demo / "camera.mp4")
+    with pytest.raises(StorageError, match="full"):
+        run.start()
+    assert run.reading().counts["frames"] < 445
+
+
+def test_stopping_from_outside_ends_what_was_begun(ready: Ready, demo: Path) -> None:
+    log, begun = Kept(), threading.Event()
+
+    def watch(scene: Scene) -> None:
+        if scene.names:
+            begun.set()
+
+    run = ready(log, demo / "camera.mp4", watch=watch, pace="realtime")
+    thread = threading.Thread(target=run.start)
+    thread.start()
+    assert begun.wait(30)
+    run.pipelines[0].stop()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert all(kind[-1] == "end" for kind in kinds(log).values())
+
+
+def test_a_window_that_is_closed_ends_the_run(ready: Ready, demo: Path) -> None:
+    run = ready(Kept(), demo / "camera.mp4", pace="realtime")
+    run.pipelines[0].run(pump=lambda: False)
+    assert run.reading().counts.get("frames", 0) < 445
+
+
+@pytest.fixture
+def damaged(portraits: Path, tmp_path: Path) -> list[Path]:
+    """Two folders of pictures, each with one that cannot be read."""
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        folder.mkdir()
+        picture: Image = read_picture(portraits / "biden.jpg")[::2, ::2]
+        write_picture(folder / "1.png", np.ascontiguousarray(picture))
+        (folder / "2.png").write_bytes(b"torn")
+    return folders
+
+
+@pytest.mark.parametrize("pace", ["fast", "realtime"])
+def test_all_damage_is_told_and_everything_else_is_read(ready: Ready, damaged: list[Path], pace: str) -> None:
+    log = Kept()
+    with pytest.raises(DamagedSourceError) as told:
+        ready(log, *damaged, pace=pace).start()
+    assert all(str(folder) in str(told.value) for folder in damaged)
+    assert len(kinds(log)) == 1
+    assert len(log.events) == 4
+
+
+def test_a_full_disk_is_worse_than_damage(ready: Ready, damaged: list[Path]) -> None:
+    with pytest.raises(StorageError):
+        ready(Kept(full=True), *damaged, pace="realtime").start()
+
+
+def test_ids_follow_from_what_is_seen_and_how(demo: Path) -> None:
+    def ids(**camera: object) -> list[str]:
+        log = Kept()
+        source = {"source": str(demo / "camera.mp4"), "end_s": 2.0, **camera}
+        with ExitStack() as stack:
+            assemble(load(None, {"cameras": [source]}), stack, lambda _: None, log).start()
+        return [event.id for event in log.events]
+
+    assert ids() == ids() != ids(begin_s=0.5)
+    assert not set(ids()) & set(ids(begin_s=0.5))
+    assert json.dumps(ids())
+
+
+def test_a_face_is_marked_while_it_is_with_the_deblurrer() -> None:
+    class Asking:
+        """Leaves crops alone, and asks the naming meanwhile."""
+
+        def __init__(self) -> None:
+            self.seen: list[frozenset[int]] = []
+
+        def restore(self, crops: Sequence[Crop], _passes: int | None = None, /) -> list[Restoration]:
+            self.seen = [naming.restoring("lobby"), naming.restoring("yard")]
+            return [Restoration(crop, crop.image, "none", 0) for crop in crops]
+
+    deblurrer, embedder = Asking(), Parts(load(None, {})).recognizer()
+    naming = Naming(deblurrer, embedder, Kept(), None, "session", Meter())
+    picture, unmoved = np.zeros((128, 128, 3), np.uint8), np.eye(2, 3, dtype=np.float32)
+    crop = Crop("lobby", 7, 0, 0.0, picture, unmoved, None, Quality(1, 1, 1))
+    points = np.zeros((5, 2), np.float32)
+    track = Track("lobby", 7, Box(0, 0, 9, 9), points, (0, 0), 0.9, detected=True, hits=1, first_frame=0, first_pts_s=0)
+    naming.restore([Look(track, crop, Moment(0, 0.0, None))])
+    assert deblurrer.seen == [{7}, set()]
+    assert naming.restoring("lobby") == set()

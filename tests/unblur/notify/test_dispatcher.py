@@ -1,0 +1,35 @@
+"""What delivers events is run again where it fails as nobody expected."""
+
+import threading
+from contextlib import closing
+
+import pytest
+
+from stream import threads
+from stream.threads import thread_states
+from tests.stream.support.events import an_event
+from unblur.notify.dispatcher import Outbox
+
+
+def test_delivery_goes_on_after_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "FIRST_RETRY_S", 0.01)
+    delivered: list[str] = []
+    all_there = threading.Event()
+
+    async def deliver() -> None:
+        while event := await outbox.take():
+            if event.id == "event-0":
+                raise ZeroDivisionError("no protocol foresaw this")
+            delivered.append(event.id)
+            if len(delivered) == 2:
+                all_there.set()
+
+    with closing(Outbox("a test's outbox", deliver)) as outbox:
+        for number in range(3):
+            outbox.put(an_event(number))
+        outbox.open()
+        assert all_there.wait(20)
+        (state,) = [state for state in thread_states() if state.name == "a test's outbox"]
+        assert state.restarts == 1
+        assert outbox.lost == 1
+    assert delivered == ["event-1", "event-2"]

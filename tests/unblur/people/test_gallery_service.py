@@ -1,0 +1,294 @@
+"""The owner of the gallery, with real faces and real files."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from configs.schema import Config
+from deblur import kernels
+from recognize.gallery import people_gallery as galleries
+from recognize.gallery import person
+from recognize.gallery.enrollment import Enroller, Enrolment
+from recognize.gallery.people_gallery import Gallery
+from recognize.gallery.person import Person
+from recognize.gallery.photo_checks import Finding
+from stream.errors import DoubtError, GalleryError, UsageError
+from stream.storage.images import read_picture
+from stream.values import Image
+from tests.unblur.conftest import Notes
+from unblur.people.enrollment import enroll
+from unblur.people.face_thumbnails import faces_of
+from unblur.people.gallery_service import People
+from unblur.people.photo_review import Examiner, Objection, Shot, usable
+
+WITHIN_S = 20.0
+
+
+@pytest.fixture(scope="session")
+def obama(portraits: Path, examiner: Examiner) -> list[Shot]:
+    return [examiner.picture(name, read_picture(portraits / name)) for name in ("obama.jpg", "obama2.jpg")]
+
+
+@pytest.fixture(scope="session")
+def biden(portraits: Path, examiner: Examiner) -> Shot:
+    return examiner.picture("biden.jpg", read_picture(portraits / "biden.jpg"))
+
+
+@pytest.fixture(scope="session")
+def blurred(portraits: Path, examiner: Examiner) -> Shot:
+    moved = kernels.blur(read_picture(portraits / "obama3.jpg"), kernels.line(61, 0)).astype(np.uint8)
+    return examiner.picture("moved.png", moved)
+
+
+def on_disk(folder: Path, examiner: Examiner) -> Gallery:
+    return galleries.load(folder / "people.joblib", examiner.fingerprint, allow_empty=True)
+
+
+def until(gallery: People, names: tuple[str, ...]) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    while gallery.gallery.names != names:
+        assert time.monotonic() < deadline, gallery.gallery.names
+        time.sleep(0.02)  # between looks at what another thread does
+
+
+def test_a_change_is_on_disk_in_use_and_noted(
+    people: People, used: list[Gallery], notes: Notes, obama: list[Shot], tmp_path: Path, examiner: Examiner
+) -> None:
+    assert people.enrol(" Barack Obama ", "44th", obama, "ann") == "Barack Obama"
+    assert used[-1] is people.gallery
+    there = on_disk(tmp_path, examiner).people["Barack Obama"]
+    assert there.photos == people.gallery.people["Barack Obama"].photos
+    assert there.description == "44th"
+    assert notes == [("ann", "enrolled", "Barack Obama")]
+
+
+@pytest.mark.parametrize("name", ["unknown", "\u200b", "Ann\u202e"])
+def test_a_name_of_an_earlier_version_still_opens_and_can_be_changed(
+    people: People, obama: list[Shot], tmp_path: Path, examiner: Examiner, name: str
+) -> None:
+    known = people.gallery.adding(
+        {name: Person(np.stack([shot.embedding for shot in obama if shot.embedding is not None]))}
+    )
+    with galleries.alone(tmp_path / "people.joblib"):
+        known.save(tmp_path / "people.joblib")
+    until(people, (name,))
+    with pytest.raises(UsageError, match=r"a name is one line|nobody can be called"):
+        people.rename(name, name, "ann")
+    people.rename(name, "Ann", "ann")
+    assert on_disk(tmp_path, examiner).names == ("Ann",)
+
+
+def test_each_photo_can_be_seen_until_it_is_removed(people: People, obama: list[Shot], tmp_path: Path) -> None:
+    people.enrol("Obama", None, obama, "ann")
+    first, second = people.gallery.people["Obama"].photos
+    crop = obama[0].crop
+    assert crop is not None
+    assert np.array_equal(read_picture(faces_of(tmp_path / "people.joblib") / f"{first}.png"), crop)
+    assert people.has_face(second)
+    people.remove("Obama", first, "ann")
+    assert people.face(first) is None
+    assert (people.face(second) or b"").startswith(b"\x89PNG")
+    assert [file.stem for file in faces_of(tmp_path / "people.joblib").iterdir()] == [second]
+    with pytest.raises(UsageError, match="last photo of Obama"):
+        people.remove("Obama", second, "ann")
+
+
+@pytest.mark.parametrize("photo", ["../people", "..%2fpeople", "people.joblib", "", "\x00"])
+def test_no_path_leads_anywhere(people: People, obama: list[Shot], photo: str) -> None:
+    people.enrol("Obama", None, obama, "ann")
+    assert people.face(photo) is None
+
+
+def test_who_is_deleted_is_gone(
+    people: People, obama: list[Shot], biden: Shot, tmp_path: Path, examiner: Examiner, notes: Notes
+) -> None:
+    people.enrol("Obama", None, obama, "ann")
+    people.enrol("Biden", None, [biden], "ann")
+    people.delete("Obama", "bob")
+    assert on_disk(tmp_path, examiner).names == ("Biden",)
+    assert {file.stem for file in faces_of(tmp_path / "people.joblib").iterdir()} == people.gallery.photos
+    people.delete("Biden", "bob")
+    assert on_disk(tmp_path, examiner).names == ()
+    assert not list(faces_of(tmp_path / "people.joblib").iterdir())
+    assert notes[-1] == ("bob", "deleted", "Biden")
+
+
+def test_a_merged_person_keeps_all_crops(people: People, obama: list[Shot], notes: Notes) -> None:
+    people.enrol("Obama", None, obama[:1], "ann")
+    people.enrol("Barack", "44th", obama[1:], "ann")
+    people.merge("Barack", "Obama", "ann")
+    person = people.gallery.people["Obama"]
+    assert len(person.photos) == 2
+    assert all(people.has_face(photo) for photo in person.photos)
+    assert person.description == "44th"
+    assert notes[-1] == ("ann", "merged into Obama", "Barack")
+
+
+def test_two_who_are_unlike_are_merged_by_somebody_who_is_sure(people: People, obama: list[Shot], biden: Shot) -> None:
+    people.enrol("Obama", None, obama, "ann")
+    people.enrol("Biden", None, [biden], "ann")
+    with pytest.raises(DoubtError, match="Biden and Obama do not look like one person"):
+        people.merge("Biden", "Obama", "ann")
+    assert people.gallery.names == ("Obama", "Biden")
+    people.merge("Biden", "Obama", "ann", sure=True)
+    assert len(people.gallery.people["Obama"].photos) == 3
+
+
+def test_what_would_poison_the_gallery_is_not_enrolled(
+    people: People, obama: list[Shot], biden: Shot, blurred: Shot
+) -> None:
+    people.enrol("Biden", None, [biden], "ann")
+    with pytest.raises(UsageError, match=r"blurred: over .* cannot be enrolled"):
+        people.enrol("Obama", None, [*obama, blurred], "ann")
+    with pytest.raises(UsageError, match=r"biden\.jpg: somebody else's: .* cannot be enrolled"):
+        people.enrol("Obama", None, [*obama, biden], "ann")  # as it was never judged beside the others
+    people.enrol("Obama", None, obama, "ann")
+    for poison in (blurred, biden):
+        with pytest.raises(UsageError, match="cannot be enrolled"):
+            people.add("Obama", [poison], "ann")
+    assert len(people.gallery.people["Obama"].photos) == 2
+
+
+def test_what_cannot_be_changes_nothing(people: People, obama: list[Shot], used: list[Gallery], notes: Notes) -> None:
+    people.enrol("Obama", None, obama, "ann")
+    before = len(used), list(notes)
+    with pytest.raises(UsageError, match="known already"):
+        people.enrol("Obama", None, obama, "ann")
+    with pytest.raises(KeyError):
+        people.rename("Biden", "Joe", "ann")
+    with pytest.raises(UsageError, match="shows a face"):
+        people.enrol("Nobody", None, [], "ann")
+    assert (len(used), list(notes)) == before
+
+
+def test_a_crop_of_an_event_is_added_or_complained_of(people: People, obama: list[Shot], biden: Shot) -> None:
+    people.enrol("Obama", None, obama[:1], "ann")
+    people.enrol("Biden", None, [biden], "ann")
+    crop = obama[1].crop
+    assert crop is not None
+    assert people.add_crop("Nobody", crop, "ann") == Objection("Nobody is not known", "nobody")
+    objection = people.add_crop("Biden", crop, "ann")
+    assert objection
+    assert objection.kind == "unfit"
+    assert "somebody else's" in objection.why
+    assert people.add_crop("Obama", crop, "ann") is None
+    assert len(people.gallery.people["Obama"].photos) == 2
+    again = people.add_crop("Obama", crop, "ann")
+    assert again
+    assert "near-duplicate" in again.why
+
+
+def test_a_crop_unlike_the_other_photos_takes_somebody_who_is_sure(
+    people: People, obama: list[Shot], portraits: Path, examiner: Examiner
+) -> None:
+    people.enrol("Obama", None, obama, "ann")
+    crop = examiner.picture("astronaut.png", read_picture(portraits / "astronaut.png")).crop
+    assert crop is not None
+    objection = people.add_crop("Obama", crop, "ann")
+    assert objection
+    assert objection.kind == "doubtful"
+    assert objection.why.startswith("unlike their other photos: ")
+    assert len(people.gallery.people["Obama"].photos) == 2
+    assert people.add_crop("Obama", crop, "ann", sure=True) is None
+    assert len(people.gallery.people["Obama"].photos) == 3
+
+
+def test_nobody_is_sure_of_a_face_that_is_somebody_elses(people: People, obama: list[Shot], biden: Shot) -> None:
+    people.enrol("Obama", None, obama[:1], "ann")
+    people.enrol("Biden", None, [biden], "ann")
+    crop = obama[1].crop
+    assert crop is not None
+    objection = people.add_crop("Biden", crop, "ann", sure=True)
+    assert objection
+    assert objection.kind == "unfit"
+
+
+def test_another_programs_change_is_taken_over(
+    people: People, obama: list[Shot], biden: Shot, tmp_path: Path, used: list[Gallery]
+) -> None:
+    people.enrol("Obama", None, obama, "ann")
+    assert biden.embedding is not None
+    theirs = people.gallery.adding({"Biden": person.Person(biden.embedding[None])})
+    theirs.save(tmp_path / "people.joblib")
+    until(people, ("Obama", "Biden"))
+    assert used[-1] is people.gallery
+
+
+def test_another_programs_change_is_not_lost(people: People, obama: list[Shot], biden: Shot, tmp_path: Path) -> None:
+    people.close()  # nobody looks at the file but the change itself
+    assert biden.embedding is not None
+    theirs = Gallery(people.gallery.fingerprint, {"Biden": person.Person(biden.embedding[None])})
+    theirs.save(tmp_path / "people.joblib")
+    people.enrol("Obama", None, obama, "ann")
+    assert people.gallery.names == ("Biden", "Obama")
+
+
+def test_a_file_that_cannot_be_read_is_not_written_over(people: People, obama: list[Shot], tmp_path: Path) -> None:
+    people.enrol("Obama", None, obama, "ann")
+    file = tmp_path / "people.joblib"
+    file.write_bytes(b"something else")
+    with pytest.raises(GalleryError, match="not a gallery"):
+        people.rename("Obama", "Barack", "ann")
+    assert file.read_bytes() == b"something else"
+    assert people.gallery.names == ("Obama",)
+
+
+def test_two_who_change_at_once_both_do(people: People, obama: list[Shot], biden: Shot, examiner: Examiner) -> None:
+    people.enrol("Obama", None, obama, "ann")
+    people.enrol("Biden", None, [biden], "ann")
+
+    def describe(name: str) -> None:
+        for number in range(10):
+            people.describe(name, str(number), "ann")
+
+    threads = [threading.Thread(target=describe, args=(name,)) for name in ("Obama", "Biden")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [people.gallery.people[name].description for name in ("Obama", "Biden")] == ["9", "9"]
+
+
+def test_the_command_keeps_what_the_page_has_changed_meanwhile(
+    people: People, obama: list[Shot], portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "photos" / "Joe Biden"
+    folder.mkdir(parents=True)
+    (folder / "biden.jpg").write_bytes((portraits / "biden.jpg").read_bytes())
+    look_at_all = Enroller.enroll
+
+    def slowly(enroller: Enroller, *arguments: Any) -> Enrolment:
+        enrolment = look_at_all(enroller, *arguments)
+        people.enrol("Obama", None, obama, "ann")
+        return enrolment
+
+    monkeypatch.setattr(Enroller, "enroll", slowly)
+    enroll(Config(), folder.parent, tmp_path / "people.joblib", strict=False)
+    until(people, ("Obama", "Joe Biden"))
+    assert len(people.gallery.photos) == 3
+    assert all(people.face(photo) for photo in people.gallery.photos)
+
+
+def test_verdicts(examiner: Examiner, obama: list[Shot], biden: Shot, people: People, portraits: Path) -> None:
+    people.enrol("Biden", None, [biden], "ann")
+    blank: Image = np.full((200, 200, 3), 128, np.uint8)
+    shots = [
+        *obama,
+        examiner.picture("again.jpg", read_picture(portraits / "obama.jpg")),
+        biden,
+        examiner.picture("wall.jpg", blank),
+        examiner.picture("letter.txt", None, "not a picture"),
+        examiner.picture("pair.png", np.hstack([read_picture(portraits / "astronaut.png")] * 2)),
+    ]
+    found = [sorted(shot.findings) for shot in examiner.judged(shots, None, people.gallery)]
+    assert found[:6] == [[], [], [Finding.DUPLICATE], [Finding.MIXED_UP], [Finding.NO_FACE], [Finding.UNREADABLE]]
+    assert Finding.SEVERAL in found[6]
+    assert [usable(shot) for shot in shots] == [True, True, True, True, False, False, True]
+    (same,) = examiner.judged([obama[0]], "Biden", people.gallery)
+    assert list(same.findings) == [Finding.UNLIKE]  # and nobody else is like him

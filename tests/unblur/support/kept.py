@@ -1,0 +1,131 @@
+"""What several runs kept of three people, for the tests of what deletes it."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import sqlalchemy as sql
+
+from models.assets.fetch import fingerprint
+from recognize.gallery.people_gallery import Gallery, load
+from recognize.gallery.person import Person
+from stream.events.event_store import EventStore
+from stream.events.jsonl_log import EventFile, to_line
+from stream.storage.encryption import Cipher
+from stream.storage.images import write_picture
+from stream.values import Candidate, Event, EventType
+from tests.recognize.conftest import directions
+from tests.stream.support.events import an_event
+from tests.stream.support.proof import a_sighting, open_folder
+from unblur.app_database import application_database
+from unblur.feedback import Feedback
+from unblur.notify.webhook_queue import Queue
+from unblur.people.face_thumbnails import Faces, faces_of
+from unblur.privacy.app_event_data import Annex
+from unblur.privacy.personal_data import Records, open_records
+
+GONE = "Zoë Gone"
+BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
+_STORY: tuple[tuple[EventType, int, str | None, str | None], ...] = (
+    ("new", 1, None, "Ann"),
+    ("update", 1, GONE, "Ann"),
+    ("new", 2, "Ann", GONE),
+    ("end", 1, GONE, "Ann"),
+    ("end", 2, "Ann", GONE),
+    ("new", 1, "Bob", None),
+    ("end", 1, "Bob", None),
+)
+"""Type, track, name and runner-up: the second track 1 is another run's."""
+HERS = {"event-0", "event-1", "event-3"}
+
+
+def story() -> list[Event]:
+    """An hour lies between one event and the next."""
+    events = []
+    for number, (kind, track, name, runner_up) in enumerate(_STORY):
+        event = an_event(number, name, wall_time=BEGIN + timedelta(hours=number))
+        candidate = Candidate(runner_up, 0.3) if runner_up else None
+        events.append(replace(event, type=kind, track=track, identity=replace(event.identity, runner_up=candidate)))
+    return events
+
+
+def keep(folder: Path, cipher: Cipher | None = None) -> None:
+    """Evidence, log, an earlier log, store and gallery."""
+    evidence = open_folder(folder / "evidence")
+    events = [evidence.keep(event, *a_sighting(number)) for number, event in enumerate(story())]
+    evidence.close()
+    log, earlier = EventFile(folder / "log.jsonl"), EventFile(folder / "log.jsonl.previous")
+    store = EventStore(f"sqlite:///{folder / 'log.sqlite'}")
+    for event in events:
+        for kept in (log, earlier, store):
+            kept.write(event)
+    for kept in (log, earlier, store):
+        kept.close()
+    people = {
+        name: Person(directions(2, seed), enrolled=(BEGIN + timedelta(days=seed)).timestamp())
+        for seed, name in enumerate(("Ann", GONE, "Bob"))
+    }
+    Gallery(fingerprint("sface"), people).save(folder / "people.joblib", cipher)
+
+
+def keep_served(folder: Path) -> None:
+    """The same as a folder of data of `unblur serve`: with crops of the photos, opinions, and posts that wait."""
+    keep(folder)
+    for log in folder.glob("log.jsonl*"):
+        log.unlink()
+    (folder / "log.sqlite").rename(folder / "events.sqlite")
+    gallery = folder / "people.joblib"
+    Faces(faces_of(gallery), None)
+    for photo in load(gallery, fingerprint("sface")).photos:
+        write_picture(faces_of(gallery) / f"{photo}.png", np.full((128, 128, 3), int(photo[:2], 16), np.uint8))
+    engine = application_database(folder)
+    feedback, hooks = Feedback(engine), [Queue(engine, "door"), Queue(engine, "desk")]
+    feedback.say("event-0", "wrong", None, "operator")
+    feedback.say("event-5", "wrong", unicodedata.normalize("NFD", GONE), "operator")
+    feedback.say("event-5", "right", "Bob", "operator")
+    for event in story():
+        for hook in hooks:
+            hook.add(event.id, to_line(event.to_json()), 0.0)
+    engine.dispose()
+
+
+def records(folder: Path, stack: ExitStack, cipher: Cipher | None = None) -> Records:
+    logs = [str(folder / "log.jsonl"), f"sqlite:///{folder / 'log.sqlite'}"]
+    return open_records(folder / "people.joblib", logs, folder / "evidence", None, cipher, fingerprint("sface"), stack)
+
+
+def served(folder: Path, stack: ExitStack) -> Records:
+    """What `keep_served` kept."""
+    engine = application_database(folder)
+    stack.callback(engine.dispose)
+    store = f"sqlite:///{folder / 'events.sqlite'}"
+    evidence, network = folder / "evidence", fingerprint("sface")
+    return open_records(folder / "people.joblib", [store], evidence, Annex(engine), None, network, stack)
+
+
+def waiting(folder: Path) -> list[tuple[str, dict[str, object]]]:
+    """The posts that wait, each with its hook."""
+    engine = application_database(folder)
+    with engine.connect() as connection:
+        rows = connection.execute(sql.text("SELECT hook, body FROM webhook_posts ORDER BY position")).all()
+    engine.dispose()
+    return [(hook, json.loads(body)) for hook, body in rows]
+
+
+def said(folder: Path) -> list[tuple[str, str, str | None]]:
+    """The event, the verdict, and the person of every opinion."""
+    engine = application_database(folder)
+    with engine.connect() as connection:
+        rows = connection.execute(sql.text("SELECT event, verdict, person FROM feedback ORDER BY number")).all()
+    engine.dispose()
+    return [(event, verdict, person) for event, verdict, person in rows]
+
+
+def bytes_of(folder: Path, pattern: str = "*") -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(folder.rglob(pattern)) if path.is_file())

@@ -1,0 +1,28 @@
+"""The application's database: accounts, sessions, audit log, feedback and queued webhooks, in the data folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sql
+
+from stream.errors import OutputError
+from stream.events.event_store import DURABLE, connect
+from stream.events.query import reader
+from unblur.data_dir import DATABASE, require_folder_of_data
+
+
+def application_database(folder: Path) -> sql.Engine:
+    """The database in which accounts and the like lie: readable for its owner alone. Raises OutputError."""
+    file = folder / DATABASE
+    try:
+        file.touch(mode=0o600)  # SQLite gives its other files the same mode
+    except OSError as error:
+        raise OutputError(f"cannot write {file}: {error.strerror}; name another folder as serve.data") from error
+    return connect(sql.URL.create("sqlite", database=str(file)), DURABLE)
+
+
+def database_to_read(folder: Path) -> sql.Engine:
+    """The same, of a folder that may be served from meanwhile, for reading alone. Raises UsageError where it is not."""
+    require_folder_of_data(folder)
+    return reader(connect(sql.URL.create("sqlite", database=str(folder / DATABASE))))

@@ -1,0 +1,193 @@
+"""What leaves a run: the pictures, the event log, and the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from configs.schema import SCREENS, Config, Output
+from models.assets.fetch import fetch_typefaces
+from stream.errors import UsageError
+from stream.events.event_store import EventStore
+from stream.events.jsonl_log import EventFile
+from stream.evidence.evidence_store import EvidenceFolder, Provenance
+from stream.evidence.signing import Signer
+from stream.interfaces import Log, Picture, Source
+from stream.metrics import Meter
+from stream.outputs.mp4_recorder import Recorder
+from stream.outputs.overlay import Overlay
+from stream.outputs.pixelation import Mosaic
+from stream.outputs.renderer import Composer, WindowOutlet
+from stream.outputs.text import Lettering
+from stream.outputs.window import Window
+from stream.results import Scene
+from stream.sources.receiver import Guest
+from stream.storage.encryption import Cipher
+from stream.values import Event
+from unblur.terminal import download_bar
+
+
+class LiveOutput(Picture, Protocol):
+    """A web page with the live pictures of the cameras."""
+
+    @property
+    def announcer(self) -> Log:
+        """The log that sends events to open pages."""
+
+    @property
+    def viewers(self) -> int:
+        """How many pictures are being watched."""
+
+    @property
+    def refused(self) -> int:
+        """Connections for which there was no room."""
+
+
+MakeLiveView = Callable[[Sequence[Source], Meter], LiveOutput]
+
+
+class _Closes(Protocol):
+    def close(self) -> None: ...
+
+
+Closable = TypeVar("Closable", bound=_Closes)
+
+
+class Outputs:
+    """The outputs of a run, opened in one go; `stack` closes them. Raises OutputError, and leaves nothing behind."""
+
+    def __init__(
+        self,
+        config: Config,
+        sources: Sequence[Source],
+        logs: Sequence[Log],
+        provenance: Provenance,
+        cipher: Cipher | None,
+        stack: ExitStack,
+        meter: Meter,
+        make_live_view: MakeLiveView | None,
+    ) -> None:
+        """Opens them all; `make_live_view` is needed for the picture `webrtc` and for cameras that a browser sends."""
+        settings = config.output
+        self._mosaic = Mosaic(settings.redact) if settings.redact else None
+        self._zone = settings.zone
+        watched = settings.picture == "webrtc" or any(isinstance(source, Guest) for source in sources)
+        self._typefaces = _typefaces() if watched or settings.picture != "none" else None
+        self._window = _window(settings, self._typefaces, stack)
+        if watched and make_live_view is None:
+            raise ValueError("this run needs a live view")
+        self.live_view = _closing(stack, make_live_view(sources, meter)) if watched and make_live_view else None
+        self._recorders = {name: _closing(stack, Recorder(path)) for name, path in _films(settings, sources).items()}
+        self.evidence = (
+            _closing(stack, EvidenceFolder(settings.evidence, Signer(), provenance, self._mosaic, cipher))
+            if settings.evidence
+            else None
+        )
+        self.ledgers = _ledgers(settings, fresh=not any(source.live for source in sources), stack=stack)
+        self.log = Logs(
+            [*(ledger for _, ledger in self.ledgers), *logs, *([self.live_view.announcer] if self.live_view else [])]
+        )
+
+    def composer(self, source: Source, meter: Meter, watch: Callable[[Scene], None]) -> Composer:
+        """What draws a camera's scenes and brings them to its outputs."""
+        pictures: list[Picture] = [self._recorders[source.camera]] if source.camera in self._recorders else []
+        if self._window:
+            pictures.append(self._window)
+        if self.live_view:
+            pictures.append(self.live_view)
+        overlay = Overlay(Lettering(self._typefaces), self._zone) if self._typefaces else None
+        return Composer(overlay, pictures, source.live, meter, watch, self._mosaic)
+
+    @property
+    def pump(self) -> Callable[[], bool] | None:
+        """The loop of the window, if there is one."""
+        return self._window.pump if self._window else None
+
+    @property
+    def dropped(self) -> int:
+        """Pictures that came too fast for the window."""
+        return self._window.dropped if self._window else 0
+
+
+class Logs:
+    """Several logs as one: an event is announced when it is on disk in all of them."""
+
+    def __init__(self, logs: Sequence[Log]) -> None:
+        self._logs = logs
+
+    def write(self, event: Event) -> None:
+        for log in self._logs:
+            log.write(event)
+
+    def close(self) -> None:
+        for log in self._logs:
+            log.close()
+
+
+def _typefaces() -> Path:
+    with download_bar() as progress:
+        return fetch_typefaces(progress=progress)
+
+
+def _window(settings: Output, typefaces: Path | None, stack: ExitStack) -> WindowOutlet | None:
+    if settings.picture != "window" or typefaces is None:
+        return None
+    return _closing(stack, WindowOutlet(Window(typefaces)))
+
+
+def _films(settings: Output, sources: Sequence[Source]) -> dict[str, Path]:
+    """The film of each camera: FILE.mp4, or with several cameras FILE-<camera>.mp4."""
+    if settings.picture in SCREENS:
+        return {}
+    path = Path(settings.picture)
+    if len(sources) == 1:
+        return {sources[0].camera: path}
+    films = {source.camera: path.with_stem(f"{path.stem}-{_file_name(source.camera)}") for source in sources}
+    if len(set(films.values())) < len(films):
+        raise UsageError("two cameras' names are the same as file names: give them other names, as NAME=SOURCE")
+    return films
+
+
+def _file_name(camera: str) -> str:
+    return "".join("_" if character in '/\\:*?"<>|' else character for character in camera)
+
+
+def require_apart(config: Config) -> None:
+    """What is read must not be written over. Raises UsageError."""
+    output = config.output
+    written = {Path(output.picture), output.events, Path((output.store or "").removeprefix("sqlite:///"))}
+    read = {Path(camera.source).expanduser() for camera in config.cameras} | {config.recognition.gallery}
+    for target in written:
+        for source in read:
+            if target and source and target.is_file() and source.is_file() and target.samefile(source):
+                raise UsageError(f"{target} is what is being read: write to another file")
+
+
+def _ledgers(settings: Output, fresh: bool, stack: ExitStack) -> list[tuple[str, EventFile | EventStore]]:
+    """Where events are kept, and by what."""
+    ledgers: list[tuple[str, EventFile | EventStore]] = []
+    if settings.store:
+        ledgers.append((settings.store, _closing(stack, EventStore(settings.store))))
+    if settings.events:
+        ledgers.append((str(settings.events), _finishing(stack, EventFile(settings.events, fresh))))
+    return ledgers
+
+
+def _closing(stack: ExitStack, thing: Closable) -> Closable:
+    stack.callback(thing.close)
+    return thing
+
+
+def _finishing(stack: ExitStack, log: EventFile) -> EventFile:
+    """A run that bad input kept from beginning leaves no empty log behind."""
+
+    def finish(_kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, UsageError):
+            log.withdraw()
+        else:
+            log.close()
+
+    stack.push(finish)
+    return log

@@ -1,0 +1,227 @@
+"""A run: built from a configuration, ready to start."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+from configs.schema import Camera as CameraSettings
+from configs.schema import Config
+from detectors.alignment import FivePointAligner
+from detectors.yunet import IN_VIDEO
+from models.assets import manifest
+from recognize.gallery.people_gallery import Gallery
+from recognize.track_recognizer import TrackRecognizer
+from stream.errors import DamagedSourceError, UsageError
+from stream.identification import Naming
+from stream.interfaces import Log, Source
+from stream.load_control import LoadController, SearchBudget
+from stream.media.frame_conversion import Rotation
+from stream.metrics import Meter, Reading
+from stream.names import normalize_name
+from stream.outputs.renderer import Composer
+from stream.pipeline import Camera, Pipeline
+from stream.results import Scene
+from stream.sources.factory import Live, Opened, SourceOptions, open_source
+from stream.sources.recorded import Playback, Replay
+from stream.sources.stream_spec import Patience
+from stream.tracking.analyzer import Eye
+from unblur.assembly.components import Network, Parts
+from unblur.assembly.model_provenance import provenance
+from unblur.assembly.outputs import MakeLiveView, Outputs, require_apart
+
+_HEAD_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run ready to start: pipelines one after the other, and the parts that have something to tell of it."""
+
+    sources: Sequence[Opened]
+    pipelines: Sequence[Pipeline]
+    meter: Meter
+    parts: Parts
+    recognizer: TrackRecognizer
+    naming: Naming
+    outputs: Outputs
+    load: LoadController
+
+    @property
+    def networks(self) -> Sequence[Network]:
+        """What runs each network."""
+        return self.parts.networks
+
+    @property
+    def running(self) -> bool:
+        """Whether a pipeline is at work."""
+        return any(pipeline.running for pipeline in self.pipelines)
+
+    def start(self) -> None:
+        """Run to the end. Raises the worst error, after everything has come to rest; damage to recordings is told
+        when all have been read."""
+        damage = []
+        for pipeline in self.pipelines:
+            try:
+                pipeline.run(self.outputs.pump)
+            except DamagedSourceError as error:
+                damage.append(str(error))
+        if damage:
+            raise DamagedSourceError("; ".join(damage))
+
+    def use(self, gallery: Gallery) -> None:
+        """Recognise by this gallery from now on, also whoever is in a picture at this moment; from any thread. Raises
+        GalleryError if it was made with another network."""
+        self.recognizer.use(gallery)
+        self.naming.reconsider()
+
+    def reading(self) -> Reading:
+        """What happened so far; what captures, recogniser and window dropped is counted, too."""
+        told = self.meter.read()
+        states = [source.status() for source in self.sources if isinstance(source, Live)]
+        lost = {
+            "frames dropped": sum(state.dropped for state in states),
+            "reconnections": sum(state.reconnects for state in states),
+            "tracks forgotten": self.recognizer.dropped,
+            "pictures not shown": self.outputs.dropped,
+        }
+        return replace(told, counts=told.counts | lost)
+
+
+def assemble(
+    config: Config,
+    stack: ExitStack,
+    on_frame: Callable[[Scene], None],
+    *logs: Log,
+    make_live_view: MakeLiveView | None = None,
+) -> Run:
+    """Build a run; `stack` closes what it opens. `on_frame` is called with every annotated frame, on the cameras' own
+    threads; `logs` get every event once it is on disk; `make_live_view` makes the web page where one is needed.
+
+    Sources and gallery are opened before any output is touched, so that bad input leaves nothing behind.
+    Raises UsageError, ModelError.
+    """
+    meter = Meter()
+    sources = open_sources(config)
+    parts = Parts(config)
+    recognizer = parts.recognizer()
+    restorer = parts.deblurrer(_shutters(config, sources))
+    accountable, watchful = bool(config.output.evidence), bool(config.output.redact)
+    load = LoadController()
+    budget = SearchBudget(sum(source.live for source in sources), load)
+    eyes = [
+        Eye(
+            parts.detector(IN_VIDEO),
+            FivePointAligner(),
+            source.live,
+            meter,
+            accountable,
+            watchful,
+            _is_stills(source),
+            budget,
+        )
+        for source in sources
+    ]
+    require_apart(config)
+    origins = provenance(config, recognizer, lambda: _ran(parts.networks))
+    outputs = Outputs(config, sources, logs, origins, parts.cipher, stack, meter, make_live_view)
+    naming = Naming(restorer, recognizer, outputs.log, outputs.evidence, session(config, sources), meter)
+    cameras = [
+        _camera(source, eye, outputs.composer(source, meter, on_frame), settings.rotate)
+        for source, eye, settings in zip(sources, eyes, config.cameras, strict=True)
+    ]
+    pipelines = [Pipeline(group, naming, meter, load) for group in _groups(config, cameras)]
+    return Run(sources, pipelines, meter, parts, recognizer, naming, outputs, load)
+
+
+def _camera(source: Source, eye: Eye, composer: Composer, rotation: Rotation) -> Camera:
+    return Camera(source, eye, composer, partial(composer.wanted, source.camera), rotation)
+
+
+def _ran(networks: Sequence[Network]) -> Mapping[str, object]:
+    """For evidence: by network, its backend and the sha256 of what was loaded."""
+    return {each.name: {"backend": each.backend, **each.files} for each in networks}
+
+
+def open_sources(config: Config) -> list[Opened]:
+    """The cameras' sources, each under a name of its own. Raises SourceError, UsageError.
+
+    A lone live camera that does not answer is an error; beside others it is called until it does.
+    """
+    endless = config.patience_s is None or len(config.cameras) > 1
+    sources = [_open(each, config, endless) for each in config.cameras]
+    for name, times in Counter(source.camera for source in sources).items():
+        if times > 1:
+            raise UsageError(f"{times} cameras are called {name!r}: give each a name of its own, as NAME=SOURCE")
+    return sources
+
+
+def _camera_name(camera: CameraSettings) -> str | None:
+    """None where it is to be made of the source. No word is reserved: cameras have a search of their own."""
+    try:
+        return None if camera.name is None else normalize_name(camera.name, reserved=frozenset())
+    except UsageError as error:
+        raise UsageError(f"the camera {camera.name!a}: {error}") from error
+
+
+def _open(camera: CameraSettings, config: Config, endless: bool) -> Opened:
+    connect_s = config.patience_s or Patience().connect_s
+    patience = Patience(connect_s, camera.picture_s, camera.keyframe_s, endless=endless)
+    options = SourceOptions(camera.stream, camera.transport, camera.snapshot_s)
+    return open_source(camera.source, _camera_name(camera), _playback(camera, config), patience, options)
+
+
+def session(config: Config, sources: Sequence[Source]) -> str:
+    """What the ids of a run's events are derived from: for recordings their content and all that decides on names, so
+    that a replay gives the same ids; for live cameras the moment, so that no two runs do."""
+    digest = hashlib.sha256(config.model_dump_json(include={"detection", "deblur"}).encode())
+    digest.update(config.recognition.model_dump_json(include={"fpir", "threshold"}).encode())
+    digest.update((config.output.redact or "").encode())  # the detector then looks at every frame
+    digest.update("".join(network.sha256 for network in manifest.trained()).encode())
+    if config.recognition.gallery:
+        digest.update(_head(config.recognition.gallery))
+    for source, camera in zip(sources, config.cameras, strict=True):
+        digest.update(camera.model_dump_json(include={"begin_s", "end_s", "fps", "shutter"}).encode())
+        digest.update(str(camera.stream or "").encode())
+        digest.update(str(camera.rotate or "").encode())
+        digest.update(datetime.now(UTC).isoformat().encode() if source.live else _head(Path(camera.source)))
+    return digest.hexdigest()
+
+
+def _head(path: Path) -> bytes:
+    """A file's size and first mebibyte, or a folder's names; the name of what is neither (an address, a pattern)."""
+    path = path.expanduser()
+    if path.is_dir():
+        return "\n".join(sorted(entry.name for entry in path.iterdir())).encode(errors="surrogateescape")
+    if not path.is_file():
+        return str(path).encode(errors="surrogateescape")
+    with path.open("rb") as file:
+        return str(path.stat().st_size).encode() + file.read(_HEAD_BYTES)
+
+
+def _is_stills(source: Opened) -> bool:
+    return isinstance(source, Replay) and source.stills
+
+
+def _playback(camera: CameraSettings, config: Config) -> Playback:
+    return Playback(
+        camera.start_time, config.pace, camera.begin_s, camera.end_s, Fraction(camera.fps).limit_denominator(1001)
+    )
+
+
+def _shutters(config: Config, sources: Sequence[Source]) -> dict[str, float]:
+    settings = zip(sources, config.cameras, strict=True)
+    return {source.camera: camera.shutter for source, camera in settings if camera.shutter is not None}
+
+
+def _groups(config: Config, cameras: Sequence[Camera]) -> list[list[Camera]]:
+    """Recordings run one after the other, since each keeps all cores busy and the log stays in order; live cameras,
+    and recordings at the pace of life, run side by side."""
+    together = config.pace == "realtime" or any(camera.source.live for camera in cameras)
+    return [list(cameras)] if together else [[camera] for camera in cameras]

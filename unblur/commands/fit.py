@@ -1,0 +1,93 @@
+"""`unblur fit`: people's photos become an embedder of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from configs.loader import load
+from configs.schema import Config
+from detectors.alignment import align
+from recognize.embedders.fitted_embedder import Method
+from recognize.embedders.fitted_embedder import fit as fit_file
+from recognize.gallery.people_gallery import write_private
+from recognize.gallery.photo_folders import Folder
+from stream.errors import OutputError, SourceError
+from stream.interfaces import Detector
+from stream.storage.images import read_picture
+from stream.values import Image
+from unblur.assembly.components import Parts, fusion_trainer
+from unblur.commands.options import Command, ConfigOption, Fitted, command_app, examples
+from unblur.people.enrollment import scan_named
+from unblur.terminal import messages, progress
+
+app = command_app()
+
+
+@app.command(
+    cls=Command,
+    epilog=examples(
+        "unblur fit faces --embedder lda -o lda.onnx", "unblur fit faces --embedder fusion-cnn -o fusion.onnx --seed 1"
+    ),
+)
+def fit(
+    faces: Annotated[
+        Path, typer.Argument(metavar="FACES", help="FACES/<Name>/*.jpg: people whose photos it is fitted to.")
+    ],
+    embedder: Annotated[Fitted, typer.Option(help="fusion-cnn needs the extra `train`.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to make; recognition.fitted takes it.")],
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the training of fusion-cnn.")] = 0,
+    config: ConfigOption = None,
+) -> None:
+    """Fit an embedder to the photos of your own people.
+
+    `unblur enroll` and `unblur run` use it with recognition.embedder and recognition.fitted in the configuration.
+    """
+    fit_embedder(load(config, {}), faces, embedder, out, seed)
+
+
+def fit_embedder(config: Config, faces: Path, method: Method, out: Path, seed: int) -> None:
+    """Fit an embedder to the people in the folders of `faces`, each photo's largest face; write it to `out`.
+
+    Raises UsageError if they are too few, or the file cannot be written; ModelError.
+    """
+    people = scan_named(faces).people
+    crops, owners = _crops(people, Parts(config).still_detector())
+    labels = np.unique(owners, return_inverse=True)[1]  # who has no face on any photo is nobody to learn
+    content = fit_file(method, crops, labels, seed, fusion_trainer() if method == "fusion-cnn" else None)
+    try:
+        write_private(out, content)
+    except OSError as error:
+        raise OutputError(f"the embedder cannot be written to {out}: {error.strerror}") from error
+    photos = sum(len(person.photos) for person in people)
+    told = f"{method} fitted to {len(crops)} of {photos} photos, of {len(set(owners))} people, in {out}"
+    messages().say(told)
+
+
+def _crops(people: Sequence[Folder], detector: Detector) -> tuple[list[Image], list[int]]:
+    """Aligned crops, and each one's person."""
+    crops, owners = [], []
+    with progress() as bar:
+        task = bar.add_task("photos", total=sum(len(person.photos) for person in people))
+        for number, person in enumerate(people):
+            for photo in person.photos:
+                for crop in _found(photo, detector):
+                    crops.append(crop)
+                    owners.append(number)
+                bar.advance(task)
+    return crops, owners
+
+
+def _found(photo: Path, detector: Detector) -> Iterator[Image]:
+    """The largest face, if there is one that can be seen."""
+    try:
+        image = read_picture(photo)
+    except SourceError:
+        return
+    faces = detector.detect(image)
+    if faces:
+        yield align(image, max(faces, key=lambda face: face.box.area).landmarks)[0]

@@ -1,0 +1,1 @@
+"""Manage enrolled people, without HTTP."""

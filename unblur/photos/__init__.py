@@ -1,0 +1,1 @@
+"""Restore and name the faces of photos."""

@@ -1,0 +1,1 @@
+"""Erase people and apply retention limits."""

@@ -1,0 +1,53 @@
+"""What is kept too long goes while the application runs: at its start, and every hour."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+
+import structlog
+
+from configs.schema import Retention
+from stream.errors import UnblurError
+from stream.threads import SupervisedThread
+from unblur.privacy.personal_data import Records
+from unblur.privacy.retention import Expired, expire
+
+_EVERY_S = 3600.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Housekeeping:
+    """Holds `records` to the `limits` on a thread of its own, from its making until it is closed."""
+
+    def __init__(self, limits: Retention, records: Records) -> None:
+        self._limits, self._records = limits, records
+        self._closing = threading.Event()
+        self._thread = SupervisedThread("housekeeping", self._run)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Finish what is at hand."""
+        self._closing.set()
+        self._thread.close()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._tell(expire(self._limits, self._records, datetime.now(UTC), serving=True))
+            except (UnblurError, OSError) as error:  # the next time may be better
+                self._complain(str(error))
+            if self._closing.wait(_EVERY_S):
+                return
+
+    def _tell(self, expired: Expired) -> None:
+        counts = {"events": expired.entries, "bundles": expired.bundles, "annexed": expired.annexed}
+        counts["people"] = len(expired.people)
+        if any(counts.values()):
+            _log.info("expired", **counts)
+        for why in expired.failed:
+            self._complain(why)
+
+    def _complain(self, why: str) -> None:
+        _log.warning("what is kept too long could not be deleted", reason=why)

@@ -1,0 +1,1 @@
+"""Accounts, sessions, middleware and their pages."""

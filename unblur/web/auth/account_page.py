@@ -1,0 +1,95 @@
+"""One's own account: the password, and where one is signed in."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from aiohttp import hdrs, web
+
+from unblur.web.auth.accounts import SHORTEST, AccountError
+from unblur.web.auth.login_page import Note
+from unblur.web.auth.login_throttle import Doorkeeper, TooManyTriesError
+from unblur.web.auth.sessions import SESSION, Session, Sessions, hand_out
+from unblur.web.transport.openapi import Operation
+from unblur.web.transport.rendering import draw
+from unblur.web.transport.request_body import filled_in
+from unblur.web.transport.request_origin import address
+
+PATH = "/account"
+
+
+class OwnAccount:
+    """The page on which somebody changes their password and ends their sessions."""
+
+    name = "account"
+    path = PATH
+
+    def __init__(self, sessions: Sessions, doorkeeper: Doorkeeper, note: Note) -> None:
+        self._sessions, self._doorkeeper, self._note = sessions, doorkeeper, note
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        return [
+            web.get(PATH, self._page),
+            web.post(f"{PATH}/password", self._change_password),
+            web.post(f"{PATH}/sessions", self._end_session),
+        ]
+
+    def operations(self) -> list[Operation]:
+        return []
+
+    async def _page(self, request: web.Request) -> web.Response:
+        return await self._drawn(request, said="changed" if "changed" in request.query else "")
+
+    async def _drawn(self, request: web.Request, status: int = 200, said: str = "", fault: str = "") -> web.Response:
+        own = request.get(SESSION)
+        every = await asyncio.to_thread(self._sessions.of, own.user.name) if own else []
+        rows = [(each, _moment(each.began_s), _moment(each.used_s)) for each in every]
+        return draw(request, "account", status, own=own, sessions=rows, said=said, fault=fault, shortest=SHORTEST)
+
+    async def _change_password(self, request: web.Request) -> web.Response:
+        own, form = _own(request), await filled_in(request)
+        new = form.get("new", "")
+        if new != form.get("again", ""):
+            return await self._drawn(request, 400, fault="the new password was typed in two ways")
+        try:
+            if not await self._doorkeeper.check(own.user.name, form.get("password", ""), address(request)):
+                return await self._drawn(request, 403, fault="that is not your password")
+            await asyncio.to_thread(self._sessions.accounts.set_password, own.user.name, new)
+        except TooManyTriesError as error:
+            refused = await self._drawn(request, 429, fault=str(error))
+            refused.headers[hdrs.RETRY_AFTER] = str(error.wait_s)
+            return refused
+        except AccountError as error:
+            return await self._drawn(request, 400, fault=str(error))
+        return await self._signed_in_anew(request, own, new)
+
+    async def _signed_in_anew(self, request: web.Request, own: Session, password: str) -> web.Response:
+        """All sessions have ended with the old password, this one, too."""
+        await asyncio.to_thread(self._note, own.user.name, "changed the password", "their own")
+        account = await asyncio.to_thread(self._sessions.accounts.check, own.user.name, password)
+        answer = web.Response(status=303, headers={hdrs.LOCATION: f"{PATH}?changed"})
+        if account:  # else somebody else has changed it since
+            cookie = await asyncio.to_thread(self._sessions.begin, account, address(request), own.browser)
+            hand_out(request, answer, cookie)
+        return answer
+
+    async def _end_session(self, request: web.Request) -> web.Response:
+        own, number = _own(request), (await filled_in(request)).get("number", "")
+        known = {str(each.number): each for each in await asyncio.to_thread(self._sessions.of, own.user.name)}
+        if number not in known:
+            raise web.HTTPNotFound(text="there is no such session")
+        await asyncio.to_thread(self._sessions.end, own.user.name, known[number].number)
+        await asyncio.to_thread(self._note, own.user.name, "ended a session", f"from {known[number].address}")
+        return web.Response(status=303, headers={hdrs.LOCATION: PATH})
+
+
+def _own(request: web.Request) -> Session:
+    own: Session | None = request.get(SESSION)
+    if own is None:
+        raise web.HTTPForbidden(text="you have no account")
+    return own
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,106 @@
+"""Signing in and out."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+
+from aiohttp import hdrs, web
+
+from unblur.web.auth.accounts import Account, folded
+from unblur.web.auth.login_throttle import Doorkeeper, TooManyTriesError
+from unblur.web.auth.sessions import SESSION, Sessions, hand_out, held, take_back
+from unblur.web.transport.access import asking
+from unblur.web.transport.openapi import Operation
+from unblur.web.transport.rendering import draw
+from unblur.web.transport.request_body import filled_in
+from unblur.web.transport.request_origin import address
+
+Note = Callable[[str, str, str], None]
+"""Writes down who did what to whom."""
+NOBODY = "nobody"
+"""Whoever did not prove to be somebody."""
+_LONGEST = 16 * 1024
+"""Bytes of a form that anybody may send: a name and a password that are as long as can be, each byte as %XX."""
+LONGEST_NAME = 64
+"""Letters of a name that a form shows again."""
+_PLACE_HERE = re.compile(r"/(?![/\\])[!-\[\]-~]*")
+"""A path of ours in ASCII; what browsers might read as the address of another host is none: // and backslashes."""
+
+
+class Entrance:
+    """The page to sign in on, and what signs out."""
+
+    name = "login"
+    path = None
+
+    def __init__(self, sessions: Sessions, doorkeeper: Doorkeeper, note: Note) -> None:
+        self._sessions, self._doorkeeper, self._note = sessions, doorkeeper, note
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        return [
+            web.get("/login", self._page),
+            web.post("/login", self._sign_in),
+            web.post("/logout", self._sign_out),
+        ]
+
+    def operations(self) -> list[Operation]:
+        return []
+
+    async def _page(self, request: web.Request) -> web.Response:
+        if asking(request):
+            raise web.HTTPSeeOther(_next(request))
+        anybody = await asyncio.to_thread(self._sessions.accounts.exist)
+        return draw(request, "login", fault="" if anybody else "nobody", name="")
+
+    async def _sign_in(self, request: web.Request) -> web.Response:
+        form = await filled_in(request, _LONGEST)
+        name, password = form.get("name", ""), form.get("password", "")
+        kept = name[:LONGEST_NAME]
+        try:
+            account = await self._doorkeeper.check(name, password, address(request))
+        except TooManyTriesError as error:
+            answer = draw(request, "login", 429, fault="often", name=kept, wait_s=error.wait_s)
+            answer.headers[hdrs.RETRY_AFTER] = str(error.wait_s)
+            return answer
+        if account is None:
+            await asyncio.to_thread(self._note_failure, name, address(request))
+            return draw(request, "login", 403, fault="wrong", name=kept)
+        return await self._let_in(request, account)
+
+    async def _let_in(self, request: web.Request, account: Account) -> web.Response:
+        """With a session of its own, whatever the browser held before: nobody can have chosen it for them."""
+        cookie = await asyncio.to_thread(self._begun, account, held(request), address(request), _browser(request))
+        answer = web.Response(status=303, headers={hdrs.LOCATION: _next(request)})
+        hand_out(request, answer, cookie)
+        return answer
+
+    def _begun(self, account: Account, before: str, where: str, browser: str) -> str:
+        if session := self._sessions.find(before):
+            self._sessions.end(session.user.name, session.number)
+        self._note(account.user.name, "signed in", f"from {where}")
+        return self._sessions.begin(account, where, browser)
+
+    async def _sign_out(self, request: web.Request) -> web.Response:
+        answer = web.Response(status=303, headers={hdrs.LOCATION: "/login"})
+        if session := request.get(SESSION):
+            await asyncio.to_thread(self._sessions.end, session.user.name, session.number)
+            await asyncio.to_thread(self._note, session.user.name, "signed out", "")
+        take_back(request, answer)
+        return answer
+
+    def _note_failure(self, name: str, where: str) -> None:
+        """What was typed as a name may be a password: only names that are somebody's are written down."""
+        kept = folded(name)
+        known = kept in {user.name for user in self._sessions.accounts.all()}
+        self._note(NOBODY, "failed to sign in", f"{kept if known else 'an unknown name'} from {where}")
+
+
+def _next(request: web.Request) -> str:
+    place = request.query.get("next", "/")
+    return place if _PLACE_HERE.fullmatch(place) else "/"
+
+
+def _browser(request: web.Request) -> str:
+    return request.headers.get(hdrs.USER_AGENT, "")

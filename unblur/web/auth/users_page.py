@@ -1,0 +1,154 @@
+"""The accounts, for operators: on a page, and over REST."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import TypeVar
+
+from aiohttp import hdrs, web
+from pydantic import BaseModel, Field, SecretStr, ValidationError
+
+from unblur.web.auth.accounts import LONGEST, ROLES, SHORTEST, AccountError, Accounts, NoAccountError, folded
+from unblur.web.auth.login_page import Note
+from unblur.web.transport.access import Role, require
+from unblur.web.transport.openapi import Nothing, Operation, explain
+from unblur.web.transport.rendering import draw
+from unblur.web.transport.request_body import filled_in
+
+PATH = "/users"
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+Sent = TypeVar("Sent", bound=BaseModel)
+
+
+class Person(BaseModel):
+    """An account."""
+
+    name: str
+    role: Role
+
+
+class People(BaseModel):
+    """Every account."""
+
+    users: list[Person]
+
+
+class Newcomer(BaseModel):
+    """An account to be made."""
+
+    name: str = Field(min_length=1, max_length=64)
+    password: SecretStr = Field(min_length=SHORTEST, max_length=LONGEST)
+    role: Role = "viewer"
+
+
+class Named(BaseModel):
+    """Whose account."""
+
+    name: str
+
+
+class Users:
+    """The page on which operators add accounts, change their roles, and remove them."""
+
+    name = "users"
+    path = None
+
+    def __init__(self, accounts: Accounts, note: Note) -> None:
+        self._accounts, self._note = accounts, note
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        return [
+            web.get(PATH, self._page),
+            web.post(f"{PATH}/add", self._add_by_form),
+            web.post(f"{PATH}/role", self._change_by_form),
+            web.get(f"{PATH}/remove", self._ask_to_remove),
+            web.post(f"{PATH}/remove", self._remove_by_form),
+        ]
+
+    def operations(self) -> list[Operation]:
+        one = "/users/{name}"
+        return [
+            Operation("GET", "/users", "Every account", self._listed, Nothing, People, "operator"),
+            Operation("POST", "/users", "Add an account", self._add, Newcomer, Person, "operator"),
+            Operation("PATCH", one, "Change an account's role", self._change, Person, Person, "operator"),
+            Operation("DELETE", one, "Remove an account", self._remove, Named, Nothing, "operator"),
+        ]
+
+    async def _listed(self, _: web.Request, __: Nothing) -> People:
+        users = await asyncio.to_thread(self._accounts.all)
+        return People(users=[Person(name=user.name, role=user.role) for user in users])
+
+    async def _add(self, request: web.Request, new: Newcomer) -> Person:
+        await self._do(
+            request,
+            lambda: self._accounts.add(new.name, new.password.get_secret_value(), new.role),
+            "added an account",
+            f"{folded(new.name)}, {new.role}",
+        )
+        return Person(name=folded(new.name), role=new.role)
+
+    async def _change(self, request: web.Request, wanted: Person) -> Person:
+        name = folded(wanted.name)
+        change = f"{name}, now {wanted.role}"
+        await self._do(request, lambda: self._accounts.set_role(name, wanted.role), "changed a role", change)
+        return Person(name=name, role=wanted.role)
+
+    async def _remove(self, request: web.Request, whose: Named) -> Nothing:
+        name = folded(whose.name)
+        await self._do(request, lambda: self._accounts.remove(name), "removed an account", name)
+        return Nothing()
+
+    async def _do(self, request: web.Request, change: Callable[[], object], what: str, about: str) -> None:
+        """And write it down. Raises HTTPForbidden, HTTPNotFound, HTTPBadRequest."""
+        who = require(request, "operator").name
+        try:
+            await asyncio.to_thread(change)
+        except NoAccountError as error:
+            raise web.HTTPNotFound(text=str(error)) from error
+        except AccountError as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
+        await asyncio.to_thread(self._note, who, what, about)
+
+    async def _page(self, request: web.Request) -> web.Response:
+        return await self._drawn(request)
+
+    async def _drawn(
+        self, request: web.Request, status: int = 200, fault: str = "", new: Mapping[str, str] = _NOTHING
+    ) -> web.Response:
+        """The page; with a fault, the account that could not be added still stands in the form."""
+        require(request, "operator")
+        users = await asyncio.to_thread(self._accounts.all)
+        return draw(request, "users", status, users=users, roles=ROLES, fault=fault, shortest=SHORTEST, new=new)
+
+    async def _ask_to_remove(self, request: web.Request) -> web.Response:
+        """Whether somebody is sure; what is removed cannot be brought back."""
+        require(request, "operator")
+        name = folded(request.query.get("name", ""))
+        if name not in {user.name for user in await asyncio.to_thread(self._accounts.all)}:
+            raise web.HTTPNotFound(text="there is no such account")
+        return draw(request, "removal", name=name)
+
+    async def _add_by_form(self, request: web.Request) -> web.Response:
+        return await self._by_form(request, Newcomer, self._add)
+
+    async def _change_by_form(self, request: web.Request) -> web.Response:
+        return await self._by_form(request, Person, self._change)
+
+    async def _remove_by_form(self, request: web.Request) -> web.Response:
+        return await self._by_form(request, Named, self._remove)
+
+    async def _by_form(
+        self, request: web.Request, model: type[Sent], change: Callable[[web.Request, Sent], Awaitable[object]]
+    ) -> web.Response:
+        require(request, "operator")
+        sent = await filled_in(request)
+        new = sent if model is Newcomer else _NOTHING
+        try:
+            await change(request, model.model_validate(sent))
+        except ValidationError as error:
+            return await self._drawn(request, 400, explain(error), new)
+        except (web.HTTPBadRequest, web.HTTPNotFound) as error:
+            return await self._drawn(request, error.status, error.text or "", new)
+        return web.Response(status=303, headers={hdrs.LOCATION: PATH})

@@ -1,0 +1,1 @@
+"""One page and its endpoints per file."""

@@ -1,0 +1,123 @@
+"""Problems of a running installation, found by its measurements, and the remedy for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import BaseModel
+
+from stream.events.event_store import EventStore
+from stream.events.jsonl_log import EventFile
+from stream.load_control import LEVELS, Level
+from stream.threads import thread_states
+from unblur.notify.base import Delivery
+from unblur.web.pages.live import Camera
+
+LATEST_S = 1.5
+"""A name that comes later than this after its picture comes late."""
+FEWEST_FPS = 4.0
+"""Somebody who walks by is seen for a second or two: fewer searches a second may miss them."""
+SETTLED = timedelta(seconds=10)
+"""A camera has so long to come at first, and to be searched after it has come."""
+_LESS_WORK = (
+    "connect fewer cameras to this machine, let them send fewer pictures a second, set a smaller detection.size, "
+    "or use a machine with more cores or a GPU (unblur doctor says what is used)"
+)
+_LOST = ("stalled", "reconnecting")
+
+Status = Literal["ok", "degraded", "failing"]
+
+
+class Problem(BaseModel):
+    """What is not as it should be, and what helps. `about` is the camera or the receiver of events concerned, null
+    where it is the whole."""
+
+    what: str
+    remedy: str
+    about: str | None = None
+
+
+def status(ready: bool, cameras: Sequence[Camera], problems: Sequence[Problem]) -> Status:
+    """`failing` where nothing is searched that should be, `degraded` where anything is a problem. Recordings that have
+    ended are no failure."""
+    live = [camera for camera in cameras if camera.state not in {"recording", "ended"}]
+    ended = all(camera.state == "ended" for camera in cameras)
+    if (not ready and not ended) or (live and all(camera.state in _LOST for camera in live)):
+        return "failing"
+    return "degraded" if problems else "ok"
+
+
+def problems(
+    cameras: Sequence[Camera], deliveries: Sequence[Delivery], level: Level, now: datetime
+) -> Iterator[Problem]:
+    """All that there are at the moment `now` (timezone-aware)."""
+    for camera in cameras:
+        yield from _of_camera(camera, now)
+    for delivery in deliveries:
+        if delivery.problem:
+            yield Problem(
+                what=f"{delivery.name}: events are not delivered: {delivery.problem}",
+                remedy="see that it can be reached from this machine and takes what it is sent; events wait meanwhile",
+                about=delivery.name,
+            )
+    yield from _of_level(level)
+
+
+def _of_camera(camera: Camera, now: datetime) -> Iterator[Problem]:
+    settled = camera.since is not None and now - camera.since > SETTLED
+    if camera.state in _LOST or (camera.state == "connecting" and (camera.last_error or settled)):
+        why = f": {camera.last_error}" if camera.last_error else ""
+        yield Problem(
+            what=f"{camera.name}: no picture comes{why}",
+            remedy="see that the camera is on, and that its address, name and password are right",
+            about=camera.name,
+        )
+    elif camera.state == "live" and settled:
+        yield from _of_speed(camera)
+
+
+def _of_speed(camera: Camera) -> Iterator[Problem]:
+    fps, searched = camera.fps or 0.0, camera.searched_fps or 0.0
+    if searched < min(FEWEST_FPS, fps / 2):
+        yield Problem(
+            what=f"{camera.name}: this machine searches {searched:.2g} of {fps:.2g} pictures a second",
+            remedy=_LESS_WORK,
+            about=camera.name,
+        )
+    if camera.delay_p95_s and camera.delay_p95_s > LATEST_S:
+        yield Problem(
+            what=f"{camera.name}: a name comes up to {camera.delay_p95_s:.1f} s after its picture",
+            remedy=_LESS_WORK,
+            about=camera.name,
+        )
+
+
+def _of_level(level: Level) -> Iterator[Problem]:
+    if level == LEVELS[0]:
+        return
+    searches = "" if level.search == 1 else f", and {level.search:.0%} of the usual time is spent on searches"
+    done = "are not restored" if level.passes == 0 else f"are restored in {level.passes} passes of the network at most"
+    yield Problem(what=f"this machine is behind: blurred faces {done}{searches}", remedy=_LESS_WORK)
+
+
+def failing_threads() -> Iterator[Problem]:
+    """Threads of ours that failed, and have yet to be run again."""
+    for state in thread_states():
+        if state.problem:
+            yield Problem(
+                what=f"the thread {state.name} failed, and waits to be run again (restarts so far: {state.restarts})",
+                remedy="the log says why, and where: please report it",
+            )
+
+
+def locked_stores(ledgers: Iterable[tuple[str, EventFile | EventStore]]) -> Iterator[Problem]:
+    """Event stores among a run's `ledgers` that another program holds locked."""
+    for _, store in ledgers:
+        if isinstance(store, EventStore) and (since := store.busy_since):
+            yield Problem(
+                what=f"another program has held the event store {store.place} locked since "
+                f"{since.isoformat(timespec='seconds')}: {store.waiting} events wait on disk",
+                remedy="end that program (a database browser, a backup): what waits is then stored by itself",
+            )

@@ -1,0 +1,166 @@
+"""The same for Prometheus (its text format, 0.0.4)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from aiohttp import hdrs, web
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from stream.events.event_store import EventStore
+from stream.metrics import BOUNDS_S, Reading, Timing
+from stream.sources.factory import Live
+from stream.threads import thread_states
+from stream.values import Event
+from unblur.assembly.pipeline_run import Run
+from unblur.notify.base import Delivery, Notice
+from unblur.web.transport.openapi import Operation
+
+_CROPS = {"crops passed over": "a better crop came", "looks dropped": "no time"}
+_BOUNDS = [*(f"{bound:g}" for bound in BOUNDS_S), "+Inf"]
+
+
+class Tally:
+    """A log that only counts."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._events: Counter[tuple[str, bool]] = Counter()
+
+    def write(self, event: Event) -> None:
+        with self._lock:
+            self._events[event.type, event.identity.name is not None] += 1
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def read(self) -> Counter[tuple[str, bool]]:
+        """Events by type, and whether they were of somebody known."""
+        with self._lock:
+            return self._events.copy()
+
+
+class Metrics(Collector):
+    """`/metrics`: a run, and how others are told of it. Nothing is global: runs beside each other stay apart."""
+
+    name = "metrics"
+    path = None
+
+    def __init__(self, run: Run, tally: Tally, notices: Sequence[Notice] = ()) -> None:
+        self._run, self._tally, self._notices = run, tally, notices
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        return [web.get("/metrics", self._scraped)]
+
+    def operations(self) -> list[Operation]:
+        return []
+
+    async def _scraped(self, _: web.Request) -> web.Response:
+        body = await asyncio.to_thread(generate_latest, self._registry)
+        return web.Response(body=body, headers={hdrs.CONTENT_TYPE: CONTENT_TYPE_PLAIN_0_0_4})
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing, so that nothing is asked before the first scrape."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        reading = self._run.reading()
+        live = [source for source in self._run.sources if isinstance(source, Live)]
+        yield from _cameras(live, reading)
+        yield from _pace(live, reading)
+        yield GaugeMetricFamily("unblur_load_level", "Steps by which less is done; 0: all.", self._run.load.steps)
+        yield from _work(reading)
+        yield from _notifications([notice.delivery() for notice in self._notices])
+        yield from _own_work(self._run)
+        events = CounterMetricFamily("unblur_events_total", "Events.", labels=["type", "known"])
+        for (kind, known), number in sorted(self._tally.read().items()):
+            events.add_metric([kind, str(known).lower()], number)
+        yield events
+        live_view = self._run.outputs.live_view
+        viewers = live_view.viewers if live_view else 0
+        yield GaugeMetricFamily("unblur_webrtc_viewers", "Pictures being watched.", viewers)
+        refused = live_view.refused if live_view else 0
+        yield CounterMetricFamily("unblur_connections_refused_total", "Connections too many.", refused)
+
+
+def _cameras(sources: Sequence[Live], reading: Reading) -> Iterable[Metric]:
+    """The live ones; a recording has no rate, and drops nothing."""
+    fps = GaugeMetricFamily("unblur_camera_fps", "Pictures a second that arrive.", labels=["camera"])
+    age = GaugeMetricFamily("unblur_frame_age_seconds", "Since the newest picture arrived.", labels=["camera"])
+    dropped = CounterMetricFamily("unblur_frames_dropped_total", "Frames not shown.", labels=["reason", "camera"])
+    reconnects = CounterMetricFamily("unblur_reconnects_total", "Times that it came back.", labels=["camera"])
+    for source in sources:
+        status = source.status()
+        fps.add_metric([source.camera], status.fps)
+        if status.frame_age_s is not None:
+            age.add_metric([source.camera], status.frame_age_s)
+        dropped.add_metric(["detection", source.camera], status.dropped)
+        dropped.add_metric(["overlay", source.camera], reading.by_camera.get(("pictures dropped", source.camera), 0))
+        reconnects.add_metric([source.camera], status.reconnects)
+    return fps, age, dropped, reconnects
+
+
+def _pace(sources: Sequence[Live], reading: Reading) -> Iterable[Metric]:
+    """How much of the live ones is searched, how late names come, and what is left out."""
+    searched = GaugeMetricFamily("unblur_camera_searched_fps", "Pictures searched a second.", labels=["camera"])
+    delay = GaugeMetricFamily(
+        "unblur_name_delay_p95_seconds", "From a picture to its name, 95 % of the last minute.", labels=["camera"]
+    )
+    dropped = CounterMetricFamily("unblur_samples_dropped_total", "Faces never identified.", labels=["camera"])
+    for source in sources:
+        searched.add_metric([source.camera], reading.searched_fps.get(source.camera, 0.0))
+        if source.camera in reading.delay_p95_s:
+            delay.add_metric([source.camera], reading.delay_p95_s[source.camera])
+        dropped.add_metric([source.camera], reading.by_camera.get(("looks dropped", source.camera), 0))
+    return searched, delay, dropped
+
+
+def _work(reading: Reading) -> Iterable[Metric]:
+    seconds = HistogramMetricFamily("unblur_stage_seconds", "How long each stage takes.", labels=["stage"])
+    for name, timing in reading.stages.items():
+        seconds.add_metric([name], _cumulative(timing), timing.seconds)
+    faces = CounterMetricFamily("unblur_faces_total", "Faces found, each in each frame.", labels=["camera"])
+    for (what, camera), number in reading.by_camera.items():
+        if what == "faces":
+            faces.add_metric([camera], number)
+    crops = CounterMetricFamily("unblur_crops_dropped_total", "Crops that nobody looked at.", labels=["reason"])
+    for what, why in _CROPS.items():
+        crops.add_metric([why], reading.counts.get(what, 0))
+    return seconds, faces, crops
+
+
+def _cumulative(timing: Timing) -> list[tuple[str, float]]:
+    totals, total = [], 0
+    for bound, number in zip(_BOUNDS, timing.buckets, strict=True):
+        total += number
+        totals.append((bound, float(total)))
+    return totals
+
+
+def _own_work(run: Run) -> Iterable[Metric]:
+    """What befell the program itself."""
+    restarts = CounterMetricFamily("unblur_thread_restarts_total", "Times that a thread failed.", labels=["thread"])
+    for state in thread_states():
+        restarts.add_metric([state.name], state.restarts + bool(state.problem))
+    stores = [ledger for _, ledger in run.outputs.ledgers if isinstance(ledger, EventStore)]
+    waiting = sum(store.waiting for store in stores)
+    return restarts, GaugeMetricFamily("unblur_events_waiting", "Events that a locked store has yet to take.", waiting)
+
+
+def _notifications(deliveries: Sequence[Delivery]) -> Iterable[Metric]:
+    told = CounterMetricFamily("unblur_notifications_told_total", "Events told.", labels=["to"])
+    lost = CounterMetricFamily("unblur_notifications_lost_total", "Events that nobody was told.", labels=["to"])
+    waiting = GaugeMetricFamily("unblur_notifications_waiting", "Events yet to be told.", labels=["to"])
+    for each in deliveries:
+        told.add_metric([each.name], each.told)
+        lost.add_metric([each.name], each.lost)
+        waiting.add_metric([each.name], each.waiting)
+    return told, lost, waiting

@@ -1,0 +1,136 @@
+"""Where uploaded photos are developed: one after the other, on a thread that gives way to the cameras'."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import cv2
+
+from configs.schema import Config, Deblurring
+from deblur.image_metrics import Fidelity, fidelity
+from detectors.alignment import align
+from recognize.gallery.people_gallery import Gallery
+from recognize.track_recognizer import TrackRecognizer
+from stream.threads import lower_priority
+from stream.values import Image
+from unblur.assembly.components import Parts
+from unblur.photos.photo_restoration import PhotoLab, Portrait, Result, equip, sheet
+
+Method = Literal["auto", "cnn", "richardson-lucy", "seed"]
+WAITING = 3
+"""Photos at once, the one being developed among them: each is held in memory."""
+RETRY_S = 5
+"""When to come again if there is no place."""
+_YIELDING = 10
+"""How much nicer than the others the thread is, and those that its networks start."""
+
+
+class BusyError(Exception):
+    """No photo can be taken in just now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """How near to the sharp original: as it came, and restored."""
+
+    before: Fidelity
+    after: Fidelity
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Developed:
+    """A photo of `width` x `height` pixels, developed: its faces as `unblur image` tells them, `pictures` as PNG by
+    name, and, where a sharp original was given, what was gained on the whole photo and on each face's crop. `remark`
+    says what of the file was not decoded."""
+
+    width: int
+    height: int
+    faces: Sequence[Mapping[str, object]]
+    pictures: Mapping[str, bytes]
+    gain: Gain | None
+    gains: Sequence[Gain | None]
+    remark: str | None = None
+
+
+class Darkroom:
+    """Develops photos with networks of its own, which are loaded when the first photo comes."""
+
+    def __init__(self, config: Config, gallery: Callable[[], Gallery], waiting: int = WAITING) -> None:
+        """`gallery` gives the people known at the moment; it is called from the darkroom's own thread."""
+        self._config, self._gallery = config, gallery
+        self._worker = ThreadPoolExecutor(1, "darkroom", lower_priority, (_YIELDING,))
+        self._places = waiting
+        self._labs: dict[Method, PhotoLab] = {}
+
+    async def develop(self, photo: Image, sharp: Image | None, method: Method) -> Developed:
+        """Restore the photo's faces and say whose they are; `sharp` is the photo as it would be unblurred, of the same
+        size. Raises BusyError if as many wait as may, ModelError and GalleryError."""
+        if not self._places:
+            raise BusyError("other photos are being developed: try again in a few seconds")
+        self._places -= 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._worker, self._develop, photo, sharp, method)
+        finally:
+            self._places += 1
+
+    def close(self) -> None:
+        """Finish the photo at hand; the others are not begun."""
+        self._worker.shutdown(cancel_futures=True)
+
+    def _develop(self, photo: Image, sharp: Image | None, method: Method) -> Developed:
+        self._recognizer.use(self._gallery())
+        (result,) = self._lab(method).develop([(Path("photo"), photo)])
+        gains = [None if sharp is None else _on_crop(portrait, sharp) for portrait in result.portraits]
+        gain = None if sharp is None else _gain(result, sharp)
+        return Developed(photo.shape[1], photo.shape[0], result.to_json(), _pictures(result), gain, gains)
+
+    @cached_property
+    def _parts(self) -> Parts:
+        return Parts(self._config)
+
+    @cached_property
+    def _recognizer(self) -> TrackRecognizer:
+        settings = self._config.recognition
+        return TrackRecognizer(self._parts.embedder, self._gallery(), settings.threshold, settings.fpir)
+
+    def _lab(self, method: Method) -> PhotoLab:
+        if method not in self._labs:
+            self._labs[method] = equip(self._parts, self._recognizer, self._settings(method))
+        return self._labs[method]
+
+    def _settings(self, method: Method) -> Deblurring:
+        chosen = {"mode": "auto", "preset": "seed"} if method == "seed" else {"mode": method, "preset": "motion"}
+        return self._config.deblur.model_copy(update=chosen)
+
+
+def _gain(result: Result, sharp: Image) -> Gain:
+    before = fidelity(result.photo, sharp)
+    return Gain(before, before if result.restored is result.photo else fidelity(result.restored, sharp))
+
+
+def _on_crop(portrait: Portrait, sharp: Image) -> Gain:
+    restoration = portrait.restoration
+    crop, _ = align(sharp, portrait.face.landmarks, restoration.image.shape[0])
+    return Gain(fidelity(restoration.crop.image, crop), fidelity(restoration.image, crop))
+
+
+def _pictures(result: Result) -> dict[str, bytes]:
+    pictures = {"original": result.photo, "restored": result.restored, "sheet": sheet(result)}
+    for number, portrait in enumerate(result.portraits, 1):
+        pictures[f"face-{number}-raw"] = portrait.restoration.crop.image
+        if portrait.restoration.method != "none":
+            pictures[f"face-{number}-restored"] = portrait.restoration.image
+    encoded = {name: _encoded(picture) for name, picture in pictures.items() if picture is not result.photo}
+    original = _encoded(result.photo)
+    return {name: encoded.get(name, original) for name in pictures}
+
+
+def _encoded(picture: Image) -> bytes:
+    """As PNG. The least compression: of a large photo it takes a third of the time, and it is not kept for long."""
+    return cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()

@@ -1,0 +1,1 @@
+"""Endpoints whose answer goes on: server-sent events, WHEP and WHIP, MJPEG."""

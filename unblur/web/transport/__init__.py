@@ -1,0 +1,1 @@
+"""HTTP machinery: server, limits, origin, bodies, OpenAPI, rendering, errors."""

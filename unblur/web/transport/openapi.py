@@ -1,0 +1,177 @@
+"""The REST interface: its operations, each checked by pydantic, and the OpenAPI document made of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from aiohttp import hdrs, web
+from pydantic import BaseModel, ValidationError
+from pydantic.json_schema import models_json_schema
+
+from configs.faults import say
+from unblur import __version__
+from unblur.web.transport.access import Role, require
+from unblur.web.transport.request_body import read_body
+
+ROOT = "/api/v1"
+Given = BaseModel | web.StreamResponse
+"""What an operation answers: a model becomes JSON."""
+_SENT = ("POST", "PUT", "PATCH")
+"""Methods whose values come in the body."""
+_LONGEST = 1 << 20
+"""Bytes of a JSON body."""
+_REFERENCE = "#/components/schemas/{model}"
+_REFUSALS = {
+    400: "what was sent cannot be used",
+    401: "sign in first",
+    403: "not allowed",
+    404: "there is no such thing",
+    409: "it looks like a mistake: say that you are sure",
+}
+_OF_BODIES = {408: "it came too slowly", 413: "it is too large"}
+_OF_UPLOADS = {
+    429: "too many in a minute",
+    503: "no place just now",
+    507: "the disk is full",
+}
+
+
+class Refusal(BaseModel):
+    """Why nothing was done."""
+
+    error: str
+
+
+class Nothing(BaseModel):
+    """No values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation. `answer` gets the request and a `takes` made of the path's names, the query (or, where something
+    is sent, the JSON body). `files` are fields of a multipart body instead, which `answer` reads itself. `gives` is the
+    JSON of the answer, or the content type of another."""
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    path: str
+    summary: str
+    answer: Callable[[web.Request, Any], Awaitable[Given]]
+    takes: type[BaseModel] = Nothing
+    gives: type[BaseModel] | str = Nothing
+    role: Role = "viewer"
+    files: tuple[str, ...] = ()
+
+    def route(self) -> web.RouteDef:
+        """Raises, when asked: HTTPForbidden for the wrong role, HTTPBadRequest for values that do not fit."""
+        return web.RouteDef(self.method, ROOT + self.path, self._handle, {})
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        require(request, self.role)
+        given = await self.answer(request, await self._taken(request))
+        return _json(given) if isinstance(given, BaseModel) else given
+
+    async def _taken(self, request: web.Request) -> BaseModel:
+        sent = self.method in _SENT and not self.files
+        values = await _body(request) if sent else _query(request)
+        try:
+            return self.takes.model_validate({**values, **request.match_info})
+        except ValidationError as error:
+            raise web.HTTPBadRequest(text=explain(error)) from error
+
+    def described(self) -> dict[str, object]:
+        """As OpenAPI has it."""
+        schema = self.takes.model_json_schema(ref_template=_REFERENCE)
+        inside = set(re.findall(r"{(\w+)}", self.path))
+        sent = self.method in _SENT and not self.files
+        needed = set(schema.get("required", ()))
+        parameters = [
+            {"name": name, "in": "path" if name in inside else "query", "required": name in needed, "schema": shape}
+            for name, shape in schema.get("properties", {}).items()
+            if name in inside or not sent
+        ]
+        described: dict[str, object] = {
+            "summary": self.summary,
+            "parameters": parameters,
+            "responses": self._responses(),
+        }
+        if self.files:
+            described["requestBody"] = _upload(self.files)
+        elif sent:
+            described["requestBody"] = {
+                "required": True,
+                "content": {"application/json": {"schema": _reference(self.takes)}},
+            }
+        return described
+
+    def _responses(self) -> Mapping[str, object]:
+        if isinstance(self.gives, str):
+            content: dict[str, object] = {self.gives: {}}
+        else:
+            content = {"application/json": {"schema": _reference(self.gives)}}
+        refused = {"application/json": {"schema": _reference(Refusal)}}
+        known = _REFUSALS | (_OF_BODIES if self.method in _SENT else {}) | (_OF_UPLOADS if self.files else {})
+        refusals = {str(status): {"description": said, "content": refused} for status, said in known.items()}
+        return {"200": {"description": self.summary, "content": content}, **refusals}
+
+
+def document(operations: Sequence[Operation]) -> dict[str, object]:
+    """The OpenAPI 3.1 document of these operations."""
+    models = {model for each in operations for model in (each.takes, each.gives) if isinstance(model, type)} | {Refusal}
+    _, schemas = models_json_schema(
+        [(model, "validation") for model in sorted(models, key=lambda m: m.__name__)], ref_template=_REFERENCE
+    )
+    paths: dict[str, dict[str, object]] = {}
+    for each in operations:
+        paths.setdefault(ROOT + each.path, {})[each.method.lower()] = each.described()
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "unblur", "version": __version__},
+        "paths": paths,
+        "components": {
+            "schemas": schemas.get("$defs", {}),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"token": []}],
+    }
+
+
+def _reference(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": _REFERENCE.format(model=model.__name__)}
+
+
+def _upload(files: Sequence[str]) -> Mapping[str, object]:
+    binary = {"type": "string", "format": "binary"}
+    schema = {"type": "object", "properties": dict.fromkeys(files, binary), "required": [files[0]]}
+    return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+
+
+def _json(given: BaseModel) -> web.Response:
+    return web.Response(text=given.model_dump_json(by_alias=True), content_type="application/json")
+
+
+def _query(request: web.Request) -> dict[str, object]:
+    return {name: value for name, value in request.query.items() if value != ""}
+
+
+async def _body(request: web.Request) -> dict[str, object]:
+    if request.content_type != "application/json":
+        raise web.HTTPBadRequest(
+            text=f"the content type is application/json, not {request.headers.get(hdrs.CONTENT_TYPE)}"
+        )
+    try:
+        body = json.loads(await read_body(request, _LONGEST))
+    except (ValueError, LookupError, RecursionError) as error:
+        raise web.HTTPBadRequest(text=f"the body is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise web.HTTPBadRequest(text="the body is no JSON object")
+    return body
+
+
+def explain(error: ValidationError) -> str:
+    """The first fault, without the value, which may be a secret."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'the values'}: {say(first)}"
