@@ -19,9 +19,9 @@ import numpy as np
 from detectors.alignment import FivePointAligner
 from detectors.yunet import IN_VIDEO, YuNet
 from models.backends.selection import load
-from stream.metrics import Meter
+from stream.metrics import StageMetrics
 from stream.tracking import appearance
-from stream.tracking.analyzer import Eye
+from stream.tracking.analyzer import FrameAnalyzer
 from stream.values import Array, Frame
 
 
@@ -37,14 +37,14 @@ class Walk:
     """One film through detector, tracker, aligner and shortlist."""
 
     def __init__(self, network: Path) -> None:
-        self._meter = Meter()
+        self._meter = StageMetrics()
         detector = YuNet(load(network, "onnxruntime"), min_confidence=IN_VIDEO)
-        self._eye = Eye(detector, FivePointAligner(), live=False, meter=self._meter)
+        self._eye = FrameAnalyzer(detector, FivePointAligner(), live=False, meter=self._meter)
         self.frames = self.sent = 0
         self.tracks: set[int] = set()
 
     def step(self, frame: Frame) -> None:
-        sighting = self._eye.see(frame)
+        sighting = self._eye.process(frame)
         self.frames += 1
         self.sent += len(sighting.looks)
         self.tracks |= {track.id for track in sighting.tracks}
@@ -71,10 +71,10 @@ class Looks:
     def step(self, frame: Frame) -> None:
         picture = appearance.of_picture(frame.image)
         if self._picture is not None:
-            self.pictures.append(1 - float(appearance.unlikeness([self._picture], [picture])[0, 0]))
+            self.pictures.append(1 - float(appearance.appearance_distance([self._picture], [picture])[0, 0]))
         self._picture = picture
         faces = [
-            (np.array(face.box.centre), face.box.width, appearance.of_face(frame.image, face.box))
+            (np.array(face.box.center), face.box.width, appearance.of_face(frame.image, face.box))
             for face in self._detector.detect(frame.image)
         ]
         for place, width, pattern in faces:

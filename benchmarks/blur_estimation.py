@@ -96,7 +96,8 @@ def typical_spectrum(data: Path) -> Array:
 def fit(data: Path) -> None:
     rng = np.random.default_rng(1)
     samples = [
-        (blur_estimation.features(s.image, s.scale), blur_estimation.roots(s.kernel)) for s in training(data, rng)
+        (blur_estimation.features(s.image, s.scale), blur_estimation.encode_covariance(s.kernel))
+        for s in training(data, rng)
     ]
     inputs, targets = (np.stack(part) for part in zip(*samples, strict=True))
     mean, deviation = inputs.mean(0), inputs.std(0)
@@ -124,7 +125,7 @@ def evaluate(data: Path) -> None:
 
 
 def _row(data: Path, size: float, scale: float) -> str:
-    rng, measure = np.random.default_rng(2), blur_estimation.Blurriness()
+    rng, measure = np.random.default_rng(2), blur_estimation.BlurEstimator()
     faces = datasets.read(data / "val/lfw160.tar")
     samples = [
         draw(datasets.centred(face, blur_estimation.SIDE + 2 * _MARGIN, size), FAMILIES[i % 6], scale, 0.01, rng)

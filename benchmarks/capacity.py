@@ -31,8 +31,8 @@ import numpy as np
 
 from configs.loader import load
 from configs.schema import Config
-from stream.metrics import Reading
-from stream.simulation.ground_truth import Truth
+from stream.metrics import MetricsSnapshot
+from stream.simulation.ground_truth import GroundTruth
 from stream.sources.factory import LOOP
 from stream.values import Event
 from unblur.assembly.pipeline_run import Run, assemble
@@ -72,14 +72,14 @@ class Watched:
 class Moment:
     """What had happened by then: counts, CPU seconds of the process, and the time."""
 
-    reading: Reading
+    reading: MetricsSnapshot
     cpu_s: float
     now_s: float
 
     @classmethod
     def of(cls, run: Run) -> Moment:
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        return cls(run.reading(), usage.ru_utime + usage.ru_stime, time.monotonic())
+        return cls(run.snapshot(), usage.ru_utime + usage.ru_stime, time.monotonic())
 
 
 def paced(clip: Path, fps: int, film: Path) -> float:
@@ -153,7 +153,7 @@ def row(
     ])  # fmt: skip
 
 
-def _new(what: str, camera: str, before: Reading, after: Reading) -> int:
+def _new(what: str, camera: str, before: MetricsSnapshot, after: MetricsSnapshot) -> int:
     return after.by_camera.get((what, camera), 0) - before.by_camera.get((what, camera), 0)
 
 
@@ -175,7 +175,7 @@ def main() -> None:
         folder = Path(name)
         footage = footage_of(chosen.data, chosen.films or folder)
         length_s = paced(footage.clip, chosen.fps, folder / "film.mp4")
-        truth = Truth.load(footage.truth)
+        truth = GroundTruth.load(footage.truth)
         known = {one.person for one in truth.appearances if one.known}
         print(f"720p{chosen.fps}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before\n\n{HEADER}", flush=True)
         for cameras in chosen.cameras:

@@ -30,7 +30,7 @@ from models.backends.selection import Session, load
 from stream.interfaces import Detector
 from stream.tracking.tiled_detection import TiledDetector
 from stream.tracking.tracker import Tracker
-from stream.values import Array, Face, Frame, Image
+from stream.values import Array, FaceDetection, Frame, Image
 
 SPEEDS = (0, 3, 6, 12, 22, 30, 45)
 """Pixels per frame."""
@@ -85,12 +85,12 @@ class Cutout:
         return picture
 
 
-def middle(face: Face) -> Place:
+def middle(face: FaceDetection) -> Place:
     """As the tracker places it."""
-    return np.asarray((np.array(face.box.centre) + face.landmarks.mean(0)) / 2, np.float64)
+    return np.asarray((np.array(face.box.center) + face.landmarks.mean(0)) / 2, np.float64)
 
 
-Look = tuple[float, Face | None, Place, int, complex | None]
+Look = tuple[float, FaceDetection | None, Place, int, complex | None]
 """A face's width in one picture, its detection, how far that lies from the truth, how many detections are false; and
 the track's velocity over the true one (as complex numbers), from the third detection on."""
 
@@ -190,7 +190,7 @@ def found(detector: Detector, pictures: list[tuple[Image, Place]], width: float)
     hits = false = 0
     began = time.process_time()
     for picture, place in pictures:
-        near = [np.hypot(*(np.array(face.box.centre) - place)) < 0.6 * width for face in detector.detect(picture)]
+        near = [np.hypot(*(np.array(face.box.center) - place)) < 0.6 * width for face in detector.detect(picture)]
         hits += any(near)
         false += len(near) - sum(near)
     return hits / len(pictures), false / len(pictures), 1000 * (time.process_time() - began) / len(pictures)

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from deblur.blur_estimation import Blurriness
+from deblur.blur_estimation import BlurEstimator
 from detectors.alignment import FivePointAligner
 from detectors.yunet import IN_VIDEO, YuNet
 from models.assets.fetch import fetch, fingerprint
@@ -30,14 +30,14 @@ from recognize import track_template
 from recognize.embedders.embedder import Embedder
 from recognize.embedders.sface import SFace
 from recognize.track_recognizer import view_of
-from recognize.track_template import Evidence
-from stream.metrics import Meter
-from stream.results import Look
-from stream.simulation.ground_truth import Truth
+from recognize.track_template import TrackTemplate
+from stream.metrics import StageMetrics
+from stream.results import FaceSample
+from stream.simulation.ground_truth import GroundTruth
 from stream.sources.factory import open_source
-from stream.tracking.analyzer import Eye
+from stream.tracking.analyzer import FrameAnalyzer
 from stream.values import Array, Restoration
-from unblur.evaluate.data.clips import SPEEDS, Filming, film, one_each, walkers
+from unblur.evaluate.data.clips import SPEEDS, ClipSettings, film, one_each, walkers
 from unblur.evaluate.data.datasets import ARCHIVE, roles
 
 BOUNDS = (0.2, 0.25, 0.3, 0.35, 0.4)
@@ -64,26 +64,26 @@ def clips(data: Path, out: Path, detector: YuNet) -> Iterator[tuple[Path, Path]]
         stem = out / f"{speed}-{'crossing' if crossing else 'occlusion'}"
         clip, truth = stem.with_suffix(".mp4"), stem.with_suffix(".json")
         if not truth.exists():
-            film(known + strangers, Filming(speed, crossing=crossing, occlusion=not crossing), SEED, clip, truth)
+            film(known + strangers, ClipSettings(speed, crossing=crossing, occlusion=not crossing), SEED, clip, truth)
         yield clip, truth
 
 
-def tracks(clip: Path, truth: Truth, detector: YuNet, embedder: Embedder) -> list[list[Crop]]:
+def tracks(clip: Path, truth: GroundTruth, detector: YuNet, embedder: Embedder) -> list[list[Crop]]:
     """The crops of each track, as they are shortlisted."""
-    eye = Eye(detector, FivePointAligner(), live=False, meter=Meter())
-    looks = [look for frame in open_source(str(clip)).frames() for look in eye.see(frame).looks]
+    eye = FrameAnalyzer(detector, FivePointAligner(), live=False, meter=StageMetrics())
+    looks = [look for frame in open_source(str(clip)).frames() for look in eye.process(frame).looks]
     followed: dict[int, list[Crop]] = defaultdict(list)
-    blurriness = Blurriness()
-    for look in [*looks, *eye.finish()]:
+    blurriness = BlurEstimator()
+    for look in [*looks, *eye.flush()]:
         image = look.crop.image
         restoration = Restoration(look.crop, image, "none", blurriness.estimate(image).extent)
         followed[look.track.id].append(Crop(_who(look, truth), embedder.embed([image])[0], restoration))
     return list(followed.values())
 
 
-def _who(look: Look, truth: Truth) -> int | None:
+def _who(look: FaceSample, truth: GroundTruth) -> int | None:
     """Whose face the track lies on, as the place of an appearance."""
-    x, y = look.track.box.centre
+    x, y = look.track.box.center
     near = {}
     for place, appearance in enumerate(truth.appearances):
         for seen in appearance.sightings:
@@ -110,7 +110,7 @@ def splits(followed: Sequence[Sequence[Crop]]) -> Splits:
 
 
 def _splits(crops: Sequence[Crop]) -> Splits:
-    gathered = Evidence()
+    gathered = TrackTemplate()
     bodies = [gathered.add(view_of(crop.restoration, crop.embedding, None)) for crop in crops]
     several = len({crop.who for crop in crops} - {None}) > 1
     split = "another" in bodies
@@ -129,7 +129,7 @@ def main() -> None:
     followed = [
         track
         for clip, truth in clips(chosen.data, chosen.out, detector)
-        for track in tracks(clip, Truth.load(truth), detector, embedder)
+        for track in tracks(clip, GroundTruth.load(truth), detector, embedder)
     ]
     print(f"{len(followed)} tracks, {sum(map(len, followed))} crops\n")
     print("| bound | crops put aside | split rightly | wrongly | not, of several people |\n|---|---|---|---|---|")

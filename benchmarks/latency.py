@@ -33,12 +33,12 @@ from playwright.sync_api import sync_playwright
 from benchmarks import datasets
 from configs.loader import load
 from deblur import kernels
-from stream.sources.receiver import Guest
+from stream.sources.receiver import PushSource
 from stream.values import Image
 from unblur.assembly.pipeline_run import assemble
 from unblur.cli import main as unblur
-from unblur.web.auth.middleware import guard
-from unblur.web.pages.live import Watching
+from unblur.web.auth.middleware import auth_middleware
+from unblur.web.pages.live import LiveView
 
 BITS, BLOCK = 24, 16
 _WARM_S = 5.0
@@ -96,7 +96,7 @@ class Wall:
         return wall
 
 
-def film(guest: Guest, wall: Wall, fps: int, stop: threading.Event) -> None:
+def film(guest: PushSource, wall: Wall, fps: int, stop: threading.Event) -> None:
     """Hand pictures over at an even pace until told to stop."""
     began = time.monotonic()
     for index in itertools.count():
@@ -131,11 +131,11 @@ def row(form: Format, faces: Sequence[Image], gallery: Path, seconds: float) -> 
     })  # fmt: skip
     stop = threading.Event()
     with ExitStack() as stack:
-        run = assemble(config, stack, lambda _: None, make_live_view=partial(Watching, config.web))
+        run = assemble(config, stack, lambda _: None, make_live_view=partial(LiveView, config.web))
         guest, watching = run.sources[0], run.outputs.live_view
-        assert isinstance(guest, Guest)
-        assert isinstance(watching, Watching)
-        watching.open(guard(None))
+        assert isinstance(guest, PushSource)
+        assert isinstance(watching, LiveView)
+        watching.open(auth_middleware(None))
         filming = threading.Thread(target=film, args=(guest, Wall(form, faces), form.fps, stop))
         running = threading.Thread(target=run.start)
         for thread in (running, filming):
@@ -147,7 +147,7 @@ def row(form: Format, faces: Sequence[Image], gallery: Path, seconds: float) -> 
             filming.join()
             run.pipelines[0].stop()
             running.join()
-        counts = run.reading().counts
+        counts = run.snapshot().counts
     p50, p95, p99 = np.percentile(measured, [50, 95, 99])
     told = [len(measured) / seconds, p50, p95, p99]
     return f"| {form} | {told[0]:.1f} | {p50:.0f} | {p95:.0f} | {p99:.0f} | {counts['crops']} | {counts['restored']} |"

@@ -17,10 +17,10 @@ import torch
 from torch import nn
 
 from benchmarks.backends import least_ms
-from deblur.train.kernel_head import likely
+from deblur.train.kernel_head import kernel_softmax
 from deblur.train.networks import multiplications
 from deblur.train.onnx_export import export
-from deblur.train.trainer import built
+from deblur.train.trainer import build_network
 from models.backends import parity_check
 from models.backends.onnxruntime_backend import OnnxRuntime
 from unblur.commands.train import read_recipe
@@ -49,7 +49,7 @@ def training_rate(net: nn.Module, half: bool, steps: int = 3) -> float:
             restored, told = net(crops, crops, torch.zeros(BATCH, 2))
         loss = (restored.float() - crops).abs().mean()
         optimiser.zero_grad()
-        (loss if told is None else loss + likely(told).square().mean()).backward()
+        (loss if told is None else loss + kernel_softmax(told).square().mean()).backward()
         optimiser.step()
         times.append(time.perf_counter() - started)
     return BATCH / min(times)
@@ -62,7 +62,7 @@ def main() -> None:
     print("| recipe | parameters | GMAC | ms a crop | trained a second, float32 | bfloat16 |")
     print("|---|---|---|---|---|---|")
     for file in parser.parse_args().recipes or sorted(RECIPES.glob("*.yaml")):
-        net = built(read_recipe(file).net)
+        net = build_network(read_recipe(file).net)
         size = sum(each.numel() for each in net.parameters()) / 1e6
         rates = " | ".join(f"{training_rate(net, half):.1f}" for half in (False, True))
         print(

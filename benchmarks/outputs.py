@@ -19,11 +19,11 @@ import cv2
 import numpy as np
 
 from models.assets.fetch import fetch_typefaces
-from stream.events.event_store import EventStore
-from stream.events.jsonl_log import EventFile
-from stream.outputs.mp4_recorder import Recorder
+from stream.events.event_store import SqlEventStore
+from stream.events.jsonl_log import JsonlEventLog
+from stream.outputs.mp4_recorder import Mp4Recorder
 from stream.outputs.overlay import Label, Overlay
-from stream.outputs.text import Lettering
+from stream.outputs.text import TextRenderer
 from stream.values import Box, Candidate, Event, Frame, Identity, Image
 
 T = TypeVar("T")
@@ -37,13 +37,13 @@ def main(clip: str) -> None:
     frames = [
         Frame("lobby", n, n, Fraction(1, 25), None, image) for n, image in zip(range(FRAMES), read(clip), strict=False)
     ]
-    overlay = Overlay(Lettering(fetch_typefaces()))
+    overlay = Overlay(TextRenderer(fetch_typefaces()))
     show("overlay", time.thread_time, lambda frame: overlay.draw(frame, faces(frame.index), 15), frames)
     with tempfile.TemporaryDirectory(dir=".") as folder:
-        recorder = Recorder(Path(folder) / "out.mp4")
+        recorder = Mp4Recorder(Path(folder) / "out.mp4")
         show("recorder", time.process_time, lambda frame: recorder.show(frame, frame.image), frames)
         recorder.close()
-        for log in (EventFile(Path(folder) / "events.jsonl"), EventStore(f"sqlite:///{folder}/events.sqlite")):
+        for log in (JsonlEventLog(Path(folder) / "events.jsonl"), SqlEventStore(f"sqlite:///{folder}/events.sqlite")):
             show(type(log).__name__, time.perf_counter, log.write, map(event, range(FRAMES)))
             log.close()
 

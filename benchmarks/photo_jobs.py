@@ -23,19 +23,19 @@ from configs.loader import load
 from configs.schema import Config
 from models.assets.fetch import fetch_portraits, fingerprint
 from recognize.gallery.people_gallery import Gallery
-from stream.metrics import Reading
+from stream.metrics import MetricsSnapshot
 from stream.sources.factory import LOOP
 from stream.storage.images import read_picture
 from stream.values import Image
 from unblur.assembly.pipeline_run import assemble
 from unblur.commands.demo import stage
-from unblur.web.photos.photo_worker import Darkroom
+from unblur.web.photos.photo_worker import PhotoWorker
 
 PHOTO = (3000, 4000)
 """Width and height: a telephone's."""
 
 
-def watch(clip: Path, gallery: Path, seconds: float) -> Reading:
+def watch(clip: Path, gallery: Path, seconds: float) -> MetricsSnapshot:
     """Watch the clip as a camera for so long, with names and overlay."""
     config = load(None, {"cameras": [{"source": f"{LOOP}{clip}", "name": "demo"}], "recognition": {"gallery": gallery}})
     with ExitStack() as stack:
@@ -56,7 +56,7 @@ class Customer:
         self._thread.start()
 
     async def _wait(self) -> None:
-        darkroom = Darkroom(Config(), lambda: Gallery(fingerprint("sface")))
+        darkroom = PhotoWorker(Config(), lambda: Gallery(fingerprint("sface")))
         while not self._stop.is_set():
             begun = time.perf_counter()
             await darkroom.develop(self._photo, None, "auto")
@@ -68,7 +68,7 @@ class Customer:
         self._thread.join()
 
 
-def row(name: str, reading: Reading, seconds: float, took: list[float]) -> str:
+def row(name: str, reading: MetricsSnapshot, seconds: float, took: list[float]) -> str:
     assert reading.frame_age_s is not None, "no picture came"
     ages = [f"{1000 * age:.0f}" for age in reading.frame_age_s[:2]]
     photos = [str(len(took)), f"{np.median(took):.1f}" if took else ""]

@@ -27,12 +27,12 @@ from models.assets import manifest
 from models.assets.fetch import fetch, fingerprint
 from models.backends.selection import load
 from recognize import restoration_fusion
-from recognize.embedders.embedder import normalised
+from recognize.embedders.embedder import normalize
 from recognize.embedders.sface import SFace
 from recognize.gallery.calibration import threshold_for
 from stream.values import Array, Restoration
 from unblur.evaluate.data.blur_conditions import Condition, Shot, conditions
-from unblur.evaluate.data.datasets import ARCHIVE, Cast, Photograph, cast
+from unblur.evaluate.data.datasets import ARCHIVE, DatasetSplit, Photograph, cast
 from unblur.evaluate.experiments.methods import NETWORK, RICHARDSON_LUCY, Makers, Probe, makers, methods, probe
 from unblur.evaluate.experiments.settings import side_by_side
 from unblur.evaluate.reporting.run_record import record
@@ -96,7 +96,7 @@ def mixed(even: float, caution: float = 0.0) -> Score:
     def score(shown: Shown, compare: Compare) -> Array:
         squared = np.square(shown.blur)[:, None]
         weight = squared / (squared + np.float32(even) ** 2)
-        mean = normalised(np.asarray((1 - weight) * shown.raw + weight * shown.restored, np.float32))
+        mean = normalize(np.asarray((1 - weight) * shown.raw + weight * shown.restored, np.float32))
         return np.asarray(compare(mean) - np.float32(caution) * weight, np.float32)
 
     return score
@@ -106,7 +106,7 @@ def product(shown: Shown, compare: Compare) -> Array:
     """As `recognize` has it."""
     return (
         compare(restoration_fusion.fused(shown.raw, shown.restored, shown.blur))
-        - restoration_fusion.caution(shown.blur)[:, None]
+        - restoration_fusion.still_threshold_offset(shown.blur)[:, None]
     )
 
 
@@ -138,7 +138,7 @@ class Shares(NamedTuple):
 class Study:
     """The people of a cast, enrolled and shown, and the galleries drawn from those who can be enrolled."""
 
-    def __init__(self, who: Cast, embedder: SFace) -> None:
+    def __init__(self, who: DatasetSplit, embedder: SFace) -> None:
         self._shown = [*who.probes, *who.strangers]
         self._labels = np.concatenate([who.labels(who.probes), np.full(len(who.strangers), NOBODY)])
         self._embedder = embedder
@@ -177,7 +177,7 @@ class Study:
     def _counts(self, scores: Array, seen: Array | None, drawn: NDArray[np.intp]) -> tuple[int, int, int]:
         named = scores.max(1) >= threshold_for(len(drawn))
         if seen is not None:
-            named &= restoration_fusion.confirmed(scores, seen)
+            named &= restoration_fusion.not_contradicted_by_raw(scores, seen)
         right, known = drawn[scores.argmax(1)] == self._labels, np.isin(self._labels, drawn)
         return int((named & right).sum()), int((named & known & ~right).sum()), int((named & ~known).sum())
 

@@ -24,16 +24,16 @@ from numpy.typing import NDArray
 
 from benchmarks import datasets
 from deblur import degradation, kernels
-from deblur.blur_estimation import Blurriness
+from deblur.blur_estimation import BlurEstimator
 from deblur.cnn import CNN
-from deblur.deblurrers import RichardsonLucy, Seed
+from deblur.deblurrers import BoxKernelDeblurrer, RichardsonLucyDeblurrer
 from deblur.richardson_lucy import deconvolve
 from models.assets import manifest
 from models.assets.fetch import fetch
 from models.backends import selection
 from models.backends.session import Session
 from stream.interfaces import Deblurrer
-from stream.values import Array, Crop, Image, Quality
+from stream.values import Array, FaceCrop, FaceQuality, Image
 
 VIEW = 112
 _CANVAS = 240
@@ -110,7 +110,7 @@ def undone(case: Case, _: np.random.Generator, side: int) -> Image:
     return deconvolve(datasets.centre(case.blurred, side), case.kernel, 20)
 
 
-def gaussian_undone(case: Case, _: np.random.Generator, measure: Blurriness, share: float, steps: int) -> Image:
+def gaussian_undone(case: Case, _: np.random.Generator, measure: BlurEstimator, share: float, steps: int) -> Image:
     return deconvolve(datasets.centre(case.blurred, 128), measure.estimate(case.blurred).kernel(share), steps)
 
 
@@ -129,7 +129,7 @@ def motion_table(faces: list[Image], likeness: Likeness) -> None:
 
 def still_table(faces: list[Image], likeness: Likeness) -> None:
     """Where no motion is known: nothing, or the Gaussian of the estimated extents."""
-    measure = Blurriness()
+    measure = BlurEstimator()
     print("\n| blur | undone | cosine | PSNR dB |\n|---|---|---|---|")
     for name, draw in BLURS.items():
         blurred = likeness.cases(faces, draw)
@@ -158,8 +158,8 @@ def track_table(faces: list[Image], likeness: Likeness, network: Session) -> Non
         moved = likeness.cases(faces, partial(line, length))
         print(f"| {length} | nothing | {likeness.of(moved, lambda case, _: case.blurred)} |")
         deblurrers: dict[str, Deblurrer] = {
-            "seed preset": Seed(),
-            "Richardson-Lucy": RichardsonLucy(),
+            "seed preset": BoxKernelDeblurrer(),
+            "Richardson-Lucy": RichardsonLucyDeblurrer(),
             "the network": CNN(network),
         }
         for name, deblurrer in deblurrers.items():
@@ -169,7 +169,7 @@ def track_table(faces: list[Image], likeness: Likeness, network: Session) -> Non
 def tracked(case: Case, rng: np.random.Generator, deblurrer: Deblurrer) -> Image:
     x, y = vector(case.kernel) / SHUTTER + rng.standard_normal(2)
     image, matrix = datasets.centre(case.blurred, 128), np.eye(2, 3, dtype=np.float32)
-    crop = Crop("simulated", 0, 0, 0.0, image, matrix, (float(x), float(y)), Quality(1, 1, 1))
+    crop = FaceCrop("simulated", 0, 0, 0.0, image, matrix, (float(x), float(y)), FaceQuality(1, 1, 1))
     return deblurrer.restore([crop])[0].image
 
 

@@ -17,13 +17,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from configs.loader import load
-from stream.metrics import Reading
+from stream.metrics import MetricsSnapshot
 from tests.stream.support.rtsp import RtspServer, why_not
 from unblur.assembly.pipeline_run import assemble
 from unblur.evaluate.experiments.speed import recorded
 
 
-def watch(address: str, gallery: Path, folder: Path, seconds: float) -> Reading:
+def watch(address: str, gallery: Path, folder: Path, seconds: float) -> MetricsSnapshot:
     """Watch the camera for so long, with names, overlay and an MP4 file."""
     config = load(None, {
         "cameras": [{"name": "lobby", "source": address}],

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmarks import datasets
 from deblur import kernels
 from deblur.shutter_estimation import Shutter
-from stream.values import Crop, Image, Quality
+from stream.values import FaceCrop, FaceQuality, Image
 
 CROPS = (1, 3, 10, 30)
 SPEEDS = (10, 20, 30, 45)
@@ -25,7 +25,7 @@ _CAMERAS = 24
 _JITTER = 1.0
 
 
-def crop(face: Image, shutter: float, speed: float, rng: np.random.Generator, camera: str = "simulated") -> Crop:
+def crop(face: Image, shutter: float, speed: float, rng: np.random.Generator, camera: str = "simulated") -> FaceCrop:
     """A face (224 x 224, aligned) that moved at `speed` pixels a frame in a random direction, compressed, with the
     tracker's velocity off by a normal error of one pixel a frame on each axis."""
     angle = rng.uniform(0, 2 * np.pi)
@@ -35,7 +35,7 @@ def crop(face: Image, shutter: float, speed: float, rng: np.random.Generator, ca
     picture = datasets.centre(np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8), 128)
     seen_x, seen_y = motion + _JITTER * rng.standard_normal(2)
     identity = np.eye(2, 3, dtype=np.float32)
-    return Crop(camera, 0, 0, 0.0, picture, identity, (float(seen_x), float(seen_y)), Quality(1, 1, 1))
+    return FaceCrop(camera, 0, 0, 0.0, picture, identity, (float(seen_x), float(seen_y)), FaceQuality(1, 1, 1))
 
 
 def errors(faces: list[Image], speed: tuple[float, float], rng: np.random.Generator) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ import numpy as np
 
 from deblur import kernels
 from deblur.cnn import CNN
-from deblur.deblurrers import Off, RichardsonLucy
+from deblur.deblurrers import PassThrough, RichardsonLucyDeblurrer
 from detectors.alignment import SIDE, align, quality, similarity
 from detectors.yunet import YuNet
 from models.assets import manifest
@@ -37,7 +37,7 @@ from recognize.gallery.people_gallery import Gallery
 from recognize.gallery.person import Person
 from recognize.track_recognizer import TrackRecognizer
 from stream.interfaces import Deblurrer
-from stream.values import Array, Crop, Identity, Image, Restoration
+from stream.values import Array, FaceCrop, Identity, Image, Restoration
 from unblur.evaluate.data import archives as photographs
 
 SIZES = (10, 20, 40, 80, 100, 150)
@@ -139,21 +139,21 @@ BLURS = (
 )
 
 
-def view(photo: Photo, blur: Blur, track: int, rng: np.random.Generator) -> Crop:
+def view(photo: Photo, blur: Blur, track: int, rng: np.random.Generator) -> FaceCrop:
     """The face as a camera might see it."""
     points = photo.landmarks + rng.normal(0, 1, photo.landmarks.shape).astype(np.float32)
     kernel, motion = blur.draw(similarity(points), rng)
     light = _shrunk(kernels.blur(photo.image, kernel), blur.shrunk)
     image = _compressed(kernels.recorded(light, 0.01, rng))
     crop, matrix = align(image, points)
-    return Crop(
+    return FaceCrop(
         camera=blur.name,
         track=track,
         frame=0,
         pts_s=0.0,
         image=crop,
         matrix=matrix,
-        motion=motion,
+        velocity=motion,
         quality=quality(crop, points, matrix),
     )
 
@@ -227,7 +227,7 @@ def alike(people: People, embedder: SFace, size: int, repeats: int) -> str:
     for gallery, strangers in people.draws(size, repeats, embedder.fingerprint):
         best = gallery.scores(np.stack([faces[name] for name in strangers])).max(1)
         named = [(best >= threshold_for(size, rate)).mean() for rate in RATES]
-        rows.append([best.mean(), best.std(), gallery.calibration.alike, *named])
+        rows.append([best.mean(), best.std(), gallery.calibration.mean_impostor_score, *named])
     means = np.mean(rows, 0)
     return " | ".join([f"{size}", *(f"{value:.3f}" for value in means[:3]), *(f"{value:.4f}" for value in means[3:])])
 
@@ -325,8 +325,8 @@ def _print_tracks(people: People, embedder: SFace, network: Session, repeats: in
     for blur in BLURS:
         shutters = {blur.name: SHUTTER}
         deblurrers: dict[str, Deblurrer] = {
-            "raw": Off(),
-            "with Richardson-Lucy": RichardsonLucy(shutters),
+            "raw": PassThrough(),
+            "with Richardson-Lucy": RichardsonLucyDeblurrer(shutters),
             "with the network": CNN(network, shutters),
         }
         for title, deblurrer in deblurrers.items():

@@ -27,9 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from stream.tracking.detection_schedule import Cadence
+from stream.tracking.detection_schedule import DetectionScheduler
 from stream.tracking.tracker import Tracker
-from stream.values import Box, Face, Frame
+from stream.values import Box, FaceDetection, Frame
 
 WIDTH, HEIGHT, RATE = 1280, 720, 30
 PICTURE = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
@@ -77,7 +77,7 @@ def walk(rng: np.random.Generator, speed: float, frames: int) -> Walk:
 class Glimpse:
     """One detection, with what is true of it: who it is (None: nobody) and how that face moves, in pixels per frame."""
 
-    face: Face
+    face: FaceDetection
     person: int | None
     velocity: Numbers
 
@@ -110,9 +110,9 @@ def glimpses(rng: np.random.Generator, walks: Sequence[Walk], frame: int) -> lis
     return sorted(found, key=lambda each: -each.face.confidence)
 
 
-def face(place: Numbers, width: float, confidence: float) -> Face:
+def face(place: Numbers, width: float, confidence: float) -> FaceDetection:
     box = Box(float(place[0] - width / 2), float(place[1] - TALL * width / 2), float(width), float(TALL * width))
-    return Face(box, (place + POINTS * width).astype(np.float32), float(min(confidence, 0.99)))
+    return FaceDetection(box, (place + POINTS * width).astype(np.float32), float(min(confidence, 0.99)))
 
 
 Verdict = tuple[int, Numbers | None]
@@ -125,7 +125,7 @@ class Follower(Protocol):
     name: str
     restless: bool
 
-    def step(self, index: int, faces: Sequence[Face] | None) -> dict[Box, Verdict]:
+    def step(self, index: int, faces: Sequence[FaceDetection] | None) -> dict[Box, Verdict]:
         """Go on by a frame (`faces` None: the detector did not look); says which detections have a track."""
         ...
 
@@ -137,9 +137,9 @@ class Ours:
         self._tracker = Tracker()
         self.restless = False
 
-    def step(self, index: int, faces: Sequence[Face] | None) -> dict[Box, Verdict]:
+    def step(self, index: int, faces: Sequence[FaceDetection] | None) -> dict[Box, Verdict]:
         update = self._tracker.update(Frame("walk", index, index, Fraction(1, RATE), None, PICTURE), faces)
-        self.restless = update.restless
+        self.restless = update.needs_detection
         return {
             track.box: (track.id, np.array(track.velocity) if track.hits > 1 else None)
             for track in update.tracks
@@ -164,7 +164,7 @@ class ByteTrack:
             iou=trackers.BIoU(buffer_ratio=buffer),
         )
 
-    def step(self, index: int, faces: Sequence[Face] | None) -> dict[Box, Verdict]:
+    def step(self, index: int, faces: Sequence[FaceDetection] | None) -> dict[Box, Verdict]:
         if faces is None:
             return {}
         boxes = [each.box for each in faces]
@@ -201,12 +201,12 @@ class Norfair:
             ),
         )
 
-    def step(self, index: int, faces: Sequence[Face] | None) -> dict[Box, Verdict]:
+    def step(self, index: int, faces: Sequence[FaceDetection] | None) -> dict[Box, Verdict]:
         if faces is None:
             self._tracker.update()
             return {}
         period, self._looked = max(1, index - self._looked), index
-        seen = [self._norfair.Detection(np.array([each.box.centre]), data=each.box) for each in faces]
+        seen = [self._norfair.Detection(np.array([each.box.center]), data=each.box) for each in faces]
         return {
             track.last_detection.data: (track.id, track.estimate_velocity[0])
             for track in self._tracker.update(seen, period=period)
@@ -276,11 +276,11 @@ class Tally:
 
 
 def follow(follower: Follower, glimpses: Sequence[Sequence[Glimpse]], interval: int | None, tally: Tally) -> None:
-    """Walk one scene; the detector looks every `interval` frames, or when `Cadence` says so."""
-    cadence = Cadence()
+    """Walk one scene; the detector looks every `interval` frames, or when `DetectionScheduler` says so."""
+    cadence = DetectionScheduler()
     told: list[tuple[Glimpse, Verdict | None]] = []
     for index, present in enumerate(glimpses):
-        looks = index % interval == 0 if interval else cadence.due(follower.restless, index / RATE)
+        looks = index % interval == 0 if interval else cadence.should_detect(follower.restless, index / RATE)
         began = time.perf_counter()
         verdicts = follower.step(index, [each.face for each in present] if looks else None)
         tally.seconds += time.perf_counter() - began

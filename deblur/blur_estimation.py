@@ -19,7 +19,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from deblur import kernels
-from stream.values import Array, Crop, Image
+from stream.values import Array, FaceCrop, Image
 
 COEFFICIENTS = Path(__file__).with_name("blur_estimator.npz")
 _RING_EDGES = (0.012, 0.028, 0.044, 0.06, 0.08, 0.105, 0.14, 0.18, 0.23, 0.29, 0.36, 0.5)
@@ -61,7 +61,7 @@ def frequencies() -> tuple[Array, Array]:
 
 
 @dataclass(frozen=True, slots=True)
-class Blur:
+class BlurEstimate:
     """The extents of a blur in crop pixels along and across its longest axis, which lies at `angle` (radians, from x
     right towards y down). An extent is that of `kernels.extent`: the straight line of equal standard deviation."""
 
@@ -75,7 +75,7 @@ class Blur:
         return kernels.gaussian(along, across, self.angle)
 
 
-class Blurriness:
+class BlurEstimator:
     """Estimates the blur of face crops. About 0.3 ms for each."""
 
     def __init__(self) -> None:
@@ -83,10 +83,10 @@ class Blurriness:
             self._layers = [(stored[f"weight{i}"], stored[f"bias{i}"]) for i in range(2)]
             self._mean, self._deviation = stored["mean"], stored["deviation"]
 
-    def of(self, crop: Crop) -> Blur:
+    def of(self, crop: FaceCrop) -> BlurEstimate:
         return self.estimate(crop.image, scale(crop))
 
-    def estimate(self, image: Image, scale: float = 1.0) -> Blur:
+    def estimate(self, image: Image, scale: float = 1.0) -> BlurEstimate:
         """The blur of a face crop (H x W x 3 uint8, at least 128 x 128: its centre is measured).
 
         `scale` is in crop pixels per pixel of the frame. Above 1 the crop is soft because it was enlarged, and that
@@ -94,10 +94,10 @@ class Blurriness:
         """
         (weight0, bias0), (weight1, bias1) = self._layers
         hidden = np.maximum((features(image, scale) - self._mean) / self._deviation @ weight0 + bias0, 0)
-        return from_roots(hidden @ weight1 + bias1)
+        return decode_covariance(hidden @ weight1 + bias1)
 
 
-def scale(crop: Crop) -> float:
+def scale(crop: FaceCrop) -> float:
     """Crop pixels per pixel of the frame."""
     return enlargement(crop.matrix)
 
@@ -128,7 +128,7 @@ def _cells() -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 _CELLS, _COUNTS = _cells()
 
 
-def roots(kernel: Array) -> Array:
+def encode_covariance(kernel: Array) -> Array:
     """What the network is fitted to: the fourth root of the kernel's covariance, as (xx, yy, sqrt(2) xy).
 
     The root keeps small blurs from drowning in the spread of large ones; the eigenvectors stay.
@@ -138,9 +138,9 @@ def roots(kernel: Array) -> Array:
     return np.array([root[0, 0], root[1, 1], math.sqrt(2) * root[0, 1]], np.float32)
 
 
-def from_roots(values: Array) -> Blur:
+def decode_covariance(values: Array) -> BlurEstimate:
     """The inverse of `roots`."""
     xx, yy, xy = (float(value) for value in values * (1, 1, math.sqrt(0.5)))
     (short, long), axes = np.linalg.eigh(np.array([[xx, xy], [xy, yy]]))
     angle = math.atan2(axes[1, 1], axes[0, 1])
-    return Blur(max(0.0, float(long)) ** 2, max(0.0, float(short)) ** 2, angle % math.pi)
+    return BlurEstimate(max(0.0, float(long)) ** 2, max(0.0, float(short)) ** 2, angle % math.pi)

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deblur import conditioning, kernels
-from deblur.deblurrers import undone
-from deblur.gate import Diagnosis, Gate
+from deblur.deblurrers import restore_by_richardson_lucy
+from deblur.gate import BlurAssessment, Gate
 from models.backends.session import Session, Tensor
-from stream.values import Array, Crop, Image, Restoration
+from stream.values import Array, FaceCrop, Image, Restoration
 
 SIDE = 128
 """Side in pixels of the crops that the network takes."""
@@ -72,27 +72,27 @@ class CNN:
         self._reach = reach
         self._looks = looks
 
-    def restore(self, crops: Sequence[Crop], passes: int | None = None) -> list[Restoration]:
+    def restore(self, crops: Sequence[FaceCrop], passes: int | None = None) -> list[Restoration]:
         """Looks at each crop `passes` times at most. Raises ValueError for a blurred crop of another size than the
         network takes; ModelError if the backend fails."""
-        examined = [self._gate.examine(crop) for crop in crops]
+        examined = [self._gate.assess(crop) for crop in crops]
         if passes == 0:
             return [each.left_alone() for each in examined]
         looks = self._looks if passes is None else min(passes, self._looks)
         images = self._images([each for each in examined if self._is_ours(each)], looks)
         return [self._restored(each, images) for each in examined]
 
-    def _is_ours(self, examined: Diagnosis) -> bool:
+    def _is_ours(self, examined: BlurAssessment) -> bool:
         return not examined.sharp and examined.length <= self._reach
 
-    def _restored(self, examined: Diagnosis, images: Iterator[Image]) -> Restoration:
+    def _restored(self, examined: BlurAssessment, images: Iterator[Image]) -> Restoration:
         if examined.sharp:
             return examined.left_alone()
         if not self._is_ours(examined):
-            return undone(examined)
+            return restore_by_richardson_lucy(examined)
         return Restoration(examined.crop, next(images), "cnn", examined.blur.extent)
 
-    def _images(self, blurred: Sequence[Diagnosis], looks: int) -> Iterator[Image]:
+    def _images(self, blurred: Sequence[BlurAssessment], looks: int) -> Iterator[Image]:
         for start in range(0, len(blurred), TOGETHER):
             yield from self._looked(_inputs(blurred[start : start + TOGETHER]), looks)
 
@@ -106,7 +106,9 @@ class CNN:
             return images
         causes, given = told[0][again], given.some(again)
         for _ in range(looks - 1):
-            hints = np.stack([conditioning.undone(*pair) for pair in zip(given.crops, causes, strict=True)])
+            hints = np.stack(
+                [conditioning.deconvolve_with_kernel(*pair) for pair in zip(given.crops, causes, strict=True)]
+            )
             images[again], causes = given._replace(hints=hints).through(self._session)
         return images
 
@@ -116,7 +118,7 @@ def _borne_out(length: float, told: Array) -> bool:
     return length > 0 and abs(kernels.extent(conditioning.firm(told)) / length - 1) < AGREEMENT
 
 
-def _inputs(blurred: Sequence[Diagnosis]) -> Inputs:
+def _inputs(blurred: Sequence[BlurAssessment]) -> Inputs:
     crops = [each.crop.image for each in blurred]
     for crop in crops:
         if crop.shape[0] != SIDE:

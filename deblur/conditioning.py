@@ -12,8 +12,8 @@ import numpy as np
 
 from deblur import kernels, registration
 from deblur.richardson_lucy import deconvolve
-from stream.tracking.analyzer import OTHERS
-from stream.values import Array, Crop, Image
+from stream.tracking.analyzer import NEIGHBORS
+from stream.values import Array, FaceCrop, Image
 
 _DOUBT = 0.1
 """Share of a kernel's brightest pixel below which a pixel is left out."""
@@ -26,13 +26,13 @@ def picture(image: Image, motion: tuple[float, float] | None) -> Image:
     crop where the motion is not known."""
     if motion is None:
         return image
-    return deconvolve(image, kernels.line(*motion), steps(math.hypot(*motion)))
+    return deconvolve(image, kernels.line(*motion), conditioning_iterations(math.hypot(*motion)))
 
 
-def undone(image: Image, kernel: Array) -> Image:
+def deconvolve_with_kernel(image: Image, kernel: Array) -> Image:
     """The crop with the blur undone that the network itself has told (`kernel`, sum 1)."""
     likely = firm(kernel)
-    return image if likely.shape[0] == 1 else deconvolve(image, likely, steps(kernels.extent(likely)))
+    return image if likely.shape[0] == 1 else deconvolve(image, likely, conditioning_iterations(kernels.extent(likely)))
 
 
 def firm(kernel: Array) -> Array:
@@ -44,14 +44,14 @@ def firm(kernel: Array) -> Array:
     return kernels.framed(sure, 2 * reach + 1)
 
 
-def others(crop: Crop) -> Image:
+def others(crop: FaceCrop) -> Image:
     """H x W x 6: what other pictures of the track show, laid over the crop, side by side in colour; the crop itself
     where there is none."""
-    laid = [registration.laid(other, crop) for other in crop.others[:OTHERS]]
-    return np.concatenate([*laid, *[crop.image] * (OTHERS - len(laid))], 2)
+    laid = [registration.register_to(other, crop) for other in crop.neighbors[:NEIGHBORS]]
+    return np.concatenate([*laid, *[crop.image] * (NEIGHBORS - len(laid))], 2)
 
 
-def steps(length: float) -> int:
+def conditioning_iterations(length: float) -> int:
     """Fewer than where Richardson-Lucy has the last word: the network goes on from there."""
     return round(8 + length / 3)
 

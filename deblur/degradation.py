@@ -18,7 +18,7 @@ from stream.values import Image
 _ENCODING = {"preset": "veryfast"}
 
 
-def low(image: Image, factor: float) -> Image:
+def downsample(image: Image, factor: float) -> Image:
     """As a face seen `factor` (1 or more) times as far away and enlarged again: averaged down, and back linearly, as
     the aligner enlarges."""
     if factor < 1:
@@ -48,12 +48,12 @@ def h264(image: Image, crf: int) -> Image:
     even = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
     # OpenCV's conversion, not FFmpeg's: at its default accuracy that one darkens by two grey levels.
     planes = np.asarray(cv2.cvtColor(even, cv2.COLOR_BGR2YUV_I420), np.uint8)
-    (decoded,) = _decoded(av.VideoFrame.from_ndarray(planes, "yuv420p"), crf)
+    (decoded,) = _decode(av.VideoFrame.from_ndarray(planes, "yuv420p"), crf)
     restored = cv2.cvtColor(decoded.to_ndarray(), cv2.COLOR_YUV2BGR_I420)
     return np.asarray(restored[:height, :width], np.uint8)
 
 
-def _decoded(frame: av.VideoFrame, crf: int) -> Iterator[av.VideoFrame]:
+def _decode(frame: av.VideoFrame, crf: int) -> Iterator[av.VideoFrame]:
     encoder = VideoCodecContext.create("libx264", "w")
     encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, "yuv420p"
     encoder.time_base, encoder.thread_count = Fraction(1, 25), 1

@@ -6,21 +6,21 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deblur.blur_estimation import Blur, Blurriness
+from deblur.blur_estimation import BlurEstimate, BlurEstimator
 from deblur.shutter_estimation import Shutter
-from stream.values import Crop, Restoration
+from stream.values import FaceCrop, Restoration
 
 SHARP = 3.0
 """Extent in crop pixels below which a crop is sharp, and is left alone."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Diagnosis:
+class BlurAssessment:
     """A crop, its measured blur, and the straight motion (x, y in crop pixels during the exposure) that blurred it:
     None where the track does not tell, or the crop does not show it."""
 
-    crop: Crop
-    blur: Blur
+    crop: FaceCrop
+    blur: BlurEstimate
     motion: tuple[float, float] | None
 
     @property
@@ -41,12 +41,12 @@ class Gate:
 
     def __init__(self, shutters: Mapping[str, float] | None = None) -> None:
         """`shutters` are the fractions of the frame's time that cameras are open; others are learnt."""
-        self._blurriness = Blurriness()
+        self._blurriness = BlurEstimator()
         self._shutter = Shutter(shutters)
 
-    def examine(self, crop: Crop) -> Diagnosis:
+    def assess(self, crop: FaceCrop) -> BlurAssessment:
         blur, length = self._blurriness.of(crop), self._shutter.observe(crop)
-        if crop.motion is None or length < SHARP:
-            return Diagnosis(crop, blur, None)
+        if crop.velocity is None or length < SHARP:
+            return BlurAssessment(crop, blur, None)
         share = length / crop.speed
-        return Diagnosis(crop, blur, (share * crop.motion[0], share * crop.motion[1]))
+        return BlurAssessment(crop, blur, (share * crop.velocity[0], share * crop.velocity[1]))

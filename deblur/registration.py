@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from stream.values import Array, Crop, Image
+from stream.values import Array, FaceCrop, Image
 
 _REACH = 16
 """Pixels of the crop by which it is shifted at most, each way."""
@@ -18,7 +18,7 @@ _SMOOTH = 3.0
 """Sigma of the Gaussian under which both are compared: what is finer, blur has taken from either."""
 
 
-def laid(other: Crop, crop: Crop) -> Image:
+def register_to(other: FaceCrop, crop: FaceCrop) -> Image:
     """`other`'s picture as it would have been cut out beside `crop`, of the same side; edges are mirrored."""
     side = crop.image.shape[0]
     turned = _about_centre(crop.matrix[:, :2] @ np.linalg.inv(other.matrix[:, :2]), side)
@@ -42,7 +42,7 @@ def _shift(image: Image, target: Image) -> tuple[float, float]:
     inner = _smooth(image)[_REACH:-_REACH, _REACH:-_REACH]
     alike = np.asarray(cv2.matchTemplate(_smooth(target), inner, cv2.TM_CCOEFF_NORMED), np.float32)
     _, _, _, (x, y) = cv2.minMaxLoc(alike)
-    return x + _peak(alike[y], x) - _REACH, y + _peak(alike[:, x], y) - _REACH
+    return x + _subpixel_peak(alike[y], x) - _REACH, y + _subpixel_peak(alike[:, x], y) - _REACH
 
 
 def _smooth(image: Image) -> Array:
@@ -50,7 +50,7 @@ def _smooth(image: Image) -> Array:
     return np.asarray(cv2.GaussianBlur(grey, (0, 0), _SMOOTH), np.float32)
 
 
-def _peak(values: Array, place: int) -> float:
+def _subpixel_peak(values: Array, place: int) -> float:
     """Where between pixels the parabola through a maximum and its neighbours is highest; 0 at the edge."""
     if not 0 < place < len(values) - 1:
         return 0.0

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from deblur import blur_estimation
 from deblur.blur_estimation import COEFFICIENTS, scale
-from stream.values import Array, Crop
+from stream.values import Array, FaceCrop
 
 FRACTIONS = np.linspace(0, 1, 21, dtype=np.float32)
 """The shutter fractions that are tried; 0 is no blur."""
@@ -68,7 +68,7 @@ class Shutter:
             return self._settings[camera]
         return float(FRACTIONS[1:][np.argmax(self._evidence.get(camera, _PRIOR)[1:])])
 
-    def observe(self, crop: Crop) -> float:
+    def observe(self, crop: FaceCrop) -> float:
         """The length in pixels of the crop's blur along its motion; 0 if it is sharp along it, or hardly moves.
 
         What the crop tells about its camera's shutter is remembered.
@@ -83,14 +83,14 @@ class Shutter:
         gain = np.interp(fraction, FRACTIONS, likelihood) - likelihood[0]
         return fraction * crop.speed if gain > _CONVINCED else 0.0
 
-    def likelihood(self, crop: Crop) -> Array:
+    def likelihood(self, crop: FaceCrop) -> Array:
         """The log-likelihood (nats) of each of `FRACTIONS`, the face's contrast being unknown."""
-        if crop.motion is None:
+        if crop.velocity is None:
             raise ValueError("a crop without motion tells nothing about the shutter")
         highest = np.clip(blur_estimation.SIDE * _RESOLVED / scale(crop), _FEWEST, _REACH)
         seen = (_RADIUS >= _LOWEST) & (highest > _RADIUS)
         power = blur_estimation.power(crop.image)[_ROWS[1:-1, None], _COLUMNS[1:-1]][seen]
-        expected = self._blurred(crop.motion)[:, seen]
+        expected = self._blurred(crop.velocity)[:, seen]
         total = _contrast(power, expected) * expected + _NOISE
         return np.asarray(-_INDEPENDENT * (np.log(total) + power / total).sum(1), np.float32)
 

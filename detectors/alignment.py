@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.values import Array, Crop, Frame, Image, Quality, Track
+from stream.values import Array, FaceCrop, FaceQuality, Frame, Image, Track
 
 VIEW = 112
 """Side of the embedding network's view, in pixels: the centre of every crop."""
@@ -41,20 +41,20 @@ class FivePointAligner:
             raise ValueError(f"a crop must hold the embedding network's {VIEW} px: {side} px is too small")
         self.side = side
 
-    def crop(self, frame: Frame, track: Track) -> Crop | None:
+    def crop(self, frame: Frame, track: Track) -> FaceCrop | None:
         """The track's face as it stands in this frame; None if too little of it lies inside the picture."""
         matrix = similarity(track.landmarks, self.side)
         if share_inside(frame.image, matrix, self.side) < LEAST_INSIDE:
             return None
         image = _warp(frame.image, matrix, (self.side, self.side))
-        return Crop(
+        return FaceCrop(
             camera=frame.camera,
             track=track.id,
             frame=frame.index,
             pts_s=frame.pts_s,
             image=image,
             matrix=matrix,
-            motion=_motion(track, matrix),
+            velocity=_motion(track, matrix),
             quality=quality(image, track.landmarks, matrix),
         )
 
@@ -95,7 +95,7 @@ def share_inside(image: Image, matrix: Array, side: int = SIDE) -> float:
     return common / VIEW**2
 
 
-def quality(image: Image, landmarks: Array, matrix: Array) -> Quality:
+def quality(image: Image, landmarks: Array, matrix: Array) -> FaceQuality:
     """What a crop is worth as evidence, each part in 0..1; to rank crops, not to measure blur.
 
     sharpness: the root mean square spatial frequency of the inner face (gradient energy over variance, so that contrast
@@ -110,7 +110,7 @@ def quality(image: Image, landmarks: Array, matrix: Array) -> Quality:
     scale = np.hypot(matrix[0, 0], matrix[1, 0])
     aligned = landmarks @ matrix[:, :2].T + matrix[:, 2] - (side - VIEW) / 2
     misfit = np.sqrt(np.square(aligned - TEMPLATE).sum(1).mean()) / EYES
-    return Quality(
+    return FaceQuality(
         sharpness=float(min(1.0, frequency / CRISP)),
         size=float(min(1.0, 1 / scale)),
         pose=float(max(0.0, 1 - misfit / PROFILE)),

@@ -12,7 +12,7 @@ import numpy as np
 
 from detectors.resize import shrunk
 from models.backends.selection import ModelError
-from stream.values import Array, Box, Face, Image
+from stream.values import Array, Box, FaceDetection, Image
 
 
 class MTCNN:
@@ -32,7 +32,7 @@ class MTCNN:
         self._min_confidence = min_confidence
         self._cascade = facenet_pytorch.MTCNN(keep_all=True, select_largest=False, min_face_size=min_face, device="cpu")
 
-    def detect(self, image: Image) -> list[Face]:
+    def detect(self, image: Image) -> list[FaceDetection]:
         """The faces of an H x W x 3 BGR uint8 picture in its own pixels, best first; a box may reach over the edge."""
         small, scale = shrunk(image, self.long_side)
         if min(small.shape[:2]) < self._min_face:
@@ -45,7 +45,7 @@ class MTCNN:
         return sorted(faces, key=lambda face: -face.confidence)
 
 
-def _face(corners: Array, points: Array, confidence: float, scale: Array) -> Face:
+def _face(corners: Array, points: Array, confidence: float, scale: Array) -> FaceDetection:
     """A detection in the shrunk picture as a face of the whole one."""
     left, top, right, bottom = (corners / np.concatenate([scale, scale])).tolist()
-    return Face(Box(left, top, right - left, bottom - top), points / scale, float(confidence))
+    return FaceDetection(Box(left, top, right - left, bottom - top), points / scale, float(confidence))

@@ -12,7 +12,7 @@ import numpy as np
 
 from detectors.resize import shrunk
 from models.backends.selection import Session
-from stream.values import Array, Box, Face, Image
+from stream.values import Array, Box, FaceDetection, Image
 
 STRIDES = (8, 16, 32)
 """Pixels of the network's input per cell of its three grids."""
@@ -38,7 +38,7 @@ class YuNet:
         self._min_confidence = min_confidence
         self._max_overlap = max_overlap
 
-    def detect(self, image: Image) -> list[Face]:
+    def detect(self, image: Image) -> list[FaceDetection]:
         """The faces of an H x W x 3 BGR uint8 picture in its own pixels, best first; a box may reach over the edge."""
         small, scale = shrunk(image, self.long_side)
         canvas = _padded(small)
@@ -46,7 +46,7 @@ class YuNet:
         scores, boxes, points = _decode(outputs, canvas.shape[1], self._min_confidence)
         kept = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), self._min_confidence, self._max_overlap)
         boxes, points = boxes / np.concatenate([scale, scale]), points / scale
-        return [Face(Box(*boxes[i].tolist()), points[i], float(scores[i])) for i in kept]
+        return [FaceDetection(Box(*boxes[i].tolist()), points[i], float(scores[i])) for i in kept]
 
 
 def _padded(image: Image) -> Image:

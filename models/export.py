@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from models.assets import cache
 from models.backends import nvidia_driver, parity_check, tensorrt_plans
-from models.backends.half_precision import half, whole
+from models.backends.half_precision import to_float16, to_float32
 from models.backends.onnxruntime_backend import OnnxRuntime
 from models.backends.tensorrt_plans import Library
 from models.errors import ModelError
@@ -31,11 +31,11 @@ def write_onnx(network: Path, folder: Path) -> list[Written]:
     fixed = [port.name for port in full.inputs if port.shape[:1] != (None,)]
     if fixed:
         raise ModelError(f"{network}: the first axis of {', '.join(fixed)} is not free: export it with a dynamic batch")
-    smaller = half(network)
+    smaller = to_float16(network)
     apart = _apart(full, smaller)
     told = f"differs from float32 by at most {apart:.2%} of the range on a probe, on the CPU"
     return [
-        _write(folder / f"{network.stem}-fp32.onnx", whole(network), "float32, dynamic batch"),
+        _write(folder / f"{network.stem}-fp32.onnx", to_float32(network), "float32, dynamic batch"),
         _write(folder / f"{network.stem}-fp16.onnx", smaller, f"float16, dynamic batch; {told}"),
     ]
 
@@ -57,10 +57,12 @@ def _plan(library: Library, network: Path) -> tuple[bytes, str]:
     except ModelError as error:
         if library == "tensorrt":
             raise
-        return tensorrt_plans.build(tensorrt_plans.library(library), half(network)), f"never run on a GPU: {error}"
-    parity_check.prove(library, network)
+        return tensorrt_plans.build(
+            tensorrt_plans.library(library), to_float16(network)
+        ), f"never run on a GPU: {error}"
+    parity_check.verify_in_subprocess(library, network)
     return tensorrt_plans.plan(
-        tensorrt_plans.library(library), half(network), gpu
+        tensorrt_plans.library(library), to_float16(network), gpu
     ), f"run on {gpu.name}: it agrees with the CPU"
 
 

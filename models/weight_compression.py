@@ -15,7 +15,7 @@ _LEAST = 256
 """Weights of fewer numbers, biases above all, stay as they are."""
 
 
-def packed(model: onnx.ModelProto) -> onnx.ModelProto:
+def compress_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     """The network with its large float32 weights as float16, each behind a Cast."""
     result = _copy(model)
     casts = []
@@ -31,7 +31,7 @@ def packed(model: onnx.ModelProto) -> onnx.ModelProto:
     return result
 
 
-def unpacked(model: onnx.ModelProto) -> onnx.ModelProto:
+def decompress_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same network with float32 weights and no casts, for what does not fold them itself."""
     result = _copy(model)
     halves = {each.name: each for each in result.graph.initializer if each.data_type == TensorProto.FLOAT16}

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recognize.restoration_fusion import confirmed
+from recognize.restoration_fusion import not_contradicted_by_raw
 from stream.values import Array
 
 ENOUGH = 0.3
 """Weight of evidence, in perfect views, from which the plain threshold holds."""
-SURCHARGE = 0.08
+LOW_EVIDENCE_OFFSET = 0.08
 """What no evidence at all would add to the threshold; falls evenly to nothing at `ENOUGH`."""
 MARGIN = 0.04
 """A new name must be this much ahead of everybody else."""
@@ -31,9 +31,9 @@ class Decision(NamedTuple):
     runner_up: int | None
 
 
-def required(threshold: float, weight: float) -> float:
+def required_threshold(threshold: float, weight: float) -> float:
     """The threshold for evidence of this weight (perfect views): a single poor view must be all the more similar."""
-    return threshold + SURCHARGE * max(0.0, 1 - weight / ENOUGH)
+    return threshold + LOW_EVIDENCE_OFFSET * max(0.0, 1 - weight / ENOUGH)
 
 
 def decide(scores: Array, raw: Array, held: int | None, threshold: float) -> Decision:
@@ -48,7 +48,7 @@ def decide(scores: Array, raw: Array, held: int | None, threshold: float) -> Dec
         return Decision(held, True, threshold - SLACK, _runner_up(scores, held))
     runner_up = _runner_up(scores, best)
     ahead = runner_up is None or scores[best] - scores[runner_up] >= MARGIN
-    named = scores[best] >= threshold and ahead and confirmed(scores, raw)
+    named = scores[best] >= threshold and ahead and not_contradicted_by_raw(scores, raw)
     return Decision(best, bool(named), threshold, runner_up)
 
 

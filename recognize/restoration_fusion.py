@@ -24,34 +24,34 @@ CONTRADICTION = 0.15
 """Restored crops cannot name whom the raw ones find this much less similar than somebody else."""
 
 
-def share(blur: ArrayLike) -> Array:
+def restored_weight(blur: ArrayLike) -> Array:
     """What restored crops count (0..1), by the extents of the raw crops' blur in pixels; 0 for one left alone."""
     squared = np.square(np.asarray(blur, np.float32))
     return np.asarray(squared / (squared + np.float32(EVEN) ** 2))
 
 
-def caution(blur: ArrayLike) -> Array:
+def still_threshold_offset(blur: ArrayLike) -> Array:
     """By how much a still picture's threshold is higher for what was restored: restoration makes strangers more
     similar, too."""
-    return np.asarray(np.float32(CAUTION) * share(blur))
+    return np.asarray(np.float32(CAUTION) * restored_weight(blur))
 
 
-def relief(blur: ArrayLike) -> Array:
+def blur_threshold_offset(blur: ArrayLike) -> Array:
     """By how much a track's threshold is lower for crops that are left as blurred as they are: the more blurred, the
     less similar strangers are. Of restored ones, as many reach a threshold as of sharp ones
     (`benchmarks/threshold.py`)."""
-    return np.asarray(np.float32(RELIEF) * share(blur))
+    return np.asarray(np.float32(RELIEF) * restored_weight(blur))
 
 
 def fused(raw: Array, restored: Array, blur: ArrayLike) -> Array:
     """The embeddings (N x D, or D, of length 1) that decide, by those of the raw and of the restored crops, and the
     extents of the raw crops' blur in pixels."""
-    counts = share(blur)[..., None]
+    counts = restored_weight(blur)[..., None]
     mixed = (1 - counts) * raw + counts * restored
     return np.asarray(mixed / np.linalg.norm(mixed, axis=-1, keepdims=True), np.float32)
 
 
-def confirmed(scores: Array, raw: Array) -> NDArray[np.bool_]:
+def not_contradicted_by_raw(scores: Array, raw: Array) -> NDArray[np.bool_]:
     """Whether the raw crops' similarities (N x P, or P) do not contradict the person most similar by `scores`."""
     best = scores.argmax(-1, keepdims=True)
     return np.asarray(np.take_along_axis(raw, best, -1)[..., 0] >= raw.max(-1) - CONTRADICTION)

@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from recognize.decision import MARGIN, decide, required
+from recognize.decision import MARGIN, decide, required_threshold
 from recognize.embedders.embedder import Embedder
 from recognize.gallery.calibration import USUAL
 from recognize.gallery.people_gallery import Gallery
-from recognize.restoration_fusion import caution, fused
-from recognize.track_template import Evidence, View
+from recognize.restoration_fusion import fused, still_threshold_offset
+from recognize.track_template import ProbeSample, TrackTemplate
 from stream.errors import GalleryError
-from stream.values import Array, Body, Crop, Identity, Restoration
+from stream.values import Array, FaceCrop, Identity, Restoration, TrackContinuity
 
 FADING = 10.0
 """Blur, in crop pixels, at which a view is worth half a sharp one; beyond it falls with the square."""
@@ -28,7 +28,7 @@ TRACKS = 1024
 """Tracks remembered at once; when more are seen, the one not seen for longest is forgotten."""
 
 
-class Known(NamedTuple):
+class ActiveGallery(NamedTuple):
     """A gallery with its threshold, and whether that is by its calibration: swapped in one step, so that no decision
     mixes two."""
 
@@ -53,7 +53,7 @@ class TrackRecognizer:
         self._fpir = fpir
         self._embedder = embedder
         self._threshold = threshold
-        self._tracks: OrderedDict[tuple[str, int], Evidence] = OrderedDict()
+        self._tracks: OrderedDict[tuple[str, int], TrackTemplate] = OrderedDict()
         self._disowned: dict[tuple[str, int], Identity] = {}
         self.use(gallery)
 
@@ -66,10 +66,10 @@ class TrackRecognizer:
             raise GalleryError("the gallery was made with another embedding network than the one in use: enroll again")
         calibrated = self._threshold is None
         threshold = gallery.calibration.threshold(self._fpir) if self._threshold is None else self._threshold
-        self._known = Known(gallery, threshold, calibrated)
+        self._known = ActiveGallery(gallery, threshold, calibrated)
 
     @property
-    def known(self) -> Known:
+    def known(self) -> ActiveGallery:
         """What decisions rest on now."""
         return self._known
 
@@ -85,13 +85,13 @@ class TrackRecognizer:
             self._observed(known, restoration.crop, view) for restoration, view in zip(restorations, views, strict=True)
         ]
 
-    def reconsider(self) -> Mapping[tuple[str, int], Identity]:
+    def reidentify(self) -> Mapping[tuple[str, int], Identity]:
         """Who each track, by camera and number, is by the gallery now in use and the evidence so far."""
         known = self._known
         identities = {track: self._concluded(known, *track, "same") for track in self._tracks}
-        return {**identities, **self.disowned()}
+        return {**identities, **self.take_revoked()}
 
-    def disowned(self) -> Mapping[tuple[str, int], Identity]:
+    def take_revoked(self) -> Mapping[tuple[str, int], Identity]:
         """Tracks that have lost their name to somebody beside them since this was last asked: who they are now."""
         lost, self._disowned = self._disowned, {}
         return lost
@@ -100,9 +100,9 @@ class TrackRecognizer:
         """Who is on still pictures: each by itself, with no surcharge for being alone: no second view will come."""
         known, identities = self._known, []
         for view in self._views(restorations):
-            evidence = Evidence()
+            evidence = TrackTemplate()
             evidence.add(view)
-            care = 0.0 if view.restored is None else float(caution(view.blur))
+            care = 0.0 if view.restored is None else float(still_threshold_offset(view.blur))
             identities.append(_identify(known.gallery, evidence, known.threshold + care))
         return identities
 
@@ -114,27 +114,29 @@ class TrackRecognizer:
             if evidence := self._tracks.get((camera, other)):
                 evidence.apart.discard(track)
 
-    def _observed(self, known: Known, crop: Crop, view: View) -> Identity:
+    def _observed(self, known: ActiveGallery, crop: FaceCrop, view: ProbeSample) -> Identity:
         evidence = self._track(crop.camera, crop.track)
         body = evidence.add(view)
-        evidence.apart |= crop.beside
-        for other in crop.beside:
+        evidence.apart |= crop.co_visible_tracks
+        for other in crop.co_visible_tracks:
             if beside := self._tracks.get((crop.camera, other)):
                 beside.apart.add(crop.track)
         return self._concluded(known, crop.camera, crop.track, body)
 
-    def _concluded(self, known: Known, camera: str, track: int, body: Body) -> Identity:
+    def _concluded(self, known: ActiveGallery, camera: str, track: int, body: TrackContinuity) -> Identity:
         """Who a track is; its evidence remembers it."""
         evidence = self._tracks[camera, track]
-        threshold = required(known.threshold, evidence.weight) - evidence.relief
+        threshold = required_threshold(known.threshold, evidence.weight) - evidence.relief
         identity = _identify(known.gallery, evidence, threshold)
         if known.calibrated and known.gallery.names:
-            identity = replace(identity, chance=known.gallery.calibration.chance(identity.score + evidence.relief))
+            identity = replace(
+                identity, false_positive_rate=known.gallery.calibration.chance(identity.score + evidence.relief)
+            )
         evidence.name(identity.name, known.gallery)
-        evidence.identity = replace(self._alone(known, camera, evidence, identity), body=body)
+        evidence.identity = replace(self._alone(known, camera, evidence, identity), continuity=body)
         return evidence.identity
 
-    def _alone(self, known: Known, camera: str, evidence: Evidence, identity: Identity) -> Identity:
+    def _alone(self, known: ActiveGallery, camera: str, evidence: TrackTemplate, identity: Identity) -> Identity:
         """Nobody is in one picture twice: of two tracks beside each other that would bear one name, that one does which
         bore it before, unless the other is clearly more similar."""
         held = evidence.held(known.gallery)
@@ -148,15 +150,15 @@ class TrackRecognizer:
             self._disowned[camera, track] = rival.identity
         return identity
 
-    def _track(self, camera: str, track: int) -> Evidence:
-        evidence = self._tracks.setdefault((camera, track), Evidence())
+    def _track(self, camera: str, track: int) -> TrackTemplate:
+        evidence = self._tracks.setdefault((camera, track), TrackTemplate())
         self._tracks.move_to_end((camera, track))
         if len(self._tracks) > TRACKS:
             self._tracks.popitem(last=False)
             self.dropped += 1
         return evidence
 
-    def _views(self, restorations: Sequence[Restoration]) -> list[View]:
+    def _views(self, restorations: Sequence[Restoration]) -> list[ProbeSample]:
         restored = [restoration for restoration in restorations if restoration.method != "none"]
         crops = [restoration.crop.image for restoration in restorations]
         embeddings = self._embedder.embed([*crops, *(restoration.image for restoration in restored)])
@@ -167,22 +169,22 @@ class TrackRecognizer:
         ]
 
 
-def view_of(restoration: Restoration, raw: Array, restored: Array | None) -> View:
+def view_of(restoration: Restoration, raw: Array, restored: Array | None) -> ProbeSample:
     """What a restoration says, by the embeddings (D, of length 1) of its raw and, if there is one, restored crop."""
     quality, blur = restoration.crop.quality, restoration.blur
     weight = max(LEAST, quality.size * quality.pose / (1 + (blur / FADING) ** 2))
     if restored is None:
-        return View(weight, raw, None, raw, restoration.method, blur)
-    return View(weight, raw, restored, fused(raw, restored, blur), restoration.method, blur)
+        return ProbeSample(weight, raw, None, raw, restoration.method, blur)
+    return ProbeSample(weight, raw, restored, fused(raw, restored, blur), restoration.method, blur)
 
 
-def _without_name(evidence: Evidence, identity: Identity, known: Known, threshold: float) -> Identity:
+def _without_name(evidence: TrackTemplate, identity: Identity, known: ActiveGallery, threshold: float) -> Identity:
     """Somebody beside them bears it: they would have to be as similar as `threshold`."""
     evidence.name(None, known.gallery)
     return replace(identity, name=None, description=None, threshold=threshold)
 
 
-def _identify(gallery: Gallery, evidence: Evidence, threshold: float) -> Identity:
+def _identify(gallery: Gallery, evidence: TrackTemplate, threshold: float) -> Identity:
     deblurred_by, blur = evidence.latest.method, evidence.latest.blur
     if not gallery.names:
         restored = 0.0 if evidence.restored else None

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recognize.embedders.embedder import normalised
+from recognize.embedders.embedder import normalize
 from recognize.gallery.people_gallery import Gallery
 from recognize.gallery.person import Person
-from recognize.restoration_fusion import relief
-from stream.values import Array, Body, Identity, Method
+from recognize.restoration_fusion import blur_threshold_offset
+from stream.values import Array, Identity, Method, TrackContinuity
 
 VIEWS = 32
 """The latest views that are evidence: a track whose face changes can change its mind."""
@@ -25,7 +25,7 @@ UNLIKE = 0.25
 """Cosine similarity of raw crops below which two are hardly one person's (`benchmarks/identity_switch.py`)."""
 
 
-class View(NamedTuple):
+class ProbeSample(NamedTuple):
     """What one restoration says: its worth (0..1), embeddings (D, of length 1), and what was done to which blur."""
 
     weight: float
@@ -36,7 +36,7 @@ class View(NamedTuple):
     blur: float
 
 
-class Evidence:
+class TrackTemplate:
     """Of one track. `apart` are the camera's tracks that were seen beside it: other people's. `identity` is the latest
     conclusion."""
 
@@ -44,10 +44,10 @@ class Evidence:
         self.apart: set[int] = set()
         self.identity: Identity | None = None
         self._named: tuple[str, Person] | None = None
-        self._views: deque[View] = deque(maxlen=VIEWS)
-        self._doubtful: View | None = None
+        self._views: deque[ProbeSample] = deque(maxlen=VIEWS)
+        self._doubtful: ProbeSample | None = None
 
-    def add(self, view: View) -> Body:
+    def add(self, view: ProbeSample) -> TrackContinuity:
         """Take in the latest view, and say whose it is."""
         before, self._doubtful = self._doubtful, None
         if not self._views or self._likeness(view) >= UNLIKE:
@@ -60,7 +60,7 @@ class Evidence:
         self._views = deque([before, view], maxlen=VIEWS)
         return "another"
 
-    def _likeness(self, view: View) -> float:
+    def _likeness(self, view: ProbeSample) -> float:
         """To the views so far together, or to the latest: blur grows by and by, and what is blurred alike is alike."""
         return float(max(self.means()[1] @ view.raw, self.latest.raw @ view.raw))
 
@@ -70,11 +70,11 @@ class Evidence:
 
     def held(self, gallery: Gallery) -> int | None:
         """The place in this gallery of the person named so far, whatever they are called there."""
-        heir = gallery.heir(*self._named) if self._named else None
+        heir = gallery.find_successor(*self._named) if self._named else None
         return None if heir is None else gallery.names.index(heir)
 
     @property
-    def latest(self) -> View:
+    def latest(self) -> ProbeSample:
         return self._views[-1]
 
     @property
@@ -86,7 +86,8 @@ class Evidence:
     def relief(self) -> float:
         """By how much the threshold is lower for what these views are: their weighted mean."""
         return (
-            sum(view.weight * float(relief(view.blur)) for view in self._views if view.restored is None) / self.weight
+            sum(view.weight * float(blur_threshold_offset(view.blur)) for view in self._views if view.restored is None)
+            / self.weight
         )
 
     def means(self) -> Array:
@@ -105,4 +106,4 @@ class Evidence:
 
 def _mean(weighted: Sequence[tuple[float, Array]]) -> Array:
     weights, vectors = zip(*weighted, strict=True)
-    return normalised(np.asarray(weights, np.float32) @ np.stack(vectors))
+    return normalize(np.asarray(weights, np.float32) @ np.stack(vectors))

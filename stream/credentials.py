@@ -10,7 +10,7 @@ _MISTYPED = re.compile(r"(//|:).*@", re.DOTALL)
 _ASSIGNED = re.compile(r"(?i)\b(user(?:name)?|pass(?:word|wd)?|pwd|token|secret|key)=[^/\s]*")
 
 
-def redact(text: str) -> str:
+def redact_credentials(text: str) -> str:
     """`text` with user, password and query of every address in it replaced by ***.
 
     An address reaches to the next white space. Its user and password are all that stands before its last "@": people
@@ -19,10 +19,10 @@ def redact(text: str) -> str:
     return _ADDRESS.sub(lambda found: found[1] + _without_secrets(found[2]), text)
 
 
-def redact_mistyped(spec: str) -> str:
+def redact_malformed_url(spec: str) -> str:
     """The same of what should have been an address and is none (`rtsp//user:password@host`): whatever stands between
     the first "//" or ":" and the last "@" may be a login."""
-    return _MISTYPED.sub(r"\1***@", redact(spec))
+    return _MISTYPED.sub(r"\1***@", redact_credentials(spec))
 
 
 def _without_secrets(rest: str) -> str:

@@ -37,7 +37,7 @@ class OutputError(UsageError):
     """An output cannot be written where it was asked for."""
 
 
-class DoubtError(UsageError):
+class ConfirmationRequiredError(UsageError):
     """What was asked for looks like a mistake: it is done once somebody says that they are sure."""
 
 

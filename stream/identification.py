@@ -1,6 +1,6 @@
 """From crops to names and events: what the identify worker does.
 
-One `Naming` serves all cameras of a run. It keeps, for each track that lives, who it is, where it was last seen and
+One `IdentificationWorker` serves all cameras of a run. It keeps, for each track that lives, who it is, where it was last seen and
 its best crop; all of it goes when the track ends.
 """
 
@@ -14,13 +14,13 @@ from time import monotonic
 from uuid import NAMESPACE_URL, uuid5
 
 from stream.errors import StorageError
-from stream.interfaces import Deblurrer, Evidence, Log, Recognizer
-from stream.metrics import Meter
-from stream.results import Look, Moment, Sighting
+from stream.interfaces import Deblurrer, EventSink, EvidenceSink, Recognizer
+from stream.metrics import StageMetrics
+from stream.results import FaceSample, FrameResult, FrameTime
 from stream.values import Event, EventType, Identity, Restoration, Track
 
 
-class Naming:
+class IdentificationWorker:
     """Restores and recognises crops, remembers the names, and writes the events.
 
     `session` distinguishes runs: event ids are derived from it, so that the same footage under the same settings
@@ -31,10 +31,10 @@ class Naming:
         self,
         deblurrer: Deblurrer,
         recognizer: Recognizer,
-        log: Log,
-        evidence: Evidence | None,
+        log: EventSink,
+        evidence: EvidenceSink | None,
         session: str,
-        meter: Meter,
+        meter: StageMetrics,
     ) -> None:
         self._deblurrer = deblurrer
         self._recognizer = recognizer
@@ -42,7 +42,7 @@ class Naming:
         self._evidence = evidence
         self._session = session
         self._meter = meter
-        self._lives: dict[tuple[str, int], Life] = {}
+        self._lives: dict[tuple[str, int], PersonTrack] = {}
         self._lock = threading.Lock()
         self._restoring = threading.Lock()
         self._at_work: frozenset[tuple[str, int]] = frozenset()
@@ -50,21 +50,21 @@ class Naming:
         self._reconsidered = 0
         self._numbers: Counter[str] = Counter()
 
-    def see(self, sighting: Sighting) -> None:
+    def update_tracks(self, sighting: FrameResult) -> None:
         """Note where the tracks are; quick, and called for every frame before its looks are identified."""
-        moment = Moment.of(sighting.frame)
+        moment = FrameTime.of(sighting.frame)
         with self._lock:
             for track in sighting.tracks:
                 if track.detected:
                     key = track.camera, track.id
-                    life = self._lives.setdefault(key, Life(track, moment, track.first_pts_s))
+                    life = self._lives.setdefault(key, PersonTrack(track, moment, track.first_pts_s))
                     life.track, life.seen = track, moment
 
-    def identify(self, looks: Sequence[Look], passes: int | None = None) -> None:
+    def identify(self, looks: Sequence[FaceSample], passes: int | None = None) -> None:
         """Restore, in so many `passes` of the network at most, and recognise."""
-        self.recognise(looks, self.restore(looks, passes))
+        self.identify_restored(looks, self.restore(looks, passes))
 
-    def restore(self, looks: Sequence[Look], passes: int | None = None) -> list[Restoration]:
+    def restore(self, looks: Sequence[FaceSample], passes: int | None = None) -> list[Restoration]:
         """What is blurred, restored, in so many `passes` of the network at most. Threads take turns."""
         if not looks:
             return []
@@ -78,7 +78,7 @@ class Naming:
         self._meter.count("restored", sum(restoration.method != "none" for restoration in restorations))
         return restorations
 
-    def recognise(self, looks: Sequence[Look], restorations: Sequence[Restoration]) -> None:
+    def identify_restored(self, looks: Sequence[FaceSample], restorations: Sequence[Restoration]) -> None:
         """Whom the looks show; writes the events. Threads take turns: evidence and log are for one at a time."""
         if not looks:
             return
@@ -86,36 +86,36 @@ class Naming:
             with self._meter.stage("recognise"):
                 identities = self._recognizer.observe(restorations)
             for look, restoration, identity in zip(looks, restorations, identities, strict=True):
-                self._conclude(look, restoration, identity)
+                self._apply(look, restoration, identity)
             self._time(looks)
             now = {look.track.camera: look.moment for look in looks}
-            for (camera, track), identity in self._recognizer.disowned().items():
+            for (camera, track), identity in self._recognizer.take_revoked().items():
                 self._correct((camera, track), identity, "disowned", now[camera])
 
-    def _conclude(self, look: Look, restoration: Restoration, identity: Identity) -> None:
+    def _apply(self, look: FaceSample, restoration: Restoration, identity: Identity) -> None:
         key, found = (look.track.camera, look.track.id), (look, restoration)
         ended = None
         with self._lock:
             life = self._lives.get(key)
             if life is None:  # it ended while its look was waiting
                 return
-            if identity.body == "doubtful":
-                life.doubtful = found
+            if identity.continuity == "doubtful":
+                life.pending = found
                 return
-            if identity.body == "another" and life.doubtful:
-                ended, life = life, life.another(self._next(look.track.camera), life.doubtful)
+            if identity.continuity == "another" and life.pending:
+                ended, life = life, life.split(self._next(look.track.camera), life.pending)
                 self._lives[key] = life
             life.number = life.number or self._next(look.track.camera)
             before = life.identity
-            life.take(found, identity)
+            life.update(found, identity)
         if ended:
-            self._close(ended)
+            self._end_person(ended)
         if before is None:
-            self._announce("new", life, look.track, look.moment, found)
+            self._emit_event("new", life, look.track, look.moment, found)
         elif before.name != identity.name:
-            self._announce("update", life, look.track, look.moment, found)
+            self._emit_event("update", life, look.track, look.moment, found)
 
-    def _time(self, looks: Sequence[Look]) -> None:
+    def _time(self, looks: Sequence[FaceSample]) -> None:
         """How long it took from the arrival of live pictures to whom they show."""
         now = monotonic()
         for look in looks:
@@ -126,21 +126,21 @@ class Naming:
         self._numbers[camera] += 1
         return self._numbers[camera]
 
-    def _close(self, life: Life) -> None:
+    def _end_person(self, life: PersonTrack) -> None:
         """Somebody else is on their track now, or may be: they were there until their latest crop."""
         if life.latest and life.best:
             look = life.latest[0]
-            self._announce("end", life, look.track, look.moment, life.best)
+            self._emit_event("end", life, look.track, look.moment, life.best)
 
-    def reconsider(self) -> None:
+    def reidentify(self) -> None:
         """Who is known has changed: judge whoever is in the picture anew, by the evidence so far, so that nobody bears
         a name that is theirs no longer until the next look at them."""
         with self._work:
             self._reconsidered += 1
-            for key, identity in self._recognizer.reconsider().items():
+            for key, identity in self._recognizer.reidentify().items():
                 self._correct(key, identity, f"{self._reconsidered}")
 
-    def _correct(self, key: tuple[str, int], identity: Identity, cause: str, moment: Moment | None = None) -> None:
+    def _correct(self, key: tuple[str, int], identity: Identity, cause: str, moment: FrameTime | None = None) -> None:
         """Without a look of its own: now, or at the moment of another's, where the track was looked at last."""
         with self._lock:
             life = self._lives.get(key)
@@ -149,7 +149,7 @@ class Naming:
             before, life.identity = life.identity, identity
             where = life.latest[0].track if moment else life.track
         if before.name != identity.name:
-            self._announce("update", life, where, moment or life.seen, life.best, cause)
+            self._emit_event("update", life, where, moment or life.seen, life.best, cause)
 
     def end(self, tracks: Sequence[Track]) -> None:
         """Close the lives of tracks; one that nobody could be identified on leaves no event."""
@@ -161,12 +161,12 @@ class Naming:
         with self._lock:
             life = self._lives.pop((track.camera, track.id), None)
         self._recognizer.forget(track.camera, track.id)
-        if life is not None and life.doubtful:
-            self._close(life)
+        if life is not None and life.pending:
+            self._end_person(life)
         elif life is not None and life.best is not None:
-            self._announce("end", life, life.track, life.seen, life.best)
+            self._emit_event("end", life, life.track, life.seen, life.best)
 
-    def end_all(self, camera: str) -> None:
+    def end_camera(self, camera: str) -> None:
         """The camera is gone: end what still lives there."""
         with self._lock:
             tracks = [life.track for life in self._lives.values() if life.track.camera == camera]
@@ -185,8 +185,14 @@ class Naming:
         """The tracks of a camera whose crops are with the deblurrer at this moment."""
         return frozenset(number for where, number in self._at_work if where == camera)
 
-    def _announce(
-        self, kind: EventType, life: Life, where: Track, moment: Moment, found: Finding, cause: str = ""
+    def _emit_event(
+        self,
+        kind: EventType,
+        life: PersonTrack,
+        where: Track,
+        moment: FrameTime,
+        found: RestoredSample,
+        cause: str = "",
     ) -> None:
         """`cause` tells an event that no look has made from one of the same frame that a look has."""
         look, restoration = found
@@ -206,7 +212,7 @@ class Naming:
         )
         if self._evidence:
             with self._meter.stage("evidence"):
-                event = self._evidence.keep(event, look, restoration)
+                event = self._evidence.add(event, look, restoration)
         with self._meter.stage("log"):
             self._write(event)
         self._meter.count("events")
@@ -216,37 +222,37 @@ class Naming:
             self._log.write(event)
         except StorageError:
             if self._evidence:
-                self._evidence.unlogged(event)
+                self._evidence.mark_unlogged(event)
             raise
 
 
-Finding = tuple[Look, Restoration]
+RestoredSample = tuple[FaceSample, Restoration]
 """A look, and what became of its crop."""
 
 
 @dataclass(slots=True, eq=False)
-class Life:
+class PersonTrack:
     """Somebody on a living track: where the track was seen last, and of themselves since when they were there, their
     number (0: not known yet), who they are by now, their latest and their best crop, and a crop that may be somebody
     else's."""
 
     track: Track
-    seen: Moment
+    seen: FrameTime
     first_pts_s: float
     number: int = 0
     identity: Identity | None = None
-    latest: Finding | None = None
-    best: Finding | None = None
-    doubtful: Finding | None = None
+    latest: RestoredSample | None = None
+    best: RestoredSample | None = None
+    pending: RestoredSample | None = None
 
-    def take(self, found: Finding, identity: Identity) -> None:
+    def update(self, found: RestoredSample, identity: Identity) -> None:
         """A crop of theirs, and who they are by it."""
-        self.identity, self.latest, self.doubtful = identity, found, None
+        self.identity, self.latest, self.pending = identity, found, None
         if self.best is None or found[1].crop.quality.overall > self.best[1].crop.quality.overall:
             self.best = found
 
-    def another(self, number: int, first: Finding) -> Life:
+    def split(self, number: int, first: RestoredSample) -> PersonTrack:
         """Somebody else on the same track, from that crop on."""
-        life = Life(self.track, self.seen, first[0].moment.pts_s, number)
+        life = PersonTrack(self.track, self.seen, first[0].moment.pts_s, number)
         life.latest = life.best = first
         return life

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from stream.values import Crop, Event, Face, Frame, Identity, Image, Restoration, Track
+from stream.values import Event, FaceCrop, FaceDetection, Frame, Identity, Image, Restoration, Track
 
 if TYPE_CHECKING:
-    from stream.results import Look
+    from stream.results import FaceSample
 
 
 def always(_pts_s: float) -> bool:
@@ -40,13 +40,13 @@ class Detector(Protocol):
 
     long_side: int
 
-    def detect(self, image: Image) -> list[Face]: ...
+    def detect(self, image: Image) -> list[FaceDetection]: ...
 
 
 class Aligner(Protocol):
     """Cuts a track's face out of the frame it was seen in; None if too little of it lies inside the picture."""
 
-    def crop(self, frame: Frame, track: Track) -> Crop | None: ...
+    def crop(self, frame: Frame, track: Track) -> FaceCrop | None: ...
 
 
 class Deblurrer(Protocol):
@@ -56,14 +56,14 @@ class Deblurrer(Protocol):
     configured.
     """
 
-    def restore(self, crops: Sequence[Crop], passes: int | None = None, /) -> list[Restoration]: ...
+    def restore(self, crops: Sequence[FaceCrop], passes: int | None = None, /) -> list[Restoration]: ...
 
 
 class Recognizer(Protocol):
     """Gathers evidence over each track and says who it is by now; one identity for each restoration, in order."""
 
     def observe(self, restorations: Sequence[Restoration]) -> list[Identity]: ...
-    def disowned(self) -> Mapping[tuple[str, int], Identity]:
+    def take_revoked(self) -> Mapping[tuple[str, int], Identity]:
         """Tracks that have lost their name to another since this was last asked, by camera and number: who they are
         now."""
         ...
@@ -72,12 +72,12 @@ class Recognizer(Protocol):
         """The track has ended; its evidence goes."""
         ...
 
-    def reconsider(self) -> Mapping[tuple[str, int], Identity]:
+    def reidentify(self) -> Mapping[tuple[str, int], Identity]:
         """Who each track, by camera and number, is by what is known now and the evidence so far."""
         ...
 
 
-class Picture(Protocol):
+class FrameSink(Protocol):
     """Takes finished pictures: a window, a file, a stream of viewers."""
 
     def show(self, frame: Frame, image: Image) -> None:
@@ -91,20 +91,20 @@ class Picture(Protocol):
     def close(self) -> None: ...
 
 
-class Log(Protocol):
+class EventSink(Protocol):
     """Takes events. When `write` returns, the event is on disk (or wherever it is to survive)."""
 
     def write(self, event: Event) -> None: ...
     def close(self) -> None: ...
 
 
-class Evidence(Protocol):
+class EvidenceSink(Protocol):
     """Keeps what an event rests on."""
 
-    def keep(self, event: Event, look: Look, restoration: Restoration) -> Event:
+    def add(self, event: Event, look: FaceSample, restoration: Restoration) -> Event:
         """Store the crops and the circumstances; returns the event as it is to be logged, with the evidence's name."""
         ...
 
-    def unlogged(self, event: Event) -> None:
+    def mark_unlogged(self, event: Event) -> None:
         """The log refused the event that was kept last."""
         ...

@@ -25,7 +25,7 @@ BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class StageTiming:
     """How long a stage took: `seconds` in all, p50 and p95 of the latest times, and how many of all times reached up to
     each of `BOUNDS_S` and no lower one, with those that took longer at the end."""
 
@@ -36,14 +36,14 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class MetricsSnapshot:
     """A meter's state: counts by name, the same by name and camera ("" where it is not known), stages by name, and
     frame ages (p50, p95, p99, seconds); by live camera, how many of its pictures are searched a second, and how long it
     takes from a picture to a name (p95 of the latest minute, seconds; nothing where nobody was identified)."""
 
     counts: dict[str, int]
     by_camera: dict[tuple[str, str], int]
-    stages: dict[str, Timing]
+    stages: dict[str, StageTiming]
     frame_age_s: tuple[float, float, float] | None
     searched_fps: Mapping[str, float] = field(default_factory=dict)
     delay_p95_s: Mapping[str, float] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class _Latest:
         return len(self.values(now)) / max(1.0, min(self._over_s, now - self._began_s))
 
 
-class Meter:
+class StageMetrics:
     """Counts, stage times and frame ages of a run. `clock` counts seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -103,7 +103,7 @@ class Meter:
         with self._lock:
             self._counts[what, camera] += number
 
-    def follow(self, what: str, number: Callable[[], int], camera: str = "") -> None:
+    def observe_counter(self, what: str, number: Callable[[], int], camera: str = "") -> None:
         """Count what somebody else counts already: `number` is asked at each reading, by any thread."""
         with self._lock:
             self._followed.append(((what, camera), number))
@@ -122,7 +122,7 @@ class Meter:
         with self._lock:
             kind.setdefault(camera, _Latest(over_s, now)).add(now, value)
 
-    def age(self, seconds: float) -> None:
+    def record_frame_age(self, seconds: float) -> None:
         """How old a live frame is at the overlay."""
         with self._lock:
             self._ages.append(seconds)
@@ -138,7 +138,7 @@ class Meter:
             with self._lock:
                 self._stages[name].add(elapsed)
 
-    def read(self) -> Reading:
+    def read(self) -> MetricsSnapshot:
         with self._lock:
             counts, followed, ages = self._counts.copy(), list(self._followed), list(self._ages)
             now = self._clock()
@@ -150,7 +150,7 @@ class Meter:
         for key, number in followed:
             counts[key] += number()
         slowest = {camera: float(np.percentile(each, 95)) for camera, each in delays.items() if each}
-        return Reading(_by_name(counts), dict(counts), _timings(stages), _percentiles(ages), searched, slowest)
+        return MetricsSnapshot(_by_name(counts), dict(counts), _timings(stages), _percentiles(ages), searched, slowest)
 
 
 def _by_name(counts: Counter[tuple[str, str]]) -> dict[str, int]:
@@ -160,11 +160,11 @@ def _by_name(counts: Counter[tuple[str, str]]) -> dict[str, int]:
     return dict(totals)
 
 
-def _timings(stages: Mapping[str, tuple[float, list[float], tuple[int, ...]]]) -> dict[str, Timing]:
+def _timings(stages: Mapping[str, tuple[float, list[float], tuple[int, ...]]]) -> dict[str, StageTiming]:
     timings = {}
     for name, (seconds, latest, buckets) in stages.items():
         p50, p95 = (float(value) for value in np.percentile(latest, [50, 95]))
-        timings[name] = Timing(seconds, p50, p95, buckets)
+        timings[name] = StageTiming(seconds, p50, p95, buckets)
     return timings
 
 

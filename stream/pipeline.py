@@ -21,13 +21,13 @@ from types import TracebackType
 from typing import Protocol
 
 from stream.errors import DamagedSourceError
-from stream.identification import Naming
+from stream.identification import IdentificationWorker
 from stream.interfaces import Source, always
 from stream.load_control import LONGEST_TURN_S, LoadController
 from stream.media.frame_conversion import Rotation, rotate
-from stream.metrics import Meter
-from stream.queues import Belt, Latest
-from stream.results import Look, Scene, Sighting
+from stream.metrics import StageMetrics
+from stream.queues import BoundedQueue, LatestQueue
+from stream.results import AnnotatedFrame, FaceSample, FrameResult
 from stream.sample_queue import SampleQueue, Waiting
 from stream.threads import DECODING_STEPS, lower_priority
 from stream.values import Frame, Restoration, Track
@@ -40,20 +40,20 @@ _SILENT_S = 1.5
 """Longer than the tracker remembers: a camera that returns sees new tracks."""
 
 
-Restored = tuple[Sighting, list[Restoration]]
+Restored = tuple[FrameResult, list[Restoration]]
 """A sighting with the restorations of its looks, in order."""
 
 
-class Eye(Protocol):
+class Analyzer(Protocol):
     """Finds and follows the faces of one camera."""
 
-    def due(self, pts_s: float, patience_s: float, /) -> bool:
+    def should_detect(self, pts_s: float, patience_s: float, /) -> bool:
         """Whether the picture of this media time is to be searched; of a live camera asked once for each, in order,
         before it is seen. To answer may take `patience_s`."""
         ...
 
-    def see(self, frame: Frame) -> Sighting: ...
-    def finish(self) -> Sequence[Look]:
+    def process(self, frame: Frame) -> FrameResult: ...
+    def flush(self) -> Sequence[FaceSample]:
         """The source has ended: what is still worth identifying."""
         ...
 
@@ -69,8 +69,8 @@ class Camera:
     in degrees."""
 
     source: Source
-    eye: Eye
-    show: Callable[[Scene], None]
+    analyzer: Analyzer
+    show: Callable[[AnnotatedFrame], None]
     watched: Callable[[], bool] = _watched
     rotation: Rotation = 0
 
@@ -88,14 +88,20 @@ class Pipeline:
     """
 
     def __init__(
-        self, cameras: Sequence[Camera], naming: Naming, meter: Meter, load: LoadController | None = None
+        self,
+        cameras: Sequence[Camera],
+        naming: IdentificationWorker,
+        meter: StageMetrics,
+        load: LoadController | None = None,
     ) -> None:
         """`load` says how much is done for live cameras."""
         self._cameras = cameras
         self._load = load or LoadController()
         self._naming = naming
         self._meter = meter
-        self._belts: list[Belt[Frame] | Belt[Sighting] | Belt[Restored] | Belt[Scene]] = []
+        self._belts: list[
+            BoundedQueue[Frame] | BoundedQueue[FrameResult] | BoundedQueue[Restored] | BoundedQueue[AnnotatedFrame]
+        ] = []
         self._looks = SampleQueue()
         self._endings: deque[Sequence[Track]] = deque()
         self._heard: dict[str, float] = {}
@@ -103,7 +109,7 @@ class Pipeline:
         self._errors: list[BaseException] = []
         for camera in cameras:
             name = camera.source.camera
-            meter.follow("looks dropped", partial(self._looks.dropped, name), name)
+            meter.observe_counter("looks dropped", partial(self._looks.dropped, name), name)
 
     @property
     def running(self) -> bool:
@@ -115,19 +121,19 @@ class Pipeline:
         for camera in self._cameras:
             camera.source.close()
         for belt in self._belts:
-            belt.cancel()
+            belt.abort()
         self._looks.cancel()
 
     def run(self, pump: Callable[[], bool] | None = None) -> None:
         """Run to the end. `pump`, if given, is called over and over by this thread, the place for a window's loop, and
         ends the run when it returns False."""
-        stages = [stage for camera in self._cameras for stage in self._lane(camera)]
+        stages = [stage for camera in self._cameras for stage in self._stage_functions(camera)]
         self._errors = []
         lanes: list[Future[None]] = []
         with ThreadPoolExecutor(len(stages) + 1, "stage") as threads:
             try:
                 self._running = True
-                threads.submit(self._guarded, self._name_looks)
+                threads.submit(self._guarded, self._identification_loop)
                 for stage in stages:
                     lanes.append(threads.submit(self._guarded, stage))  # one by one: what has begun must be known
                 while wait(lanes, timeout=_PUMP_S if pump else None).not_done:
@@ -135,10 +141,10 @@ class Pipeline:
                         break
             finally:
                 self._running = False
-                self._rest(lanes, len(stages))
+                self._join(lanes, len(stages))
         _raise_worst(self._errors)
 
-    def _rest(self, lanes: Sequence[Future[None]], stages: int) -> None:
+    def _join(self, lanes: Sequence[Future[None]], stages: int) -> None:
         """Bring all threads to their end, even if somebody is too impatient to wait for it, or interrupted their start:
         then one that has begun may be missing among `lanes`, and all are stopped."""
         if len(lanes) < stages or not all(lane.done() for lane in lanes):
@@ -153,14 +159,19 @@ class Pipeline:
         with _Guard(self._errors, self.stop):
             stage()
 
-    def _lane(self, camera: Camera) -> tuple[Callable[[], None], ...]:
-        return self._live_lane(camera) if camera.source.live else self._recorded_lane(camera)
+    def _stage_functions(self, camera: Camera) -> tuple[Callable[[], None], ...]:
+        return self._live_stages(camera) if camera.source.live else self._recorded_stages(camera)
 
-    def _recorded_lane(self, camera: Camera) -> tuple[Callable[[], None], ...]:
+    def _recorded_stages(self, camera: Camera) -> tuple[Callable[[], None], ...]:
         name = camera.source.camera
-        frames, sightings, restored, scenes = Belt[Frame](), Belt[Sighting](), Belt[Restored](), Belt[Scene]()
+        frames, sightings, restored, scenes = (
+            BoundedQueue[Frame](),
+            BoundedQueue[FrameResult](),
+            BoundedQueue[Restored](),
+            BoundedQueue[AnnotatedFrame](),
+        )
         self._belts += [frames, sightings, restored, scenes]
-        last: list[Look] = []
+        last: list[FaceSample] = []
 
         def decode() -> None:
             with frames.closing():
@@ -172,8 +183,8 @@ class Pipeline:
             with sightings.closing():
                 for frame in frames:
                     self._meter.count("frames", camera=name)
-                    sightings.put(self._see(camera, frame))
-                last.extend(camera.eye.finish())
+                    sightings.put(self._analyze(camera, frame))
+                last.extend(camera.analyzer.flush())
 
         def restore() -> None:
             with restored.closing():
@@ -183,12 +194,12 @@ class Pipeline:
         def identify() -> None:
             with scenes.closing():
                 for sighting, restorations in restored:
-                    self._naming.recognise(sighting.looks, restorations)
+                    self._naming.identify_restored(sighting.looks, restorations)
                     names = self._naming.names(name)
-                    scenes.put(Scene(sighting.frame, sighting.tracks, names, others=sighting.others))
+                    scenes.put(AnnotatedFrame(sighting.frame, sighting.tracks, names, tentative_boxes=sighting.others))
                     self._naming.end(sighting.ended)
                 self._naming.identify(last)
-                self._naming.end_all(name)
+                self._naming.end_camera(name)
 
         def show() -> None:
             for scene in scenes:
@@ -196,45 +207,45 @@ class Pipeline:
 
         return decode, see, restore, identify, show
 
-    def _live_lane(self, camera: Camera) -> tuple[Callable[[], None], ...]:
+    def _live_stages(self, camera: Camera) -> tuple[Callable[[], None], ...]:
         name = camera.source.camera
-        scenes: Latest[str, Scene] = Latest()
-        self._meter.follow("pictures dropped", lambda: scenes.dropped, name)
+        scenes: LatestQueue[str, AnnotatedFrame] = LatestQueue()
+        self._meter.observe_counter("pictures dropped", lambda: scenes.dropped, name)
 
         def wanted(pts_s: float) -> bool:
             self._heard[name] = time.monotonic()
             self._meter.count("frames", camera=name)
             watched = camera.watched()
-            return camera.eye.due(pts_s, _SHOWN_EVERY_S if watched else LONGEST_TURN_S) or watched
+            return camera.analyzer.should_detect(pts_s, _SHOWN_EVERY_S if watched else LONGEST_TURN_S) or watched
 
         def see() -> None:
             lower_priority(DECODING_STEPS)
             with scenes.closing():
                 for frame in camera.frames(wanted):
-                    sighting = self._see(camera, frame)
+                    sighting = self._analyze(camera, frame)
                     self._queue(sighting.looks)
                     self._endings.append(sighting.ended)
                     names, restoring = self._naming.names(name), self._naming.restoring(name)
-                    scenes.put(name, Scene(frame, sighting.tracks, names, restoring, sighting.others))
-                self._queue(camera.eye.finish())
+                    scenes.put(name, AnnotatedFrame(frame, sighting.tracks, names, restoring, sighting.others))
+                self._queue(camera.analyzer.flush())
 
         def show() -> None:
-            while newest := scenes.take():
+            while newest := scenes.get_batch():
                 for scene in newest:
                     camera.show(scene)
 
         return see, show
 
-    def _see(self, camera: Camera, frame: Frame) -> Sighting:
-        sighting = camera.eye.see(frame)
-        self._naming.see(sighting)
+    def _analyze(self, camera: Camera, frame: Frame) -> FrameResult:
+        sighting = camera.analyzer.process(frame)
+        self._naming.update_tracks(sighting)
         return sighting
 
-    def _queue(self, looks: Sequence[Look]) -> None:
+    def _queue(self, looks: Sequence[FaceSample]) -> None:
         for look in looks:
             self._looks.put(look)
 
-    def _name_looks(self) -> None:
+    def _identification_loop(self) -> None:
         """The one identify worker of all live cameras: what waits is taken in batches."""
         ended: list[Track] = []
         while not self._looks.closed:
@@ -247,7 +258,7 @@ class Pipeline:
             ended = [track for track in ended if (track.camera, track.id) in waiting]
             self._end_the_silent({camera for camera, _ in waiting})
         for camera in self._cameras:
-            self._naming.end_all(camera.source.camera)
+            self._naming.end_camera(camera.source.camera)
 
     def _identify(self, batch: Sequence[Waiting]) -> None:
         """As thoroughly as the load allows, which is measured."""
@@ -267,7 +278,7 @@ class Pipeline:
         now = time.monotonic()
         for camera, heard in list(self._heard.items()):
             if now - heard > _SILENT_S and camera not in waiting:
-                self._naming.end_all(camera)
+                self._naming.end_camera(camera)
 
 
 class _Guard:

@@ -33,7 +33,7 @@ class Closable:
             self.close()
 
 
-class Belt(Closable, Generic[T]):
+class BoundedQueue(Closable, Generic[T]):
     """A bounded first-in, first-out hand-over that never drops.
 
     The giver waits while it is full, the taker while it is empty. Closing lets the taker finish what lies there;
@@ -55,7 +55,7 @@ class Belt(Closable, Generic[T]):
             self._changed.notify_all()
             return True
 
-    def cancel(self) -> None:
+    def abort(self) -> None:
         """Nobody needs what lies here."""
         with self._changed:
             self._items.clear()
@@ -72,7 +72,7 @@ class Belt(Closable, Generic[T]):
             yield item
 
 
-class Latest(Closable, Generic[K, T]):
+class LatestQueue(Closable, Generic[K, T]):
     """The newest item of each key wins, in the turn of the one that it replaces. What is replaced, falls out at too
     many keys, or is not needed any more, is counted."""
 
@@ -101,7 +101,7 @@ class Latest(Closable, Generic[K, T]):
             self._items[key] = item
             self._changed.notify_all()
 
-    def take(self, timeout_s: float | None = None, most: int | None = None) -> list[T]:
+    def get_batch(self, timeout_s: float | None = None, most: int | None = None) -> list[T]:
         """What waits, oldest first, all of it or so many at most. Waits for the first; empty when time is up or all is
         closed."""
         with self._changed:
@@ -109,12 +109,12 @@ class Latest(Closable, Generic[K, T]):
             taken = len(self._items) if most is None else min(most, len(self._items))
             return [self._items.popitem(last=False)[1] for _ in range(taken)]
 
-    def waiting(self) -> frozenset[K]:
+    def pending_keys(self) -> frozenset[K]:
         """The keys of what waits."""
         with self._changed:
             return frozenset(self._items)
 
-    def cancel(self) -> None:
+    def abort(self) -> None:
         """Nobody needs what lies here, or is put here from now on."""
         with self._changed:
             self._dropped += len(self._items)

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from stream.queues import Closable
-from stream.results import Look
+from stream.results import FaceSample
 from stream.values import Track
 
 ALIKE = 6
@@ -22,7 +22,7 @@ Key = tuple[str, int]
 class Waiting(NamedTuple):
     """A sample, and when it was handed over (seconds, monotonic)."""
 
-    look: Look
+    look: FaceSample
     since_s: float
 
 
@@ -47,7 +47,7 @@ class SampleQueue(Closable):
         with self._changed:
             return self._dropped[camera]
 
-    def put(self, look: Look) -> None:
+    def put(self, look: FaceSample) -> None:
         """Never waits."""
         key = look.track.camera, look.track.id
         with self._changed:

@@ -22,7 +22,7 @@ Array = NDArray[np.float32]
 Method = Literal["cnn", "richardson-lucy", "none"]
 """What restored a crop; "none" is a crop left alone, bit for bit."""
 EventType = Literal["new", "update", "end"]
-Body = Literal["same", "doubtful", "another"]
+TrackContinuity = Literal["same", "doubtful", "another"]
 """Whose face a track's crop shows: the same as before; perhaps somebody else's, which counts for nothing until the next
 crop agrees; and then somebody else's, whose evidence begins with the doubtful crop."""
 
@@ -81,14 +81,14 @@ class Box:
         _require(self.width > 0 and self.height > 0, "a box has a positive width and height")
 
     @property
-    def centre(self) -> tuple[float, float]:
+    def center(self) -> tuple[float, float]:
         return self.x + self.width / 2, self.y + self.height / 2
 
     @property
     def area(self) -> float:
         return self.width * self.height
 
-    def moved(self, dx: float, dy: float) -> Box:
+    def shifted(self, dx: float, dy: float) -> Box:
         return Box(self.x + dx, self.y + dy, self.width, self.height)
 
     def rounded(self) -> tuple[int, int, int, int]:
@@ -96,7 +96,7 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Face:
+class FaceDetection:
     """A detection: a box, five points (5 x 2: the eye on the picture's left, the other eye, the nose tip, the mouth
     corner on the picture's left, the other corner) and the detector's confidence in 0..1."""
 
@@ -139,7 +139,7 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True)
-class Quality:
+class FaceQuality:
     """What a crop is worth as evidence; each part in 0..1, 1 is best."""
 
     sharpness: float
@@ -155,7 +155,7 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Crop:
+class FaceCrop:
     """A face cut out of a frame, turned upright and scaled so that its five points lie on the aligner's template.
 
     `image` is square; the embedding network's 112 x 112 view is its centre. `matrix` (2 x 3) maps frame pixels to
@@ -171,22 +171,22 @@ class Crop:
     pts_s: float
     image: Image
     matrix: Array
-    motion: tuple[float, float] | None
-    quality: Quality
-    others: tuple[Crop, ...] = ()
-    beside: frozenset[int] = frozenset()
+    velocity: tuple[float, float] | None
+    quality: FaceQuality
+    neighbors: tuple[FaceCrop, ...] = ()
+    co_visible_tracks: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         _require_image(self.image)
         _require(self.image.shape[0] == self.image.shape[1], "a crop is square")
         _require(self.matrix.shape == (2, 3), "a crop's matrix is 2 x 3")
-        sizes = {other.image.shape for other in self.others}
+        sizes = {other.image.shape for other in self.neighbors}
         _require(sizes <= {self.image.shape}, "crops of a track have one size")
 
     @property
     def speed(self) -> float:
         """Crop pixels per frame; 0 where the motion is unknown."""
-        return float(np.hypot(*self.motion)) if self.motion else 0.0
+        return float(np.hypot(*self.velocity)) if self.velocity else 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,7 +196,7 @@ class Restoration:
     `blur` is the estimated extent of the crop's blur in crop pixels.
     """
 
-    crop: Crop
+    crop: FaceCrop
     image: Image
     method: Method
     blur: float
@@ -234,8 +234,8 @@ class Identity:
     deblurred_by: Method
     blur: float
     description: str | None = None
-    body: Body = "same"
-    chance: float | None = None
+    continuity: TrackContinuity = "same"
+    false_positive_rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,10 +52,12 @@ def main() -> None:
     crash_reports.install()
     from unblur.cli import main as run
 
-    if is_interruptible:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    def raise_interruptions() -> None:
+        if is_interruptible:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
     try:
-        status = run() or crash_reports.status()
+        status = run(on_loaded=raise_interruptions) or crash_reports.status()
     except KeyboardInterrupt:
         _say_interrupted()
         status = _INTERRUPTED

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import io
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,12 +44,16 @@ _INTERRUPTED = 130
 
 
 class _Commands(Mapping[str, Any]):
-    """The commands by name, each loaded when it is asked for."""
+    """The commands by name, each loaded when it is asked for; then `on_loaded` is called."""
+
+    def __init__(self, on_loaded: Callable[[], None] = lambda: None) -> None:
+        self._on_loaded = on_loaded
 
     def __getitem__(self, name: str) -> Any:
         if name not in SUMMARIES:
             raise KeyError(name)
         command = typer.main.get_command(importlib.import_module(f"unblur.commands.{name}").app)
+        self._on_loaded()
         command.name = name
         return command
 
@@ -102,8 +106,9 @@ def _prepare(
     open_log()
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one command; its exit status. An error is one line on standard error, never a traceback."""
+def main(arguments: list[str] | None = None, on_loaded: Callable[[], None] = lambda: None) -> int:
+    """Run one command; its exit status. An error is one line on standard error, never a traceback. `on_loaded` is
+    called when the command's module has been imported."""
     from unblur.signals import ignore_hangup_of_services, status_of_interruption
 
     ignore_hangup_of_services()
@@ -111,7 +116,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         typed = [_expand_home(each) for each in (sys.argv[1:] if arguments is None else arguments)]
         # Called itself, the application would put an excepthook of its own in place of `unblur.crash_reports`'s.
-        status = typer.main.get_command(app)(typed, standalone_mode=False)
+        group = typer.main.get_command(app)
+        group.commands = _Commands(on_loaded)  # type: ignore[attr-defined]
+        status = group(typed, standalone_mode=False)
     except TyperException as error:
         _complain(" ".join(error.format_message().split()))
         return int(error.exit_code)

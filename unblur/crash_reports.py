@@ -207,9 +207,9 @@ def _place(error: BaseException) -> str:
 
 
 def _redacted(text: str) -> str:
-    from stream.credentials import redact  # noqa: PLC0415  only from here on does the path hold the rooms of a wheel
+    from stream.credentials import redact_credentials  # noqa: PLC0415  only from here on does the path hold the rooms of a wheel
 
-    return redact(text)
+    return redact_credentials(text)
 
 
 def _say(line: str) -> None:

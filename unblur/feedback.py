@@ -30,7 +30,7 @@ _feedback = sql.Table(
 )
 
 
-class Opinion(BaseModel):
+class FeedbackEntry(BaseModel):
     """What `who` said of an event. `person` is who it is, as far as that was said: null is nobody known where the
     verdict is right, and somebody unnamed where it is wrong."""
 
@@ -48,20 +48,20 @@ class Feedback:
         self._engine = engine
         _metadata.create_all(engine)
 
-    def say(self, event: str, verdict: Verdict, person: str | None, who: str) -> None:
+    def add(self, event: str, verdict: Verdict, person: str | None, who: str) -> None:
         """Write it down."""
         said = {"event": event, "verdict": verdict, "person": person, "who": who, "at_s": datetime.now(UTC).timestamp()}
         with self._engine.begin() as connection:
             connection.execute(sql.insert(_feedback).values(said))
 
-    def latest(self, events: Sequence[str]) -> dict[str, Opinion]:
+    def latest(self, events: Sequence[str]) -> dict[str, FeedbackEntry]:
         """What counts, by the event's id; of most events nothing was said."""
         last = sql.select(sql.func.max(_feedback.c.number)).where(_feedback.c.event.in_(events))
         chosen = sql.select(_feedback).where(_feedback.c.number.in_(last.group_by(_feedback.c.event)))
         with self._engine.connect() as connection:
             return {row.event: _opinion(row) for row in connection.execute(chosen)}
 
-    def history(self, event: str) -> list[Opinion]:
+    def history(self, event: str) -> list[FeedbackEntry]:
         """What was said of an event, the latest first."""
         chosen = sql.select(_feedback).where(_feedback.c.event == event).order_by(_feedback.c.number.desc())
         with self._engine.connect() as connection:
@@ -81,6 +81,6 @@ class Feedback:
         return len(gone)
 
 
-def _opinion(row: sql.Row[tuple[object, ...]]) -> Opinion:
+def _opinion(row: sql.Row[tuple[object, ...]]) -> FeedbackEntry:
     when = datetime.fromtimestamp(row.at_s, UTC)
-    return Opinion(verdict=row.verdict, person=row.person, who=row.who, when=when)
+    return FeedbackEntry(verdict=row.verdict, person=row.person, who=row.who, when=when)

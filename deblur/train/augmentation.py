@@ -38,25 +38,25 @@ class View:
     upright: NDArray[np.float64]
 
 
-def view(photo: Photo, rng: np.random.Generator) -> View:
+def augment(photo: Photo, rng: np.random.Generator) -> View:
     """A random look at a photo: moved, turned, scaled, mirrored, lit otherwise."""
     aligned = _square(photo.matrix)
-    placed = _jitter(rng) @ aligned if rng.uniform() < _ALIGNED else _centred(photo.image, rng)
+    placed = _jitter(rng) @ aligned if rng.uniform() < _ALIGNED else _center(photo.image, rng)
     if rng.uniform() < 0.5:
         placed = np.array([[-1, 0, SIDE - 1], [0, 1, 0], [0, 0, 1]]) @ placed
     margin = (CANVAS - SIDE) / 2
     to_canvas = (np.array([[1, 0, margin], [0, 1, margin], [0, 0, 1]]) @ placed)[:2]
-    warped = _warped(photo.image, to_canvas)
-    return View(_lit(warped, rng), (aligned @ np.linalg.inv(placed))[:2])
+    warped = _warp(photo.image, to_canvas)
+    return View(_relight(warped, rng), (aligned @ np.linalg.inv(placed))[:2])
 
 
-def moved(canvas: Image, rng: np.random.Generator) -> Image:
+def jitter(canvas: Image, rng: np.random.Generator) -> Image:
     """A canvas as a neighbor crop shows it after registration (`deblur/registration.py`): slightly misplaced."""
     turn, scale = np.deg2rad(rng.normal(0, 0.7)), np.exp(rng.normal(0, 0.01))
     margin = (CANVAS - SIDE) / 2
     there, back = np.eye(3), np.eye(3)
     there[:2, 2], back[:2, 2] = margin, -margin
-    return _warped(canvas, (there @ _about(scale, turn, rng.normal(0, 0.6, 2)) @ back)[:2])
+    return _warp(canvas, (there @ _about(scale, turn, rng.normal(0, 0.6, 2)) @ back)[:2])
 
 
 def _jitter(rng: np.random.Generator) -> NDArray[np.float64]:
@@ -74,7 +74,7 @@ def _about(scale: float, turn: float, shift: NDArray[np.float64]) -> NDArray[np.
     return np.asarray(there @ moved @ back)
 
 
-def _centred(image: Image, rng: np.random.Generator) -> NDArray[np.float64]:
+def _center(image: Image, rng: np.random.Generator) -> NDArray[np.float64]:
     """The photo's centre, at about its own scale."""
     height, width = image.shape[:2]
     to_middle = np.array([[1, 0, (SIDE - width) / 2], [0, 1, (SIDE - height) / 2], [0, 0, 1]])
@@ -82,14 +82,14 @@ def _centred(image: Image, rng: np.random.Generator) -> NDArray[np.float64]:
     return np.asarray(placed @ to_middle)
 
 
-def _warped(image: Image, matrix: NDArray[np.float64]) -> Image:
+def _warp(image: Image, matrix: NDArray[np.float64]) -> Image:
     """Bicubic, since the target has to stay sharp; photos are not shrunk so far that this aliases much."""
     size = (CANVAS, CANVAS)
     warped = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
     return np.asarray(warped, np.uint8)
 
 
-def _lit(image: Image, rng: np.random.Generator) -> Image:
+def _relight(image: Image, rng: np.random.Generator) -> Image:
     """Another exposure and contrast; now and then grey, as infrared cameras see."""
     if rng.uniform() < 0.05:
         image = np.repeat(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[..., None], 3, 2)

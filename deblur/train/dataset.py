@@ -13,7 +13,7 @@ from scipy import fft
 from torch.utils.data import IterableDataset, get_worker_info
 
 from deblur import conditioning, degradation, kernels
-from deblur.train.augmentation import CANVAS, SIDE, Photo, moved, view
+from deblur.train.augmentation import CANVAS, SIDE, Photo, augment, jitter
 from deblur.train.kernel_head import SUPPORT
 from deblur.train.recipe import NetRecipe
 from stream.values import Array, Image
@@ -92,7 +92,7 @@ class Synthesis(IterableDataset[Batch]):
 
     def _sample(self, blurs: Blurs, rng: np.random.Generator) -> Batch:
         photo = self._photos[int(rng.integers(len(self._photos)))]
-        seen, blur = view(photo, rng), blurs.draw(rng)
+        seen, blur = augment(photo, rng), blurs.draw(rng)
         crop = _recorded(middle(_blurred(seen.canvas, blur.kernel, rng)), rng)
         sharp = middle(seen.canvas)
         told = blur.motion if self._net.informed else None
@@ -115,7 +115,7 @@ class Synthesis(IterableDataset[Batch]):
                 shown.append(crop)
                 continue
             photo = self._photos[int(rng.integers(len(self._photos)))]
-            face = view(photo, rng).canvas if chance < _ALONE + _ASTRAY else moved(canvas, rng)
+            face = augment(photo, rng).canvas if chance < _ALONE + _ASTRAY else jitter(canvas, rng)
             shown.append(_recorded(middle(_blurred(face, blurs.near(blur, rng), rng)), rng))
         return np.concatenate(shown, 2)
 
@@ -200,7 +200,7 @@ def _recorded(light: Array, rng: np.random.Generator) -> Image:
     noise = 0.01 if rng.uniform() < 0.5 else float(rng.uniform(0, 0.03))
     filmed = kernels.recorded(light, noise, rng)
     if rng.uniform() < 0.12:
-        filmed = degradation.low(filmed, rng.uniform(1.2, 4))
+        filmed = degradation.downsample(filmed, rng.uniform(1.2, 4))
     chance = rng.uniform()
     if chance < 0.05:
         return degradation.h264(filmed, int(rng.integers(18, 36)))

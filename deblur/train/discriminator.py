@@ -12,7 +12,7 @@ from torch.nn import functional
 _RATE = 2e-4
 
 
-class Critic(nn.Module):
+class PatchDiscriminator(nn.Module):
     """Judges patches: pix2pix's discriminator (Isola et al., CVPR 2017) with spectral norm (Miyato et al., ICLR 2018).
     N x 3 x H x W in 0..1 to N x 1 x H/8 x W/8, high for what looks sharp."""
 
@@ -28,18 +28,18 @@ class Critic(nn.Module):
         return self.layers(pictures)
 
 
-class Opponent:
+class AdversarialLoss:
     """A critic and what trains it, by the hinge loss (Lim and Ye, "Geometric GAN", 2017)."""
 
     def __init__(self, device: torch.device) -> None:
-        self._critic = Critic().to(device)
+        self._critic = PatchDiscriminator().to(device)
         self._optimiser = torch.optim.AdamW(self._critic.parameters(), _RATE, betas=(0.5, 0.999))
 
-    def unconvinced(self, restored: Tensor) -> Tensor:
+    def generator_loss(self, restored: Tensor) -> Tensor:
         """What our network lowers."""
         return -self._critic(restored).mean()
 
-    def learn(self, restored: Tensor, sharp: Tensor) -> Tensor:
+    def discriminator_step(self, restored: Tensor, sharp: Tensor) -> Tensor:
         """One step of the critic; its loss."""
         fooled, true = self._critic(restored.detach()), self._critic(sharp)
         loss = functional.relu(1 + fooled).mean() + functional.relu(1 - true).mean()

@@ -16,7 +16,7 @@ SUPPORT = 2 * REACH + 1
 _LEAST = 1e-6
 
 
-class Cause(nn.Module):
+class KernelHead(nn.Module):
     """What blurred the crop: the kernel, as the logarithm (but for a constant) of the light on each of its pixels.
 
     Features of the network stand in for the sharp picture, filtered crops for the blurred one; the kernel that leads
@@ -95,6 +95,6 @@ def lags(real: Tensor, imaginary: Tensor, reach: int) -> Tensor:
     return (a @ across - b @ minus) / period**2
 
 
-def likely(kernels: Tensor) -> Tensor:
+def kernel_softmax(kernels: Tensor) -> Tensor:
     """The kernels of which these are the logarithms, but for a constant: N x 49 x 49, each with sum 1."""
     return kernels.flatten(1).softmax(1).reshape(-1, SUPPORT, SUPPORT)

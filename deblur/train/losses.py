@@ -63,7 +63,7 @@ def region_mask(upright: Tensor, side: int) -> Tensor:
     return torch.stack(inside).any(0)[:, None].to(upright.dtype)
 
 
-def causal(told: Tensor, kernels: Tensor) -> Tensor:
+def kernel_cross_entropy(told: Tensor, kernels: Tensor) -> Tensor:
     """The cross entropy of the kernels told (N x H x W logarithms, but for a constant) against the true ones."""
     return functional.cross_entropy(told.flatten(1), kernels.flatten(1))
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deblur.train.kernel_head import Cause, likely
+from deblur.train.kernel_head import KernelHead, kernel_softmax
 from deblur.train.residual import Residual
 
 INPUTS = ("crops", "hints", "motion", "others")
@@ -36,8 +36,8 @@ class UNet(nn.Module):
         self.tail = nn.Conv2d(widths[0], packed, 3, padding=1)
         for parameter in self.tail.parameters():  # it starts as the identity
             nn.init.zeros_(parameter)
-        self.cause = Cause(widths[0], unshuffle)
-        self.beside = Beside(widths, packed, others) if others else None
+        self.cause = KernelHead(widths[0], unshuffle)
+        self.beside = NeighborFusion(widths, packed, others) if others else None
 
     def forward(
         self, crops: Tensor, hints: Tensor, motion: Tensor, others: Tensor | None = None
@@ -106,7 +106,7 @@ def _convolutions(entering: int, width: int, depth: int, side: int) -> nn.Sequen
     return nn.Sequential(*first, *middle, nn.Conv2d(width, 3, side, padding=side // 2))
 
 
-class Portable(nn.Module):
+class OnnxWrapper(nn.Module):
     """A network as it is exported: uint8 BGR, N x H x W x 3 (others N x H x W x 3k), in and out, and the kernels
     (N x 49 x 49, float32, sum 1) where the network tells them."""
 
@@ -118,17 +118,17 @@ class Portable(nn.Module):
         beside = () if others is None else (_unpacked(others),)
         restored, kernels = self.net(_unpacked(crops), _unpacked(hints), motion, *beside)
         image = torch.clamp(torch.round(restored * 255), 0, 255).permute(0, 2, 3, 1).to(torch.uint8)
-        return (image,) if kernels is None else (image, likely(kernels))
+        return (image,) if kernels is None else (image, kernel_softmax(kernels))
 
 
 def _unpacked(pictures: Tensor) -> Tensor:
     return pictures.float().permute(0, 3, 1, 2) / 255  # in this order: TensorRT moves no bytes
 
 
-def looking(net: nn.Module) -> int:
+def neighbor_count(net: nn.Module) -> int:
     """At how many others it looks."""
     beside = getattr(net, "beside", None)
-    return beside.others if isinstance(beside, Beside) else 0
+    return beside.others if isinstance(beside, NeighborFusion) else 0
 
 
 def multiplications(net: nn.Module, side: int = 128) -> int:
@@ -143,13 +143,18 @@ def multiplications(net: nn.Module, side: int = 128) -> int:
     hooks = [layer.register_forward_hook(count) for layer in layers]
     blank = torch.zeros(1, 3, side, side)
     with torch.no_grad():
-        net(blank, blank, torch.zeros(1, 2), *(blank.repeat(1, others, 1, 1) for others in [looking(net)] if others))
+        net(
+            blank,
+            blank,
+            torch.zeros(1, 2),
+            *(blank.repeat(1, others, 1, 1) for others in [neighbor_count(net)] if others),
+        )
     for hook in hooks:
         hook.remove()
     return sum(counts)
 
 
-class Beside(nn.Module):
+class NeighborFusion(nn.Module):
     """From how `others` crops differ from the crop at hand, what to add to the features at each scale of the encoder.
 
     Nothing in it has a bias and its ways out begin at zero: where others are the crop itself it adds exactly nothing,

@@ -12,13 +12,13 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from deblur.train.augmentation import SIDE
-from deblur.train.networks import INPUTS, Portable, looking
-from models.weight_compression import packed, unpacked
+from deblur.train.networks import INPUTS, OnnxWrapper, neighbor_count
+from models.weight_compression import compress_weights, decompress_weights
 
 OPSET = 18
 OUTPUTS = ("restored", "kernels")
 _PREFIX = "net."
-"""Of the names that `Portable` gives the network's weights."""
+"""Of the names that `OnnxWrapper` gives the network's weights."""
 
 
 def export(net: nn.Module, file: Path) -> None:
@@ -26,8 +26,13 @@ def export(net: nn.Module, file: Path) -> None:
     crops (and kernels, if it tells any) out."""
     crops = torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8)
     beside = file.with_suffix(".part")
-    portable = Portable(net).cpu().eval()
-    blank = (crops, crops, torch.zeros(2, 2), *(crops.repeat(1, 1, 1, others) for others in [looking(net)] if others))
+    portable = OnnxWrapper(net).cpu().eval()
+    blank = (
+        crops,
+        crops,
+        torch.zeros(2, 2),
+        *(crops.repeat(1, 1, 1, others) for others in [neighbor_count(net)] if others),
+    )
     inputs = INPUTS[: len(blank)]
     outputs = OUTPUTS[: len(portable(*blank))]
     with warnings.catch_warnings():
@@ -42,14 +47,14 @@ def export(net: nn.Module, file: Path) -> None:
             opset_version=OPSET,
             dynamo=False,
         )
-    onnx.save(packed(onnx.load(beside)), beside)
+    onnx.save(compress_weights(onnx.load(beside)), beside)
     beside.replace(file)
 
 
 def weights(file: Path) -> dict[str, Tensor]:
     """The weights in a file that `export` wrote, by their names in the network. Raises ValueError if there is none."""
     try:
-        graph = unpacked(onnx.load(file)).graph
+        graph = decompress_weights(onnx.load(file)).graph
     except (OSError, DecodeError) as error:
         raise ValueError(f"{file} is no ONNX file that can be read: {error}") from error
     named = {each.name: torch.from_numpy(numpy_helper.to_array(each).copy()) for each in graph.initializer}

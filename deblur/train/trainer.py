@@ -16,13 +16,13 @@ from torch.utils.data import DataLoader
 
 from deblur.train.augmentation import Photo
 from deblur.train.dataset import Batch, Synthesis
-from deblur.train.discriminator import Opponent
-from deblur.train.kernel_head import likely
-from deblur.train.losses import Embedder, Identity, causal, charbonnier, regional, spectral
+from deblur.train.discriminator import AdversarialLoss
+from deblur.train.kernel_head import kernel_softmax
+from deblur.train.losses import Embedder, Identity, charbonnier, kernel_cross_entropy, regional, spectral
 from deblur.train.networks import TwoScale, UNet
 from deblur.train.onnx_export import weights
 from deblur.train.recipe import NetRecipe, Phase, Recipe
-from deblur.train.two_pass import Looks
+from deblur.train.two_pass import TwoPassLoader
 from stream.errors import StorageError, UnblurError
 from stream.values import Array, Image
 
@@ -46,7 +46,7 @@ class Step:
     best: bool
 
 
-def built(recipe: NetRecipe) -> nn.Module:
+def build_network(recipe: NetRecipe) -> nn.Module:
     return (
         TwoScale()
         if recipe.kind == "two-scale"
@@ -71,15 +71,15 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.recipe, self._photos, self._check = recipe, photos, check
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.net = _placed(_begun(recipe), self.device)
-        self.average = deepcopy(self.net).requires_grad_(False)
-        self._opponent = Opponent(self.device) if recipe.loss.adversarial else None
-        self._identity = Identity(_placed(embedder, self.device)) if embedder and recipe.loss.identity else None
-        self._learning = _learning(self.net, recipe.keep)
+        self.net = _to_device(_initial_network(recipe), self.device)
+        self.ema = deepcopy(self.net).requires_grad_(False)
+        self._opponent = AdversarialLoss(self.device) if recipe.loss.adversarial else None
+        self._identity = Identity(_to_device(embedder, self.device)) if embedder and recipe.loss.identity else None
+        self._learning = _trainable_parameters(self.net, recipe.keep)
         self._optimiser = _adam(self._learning, recipe.rate, recipe.weight_decay)
         torch.set_num_threads(recipe.threads or torch.get_num_threads())
         self.crops, self.best = 0, float("-inf")
-        self._usual = 0.0
+        self._grad_norm_ema = 0.0
         self._file = folder / "checkpoint.pt"
         self._best_file = folder / "best.pt"
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,11 +91,11 @@ class Trainer:
         checkpoint."""
         for phase in self._phases():
             end = phase.until * self.recipe.crops
-            looks = Looks(self._batches(phase))
+            looks = TwoPassLoader(self._batches(phase))
             for batch in looks:
                 losses, told = self._step(batch)
                 if told is not None:
-                    looks.tell(told)
+                    looks.submit_kernels(told)
                 before, self.crops = self.crops, self.crops + len(batch.crops)
                 done = self.crops >= end
                 due = self.crops // self.recipe.check_every > before // self.recipe.check_every
@@ -116,7 +116,7 @@ class Trainer:
 
     def _step(self, batch: Batch) -> tuple[Figures, Array | None]:
         """Losses, and the kernels that the network tells."""
-        self._warm()
+        self._set_learning_rate()
         crops, hints, sharp = (pictures(each, self.device) for each in (batch.crops, batch.hints, batch.sharp))
         others = [pictures(batch.others, self.device)] if batch.others.shape[-1] else []
         motion, upright, identity, kernels = self._numbers(batch.motion, batch.upright, batch.identity, batch.kernels)
@@ -127,16 +127,16 @@ class Trainer:
         if self._identity and self._late(self.recipe.loss.identity_from):
             losses["identity"] = self.recipe.loss.identity * self._unlike(restored, identity, upright)
         if told is not None:
-            losses["kernel"] = self.recipe.loss.kernel * causal(told, kernels)
+            losses["kernel"] = self.recipe.loss.kernel * kernel_cross_entropy(told, kernels)
         loss = torch.stack(list(losses.values())).sum()
         self._optimiser.zero_grad()
         loss.backward()
         self._clip()
         self._optimiser.step()
-        self._follow()
+        self._update_ema()
         if self._opponent:
-            losses["critic"] = self._opponent.learn(restored, sharp)
-        likeliest = None if told is None else likely(told.detach()).cpu().numpy()
+            losses["critic"] = self._opponent.discriminator_step(restored, sharp)
+        likeliest = None if told is None else kernel_softmax(told.detach()).cpu().numpy()
         return {name: value.item() for name, value in losses.items()}, likeliest
 
     def _losses(self, restored: Tensor, sharp: Tensor, upright: Tensor) -> dict[str, Tensor]:
@@ -147,7 +147,7 @@ class Trainer:
         if weights.regions:
             losses["regions"] = weights.regions * regional(restored, sharp, upright)
         if self._opponent and self._late(weights.adversarial_from):
-            losses["adversarial"] = weights.adversarial * self._opponent.unconvinced(restored)
+            losses["adversarial"] = weights.adversarial * self._opponent.generator_loss(restored)
         return losses
 
     def _unlike(self, restored: Tensor, identity: Tensor, upright: Tensor) -> Tensor:
@@ -166,11 +166,13 @@ class Trainer:
         of training."""
         weights = self._learning
         norm = nn.utils.get_total_norm([each.grad for each in weights if each.grad is not None])
-        bound = self.recipe.clip * self._usual if self._usual else float("inf")
+        bound = self.recipe.clip * self._grad_norm_ema if self._grad_norm_ema else float("inf")
         nn.utils.clip_grads_with_norm_(weights, min(bound, float(norm)), norm)
-        self._usual += 0.02 * (min(float(norm), bound) - self._usual) if self._usual else float(norm)
+        self._grad_norm_ema += (
+            0.02 * (min(float(norm), bound) - self._grad_norm_ema) if self._grad_norm_ema else float(norm)
+        )
 
-    def _warm(self) -> None:
+    def _set_learning_rate(self) -> None:
         """Linear warm-up, then half a cosine down to a hundredth."""
         recipe = self.recipe
         progress = min(1.0, self.crops / recipe.crops)
@@ -180,33 +182,35 @@ class Trainer:
             group["lr"] = rate
 
     @torch.no_grad()
-    def _follow(self) -> None:
+    def _update_ema(self) -> None:
         steps = self.crops / self.recipe.batch
         decay = min(self.recipe.average, (1 + steps) / (10 + steps))  # a young average forgets faster
-        averages, weights = list(self.average.parameters()), list(self.net.parameters())
+        averages, weights = list(self.ema.parameters()), list(self.net.parameters())
         torch._foreach_lerp_(averages, weights, 1 - decay)
 
     def _numbers(self, *arrays: Array) -> Iterator[Tensor]:
         return (torch.as_tensor(array).to(self.device, non_blocking=True) for array in arrays)
 
     def _validated(self) -> Figures:
-        figures = self._check(self.average, self.device)
+        figures = self._check(self.ema, self.device)
         if not math.isfinite(figures["score"]):
             raise UnblurError(f"training went astray before {self.crops:,} crops: go on with a lower `rate`")
         if figures["score"] > self.best:
             self.best = figures["score"]
-            _write(self._best_file, {"net": self.average.state_dict(), "crops": self.crops, "figures": dict(figures)})
+            write_checkpoint(
+                self._best_file, {"net": self.ema.state_dict(), "crops": self.crops, "figures": dict(figures)}
+            )
         self.save()
         return figures
 
     def save(self) -> None:
         """Write the checkpoint that a run goes on from."""
-        _write(self._file, self._state())
+        write_checkpoint(self._file, self._state())
 
     def best_net(self) -> nn.Module:
         """The network that did best in validation."""
-        net = built(self.recipe.net)
-        net.load_state_dict(_read(self._best_file, self.device)["net"])
+        net = build_network(self.recipe.net)
+        net.load_state_dict(read_checkpoint(self._best_file, self.device)["net"])
         return net
 
     def _state(self) -> dict[str, Any]:
@@ -214,9 +218,9 @@ class Trainer:
             "recipe": self.recipe.model_dump(mode="json"),
             "crops": self.crops,
             "best": self.best,
-            "usual": self._usual,
+            "usual": self._grad_norm_ema,
             "net": self.net.state_dict(),
-            "average": self.average.state_dict(),
+            "average": self.ema.state_dict(),
             "optimiser": self._optimiser.state_dict(),
         }
         if self._opponent:
@@ -224,20 +228,20 @@ class Trainer:
         return state
 
     def _resume(self) -> None:
-        state = _read(self._file, self.device)
+        state = read_checkpoint(self._file, self.device)
         if state["recipe"]["net"] != self.recipe.net.model_dump(mode="json"):
             raise ValueError(f"{self._file} is of another network: {state['recipe']['net']}")
-        self.crops, self.best, self._usual = state["crops"], state["best"], state["usual"]
+        self.crops, self.best, self._grad_norm_ema = state["crops"], state["best"], state["usual"]
         self.net.load_state_dict(state["net"])
-        self.average.load_state_dict(state["average"])
+        self.ema.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])
         if self._opponent and "opponent" in state:
             self._opponent.load_state_dict(state["opponent"])
 
 
-def _begun(recipe: Recipe) -> nn.Module:
+def _initial_network(recipe: Recipe) -> nn.Module:
     """The network that a run starts with."""
-    net = built(recipe.net)
+    net = build_network(recipe.net)
     if recipe.start:
         try:
             absent, foreign = net.load_state_dict(weights(recipe.start), strict=False)
@@ -260,12 +264,12 @@ def pictures(images: Image, device: torch.device) -> Tensor:
     return (there.permute(0, 3, 1, 2).float() / 255).contiguous(memory_format=torch.channels_last)
 
 
-def _placed(net: nn.Module, device: torch.device) -> nn.Module:
+def _to_device(net: nn.Module, device: torch.device) -> nn.Module:
     """On the device, with colours beside each other in memory: what half-precision convolutions are fastest on."""
     return net.to(device).to(memory_format=torch.channels_last)
 
 
-def _learning(net: nn.Module, keep: bool) -> list[nn.Parameter]:
+def _trainable_parameters(net: nn.Module, keep: bool) -> list[nn.Parameter]:
     """The weights that a run changes."""
     if keep:
         net.requires_grad_(False)
@@ -277,7 +281,7 @@ def _adam(weights: Sequence[nn.Parameter], rate: float, decay: float) -> torch.o
     return torch.optim.AdamW(weights, rate, weight_decay=decay, foreach=True)
 
 
-def _read(file: Path, device: torch.device) -> dict[str, Any]:
+def read_checkpoint(file: Path, device: torch.device) -> dict[str, Any]:
     """Raises ValueError if it is no checkpoint."""
     try:
         state: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
@@ -286,7 +290,7 @@ def _read(file: Path, device: torch.device) -> dict[str, Any]:
     return state
 
 
-def _write(file: Path, state: object) -> None:
+def write_checkpoint(file: Path, state: object) -> None:
     """At once or not at all."""
     beside = file.with_suffix(".part")
     try:

@@ -20,13 +20,15 @@ _DELAY = 1
 """Fresh batches trained on between the two looks at one, while another process undoes the blur."""
 
 
-def second(batch: Batch, kernels: Array) -> Batch:
+def redeconvolve(batch: Batch, kernels: Array) -> Batch:
     """The batch with the blur undone by the kernels (N x 49 x 49, each with sum 1) that the network told of it."""
-    hints = [conditioning.undone(crop, kernel) for crop, kernel in zip(batch.crops, kernels, strict=True)]
+    hints = [
+        conditioning.deconvolve_with_kernel(crop, kernel) for crop, kernel in zip(batch.crops, kernels, strict=True)
+    ]
     return replace(batch, hints=np.stack(hints))
 
 
-class Looks:
+class TwoPassLoader:
     """Hands out each batch of a stream twice, fresh and with what `tell` was given about it undone."""
 
     def __init__(self, batches: Iterable[Batch]) -> None:
@@ -43,10 +45,10 @@ class Looks:
                 if len(self._told) > _DELAY:
                     yield self._told.popleft().result()
 
-    def tell(self, kernels: Array) -> None:
+    def submit_kernels(self, kernels: Array) -> None:
         """The kernels told of the batch just handed out; of one seen twice they are not asked."""
         if self._fresh is not None:
-            self._told.append(self._pool.submit(second, self._fresh, kernels))
+            self._told.append(self._pool.submit(redeconvolve, self._fresh, kernels))
 
 
 def _quiet() -> None:

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from deblur import conditioning, kernels
-from deblur.train.augmentation import CANVAS, SIDE, Photo, moved
+from deblur.train.augmentation import CANVAS, SIDE, Photo, jitter
 from deblur.train.dataset import Batch, middle, stacked
-from deblur.train.kernel_head import SUPPORT, likely
+from deblur.train.kernel_head import SUPPORT, kernel_softmax
 from deblur.train.losses import Embedder, Identity
 from deblur.train.trainer import mixed, pictures
-from deblur.train.two_pass import second
+from deblur.train.two_pass import redeconvolve
 from stream.values import Array, Image
 
 Draw = Callable[[np.random.Generator], tuple[Array, tuple[float, float] | None]]
@@ -72,7 +72,7 @@ class Validation:
         if told is not None:
             figures = {f"first-{kind}": value for kind, value in self._compared(restored, batch, device).items()}
             figures["cause"] = _overlap(told, batch.kernels)
-            restored, _ = _looked(net, second(batch, told), device)
+            restored, _ = _looked(net, redeconvolve(batch, told), device)
         return figures | self._compared(restored, batch, device)
 
     def _compared(self, restored: Tensor, batch: Batch, device: torch.device) -> dict[str, float]:
@@ -100,7 +100,7 @@ def _looked(net: nn.Module, batch: Batch, device: torch.device) -> tuple[Tensor,
             image, kernels = net(crops, hints, torch.as_tensor(batch.motion[part]).to(device), *others)
         restored.append(image.float().clamp(0, 1))
         if kernels is not None:
-            told.append(likely(kernels).cpu().numpy())
+            told.append(kernel_softmax(kernels).cpu().numpy())
     return torch.cat(restored), np.concatenate(told) if told else None
 
 
@@ -141,4 +141,4 @@ def _other(
 ) -> Image:
     """Another picture of the track: a hand shakes anew, a face that moves goes on."""
     again = draw(rng)[0] if motion is None else kernel
-    return kernels.recorded(middle(kernels.blur(moved(canvas, rng), again)), _NOISE, rng)
+    return kernels.recorded(middle(kernels.blur(jitter(canvas, rng), again)), _NOISE, rng)

@@ -22,13 +22,13 @@ def path(asset: Asset) -> Path:
     return folder() / asset.kind / asset.file
 
 
-def intact(asset: Asset) -> bool:
+def is_verified(asset: Asset) -> bool:
     """Whether the cache holds exactly the pinned bytes."""
     file = path(asset)
     return file.is_file() and file.stat().st_size == asset.size and digest(file) == asset.sha256
 
 
-def as_pinned(network: Trained) -> bool:
+def matches_manifest(network: Trained) -> bool:
     """Whether the file that came with unblur is the network that was measured."""
     return network.path.is_file() and digest(network.path) == network.sha256
 

@@ -74,7 +74,7 @@ def fetch_judge(name: str, *, progress: Progress | None = None) -> Path:
 def _fetched(assets: Sequence[Asset], progress: Progress | None) -> Path:
     """The folder of assets of one kind, used as they come."""
     with _cache_errors():
-        if not all(map(cache.intact, assets)):
+        if not all(map(cache.is_verified, assets)):
             with _alone():
                 _bring(assets, progress)
     return cache.path(assets[0]).parent
@@ -113,7 +113,7 @@ def _prepare(network: Asset, prepared: Path, progress: Progress | None) -> None:
     if _is_prepared(network, prepared):
         return  # by whoever held the lock before us
     _bring([network], progress)
-    content = graph_optimization.prepare(cache.path(network).read_bytes(), network.input)
+    content = graph_optimization.optimize_graph(cache.path(network).read_bytes(), network.input)
     cache.write(prepared, content)
     digest = hashlib.sha256(content).hexdigest()
     if digest != network.prepared:
@@ -122,7 +122,7 @@ def _prepare(network: Asset, prepared: Path, progress: Progress | None) -> None:
 
 
 def _bring(wanted: Iterable[Asset], progress: Progress | None) -> None:
-    missing = [asset for asset in wanted if not cache.intact(asset)]
+    missing = [asset for asset in wanted if not cache.is_verified(asset)]
     if not missing:
         return
     from models.assets.download import downloader  # noqa: PLC0415  the HTTP client is needed at the first run only

@@ -29,7 +29,7 @@ VERSION = 2
 Weights = NDArray[np.float64]
 
 
-def prepare(original: bytes, shape: Sequence[int | str]) -> bytes:
+def optimize_graph(original: bytes, shape: Sequence[int | str]) -> bytes:
     """The ONNX file `original` prepared; its input gets `shape` (N, C, H, W; a name frees the axis).
 
     The same input gives the same bytes. Written for the networks of the manifest, whose outputs the tests compare.

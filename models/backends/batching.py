@@ -16,7 +16,7 @@ BUCKETS = (1, 2, 4, 8, 16, 32)
 Forward = Callable[[Sequence[Tensor]], list[Tensor]]
 
 
-def filled(run: Forward, inputs: Sequence[Tensor]) -> list[Tensor]:
+def run_padded(run: Forward, inputs: Sequence[Tensor]) -> list[Tensor]:
     """Run batches filled up with zeros to the next bucket: one pass, where a pass costs more than a row (a GPU).
 
     What came of the zeros is cut off again; a batch beyond the largest bucket is run in parts.
@@ -29,11 +29,11 @@ def filled(run: Forward, inputs: Sequence[Tensor]) -> list[Tensor]:
     return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
 
-def exact(run: Forward, inputs: Sequence[Tensor]) -> list[Tensor]:
+def run_split(run: Forward, inputs: Sequence[Tensor]) -> list[Tensor]:
     """Run a batch in parts that are buckets, largest first: nothing in vain, where each row costs (a CPU)."""
     count, start, parts = len(inputs[0]), 0, []
     if not count:
-        return filled(run, inputs)
+        return run_padded(run, inputs)
     while start < count:
         size = max(bucket for bucket in BUCKETS if bucket <= count - start)
         parts.append(run([rows[start : start + size] for rows in inputs]))

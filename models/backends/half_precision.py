@@ -13,18 +13,18 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from models.backends.tensorrt_plans import WIDE
 from models.errors import ModelError
-from models.weight_compression import unpacked
+from models.weight_compression import decompress_weights
 
 _FLOAT = onnx.TensorProto.FLOAT
 
 
-def half(path: Path) -> bytes:
+def to_float16(path: Path) -> bytes:
     """An ONNX file with weights and arithmetic in float16; its inputs and outputs keep their types.
 
     The same file always gives the same bytes. Raises ModelError if it is no valid network, or has no float32 weights.
     """
     try:
-        network = unpacked(onnx.load(path))
+        network = decompress_weights(onnx.load(path))
         check_model(network)
     except (DecodeError, ValidationError) as error:
         raise ModelError(f"{path} is no valid ONNX network: {' '.join(str(error).split())[:240]}") from error
@@ -40,9 +40,9 @@ def half(path: Path) -> bytes:
     return bytes(converted.SerializeToString(deterministic=True))
 
 
-def whole(path: Path) -> bytes:
+def to_float32(path: Path) -> bytes:
     """An ONNX file with weights and arithmetic in float32, whatever its weights are on disk (`packing`)."""
-    return bytes(unpacked(onnx.load(path)).SerializeToString(deterministic=True))
+    return bytes(decompress_weights(onnx.load(path)).SerializeToString(deterministic=True))
 
 
 def ports(network: bytes) -> tuple[list[str], list[str]]:

@@ -48,7 +48,7 @@ class OpenVino:
         self._program = lru_cache(SHAPES)(self._compile)
 
     def run(self, *inputs: Tensor) -> list[Tensor]:
-        return batching.exact(self._forward, inputs)
+        return batching.run_split(self._forward, inputs)
 
     def _forward(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         try:

@@ -66,7 +66,7 @@ def compare(session: Session, reference: OnnxRuntime) -> float:
     return difference(session.run(*noise), reference.run(*noise))
 
 
-def prove(backend: str, path: Path, patience_s: float = PATIENCE_S) -> None:
+def verify_in_subprocess(backend: str, path: Path, patience_s: float = PATIENCE_S) -> None:
     """Load and run a network in another process. Raises ModelError if it fails, crashes, hangs, or is not what the CPU
     gives."""
     rooms = str(Path(__file__).parents[2])

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from models.backends import parity_check
 from models.backends.onnxruntime_backend import OnnxRuntime
-from models.backends.selection import open_unproved
+from models.backends.selection import open_backend
 from models.errors import ModelError
 
 
 def main(backend: str, file: str) -> int:
     path = Path(file)
     try:
-        apart = parity_check.compare(open_unproved(backend, path), OnnxRuntime(path, threads=1))
+        apart = parity_check.compare(open_backend(backend, path), OnnxRuntime(path, threads=1))
         verdict: dict[str, object] = {"agrees": apart <= parity_check.TOLERANCE, "difference": apart}
     except ModelError as error:
         verdict = {"agrees": False, "error": str(error)}

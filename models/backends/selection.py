@@ -18,12 +18,12 @@ from models.backends import nvidia_driver, openvino_backend, parity_check, tenso
 from models.backends.onnxruntime_backend import OnnxRuntime
 from models.backends.openvino_backend import OpenVino
 from models.backends.session import Session
-from models.backends.tensorrt_backend import TensorRt
+from models.backends.tensorrt_backend import TensorRtSession
 from models.backends.torch_backend import TorchCuda
 from models.errors import ModelError
 
 __all__ = [
-    "CHAIN",
+    "FALLBACK_ORDER",
     "Backend",
     "BackendState",
     "Loaded",
@@ -31,15 +31,15 @@ __all__ = [
     "Session",
     "backends",
     "choice",
-    "choose",
     "load",
+    "select_backend",
 ]
 
 Name = Literal["tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino", "openvino-bf16"]
 Backend = Literal["auto", Name]
 NAMES: tuple[Name, ...] = get_args(Name)
 
-CHAIN: tuple[Name, ...] = ("tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino")
+FALLBACK_ORDER: tuple[Name, ...] = ("tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino")
 """What `auto` tries, in this order. openvino-bf16 is for those who name it: it rounds more than the others."""
 
 _log = structlog.get_logger(__name__)
@@ -62,10 +62,10 @@ class Loaded(NamedTuple):
 
 def load(path: Path, backend: Backend = "auto", threads: int = 1, sha256: str | None = None) -> Session:
     """As `choose`, for those who do not ask why."""
-    return choose(path, backend, threads, sha256).session
+    return select_backend(path, backend, threads, sha256).session
 
 
-def choose(path: Path, backend: Backend = "auto", threads: int = 1, sha256: str | None = None) -> Loaded:
+def select_backend(path: Path, backend: Backend = "auto", threads: int = 1, sha256: str | None = None) -> Loaded:
     """Load an ONNX file with a backend, or with the first of the chain that runs it and agrees with the CPU.
 
     `threads` is per call, on a CPU; the stages run beside each other, so that 1 is best on few cores.
@@ -87,10 +87,10 @@ def backends() -> list[BackendState]:
 def choice(states: list[BackendState]) -> str:
     """The first of the chain that can be used: what `auto` takes, if it also agrees with the CPU on a probe."""
     usable = {state.name for state in states if state.usable}
-    return next(name for name in CHAIN if name in usable)
+    return next(name for name in FALLBACK_ORDER if name in usable)
 
 
-def open_unproved(name: str, path: Path, threads: int = 1) -> Session:
+def open_backend(name: str, path: Path, threads: int = 1) -> Session:
     """Load a network with one backend, whatever that does to the process. Raises ModelError."""
     if name not in _OPENERS:
         raise ModelError(f"no backend is called {name!r}: there are {', '.join(NAMES)}")
@@ -98,8 +98,8 @@ def open_unproved(name: str, path: Path, threads: int = 1) -> Session:
 
 
 _OPENERS: dict[str, Callable[[Path, int], Session]] = {
-    "tensorrt": lambda path, _: TensorRt("tensorrt", path),
-    "tensorrt-rtx": lambda path, _: TensorRt("tensorrt-rtx", path),
+    "tensorrt": lambda path, _: TensorRtSession("tensorrt", path),
+    "tensorrt-rtx": lambda path, _: TensorRtSession("tensorrt-rtx", path),
     "cuda": lambda path, _: TorchCuda(path),
     "onnxruntime": OnnxRuntime,
     "openvino": OpenVino,
@@ -117,7 +117,7 @@ _ON_GPU: dict[str, Callable[[], None]] = {
 
 def _first(path: Path, threads: int) -> Loaded:
     passed_over: dict[str, str] = {}
-    for name in CHAIN:
+    for name in FALLBACK_ORDER:
         try:
             session = _open(name, path, threads)
         except ModelError as error:
@@ -136,8 +136,8 @@ def _open(name: Name, path: Path, threads: int) -> Session:
     if name in _ON_GPU:
         nvidia_driver.gpu()
         _ON_GPU[name]()
-        parity_check.prove(name, path)
-    return open_unproved(name, path, threads)
+        parity_check.verify_in_subprocess(name, path)
+    return open_backend(name, path, threads)
 
 
 def _require(path: Path, sha256: str) -> None:

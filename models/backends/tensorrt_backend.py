@@ -28,7 +28,7 @@ GRAPHS = "UNBLUR_CUDA_GRAPHS"
 """Set to 1, the work of each batch size is recorded once and replayed: quicker to queue, but some drivers hang."""
 
 
-class TensorRt:
+class TensorRtSession:
     """A network as a TensorRT plan in half precision. Loading it builds the plan, if the cache does not hold it.
 
     Raises ModelError if no driver answers, the library is not there, or the plan does not load or run.
@@ -36,10 +36,10 @@ class TensorRt:
 
     def __init__(self, name: Library, path: Path) -> None:
         self.backend = name
-        from models.backends.half_precision import half, ports  # noqa: PLC0415  it loads onnx, which no other backend needs
+        from models.backends.half_precision import ports, to_float16  # noqa: PLC0415  it loads onnx, which no other backend needs
 
         machine = gpu()
-        network = half(path)
+        network = to_float16(path)
         self._ports = ports(network)
         self._trt = tensorrt_plans.library(name)
         self._runtime = self._trt.Runtime(self._trt.Logger(self._trt.Logger.ERROR))  # must outlive its engines
@@ -57,7 +57,7 @@ class TensorRt:
     def run(self, *inputs: Tensor) -> list[Tensor]:
         with self._turn:
             self._device.use()
-            return batching.filled(lambda rows: self._lane(len(rows[0])).run(rows), inputs)
+            return batching.run_padded(lambda rows: self._lane(len(rows[0])).run(rows), inputs)
 
     def _load(self, network: bytes, machine: Gpu) -> Any:
         """The plan as an engine. A plan that the library refuses is built again, once."""
@@ -70,11 +70,11 @@ class TensorRt:
             tensorrt_plans.discard(self._trt, network, machine)
         raise ModelError(f"{self.backend} does not load the plan that it built")
 
-    def _new_lane(self, count: int) -> _Lane:
-        return _Lane(self._trt, self._engine, self._device, self._ports, count)
+    def _new_lane(self, count: int) -> _ExecutionContext:
+        return _ExecutionContext(self._trt, self._engine, self._device, self._ports, count)
 
 
-class _Lane:
+class _ExecutionContext:
     """One batch size: an execution context and its buffers, whose addresses stay, so that its work can be replayed."""
 
     def __init__(

@@ -78,12 +78,12 @@ def _converted(path: Path, converter: ModuleType) -> Any:
     import onnx  # noqa: PLC0415  slow, and needed by this backend alone
     from google.protobuf.message import DecodeError  # noqa: PLC0415  as above
 
-    from models.weight_compression import unpacked  # noqa: PLC0415  as above
+    from models.weight_compression import decompress_weights  # noqa: PLC0415  as above
 
     with warnings.catch_warnings():
         # It tells of attributes that torch lacks, whether or not they matter; parity is tested instead.
         warnings.simplefilter("ignore")
         try:
-            return converter.ConvertModel(unpacked(onnx.load(path)))
+            return converter.ConvertModel(decompress_weights(onnx.load(path)))
         except (DecodeError, NotImplementedError, AttributeError, KeyError, ValueError) as error:
             raise ModelError(f"{path} does not load in PyTorch: {shorten(str(error), 240)}") from error

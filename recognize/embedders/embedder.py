@@ -28,13 +28,13 @@ class Embedder(Protocol):
         ...
 
 
-def normalised(vectors: Array) -> Array:
+def normalize(vectors: Array) -> Array:
     """The vectors (... x D, none of them zero) scaled to length 1."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / lengths, np.float32)
 
 
-def view(image: Image) -> Image:
+def central_view(image: Image) -> Image:
     """The middle 112 x 112 pixels of a crop: what embedders see of it."""
     height, width = image.shape[:2]
     if height != width or width < SIDE:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from models.errors import ModelError
-from recognize.embedders.embedder import view
+from recognize.embedders.embedder import central_view
 from stream.values import Array, Image
 
 _INPUT = (160, 160)
@@ -40,7 +40,7 @@ class FaceNet:
         return np.concatenate([np.empty((0, self.dimensions), np.float32), *(self._embed(image) for image in images)])
 
     def _embed(self, image: Image) -> Array:
-        blob = cv2.dnn.blobFromImage(view(image), 1 / 128, _INPUT, (127.5, 127.5, 127.5), swapRB=True)
+        blob = cv2.dnn.blobFromImage(central_view(image), 1 / 128, _INPUT, (127.5, 127.5, 127.5), swapRB=True)
         net = self._net()
         net.setInput(blob)
         return np.array(net.forward(), np.float32)

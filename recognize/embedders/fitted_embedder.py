@@ -19,7 +19,7 @@ from onnx import helper
 
 from models.backends.selection import Session
 from recognize.embedders import subspaces
-from recognize.embedders.embedder import normalised, view
+from recognize.embedders.embedder import central_view, normalize
 from recognize.embedders.subspaces import NEIGHBOURS, Labels
 from stream.errors import UsageError
 from stream.values import Array, Image
@@ -38,7 +38,7 @@ class Description(NamedTuple):
     dimensions: int
 
 
-class Fitted:
+class FittedEmbedder:
     """A fitted embedder; satisfies `recognize.embedders.embedder.Embedder`."""
 
     def __init__(self, session: Session, description: Description) -> None:
@@ -49,7 +49,7 @@ class Fitted:
         """The embeddings, N x dimensions of length 1, of N square BGR uint8 crops with sides of at least 112 pixels."""
         seen = views(images)
         parts = [self._session.run(seen[start : start + _BATCH])[0] for start in range(0, len(seen), _BATCH)]
-        return normalised(np.concatenate(parts)) if parts else np.empty((0, self.dimensions), np.float32)
+        return normalize(np.concatenate(parts)) if parts else np.empty((0, self.dimensions), np.float32)
 
 
 TrainFusion = Callable[[Array, Labels, int], onnx.ModelProto]
@@ -61,7 +61,7 @@ def views(images: Sequence[Image]) -> Array:
     brightness nor contrast counts."""
     seen = np.empty((len(images), 1, SIDE, SIDE), np.float32)
     for place, image in enumerate(images):
-        grey = cv2.cvtColor(view(image), cv2.COLOR_BGR2GRAY)
+        grey = cv2.cvtColor(central_view(image), cv2.COLOR_BGR2GRAY)
         seen[place, 0] = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     centred = seen - seen.mean((2, 3), keepdims=True)
     return np.asarray(centred / np.maximum(centred.std((2, 3), keepdims=True), 1), np.float32)
@@ -82,7 +82,7 @@ def fit(
     return bytes(model.SerializeToString())
 
 
-def described(path: Path, method: Method) -> Description:
+def read_description(path: Path, method: Method) -> Description:
     """What the file of a fitted embedder says. Raises UsageError if it is none, or was fitted by another method."""
     try:
         content = path.read_bytes()

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from models.backends.selection import Session
-from recognize.embedders.embedder import normalised, view
+from recognize.embedders.embedder import central_view, normalize
 from stream.values import Array, Image
 
 DIMENSIONS = 128
@@ -38,6 +38,6 @@ class SFace:
         return np.concatenate(parts) if parts else np.empty((0, DIMENSIONS), np.float32)
 
     def _embed(self, images: Sequence[Image]) -> Array:
-        views = [np.ascontiguousarray(view(image)) for image in images]
+        views = [np.ascontiguousarray(central_view(image)) for image in images]
         embeddings = self._session.run(np.asarray(cv2.dnn.blobFromImages(views, swapRB=True), np.float32))[0]
-        return normalised(embeddings)
+        return normalize(embeddings)

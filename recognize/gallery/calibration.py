@@ -41,34 +41,34 @@ class Calibration:
     """
 
     people: int
-    alike: float
-    ceiling: float
+    mean_impostor_score: float
+    max_impostor_score: float
     pair: tuple[str, str] | None
-    floor: float | None
+    min_genuine_score: float | None
     version: int = VERSION
 
     @property
-    def surcharge(self) -> float:
+    def threshold_offset(self) -> float:
         """What being more alike than chance allows adds to the threshold, 0 or more."""
         if self.people < SMALL:
             return 0.0
         expected = ORDINARY + ORDINARY_PER_LOG * log(self.people / SMALL)
-        return max(0.0, self.alike - expected - CERTAIN * SPREAD / sqrt(self.people))
+        return max(0.0, self.mean_impostor_score - expected - CERTAIN * SPREAD / sqrt(self.people))
 
     def threshold(self, fpir: float) -> float:
         """From which similarity on a face is somebody's, if a share `fpir` (0..1) of strangers may be named."""
-        return threshold_for(self.people, fpir) + self.surcharge
+        return threshold_for(self.people, fpir) + self.threshold_offset
 
     def fpir(self, threshold: float) -> float:
         """The share of strangers to expect above a threshold."""
-        return fpir_at(threshold - self.surcharge, self.people)
+        return fpir_at(threshold - self.threshold_offset, self.people)
 
     def chance(self, score: float) -> float:
         """The share of strangers to expect as similar as that to somebody; not less than what could be measured."""
         return max(RAREST, self.fpir(score))
 
 
-def calibrated(people: Mapping[str, Person]) -> Calibration:
+def calibrate(people: Mapping[str, Person]) -> Calibration:
     """The calibration of these people."""
     names, photos = list(people), [person.embeddings for person in people.values()]
     own = [_own(each) for each in photos if len(each) > 1]

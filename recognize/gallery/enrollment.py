@@ -18,14 +18,14 @@ from recognize.gallery import gallery_edits
 from recognize.gallery.calibration import threshold_for
 from recognize.gallery.people_gallery import Gallery
 from recognize.gallery.person import Person
-from recognize.gallery.photo_checks import Finding, Photo, compared
+from recognize.gallery.photo_checks import Photo, PhotoIssue, compare_photos
 from recognize.gallery.photo_folders import Folder
 from stream.errors import SourceError, UsageError
 from stream.interfaces import Detector
 from stream.storage.images import read_still
-from stream.values import Face, Image
+from stream.values import FaceDetection, Image
 
-Look = Callable[[Image, Face], tuple[Image, float]]
+FaceExtractor = Callable[[Image, FaceDetection], tuple[Image, float]]
 """Cuts a face out of a picture as the square crop that the embedder takes, and says how blurred it is: the extent in
 pixels of the crop, without what is soft because it was enlarged."""
 
@@ -71,7 +71,7 @@ class Enroller:
     def __init__(
         self,
         detector: Detector,
-        look: Look,
+        look: FaceExtractor,
         embedder: Embedder,
         *,
         threshold: float | None = None,
@@ -97,11 +97,11 @@ class Enroller:
         new = [folder for folder in folders if folder.name not in unchanged]
         progress.expect(sum(len(folder.photos) for folder in new))
         looked = [self._look(folder, path, progress) for folder in new for path in folder.photos]
-        others = known.without(*(folder.name for folder in new))
+        others = known.without_people(*(folder.name for folder in new))
         photos = self.compare(looked, others, len(new) + len(others.names))
         people = {folder.name: self._person(folder, photos, sources[folder.name]) for folder in new}
         enrolled = {name: person for name, person in people.items() if person}
-        gallery = gallery_edits.renewed(known, enrolled)
+        gallery = gallery_edits.reenroll(known, enrolled)
         if not gallery.names:
             raise UsageError(f"nobody can be enrolled: none of {len(photos)} photos shows a face {_doubt(photos)}")
         return Enrolment(
@@ -111,7 +111,7 @@ class Enroller:
     def compare(self, photos: Sequence[Photo], others: Gallery, people: int) -> list[Photo]:
         """The photos, with what is found beside each other and beside the `others`; `people` is how many these, and
         those on the photos, are together."""
-        return compared(photos, others, self.threshold(people), independent=self._independent)
+        return compare_photos(photos, others, self.threshold(people), independent=self._independent)
 
     def threshold(self, people: int) -> float:
         """The cosine similarity from which two faces may be the same person's, among so many people."""
@@ -129,25 +129,25 @@ class Enroller:
         try:
             still = read_still(photo.path)
         except SourceError as error:
-            return photo.noting(Finding.UNREADABLE, str(error)), None
+            return photo.with_issue(PhotoIssue.UNREADABLE, str(error)), None
         if still.remark:
-            photo = photo.noting(Finding.FIRST_ONLY, still.remark)
+            photo = photo.with_issue(PhotoIssue.FIRST_ONLY, still.remark)
         return self.examine(photo, still.image)
 
     def examine(self, photo: Photo, image: Image) -> tuple[Photo, Image | None]:
         """What the picture of a photo shows, and the crop of the face that was taken, if there is one."""
         faces = sorted(self._detector.detect(image), key=lambda face: face.box.area, reverse=True)
         if not faces:
-            return photo.noting(Finding.NO_FACE, "none was found"), None
+            return photo.with_issue(PhotoIssue.NO_FACE, "none was found"), None
         if len(faces) > 1:
-            photo = photo.noting(Finding.SEVERAL, f"{len(faces)}, of which the largest was taken")
+            photo = photo.with_issue(PhotoIssue.SEVERAL, f"{len(faces)}, of which the largest was taken")
         crop, blur = self._look_at(image, faces[0])
         return self.measure(photo, crop, blur), crop
 
     def measure(self, photo: Photo, crop: Image, blur: float) -> Photo:
         """What a crop with so many pixels of blur shows."""
         if blur >= self._blur_limit:
-            photo = photo.noting(Finding.BLURRED, f"over {blur:.1f} pixels of the face")
+            photo = photo.with_issue(PhotoIssue.BLURRED, f"over {blur:.1f} pixels of the face")
         return replace(photo, embedding=self._embedder.embed([crop])[0])
 
     def _person(self, folder: Folder, photos: Sequence[Photo], source: str) -> Person | None:

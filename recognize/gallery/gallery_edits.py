@@ -15,25 +15,25 @@ from stream.errors import UsageError
 from stream.values import Array
 
 
-def enrolled(known: Gallery, name: str, description: str | None, embeddings: Array) -> Gallery:
+def enroll_person(known: Gallery, name: str, description: str | None, embeddings: Array) -> Gallery:
     """With somebody new."""
     if name in known.people:
         raise UsageError(f"{name} is known already: add the photos there")
-    return known.adding({name: Person(_distinct(embeddings), description or None, enrolled=time())})
+    return known.with_people({name: Person(_distinct(embeddings), description or None, enrolled=time())})
 
 
-def extended(known: Gallery, name: str, embeddings: Array) -> Gallery:
+def add_embeddings(known: Gallery, name: str, embeddings: Array) -> Gallery:
     """With more photos of somebody."""
     person = known.people[name]
-    return known.adding({name: replace(person, embeddings=_distinct(person.embeddings, embeddings))})
+    return known.with_people({name: replace(person, embeddings=_distinct(person.embeddings, embeddings))})
 
 
-def described(known: Gallery, name: str, description: str | None) -> Gallery:
+def set_description(known: Gallery, name: str, description: str | None) -> Gallery:
     """With something else to be said of somebody, or nothing."""
-    return known.adding({name: replace(known.people[name], description=description or None)})
+    return known.with_people({name: replace(known.people[name], description=description or None)})
 
 
-def renamed(known: Gallery, name: str, new: str) -> Gallery:
+def rename_person(known: Gallery, name: str, new: str) -> Gallery:
     """With a name for somebody that nobody else has; they keep their place, and their former names."""
     if name not in known.people:
         raise KeyError(name)
@@ -44,10 +44,10 @@ def renamed(known: Gallery, name: str, new: str) -> Gallery:
     return Gallery(known.fingerprint, people)
 
 
-def renewed(known: Gallery, people: Mapping[str, Person]) -> Gallery:
+def reenroll(known: Gallery, people: Mapping[str, Person]) -> Gallery:
     """With people enrolled anew, in place of whoever had their names, and had other names before."""
     there = known.people
-    return known.adding(
+    return known.with_people(
         {name: replace(who, former=there[name].former) if name in there else who for name, who in people.items()}
     )
 
@@ -57,7 +57,7 @@ def likeness(known: Gallery, name: str, other: str) -> float:
     return float((known.people[name].embeddings @ known.people[other].embeddings.T).max())
 
 
-def merged(known: Gallery, name: str, into: str) -> Gallery:
+def merge_people(known: Gallery, name: str, into: str) -> Gallery:
     """With all photos of `name` as those of `into`, who keeps their own description if they have one, and counts
     from when the first of the two was enrolled."""
     gone, kept = known.people[name], known.people[into]
@@ -67,27 +67,27 @@ def merged(known: Gallery, name: str, into: str) -> Gallery:
     since = min((each.enrolled for each in (kept, gone) if each.enrolled is not None), default=None)
     former = _former(into, *kept.former, *gone.former, name)
     one = Person(embeddings, kept.description or gone.description, kept.source, since, former)
-    return known.without(name).adding({into: one})
+    return known.without_people(name).with_people({into: one})
 
 
-def forgotten(known: Gallery, name: str) -> Gallery:
+def remove_person(known: Gallery, name: str) -> Gallery:
     """Without somebody."""
     if name not in known.people:
         raise KeyError(name)
-    return known.without(name)
+    return known.without_people(name)
 
 
-def unnamed(known: Gallery, names: Collection[str]) -> Gallery:
+def drop_former_names(known: Gallery, names: Collection[str]) -> Gallery:
     """Without these names among those that people had before."""
     fewer = {
         name: replace(who, former=tuple(each for each in who.former if each not in names))
         for name, who in known.people.items()
         if not set(names).isdisjoint(who.former)
     }
-    return known.adding(fewer) if fewer else known
+    return known.with_people(fewer) if fewer else known
 
 
-def reduced(known: Gallery, name: str, photo: str) -> Gallery:
+def remove_photo(known: Gallery, name: str, photo: str) -> Gallery:
     """Without one photo of somebody."""
     person = known.people[name]
     kept = [row for row, each in zip(person.embeddings, person.photos, strict=True) if each != photo]
@@ -95,7 +95,7 @@ def reduced(known: Gallery, name: str, photo: str) -> Gallery:
         raise KeyError(photo)
     if not kept:
         raise UsageError(f"that is the last photo of {name}: delete the person instead")
-    return known.adding({name: replace(person, embeddings=np.stack(kept))})
+    return known.with_people({name: replace(person, embeddings=np.stack(kept))})
 
 
 def _former(name: str, *before: str) -> tuple[str, ...]:

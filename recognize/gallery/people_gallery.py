@@ -23,6 +23,7 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import joblib
 import numpy as np
@@ -30,15 +31,17 @@ from filelock import FileLock, Timeout
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.neighbors import NearestNeighbors
 
-from recognize.gallery.calibration import VERSION, Calibration, calibrated
+from recognize.gallery.calibration import VERSION, Calibration, calibrate
 from recognize.gallery.person import Person
 from stream.errors import GalleryError, OutputError
-from stream.storage.encryption import Cipher, opened, sealed
+from stream.storage.encryption import Cipher, decrypt_if, encrypt_if
 from stream.values import Array, Candidate
 
 _MAGIC = b"unblur gallery\n"
 _VERSION = b"\x03"
 _DIGEST = sha256().digest_size
+_FILE_KEYS = {"mean_impostor_score": "alike", "max_impostor_score": "ceiling", "min_genuine_score": "floor"}
+"""A calibration's fields under the names that they have in the file."""
 _PATIENCE_S = 10.0
 _HEADER = len(_MAGIC) + len(_VERSION) + 2 * _DIGEST
 
@@ -66,13 +69,13 @@ class Gallery:
         photos = [person.embeddings for person in self.people.values()]
         self._owners = np.repeat(np.arange(len(photos)), [len(part) for part in photos])
         self._knn = _index(photos) if knn is None and photos else knn
-        self.calibration = calibration or calibrated(self.people)
+        self.calibration = calibration or calibrate(self.people)
 
-    def adding(self, people: Mapping[str, Person]) -> Gallery:
+    def with_people(self, people: Mapping[str, Person]) -> Gallery:
         """A gallery that also knows these people, in place of whoever had their names; nobody else is touched."""
         return Gallery(self.fingerprint, {**self.people, **{_named(name): who for name, who in people.items()}})
 
-    def without(self, *names: str) -> Gallery:
+    def without_people(self, *names: str) -> Gallery:
         """A gallery that does not know these people, whether or not this one does."""
         gone = {_named(name) for name in names}
         kept = {name: person for name, person in self.people.items() if name not in gone}
@@ -107,7 +110,7 @@ class Gallery:
         """Everybody's, by what they are called."""
         return frozenset(photo for person in self.people.values() for photo in person.photos)
 
-    def heir(self, name: str, person: Person) -> str | None:
+    def find_successor(self, name: str, person: Person) -> str | None:
         """What somebody is called here who was `person` under this name in another gallery: whoever has most of their
         photos, or else has their name; None if nobody does."""
         if self.people.get(name) is person:
@@ -125,10 +128,10 @@ class Gallery:
         """
         dump = io.BytesIO()
         people = {name: asdict(person) for name, person in self.people.items()}
-        joblib.dump({"knn": self._knn, "people": people, "calibration": asdict(self.calibration)}, dump)
+        joblib.dump({"knn": self._knn, "people": people, "calibration": _calibration_to_file(self.calibration)}, dump)
         head = _MAGIC + _VERSION + sha256(self.fingerprint.encode()).digest()
         content = head + _checksum(head, dump.getvalue()) + dump.getvalue()
-        stored = sealed(content, cipher)
+        stored = encrypt_if(content, cipher)
         try:
             write_private(path, stored)
         except OSError as error:
@@ -137,7 +140,7 @@ class Gallery:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def gallery_lock(path: Path) -> Iterator[None]:
     """While the gallery at `path` is read, changed and written back: another program's change waits, and none is lost.
     What a program left that was killed while it wrote is deleted: it holds names and embeddings.
 
@@ -167,7 +170,7 @@ def _clear(path: Path) -> None:
         raise OutputError(f"what was left beside {path} cannot be deleted: {error.strerror}") from error
 
 
-def load(path: Path, fingerprint: str, *, allow_empty: bool = False, cipher: Cipher | None = None) -> Gallery:
+def load_gallery(path: Path, fingerprint: str, *, allow_empty: bool = False, cipher: Cipher | None = None) -> Gallery:
     """Read a gallery made with the network of this fingerprint. Trust the file: see the top of this module.
 
     `cipher` opens it if it is encrypted. Raises UsageError without the right one.
@@ -177,7 +180,7 @@ def load(path: Path, fingerprint: str, *, allow_empty: bool = False, cipher: Cip
     of scikit-learn cannot read.
     """
     stored, changed = _read(path)
-    knn, people, calibration = _unpickled(path, _checked(path, opened(path, stored, cipher), fingerprint))
+    knn, people, calibration = _unpickled(path, _checked(path, decrypt_if(path, stored, cipher), fingerprint))
     people = _dated(people, changed)
     if not people and not allow_empty:
         raise GalleryError(f"{path} holds nobody: enroll somebody with `unblur enroll` first")
@@ -219,8 +222,17 @@ def _unpickled(path: Path, dump: bytes) -> tuple[NearestNeighbors | None, dict[s
     foreign = any(issubclass(warning.category, InconsistentVersionWarning) for warning in caught)
     people = {name: Person(**person) for name, person in payload["people"].items()}
     told = payload.get("calibration", {})
-    calibration = Calibration(**told) if told.get("version") == VERSION else None
+    calibration = _calibration_from_file(told) if told.get("version") == VERSION else None
     return None if foreign else payload["knn"], people, calibration
+
+
+def _calibration_to_file(calibration: Calibration) -> dict[str, object]:
+    return {_FILE_KEYS.get(key, key): value for key, value in asdict(calibration).items()}
+
+
+def _calibration_from_file(stored: Mapping[str, Any]) -> Calibration:
+    fields = {in_file: field for field, in_file in _FILE_KEYS.items()}
+    return Calibration(**{fields.get(key, key): value for key, value in stored.items()})
 
 
 def _dated(people: dict[str, Person], changed: float) -> dict[str, Person]:

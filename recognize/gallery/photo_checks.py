@@ -17,7 +17,7 @@ SAME_PICTURE = 0.95
 """Cosine similarity from which two photos of a person show them so much alike that the second adds nothing."""
 
 
-class Finding(StrEnum):
+class PhotoIssue(StrEnum):
     """What speaks against a photo. The first two leave nothing to enrol; the others are doubts."""
 
     UNREADABLE = "unreadable"
@@ -27,11 +27,11 @@ class Finding(StrEnum):
     BLURRED = "blurred"
     DUPLICATE = "near-duplicate"
     SOMEBODY_ELSE = "looks like somebody else"
-    MIXED_UP = "somebody else's"
+    MISLABELED = "somebody else's"
     UNLIKE = "unlike their other photos"
 
 
-POISONOUS = frozenset({Finding.BLURRED, Finding.MIXED_UP})
+BLOCKING_ISSUES = frozenset({PhotoIssue.BLURRED, PhotoIssue.MISLABELED})
 """Doubts over which a photo is never enrolled: a blurred face resembles all blurred faces, and a face that is more like
 somebody else than like the rest of its folder brings them the name (`tests/recognize/test_poison.py`)."""
 
@@ -44,7 +44,7 @@ class Photo:
     person: str
     path: Path
     embedding: Array | None = None
-    findings: dict[Finding, str] = field(default_factory=dict)
+    findings: dict[PhotoIssue, str] = field(default_factory=dict)
     folder: Path | None = None
 
     @property
@@ -52,16 +52,18 @@ class Photo:
         """The file's, with the subfolders between it and the person's folder."""
         return self.path.relative_to(self.folder).as_posix() if self.folder else self.path.name
 
-    def noting(self, finding: Finding, why: str) -> Photo:
+    def with_issue(self, finding: PhotoIssue, why: str) -> Photo:
         return replace(self, findings={**self.findings, finding: why})
 
     def usable(self, strict: bool) -> bool:
         """Whether it is enrolled: it shows a face that poisons nothing, and where one is strict no doubt is left."""
-        doubts = set(self.findings) if strict else POISONOUS & set(self.findings)
+        doubts = set(self.findings) if strict else BLOCKING_ISSUES & set(self.findings)
         return self.embedding is not None and not doubts
 
 
-def compared(photos: Sequence[Photo], others: Gallery, threshold: float, *, independent: bool = True) -> list[Photo]:
+def compare_photos(
+    photos: Sequence[Photo], others: Gallery, threshold: float, *, independent: bool = True
+) -> list[Photo]:
     """The photos, with what is found by comparing them with each other and with the people enrolled before.
 
     `threshold` is the cosine similarity from which two faces may be the same person's. Where the embedder is not
@@ -73,13 +75,13 @@ def compared(photos: Sequence[Photo], others: Gallery, threshold: float, *, inde
     if not seen:
         return judged
     comparison = _Comparison([judged[number] for number in seen], others, threshold)
-    alike = comparison.duplicates() if independent else []
-    for row, finding, why in [*alike, *comparison.misplaced(independent)]:
-        judged[seen[row]] = judged[seen[row]].noting(finding, why)
+    alike = comparison.find_duplicates() if independent else []
+    for row, finding, why in [*alike, *comparison.find_mislabeled(independent)]:
+        judged[seen[row]] = judged[seen[row]].with_issue(finding, why)
     return judged
 
 
-Note = tuple[int, Finding, str]
+Note = tuple[int, PhotoIssue, str]
 """Which photo, what, and why."""
 Mask = NDArray[np.bool_]
 
@@ -96,14 +98,14 @@ class _Comparison:
         self._same = people[:, None] == people
         self._elsewhere = [ranking[0] if ranking else None for ranking in others.match(embeddings)]
 
-    def duplicates(self) -> list[Note]:
+    def find_duplicates(self) -> list[Note]:
         alike = np.tril(self._same & (self._likeness >= SAME_PICTURE), -1)
         return [
-            (int(row), Finding.DUPLICATE, f"like {self._photos[int(alike[row].argmax())].name}")
+            (int(row), PhotoIssue.DUPLICATE, f"like {self._photos[int(alike[row].argmax())].name}")
             for row in np.flatnonzero(alike.any(1))
         ]
 
-    def misplaced(self, independent: bool) -> list[Note]:
+    def find_mislabeled(self, independent: bool) -> list[Note]:
         """Photos nearer to somebody else than to the rest of their own folder, the clearest first.
 
         Each is set aside as it is found, so that a photo in the wrong folder does not cast doubt on the photos of
@@ -122,7 +124,7 @@ class _Comparison:
                 return notes
             trusted[row] = False
             beside = independent and own[row].max() > -1
-            finding = Finding.MIXED_UP if beside else Finding.SOMEBODY_ELSE
+            finding = PhotoIssue.MISLABELED if beside else PhotoIssue.SOMEBODY_ELSE
             notes.append((row, finding, self._why(row, other[row], own[row])))
 
     def _nearest(self, candidates: Mask, trusted: Mask) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from stream.events.jsonl_log import Change
+from stream.events.jsonl_log import EventTransform
 
 Event = Mapping[str, object]
 
@@ -26,7 +26,7 @@ def of_person(events: Iterable[Event], person: str, former: Iterable[str] = ()) 
         yield from _if_named(life, names)
 
 
-def forgetting(person: str, events: Collection[object], former: Iterable[str] = ()) -> Change:
+def forgetting(person: str, events: Collection[object], former: Iterable[str] = ()) -> EventTransform:
     """Drops the events with these ids and those that bear the name, or a `former` one, and takes it out of all others,
     where it was the runner-up's."""
     names = _names(person, former)
@@ -39,7 +39,7 @@ def forgetting(person: str, events: Collection[object], former: Iterable[str] = 
     return change
 
 
-def without(events: Collection[object]) -> Change:
+def without(events: Collection[object]) -> EventTransform:
     """Drops the events with these ids."""
     return lambda event: None if event["id"] in events else event
 

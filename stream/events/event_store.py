@@ -20,8 +20,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, S
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from stream.errors import OutputError, StorageError
-from stream.events.jsonl_log import Change, to_line
-from stream.storage.spool import WaitingLines, held_elsewhere
+from stream.events.jsonl_log import EventTransform, to_line
+from stream.storage.spool import EventSpool, held_elsewhere
 from stream.threads import SupervisedThread
 from stream.values import Event
 
@@ -80,13 +80,13 @@ _DISK_REFUSED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTO
 OF_AN_EVENT = [column for column in events.columns if column.name not in ("position", "wall_s")]
 
 
-class EventStore:
+class SqlEventStore:
     """Writes events to a database, each committed, and on disk, before `write` returns.
 
     An event whose id is there already takes the old one's place, so that replays leave no duplicates. SQLite runs in
     WAL mode: others may read meanwhile. Passwords in the URL appear in no message.
 
-    While another program holds SQLite's file locked, events wait in a file beside it (`WaitingLines`), on disk, too,
+    While another program holds SQLite's file locked, events wait in a file beside it (`EventSpool`), on disk, too,
     before `write` returns; they are stored in order once the lock is gone, also by the next process after a crash.
 
     Raises OutputError where the database cannot be used, StorageError when it refuses later.
@@ -115,17 +115,17 @@ class EventStore:
                 connection.execute(sql.select(events).limit(0))
         except SQLAlchemyError as error:
             self._dispose()
-            if self._file and made and _disk_refused(error):
-                _remove(self._file)
+            if self._file and made and is_disk_refusal(error):
+                remove_database(self._file)
             advice = "end the program that holds it" if is_busy(error) else "name another database"
-            raise OutputError(f"cannot log to {shown(self._engine)}: {reason(error)}; {advice}") from error
+            raise OutputError(f"cannot log to {masked_url(self._engine)}: {database_error(error)}; {advice}") from error
 
-    def _take_over(self) -> WaitingLines | None:
+    def _take_over(self) -> EventSpool | None:
         """What waited for a process that was killed is stored now, if nothing holds the database."""
         if self._file is None:
             return None
         try:
-            waiting = WaitingLines(self._file)
+            waiting = EventSpool(self._file)
         except OSError as error:
             self._dispose()
             raise OutputError(f"cannot read {self._file}.waiting: {error.strerror}; make it readable") from error
@@ -142,7 +142,7 @@ class EventStore:
                     self._put_aside(record)
         except (SQLAlchemyError, OSError) as error:
             raise StorageError(
-                f"cannot log to {shown(self._engine)}: {reason(error)}; make room and start again"
+                f"cannot log to {masked_url(self._engine)}: {database_error(error)}; make room and start again"
             ) from error
 
     @property
@@ -158,7 +158,7 @@ class EventStore:
     @property
     def place(self) -> str:
         """The URL without its password."""
-        return shown(self._engine)
+        return masked_url(self._engine)
 
     def _stored(self, record: Mapping[str, object]) -> bool:
         """Store it; False where the file is locked."""
@@ -186,7 +186,9 @@ class EventStore:
     def _put_off(self) -> None:
         """From now on it is tried again and again."""
         self._busy_since = datetime.now(UTC)
-        _log.warning("the event store is locked by another program: events wait on disk", store=shown(self._engine))
+        _log.warning(
+            "the event store is locked by another program: events wait on disk", store=masked_url(self._engine)
+        )
         if not self._retrying.started:
             self._retrying.start()
 
@@ -208,15 +210,15 @@ class EventStore:
         if self._file and held_elsewhere(self._file):
             raise StorageError(f"cannot rewrite {self._file}: another unblur has events waiting for it; try again")
 
-    def _store_some(self, waiting: WaitingLines) -> None:
+    def _store_some(self, waiting: EventSpool) -> None:
         lines = waiting.first(_ROWS_AT_ONCE)
         self._store([json.loads(line) for line in lines])
         waiting.remove(lines)
         if not waiting and self._busy_since:
             self._busy_since = None
-            _log.info("the event store is up to date again", store=shown(self._engine))
+            _log.info("the event store is up to date again", store=masked_url(self._engine))
 
-    def amend(self, change: Change) -> int:
+    def rewrite_events(self, change: EventTransform) -> int:
         """Put what `change` makes of each event in its place, in one step; how many were changed or are gone.
 
         From SQLite's own files they are gone for good: what is deleted is overwritten, and the file is written anew,
@@ -229,8 +231,8 @@ class EventStore:
                 for number, after in amended:
                     _put(connection, number, after)
             if amended:
-                rewrite(self._engine)
-            wipe(self._engine)
+                vacuum(self._engine)
+            truncate_wal(self._engine)
         return len(amended)
 
     def drop(self, ids: Collection[object]) -> int:
@@ -246,8 +248,8 @@ class EventStore:
             while some := list(itertools.islice(left, _ROWS_AT_ONCE)):
                 with self._lock, self._engine.begin() as connection:
                     dropped += connection.execute(sql.delete(events).where(events.c.id.in_(some))).rowcount
-                _settle(self._engine)
-            wipe(self._engine, self._lock)
+                checkpoint_passive(self._engine)
+            truncate_wal(self._engine, self._lock)
         return dropped
 
     def size(self) -> int | None:
@@ -266,7 +268,9 @@ class EventStore:
         try:
             yield
         except SQLAlchemyError as error:
-            raise StorageError(f"cannot rewrite {shown(self._engine)}: {reason(error)}; try again") from error
+            raise StorageError(
+                f"cannot rewrite {masked_url(self._engine)}: {database_error(error)}; try again"
+            ) from error
 
     def close(self) -> None:
         """What still waits is stored if it can be, and stays on disk for the next process if not."""
@@ -280,7 +284,7 @@ class EventStore:
             _log.warning(
                 "events wait on disk, and will be stored when the event store is opened next",
                 events=len(self._waiting),
-                store=shown(self._engine),
+                store=masked_url(self._engine),
             )
             self._waiting.close()
         self._dispose()
@@ -304,47 +308,47 @@ def connect(url: str | sql.URL, pragmas: Sequence[str] = ()) -> sql.Engine:
         raise OutputError("not a database URL; write it as sqlite:///FILE") from error
     if engine.dialect.name == "sqlite":
         if engine.url.database in (None, "", ":memory:"):
-            raise OutputError(f"{shown(engine)} names no file; write it as sqlite:///FILE")
-        sql.event.listen(engine, "connect", partial(_set, pragmas))
+            raise OutputError(f"{masked_url(engine)} names no file; write it as sqlite:///FILE")
+        sql.event.listen(engine, "connect", partial(_set_pragmas, pragmas))
     return engine
 
 
-def rewrite(engine: sql.Engine) -> None:
+def vacuum(engine: sql.Engine) -> None:
     """Leave nothing of what was deleted in SQLite's file: pages that were split keep copies of rows in their unused
     parts, of which SQLite knows nothing more (sqlite.org/lang_vacuum.html). Nobody can write meanwhile. Raises
     SQLAlchemyError."""
     if engine.dialect.name == "sqlite":
-        with _by_itself(engine) as connection:
+        with _autocommit(engine) as connection:
             connection.exec_driver_sql("VACUUM")
 
 
-def wipe(engine: sql.Engine, lock: AbstractContextManager[object] | None = None) -> None:
+def truncate_wal(engine: sql.Engine, lock: AbstractContextManager[object] | None = None) -> None:
     """Leave nothing of what was deleted in the log of pages beside SQLite's file. Whoever reads is waited for, but not
     with the `lock` that whoever writes waits for. Raises StorageError, SQLAlchemyError."""
-    _settle(engine)
+    checkpoint_passive(engine)
     for _ in range(_TRIES):
         with lock or nullcontext():
-            if _emptied(engine):
+            if checkpoint_truncate(engine):
                 return
         time.sleep(_PAUSE_S)  # readers tell nobody that they are done
     raise StorageError(
-        f"what was deleted still lies in the -wal file of {shown(engine)}, for something has been reading it:"
+        f"what was deleted still lies in the -wal file of {masked_url(engine)}, for something has been reading it:"
         " end other programs that do, and try again"
     )
 
 
-def _settle(engine: sql.Engine) -> None:
+def checkpoint_passive(engine: sql.Engine) -> None:
     """Bring what can be brought from the log of pages into SQLite's file. It holds nobody up, and lets in who waits."""
     if engine.dialect.name == "sqlite":
-        with _by_itself(engine) as connection:
+        with _autocommit(engine) as connection:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
 
-def _emptied(engine: sql.Engine) -> bool:
+def checkpoint_truncate(engine: sql.Engine) -> bool:
     """Empty the log of pages, unless somebody reads it; whether it is empty."""
     if engine.dialect.name != "sqlite":
         return True
-    with _by_itself(engine) as connection:
+    with _autocommit(engine) as connection:
         patience = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
         connection.exec_driver_sql(f"PRAGMA busy_timeout={_HELD_UP_MS}")
         try:
@@ -353,7 +357,7 @@ def _emptied(engine: sql.Engine) -> bool:
             connection.exec_driver_sql(f"PRAGMA busy_timeout={patience}")
 
 
-def _by_itself(engine: sql.Engine) -> sql.Connection:
+def _autocommit(engine: sql.Engine) -> sql.Connection:
     """A connection for what cannot be part of a transaction."""
     return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
@@ -363,7 +367,7 @@ def database_file(engine: sql.Engine) -> Path | None:
     return Path(str(engine.url.database)) if engine.dialect.name == "sqlite" else None
 
 
-def shown(engine: sql.Engine) -> str:
+def masked_url(engine: sql.Engine) -> str:
     """The URL without its password."""
     return engine.url.render_as_string(hide_password=True)
 
@@ -373,13 +377,13 @@ def is_busy(error: Exception) -> bool:
     return _sqlite_code(error) in _BUSY
 
 
-def reason(error: Exception) -> str:
+def database_error(error: Exception) -> str:
     """What the database said, in one line, without the statement and its values."""
     said = str(getattr(error, "orig", None) or error)
     return said.splitlines()[0]
 
 
-def _amended(connection: sql.Connection, change: Change) -> Iterator[tuple[int, dict[str, object] | None]]:
+def _amended(connection: sql.Connection, change: EventTransform) -> Iterator[tuple[int, dict[str, object] | None]]:
     """What is to be changed: where it stands, and what it is to be."""
     chosen = sql.select(events.c.position, *OF_AN_EVENT).order_by(events.c.position)
     for row in connection.execute(chosen.execution_options(yield_per=_ROWS_AT_ONCE)):
@@ -397,12 +401,12 @@ def _put(connection: sql.Connection, number: int, event: dict[str, object] | Non
     )
 
 
-def _set(pragmas: Sequence[str], connection: Any, _record: ConnectionPoolEntry) -> None:
+def _set_pragmas(pragmas: Sequence[str], connection: Any, _record: ConnectionPoolEntry) -> None:
     for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _disk_refused(error: SQLAlchemyError) -> bool:
+def is_disk_refusal(error: SQLAlchemyError) -> bool:
     """And not, say, another process that made the same database at the same time, which is then theirs."""
     return _sqlite_code(error) in _DISK_REFUSED
 
@@ -413,18 +417,18 @@ def _sqlite_code(error: Exception) -> int:
     return code & 0xFF
 
 
-def _remove(file: Path) -> None:
+def remove_database(file: Path) -> None:
     for suffix in ("", "-wal", "-shm", "-journal"):
         with suppress(OSError):  # most are not there; what the disk does not let go of, the message is about
             file.with_name(f"{file.name}{suffix}").unlink()
 
 
 def _row(event: Mapping[str, object]) -> dict[str, object]:
-    row = {key: storable(value) for key, value in event.items()}
+    row = {key: encode_surrogates(value) for key, value in event.items()}
     wall_time = event["wall_time"]
     return row | {"wall_s": datetime.fromisoformat(str(wall_time)).timestamp() if wall_time else None}
 
 
-def storable(value: object) -> object:
+def encode_surrogates(value: object) -> object:
     """Databases take no half of a surrogate pair: it becomes its escape, as in the JSON."""
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

@@ -13,12 +13,12 @@ from pathlib import Path
 import structlog
 
 from stream.errors import OutputError, StorageError
-from stream.storage.append_only_file import Journal
+from stream.storage.append_only_file import AppendOnlyFile
 from stream.values import Event
 
 _log = structlog.get_logger(__name__)
 _BEGINNING = b'{"schema":'
-Change = Callable[[dict[str, object]], dict[str, object] | None]
+EventTransform = Callable[[dict[str, object]], dict[str, object] | None]
 """What is to become of an event (as `Event.to_json` gives it): the same, another in its place, or None."""
 
 
@@ -28,7 +28,7 @@ def to_line(event: Mapping[str, object]) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-class EventFile:
+class JsonlEventLog:
     """Appends events to a JSONL file, which one process, and in it one thread, at a time may do.
 
     A live run carries on a file that is there. A recorded run (`fresh`) begins anew, so that every replay gives the
@@ -47,7 +47,7 @@ class EventFile:
         _require_events(path)
         self._made = not path.exists()
         try:
-            self._journal = Journal(path)
+            self._journal = AppendOnlyFile(path)
             if fresh and self._journal.size:
                 self._kept = _spare(path)
                 self._journal.set_aside(self._kept)
@@ -66,12 +66,12 @@ class EventFile:
 
     def _reopen(self) -> None:
         _require_events(self._path)
-        journal = Journal(self._path)
+        journal = AppendOnlyFile(self._path)
         self._journal.close()
         self._journal = journal
         _log.info("the event log was rotated", file=str(self._path))
 
-    def amend(self, change: Change) -> int:
+    def rewrite_events(self, change: EventTransform) -> int:
         """Put what `change` makes of each event in its place, in one step; how many were changed or are gone.
 
         The old file is gone from the folder; what the disk keeps of it is the disk's. Raises StorageError.
@@ -99,7 +99,7 @@ class EventFile:
     def close(self) -> None:
         self._journal.close()
 
-    def withdraw(self) -> None:
+    def discard_if_empty(self) -> None:
         """Close it, and if this run wrote nothing, put back what it found: the run never began."""
         if not self._journal.size and self._kept:
             self._kept.replace(self._path)

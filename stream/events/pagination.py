@@ -10,17 +10,17 @@ from itertools import islice
 
 import sqlalchemy as sql
 
-from stream.events.event_store import OF_AN_EVENT, connect, events, shown
-from stream.events.query import Filter, Record, checked, conditions, reader
+from stream.events.event_store import OF_AN_EVENT, connect, events, masked_url
+from stream.events.query import EventDict, EventFilter, check_event, conditions, reader
 
 PLACE = r"^(-?[0-9]{1,12}(\.[0-9]{1,9})?)?_[0-9]{1,18}$"
-"""What `Place` is written like."""
+"""What `Cursor` is written like."""
 MOST = 500
 """Events that are read at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Cursor:
     """Where a page ended: wall time in seconds since 1970, of an event that has one, and position in the store."""
 
     wall_s: float | None
@@ -30,7 +30,7 @@ class Place:
         return f"{'' if self.wall_s is None else self.wall_s}_{self.position}"
 
     @classmethod
-    def parse(cls, text: str) -> Place:
+    def parse(cls, text: str) -> Cursor:
         """The place that `str` wrote. Raises ValueError."""
         if not re.fullmatch(PLACE, text):
             raise ValueError("this is no place in the event store")
@@ -39,14 +39,14 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class EventBatch:
     """A page of events, and where the next one begins, if there is one."""
 
-    records: list[Record]
-    next: Place | None
+    records: list[EventDict]
+    next: Cursor | None
 
 
-class Archive:
+class EventPager:
     """Reads an event store, from any thread. Newest are those with the latest wall time; events without one come last,
     the latest written first. A page goes on where another ended, whatever has been written meanwhile.
 
@@ -56,16 +56,16 @@ class Archive:
     def __init__(self, url: str) -> None:
         self._engine = reader(connect(url))
 
-    def page(self, wanted: Filter, after: Place | None = None, most: int = MOST) -> Leaf:
+    def page(self, wanted: EventFilter, after: Cursor | None = None, most: int = MOST) -> EventBatch:
         """At most `most` events, from the newest, or from those `after` a place."""
         rows: list[sql.Row[tuple[object, ...]]] = []
         with self._engine.connect() as connection:
             for part in _parts(wanted, after):
                 rows += connection.execute(part.limit(most + 1 - len(rows))).all()
         last = rows[most - 1] if len(rows) > most else None
-        return Leaf([self._record(row) for row in rows[:most]], last and Place(last.wall_s, last.position))
+        return EventBatch([self._record(row) for row in rows[:most]], last and Cursor(last.wall_s, last.position))
 
-    def all(self, wanted: Filter) -> Iterator[Leaf]:
+    def all(self, wanted: EventFilter) -> Iterator[EventBatch]:
         """Page after page. Between them nothing is held, so that a reader who takes long hinders nobody."""
         leaf = self.page(wanted)
         yield leaf
@@ -73,7 +73,7 @@ class Archive:
             leaf = self.page(wanted, leaf.next)
             yield leaf
 
-    def find(self, event: str) -> Record | None:
+    def find(self, event: str) -> EventDict | None:
         """The event of this id."""
         with self._engine.connect() as connection:
             row = connection.execute(_SELECTED.where(events.c.id == event)).first()
@@ -110,14 +110,16 @@ class Archive:
                 yield value
                 value = connection.scalar(least.where(column > value))
 
-    def _record(self, row: sql.Row[tuple[object, ...]]) -> Record:
-        return checked({column.name: row._mapping[column] for column in OF_AN_EVENT}, f"a row of {shown(self._engine)}")
+    def _record(self, row: sql.Row[tuple[object, ...]]) -> EventDict:
+        return check_event(
+            {column.name: row._mapping[column] for column in OF_AN_EVENT}, f"a row of {masked_url(self._engine)}"
+        )
 
 
 _SELECTED = sql.select(events.c.wall_s, events.c.position, *OF_AN_EVENT)
 
 
-def _parts(wanted: Filter, after: Place | None) -> Iterator[sql.Select[tuple[object, ...]]]:
+def _parts(wanted: EventFilter, after: Cursor | None) -> Iterator[sql.Select[tuple[object, ...]]]:
     """The events with a wall time, and then those without, each in the order of an index."""
     chosen = _SELECTED.where(*conditions(wanted))
     age = sql.tuple_(events.c.wall_s, events.c.position)

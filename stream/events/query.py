@@ -16,14 +16,23 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, 
 from sqlalchemy.exc import SQLAlchemyError
 
 from stream.errors import UsageError
-from stream.events.event_store import KNOWN, OF_AN_EVENT, RESTORED, connect, database_file, events, reason, shown
+from stream.events.event_store import (
+    KNOWN,
+    OF_AN_EVENT,
+    RESTORED,
+    connect,
+    database_error,
+    database_file,
+    events,
+    masked_url,
+)
 from stream.events.jsonl_log import to_line
-from stream.storage.spool import read_waiting
+from stream.storage.spool import read_spooled
 from stream.values import EventType, Method
 
-Record = dict[str, object]
+EventDict = dict[str, object]
 """An event as `Event.to_json` gives it."""
-Moment = datetime | float
+TimeBound = datetime | float
 """A wall time with its zone, or seconds of media time."""
 
 UNKNOWN = "unknown"
@@ -50,7 +59,7 @@ class _Candidate(BaseModel):
     score: FiniteFloat
 
 
-class LoggedEvent(BaseModel):
+class EventRecord(BaseModel):
     """The keys and types of an event, as `Event.to_json` has them."""
 
     model_config = ConfigDict(strict=True, serialize_by_alias=True)
@@ -77,7 +86,7 @@ class LoggedEvent(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class EventFilter:
     """Which events are wanted; what is None is not asked.
 
     `person` is a name, or "unknown" for everybody without one; `spellings` are others of the name. Times run from
@@ -87,8 +96,8 @@ class Filter:
 
     person: str | None = None
     camera: str | None = None
-    since: Moment | None = None
-    until: Moment | None = None
+    since: TimeBound | None = None
+    until: TimeBound | None = None
     type: EventType | None = None
     known: bool | None = None
     restored: bool | None = None
@@ -99,7 +108,7 @@ class Filter:
             if isinstance(moment, datetime) and moment.tzinfo is None:
                 raise UsageError(f"the time {moment} has no time zone; write it as {moment.isoformat()}+00:00")
 
-    def wants(self, record: Record) -> bool:
+    def wants(self, record: EventDict) -> bool:
         """Whether this event is among those asked for."""
         name = record["name"]
         return (
@@ -113,13 +122,17 @@ class Filter:
         )
 
 
-def query(where: str, wanted: Filter | None = None) -> Iterator[Record]:
+def query(where: str, wanted: EventFilter | None = None) -> Iterator[EventDict]:
     """The events of a JSONL file, or of a database named by URL, in the order of writing.
 
     A last line still being written is left out. Nothing is made or changed there. Raises UsageError where there is no
     such log or a line is no event.
     """
-    return _from_database(where, wanted or Filter()) if "://" in where else _from_file(Path(where), wanted or Filter())
+    return (
+        _from_database(where, wanted or EventFilter())
+        if "://" in where
+        else _from_file(Path(where), wanted or EventFilter())
+    )
 
 
 def file_of(where: str) -> Path | None:
@@ -127,13 +140,13 @@ def file_of(where: str) -> Path | None:
     return database_file(connect(where)) if "://" in where else Path(where)
 
 
-def write_json(records: Iterable[Record], out: TextIO) -> None:
+def write_json(records: Iterable[EventDict], out: TextIO) -> None:
     """One JSON object a line, as the log has them."""
     for record in records:
         out.write(f"{to_line(record)}\n")
 
 
-def write_csv(records: Iterable[Record], out: TextIO, more: Sequence[str] = (), header: bool = True) -> None:
+def write_csv(records: Iterable[EventDict], out: TextIO, more: Sequence[str] = (), header: bool = True) -> None:
     """CSV with a header (RFC 4180) that a spreadsheet can open safely.
 
     Text that a spreadsheet would run as a formula is quoted with an apostrophe, as OWASP advises against CSV
@@ -146,7 +159,7 @@ def write_csv(records: Iterable[Record], out: TextIO, more: Sequence[str] = (), 
         writer.writerow({key: _cell(value) for key, value in _flat(record).items()})
 
 
-def _flat(record: Record) -> Record:
+def _flat(record: EventDict) -> EventDict:
     """The record with one value a column: the runner-up in two, the box in four."""
     runner_up, box = record["runner_up"], record["box"]
     flat = {key: value for key, value in record.items() if key != "box"}
@@ -164,30 +177,30 @@ def _cell(value: object) -> object:
     return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
 
 
-def _from_file(path: Path, wanted: Filter) -> Iterator[Record]:
+def _from_file(path: Path, wanted: EventFilter) -> Iterator[EventDict]:
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if line.endswith(b"\n"):
-                    record = parse(line, f"{path}, line {number}")
+                    record = parse_event(line, f"{path}, line {number}")
                     if wanted.wants(record):
                         yield record
     except OSError as error:
         raise UsageError(f"cannot read events from {path}: {error.strerror}") from error
 
 
-def parse(line: bytes, place: str) -> Record:
+def parse_event(line: bytes, place: str) -> EventDict:
     """The event in a line of a log. Raises UsageError, naming the place, if there is none."""
     try:
-        return checked(json.loads(line), place)
+        return check_event(json.loads(line), place)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{place} is not JSON: {error}") from error
 
 
-def checked(record: object, place: str) -> Record:
+def check_event(record: object, place: str) -> EventDict:
     """What was read, if it is an event. Raises UsageError, which names the `place`."""
     try:
-        return LoggedEvent.model_validate(record).model_dump()
+        return EventRecord.model_validate(record).model_dump()
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         wrong = f": {'.'.join(map(str, first['loc']))}: {first['msg']}" if first["loc"] else ""
@@ -201,24 +214,24 @@ def clocks(url: str) -> Iterator[tuple[str, str | None, object]]:
         yield row.id, row.wall_time, row.wall_s
 
 
-def _from_database(url: str, wanted: Filter) -> Iterator[Record]:
+def _from_database(url: str, wanted: EventFilter) -> Iterator[EventDict]:
     """With those that wait for the database beside it."""
-    place = shown(connect(url))
+    place = masked_url(connect(url))
     waiting = _waiting(url, wanted)  # first, for meanwhile they may be stored
     chosen = sql.select(*OF_AN_EVENT).where(*conditions(wanted))
     for row in _rows(url, chosen):
-        record = checked(dict(row._mapping), f"a row of {place}")
+        record = check_event(dict(row._mapping), f"a row of {place}")
         waiting.pop(str(record["id"]), None)
         yield record
     yield from waiting.values()
 
 
-def _waiting(url: str, wanted: Filter) -> dict[str, Record]:
+def _waiting(url: str, wanted: EventFilter) -> dict[str, EventDict]:
     file = database_file(connect(url))
     if file is None:
         return {}
     try:
-        found = [parse(line, f"a line of {file}.waiting") for line in read_waiting(file)]
+        found = [parse_event(line, f"a line of {file}.waiting") for line in read_spooled(file)]
     except OSError as error:
         raise UsageError(f"cannot read events from {error.filename}: {error.strerror}") from error
     return {str(record["id"]): record for record in found if wanted.wants(record)}
@@ -227,12 +240,12 @@ def _waiting(url: str, wanted: Filter) -> dict[str, Record]:
 def _rows(url: str, chosen: sql.Select[tuple[Any, ...]]) -> Iterator[sql.Row[tuple[Any, ...]]]:
     """In the order of writing."""
     named = connect(url)
-    engine, place = reader(named), shown(named)
+    engine, place = reader(named), masked_url(named)
     try:
         with engine.connect().execution_options(yield_per=_ROWS_AT_ONCE) as connection:
             yield from connection.execute(chosen.order_by(events.c.position))
     except (SQLAlchemyError, ValueError) as error:
-        raise UsageError(f"cannot read events from {place}: {reason(error)}") from error
+        raise UsageError(f"cannot read events from {place}: {database_error(error)}") from error
     finally:
         engine.dispose()
 
@@ -251,8 +264,8 @@ def reader(engine: sql.Engine) -> sql.Engine:
     return connect(engine.url.set(database=file.absolute().as_uri(), query=query), ["query_only=ON"])
 
 
-def conditions(wanted: Filter) -> Iterator[sql.ColumnElement[bool]]:
-    """What `Filter.wants` asks, as a database is asked."""
+def conditions(wanted: EventFilter) -> Iterator[sql.ColumnElement[bool]]:
+    """What `EventFilter.wants` asks, as a database is asked."""
     if wanted.person is not None:
         nameless = events.c.name.is_(None) if wanted.person == UNKNOWN else sql.false()
         yield sql.or_(events.c.name.in_((wanted.person, *wanted.spellings)), nameless)
@@ -270,15 +283,15 @@ def conditions(wanted: Filter) -> Iterator[sql.ColumnElement[bool]]:
         yield _clock(wanted.until) < _value(wanted.until)
 
 
-def _clock(moment: Moment) -> sql.Column[float]:
+def _clock(moment: TimeBound) -> sql.Column[float]:
     return events.c.wall_s if isinstance(moment, datetime) else events.c.pts_s
 
 
-def _value(moment: Moment) -> float:
+def _value(moment: TimeBound) -> float:
     return moment.timestamp() if isinstance(moment, datetime) else moment
 
 
-def _seconds(record: Record, like: Moment) -> float:
+def _seconds(record: EventDict, like: TimeBound) -> float:
     """The record's time on the clock of `like`; not a number, which no comparison matches, where it has none."""
     if not isinstance(like, datetime):
         return float(str(record["pts_s"]))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stream.results import Look
-from stream.values import Crop, Event, Identity, Restoration, Track, iso
+from stream.results import FaceSample
+from stream.values import Event, FaceCrop, Identity, Restoration, Track, iso
 
-Facts = dict[str, object]
+BundleDict = dict[str, object]
 VARYING = frozenset({"pictures", "written", "previous", "ran"})
 """Keys that may differ between two bundles of one event, seen twice."""
 
 
-def describe(event: Event, look: Look, restoration: Restoration, provenance: Mapping[str, object]) -> Facts:
+def build_bundle(
+    event: Event, look: FaceSample, restoration: Restoration, provenance: Mapping[str, object]
+) -> BundleDict:
     """All but the pictures' digests and the place in the chain.
 
     `provenance` is what the run knows: `software`, `models`, `gallery`, `threshold_from`, `ran`. The scores are of the
@@ -22,7 +24,7 @@ def describe(event: Event, look: Look, restoration: Restoration, provenance: Map
         "schema": 1,
         "event": event.to_json(),
         "scores": _scores(event.identity),
-        "chance": event.identity.chance,
+        "chance": event.identity.false_positive_rate,
         "threshold": event.identity.threshold,
         "blur": restoration.blur,
         "deblurred_by": restoration.method,
@@ -31,7 +33,7 @@ def describe(event: Event, look: Look, restoration: Restoration, provenance: Map
     }
 
 
-def _scores(who: Identity) -> Facts:
+def _scores(who: Identity) -> BundleDict:
     """Unrounded cosine similarities, as `stream.values.Identity` has them."""
     return {
         "score": who.score,
@@ -41,7 +43,7 @@ def _scores(who: Identity) -> Facts:
     }
 
 
-def _crop(crop: Crop, look: Look) -> Facts:
+def _crop(crop: FaceCrop, look: FaceSample) -> BundleDict:
     """Where and when the crop was cut: `matrix` (2 x 3) leads from frame to crop pixels, `landmarks` (5 x 2) are the
     face's points in the crop; `others` the frames of the crops that the deblurrer was shown beside it."""
     return {
@@ -51,12 +53,12 @@ def _crop(crop: Crop, look: Look) -> Facts:
         "wall_time": iso(look.moment.wall_time) if look.moment.wall_time else None,
         "matrix": crop.matrix.tolist(),
         "landmarks": _aligned(look.track, crop),
-        "motion": crop.motion,
-        "others": [other.frame for other in crop.others],
+        "motion": crop.velocity,
+        "others": [other.frame for other in crop.neighbors],
         "quality": {"sharpness": crop.quality.sharpness, "size": crop.quality.size, "pose": crop.quality.pose},
     }
 
 
-def _aligned(track: Track, crop: Crop) -> list[list[float]]:
+def _aligned(track: Track, crop: FaceCrop) -> list[list[float]]:
     points: list[list[float]] = (track.landmarks @ crop.matrix[:, :2].T + crop.matrix[:, 2]).tolist()
     return points

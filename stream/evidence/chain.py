@@ -17,22 +17,22 @@ from stream.evidence.chain_entries import (
     EVERY,
     BrokenError,
     Bundle,
+    ChainEntry,
+    ChainState,
     Checkpoint,
-    Cut,
-    Link,
-    Placed,
     Removal,
     Removed,
-    Standing,
+    Truncation,
+    VerifiedEntry,
     Why,
     digest_of,
     placed,
 )
 from stream.evidence.signing import Signer
-from stream.storage.append_only_file import PRIVATE, Journal
+from stream.storage.append_only_file import PRIVATE, AppendOnlyFile
 from stream.values import iso
 
-S = TypeVar("S", Checkpoint, Removed, Cut)
+S = TypeVar("S", Checkpoint, Removed, Truncation)
 _log = structlog.get_logger()
 
 
@@ -56,14 +56,14 @@ class Chain:
     """
 
     def __init__(self, folder: Path, signer: Signer) -> None:
-        self.standing = Standing()
+        self.standing = ChainState()
         self.last: Bundle | None = None
         self.unsigned = 0
         self._signer = signer
         self._number, self._digest = -1, BEGINNING
         self._mark = signer.mark(folder)
         self._tide = self._mark.link
-        self._journal = Journal(folder / CHAIN, PRIVATE)
+        self._journal = AppendOnlyFile(folder / CHAIN, PRIVATE)
         try:
             self._read(folder)
             self._rise()
@@ -114,7 +114,7 @@ class Chain:
         elif not known:
             self._refuse(folder)
 
-    def _take(self, place: Placed) -> None:
+    def _take(self, place: VerifiedEntry) -> None:
         """Raises BrokenError for what this key's owner did not write."""
         self._follow(place.link, place.digest)
         if self.unsigned > EVERY:
@@ -151,9 +151,9 @@ class Chain:
             return content
         last = links[kept.row - 2]
         stamp = self._stamp() | {"number": last.link.number, "previous": last.digest}
-        return b"".join([self._signed(Cut(**stamp)).line(), *lines[kept.row - 1 :]])
+        return b"".join([self._signed(Truncation(**stamp)).line(), *lines[kept.row - 1 :]])
 
-    def _needed(self, place: Placed) -> bool:
+    def _needed(self, place: VerifiedEntry) -> bool:
         return isinstance(place.link, Bundle) and place.link.event in self.standing.live
 
     def _stamp(self) -> _Stamp:
@@ -168,14 +168,14 @@ class Chain:
     def _signed(self, link: S) -> S:
         return link.model_copy(update={"signature": self._signer.sign(link.signed())})
 
-    def _append(self, link: Link) -> None:
+    def _append(self, link: ChainEntry) -> None:
         self._journal.append(link.line())
         self._follow(link, digest_of(link))
         if not isinstance(link, Bundle):
             self._tide = self._number, self._digest
             self._rise()
 
-    def _follow(self, link: Link, digest: str) -> None:
+    def _follow(self, link: ChainEntry, digest: str) -> None:
         self._number, self._digest = link.number, digest
         self.standing.follow(link)
         self.unsigned = self.unsigned + 1 if isinstance(link, Bundle) else 0

@@ -69,15 +69,15 @@ class Removed(_Signed):
     bundles: dict[Name, str | None]
 
 
-class Cut(_Signed):
+class Truncation(_Signed):
     """The first line of a chain whose older links, all of bundles removed, are gone: `number` and `previous` are the
     last one's own number, and the sha256 of its line."""
 
     kind: Literal["cut"] = "cut"
 
 
-Link = Bundle | Checkpoint | Removed | Cut
-_ANY: TypeAdapter[Link] = TypeAdapter(Annotated[Link, Field(discriminator="kind")])
+ChainEntry = Bundle | Checkpoint | Removed | Truncation
+_ANY: TypeAdapter[ChainEntry] = TypeAdapter(Annotated[ChainEntry, Field(discriminator="kind")])
 
 
 EVERY = 64
@@ -87,52 +87,52 @@ EVERY = 64
 class BrokenError(ValueError):
     """A chain that does not hold; `link` is what stands there, if it is a link at all."""
 
-    def __init__(self, message: str, link: Link | None = None) -> None:
+    def __init__(self, message: str, link: ChainEntry | None = None) -> None:
         super().__init__(message)
         self.link = link
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class VerifiedEntry:
     """A link, where it stands in the file (from 1), and the sha256 that the next one must hold."""
 
     row: int
-    link: Link
+    link: ChainEntry
     digest: str
 
 
-class Thread:
+class ChainReader:
     """Follows a chain line by line."""
 
     def __init__(self) -> None:
         self._row, self._number, self._digest = 0, -1, BEGINNING
 
-    def take(self, line: bytes) -> Placed:
+    def take(self, line: bytes) -> VerifiedEntry:
         """The next line's link. Raises BrokenError if it is none, or does not follow the one before; one may go on."""
         self._row += 1
         link = _parsed(self._row, line)
-        begins = isinstance(link, Cut) and self._row == 1
-        follows = (link.number, link.previous) == (self._number + 1, self._digest) and not isinstance(link, Cut)
+        begins = isinstance(link, Truncation) and self._row == 1
+        follows = (link.number, link.previous) == (self._number + 1, self._digest) and not isinstance(link, Truncation)
         self._number, self._digest = link.number, digest_of(link)
         if not (begins or follows):
             raise BrokenError(
                 f"line {self._row} does not follow the one before: one was changed, removed or put in", link
             )
-        return Placed(self._row, link, self._digest)
+        return VerifiedEntry(self._row, link, self._digest)
 
 
-def placed(lines: Iterable[bytes]) -> Iterator[Placed]:
+def placed(lines: Iterable[bytes]) -> Iterator[VerifiedEntry]:
     """The links of these lines, as long as they hold on to each other. Raises BrokenError where they do not."""
-    thread = Thread()
+    thread = ChainReader()
     return (thread.take(line) for line in lines)
 
 
-def digest_of(link: Link) -> str:
+def digest_of(link: ChainEntry) -> str:
     """The sha256 that the link after this one holds."""
-    return link.previous if isinstance(link, Cut) else sha256(link.line()).hexdigest()
+    return link.previous if isinstance(link, Truncation) else sha256(link.line()).hexdigest()
 
 
-def _parsed(row: int, line: bytes) -> Link:
+def _parsed(row: int, line: bytes) -> ChainEntry:
     try:
         link = _ANY.validate_python(json.loads(line))
     except (ValidationError, ValueError, RecursionError) as error:
@@ -142,7 +142,7 @@ def _parsed(row: int, line: bytes) -> Link:
     return link
 
 
-class Standing:
+class ChainState:
     """What a chain says is there: `live` are the bundles by event, oldest first, with the sha256 that they have by now;
     `gone` the events whose bundles were removed, and why."""
 
@@ -150,7 +150,7 @@ class Standing:
         self.live: dict[str, str] = {}
         self.gone: dict[str, Removal] = {}
 
-    def follow(self, link: Link) -> None:
+    def follow(self, link: ChainEntry) -> None:
         """Go on to the next link."""
         match link:
             case Bundle():

@@ -16,17 +16,17 @@ from typing import Any
 import structlog
 
 from stream.errors import OutputError, StorageError, UnblurError
-from stream.events.jsonl_log import Change, to_line
-from stream.events.query import LoggedEvent
-from stream.evidence.bundle import VARYING, Facts, describe
+from stream.events.jsonl_log import EventTransform, to_line
+from stream.events.query import EventRecord
+from stream.evidence.bundle import VARYING, BundleDict, build_bundle
 from stream.evidence.chain import Chain
 from stream.evidence.chain_entries import CHAIN, EVERY, Removal
 from stream.evidence.signing import Signer, pem_name
-from stream.outputs.pixelation import Mosaic
-from stream.outputs.restored_label import restored_png
-from stream.results import Look
-from stream.storage.append_only_file import PRIVATE, sync_folder, write_through, write_whole
-from stream.storage.encryption import Cipher, sealed
+from stream.outputs.pixelation import FacePixelator
+from stream.outputs.restored_label import encode_labeled_png
+from stream.results import FaceSample
+from stream.storage.append_only_file import PRIVATE, atomic_write, sync_folder, write_fsync
+from stream.storage.encryption import Cipher, encrypt_if
 from stream.storage.images import png
 from stream.values import Event, Image, Restoration, iso
 
@@ -39,7 +39,7 @@ Provenance = Callable[[], Mapping[str, object]]
 _log = structlog.get_logger()
 
 
-class EvidenceFolder:
+class EvidenceStore:
     """Keeps evidence in one folder, and goes on with the chain that is there; one process at a time.
 
     A link goes on the chain before its files are written: so the next start knows what a crash left unfinished,
@@ -54,7 +54,7 @@ class EvidenceFolder:
         folder: Path,
         signer: Signer,
         provenance: Provenance,
-        mosaic: Mosaic | None = None,
+        mosaic: FacePixelator | None = None,
         cipher: Cipher | None = None,
     ) -> None:
         """`mosaic` hides faces in the pictures, `cipher` encrypts them."""
@@ -65,22 +65,22 @@ class EvidenceFolder:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._chain = Chain(folder, signer)
-            write_whole(folder / pem_name(signer.public.name), signer.public.pem(), PRIVATE)
-            self._mend()
+            atomic_write(folder / pem_name(signer.public.name), signer.public.pem(), PRIVATE)
+            self._recover()
         except OSError as error:
             raise OutputError(f"cannot keep evidence in {folder}: {error.strerror}; choose another folder") from error
 
-    def keep(self, event: Event, look: Look, restoration: Restoration) -> Event:
+    def add(self, event: Event, look: FaceSample, restoration: Restoration) -> Event:
         """Write the bundle; the event then names the raw picture, relative to the folder, so that a replay elsewhere is
         the same. Of an event that is there already, from an earlier replay, nothing is written."""
         event = replace(event, evidence=f"{event.id}.raw.png")
-        facts = describe(event, look, restoration, self._provenance())
+        facts = build_bundle(event, look, restoration, self._provenance())
         with self._lock:
             if not self._is_there(event.id, facts):
                 self._add(event.id, facts, self._pictures(event, look, restoration))
         return event
 
-    def unlogged(self, event: Event) -> None:
+    def mark_unlogged(self, event: Event) -> None:
         """A log refused the event that was kept last: the chain is to say that it broke off there, as after a crash. At
         the next signature, for the disk that refused the log may be this one."""
         with self._lock:
@@ -107,7 +107,7 @@ class EvidenceFolder:
         with self._lock:
             return [(event, *self._age(event)) for event in self._chain.standing.live]
 
-    def amend(self, change: Change, why: Removal, gone: Collection[object] = ()) -> int:
+    def amend(self, change: EventTransform, why: Removal, gone: Collection[object] = ()) -> int:
         """Put what `change` makes of each bundle's event in its place, and delete the bundles of which it makes
         nothing; how many were changed or are gone. The chain says so, signed, and holds. Of what is `unreadable`, the
         events in `gone` are deleted, and the others stay as they are."""
@@ -125,21 +125,21 @@ class EvidenceFolder:
                 self._put(changed, why)
         return len(changed)
 
-    def shorten(self) -> None:
+    def prune_chain(self) -> None:
         """Drop what the chain says of bundles that are gone, up to the first that is there."""
-        with self._lock, self._telling():
+        with self._lock, self._translate_os_errors():
             self._chain.cut()
 
     def close(self) -> None:
         """Sign what was kept; without anything, no chain stays behind."""
-        with self._lock, self._telling():
+        with self._lock, self._translate_os_errors():
             if self._chain.empty:
                 self._withdraw()
             elif self._chain.unsigned and not self._torn:
                 self._chain.check("broken off" if self._unlogged else "end")
             self._chain.close()
 
-    def _pictures(self, event: Event, look: Look, restoration: Restoration) -> dict[str, bytes]:
+    def _pictures(self, event: Event, look: FaceSample, restoration: Restoration) -> dict[str, bytes]:
         crop = restoration.crop
 
         def hidden(image: Image) -> Image:
@@ -147,36 +147,36 @@ class EvidenceFolder:
 
         pictures = {f"{event.id}.raw.png": png(hidden(crop.image))}
         if restoration.method != "none":
-            pictures[f"{event.id}.restored.png"] = restored_png(hidden(restoration.image), restoration.method)
-        return {name: sealed(each, self._cipher) for name, each in pictures.items()}
+            pictures[f"{event.id}.restored.png"] = encode_labeled_png(hidden(restoration.image), restoration.method)
+        return {name: encrypt_if(each, self._cipher) for name, each in pictures.items()}
 
-    def _add(self, event: str, facts: Facts, pictures: Mapping[str, bytes]) -> None:
-        with self._telling():
-            self._settle()
+    def _add(self, event: str, facts: BundleDict, pictures: Mapping[str, bytes]) -> None:
+        with self._translate_os_errors():
+            self._flush_checkpoint()
         facts["pictures"] = {name: sha256(content).hexdigest() for name, content in pictures.items()}
         facts["written"] = iso(datetime.now(UTC))
         facts["previous"] = self._chain.last.sha256 if self._chain.last else None
         bundle = f"{to_line(facts)}\n".encode()
-        with self._telling():
+        with self._translate_os_errors():
             self._chain.add(event, sha256(bundle).hexdigest())
             self._torn = True
             for name, content in (*pictures.items(), (f"{event}.json", bundle)):
-                write_whole(self._folder / name, content, PRIVATE)
+                atomic_write(self._folder / name, content, PRIVATE)
             sync_folder(self._folder)
             self._torn = False
 
-    def _settle(self) -> None:
+    def _flush_checkpoint(self) -> None:
         """Before the next bundle: of the last one all must be said. Only now is it known that its event is logged, so a
         signature that is due was not put right behind it."""
         if self._torn:
-            self._mend()
+            self._recover()
         elif self._unlogged:
             self._chain.check("broken off")
         elif self._chain.unsigned >= EVERY:
             self._chain.check("count")
         self._torn = self._unlogged = False
 
-    def _is_there(self, event: str, facts: Facts) -> bool:
+    def _is_there(self, event: str, facts: BundleDict) -> bool:
         """Raises UnblurError where there is another bundle of this name: evidence is never written over."""
         if event not in self._chain.standing.live:
             return False
@@ -189,17 +189,17 @@ class EvidenceFolder:
 
     def _put(self, changed: Mapping[str, bytes | None], why: Removal) -> None:
         """The new bundles lie ready before the chain speaks of them: if not now, the next start puts them in place."""
-        with self._telling():
-            self._settle()
+        with self._translate_os_errors():
+            self._flush_checkpoint()
             for event, bundle in changed.items():
                 if bundle:
-                    write_through(_part(self._folder, event), bundle, PRIVATE)
+                    write_fsync(_part(self._folder, event), bundle, PRIVATE)
             sync_folder(self._folder)
             digests = {event: sha256(bundle).hexdigest() if bundle else None for event, bundle in changed.items()}
             self._chain.remove(digests, why)
-            self._finish()
+            self._reconcile_files()
 
-    def _mend(self) -> None:
+    def _recover(self) -> None:
         """Make good what a crash left: the last bundle half-written, or an amendment that was not carried out."""
         last = self._chain.last
         if self._chain.unsigned and last and not self._is_whole(last.event, last.sha256):
@@ -207,9 +207,9 @@ class EvidenceFolder:
             _log.warning("deleted a last bundle that a crash had torn", folder=str(self._folder), bundle=last.event)
         elif self._chain.unsigned:
             self._chain.check("broken off")
-        self._finish()
+        self._reconcile_files()
 
-    def _finish(self) -> None:
+    def _reconcile_files(self) -> None:
         """Bring the files to what the chain says."""
         standing = self._chain.standing
         for part in self._folder.glob("*.json.part"):
@@ -243,7 +243,7 @@ class EvidenceFolder:
         path = self._folder / f"{event}.json"
         try:
             facts: dict[str, Any] = json.loads(path.read_bytes())
-            LoggedEvent.model_validate(facts["event"])
+            EventRecord.model_validate(facts["event"])
             datetime.fromisoformat(facts["written"])
         except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             raise UnblurError(f"{path} cannot be read: `unblur events verify {self._folder}` tells more") from error
@@ -271,7 +271,7 @@ class EvidenceFolder:
             (self._folder / name).unlink(missing_ok=True)
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _translate_os_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:

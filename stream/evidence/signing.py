@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from platformdirs import user_data_path
 
 from stream.errors import OutputError, StorageError, UsageError
-from stream.storage.append_only_file import PRIVATE, sync_folder, write_whole
+from stream.storage.append_only_file import PRIVATE, atomic_write, sync_folder
 
 _NAME_LENGTH = 16
 
@@ -46,9 +46,9 @@ class Signer:
         self._marks = path.with_name(f"{path.name}.marks")
         self.public = PublicKey(key.public_key())
 
-    def mark(self, folder: Path) -> Tidemark:
+    def mark(self, folder: Path) -> ChainAnchor:
         """How far the chain of this folder was signed here. Raises OutputError."""
-        return Tidemark(self._marks, folder)
+        return ChainAnchor(self._marks, folder)
 
     def sign(self, content: bytes) -> str:
         """The signature, 64 bytes in hexadecimal."""
@@ -122,7 +122,7 @@ def _make(path: Path) -> None:
 _FINGERPRINT_LENGTH = 32
 
 
-class Tidemark:
+class ChainAnchor:
     """Of one folder, by where it lies. `link` is the number and the sha256 of the last link that was signed, None where
     none was. Raises OutputError if that cannot be read."""
 
@@ -137,7 +137,7 @@ class Tidemark:
         said = {"folder": self._folder, "number": number, "sha256": digest}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_whole(self.path, f"{json.dumps(said)}\n".encode(), PRIVATE)
+            atomic_write(self.path, f"{json.dumps(said)}\n".encode(), PRIVATE)
             sync_folder(self.path.parent)
         except OSError as error:
             raise StorageError(

@@ -18,19 +18,19 @@ from stream.evidence.chain_entries import (
     EVERY,
     BrokenError,
     Bundle,
+    ChainEntry,
+    ChainReader,
+    ChainState,
     Checkpoint,
-    Cut,
-    Link,
     Removed,
-    Standing,
-    Thread,
+    Truncation,
     digest_of,
 )
 from stream.evidence.signing import PublicKey
 from stream.storage.append_only_file import is_held
 
 
-class Audit:
+class ChainVerifier:
     """Reads a folder's chain, once. Raises UsageError where there is no evidence.
 
     `links` are all that can be read; `standing` is what they say is there, `head` the sha256 of the last line, `held`
@@ -38,9 +38,9 @@ class Audit:
     a run broke off: those may have been kept and never logged.
     """
 
-    def __init__(self, folder: Path, findings: Findings) -> None:
-        self.links: list[Link] = []
-        self.standing = Standing()
+    def __init__(self, folder: Path, findings: VerificationReport) -> None:
+        self.links: list[ChainEntry] = []
+        self.standing = ChainState()
         self.head = ""
         self.held = self.shortened = False
         self.unlogged: set[str] = set()
@@ -89,7 +89,7 @@ class Audit:
         return []
 
     def _follow(self, lines: Sequence[bytes]) -> None:
-        thread = Thread()
+        thread = ChainReader()
         for line in lines:
             try:
                 self._take(thread.take(line).link)
@@ -98,7 +98,7 @@ class Audit:
                 if error.link:
                     self._take(error.link)
 
-    def _take(self, link: Link) -> None:
+    def _take(self, link: ChainEntry) -> None:
         last = self.links[-1] if self.links else None
         if isinstance(link, Bundle) and link.event in self.standing.live:
             self._findings.fault(link.event, f"stands in {CHAIN} a second time")
@@ -107,12 +107,12 @@ class Audit:
             if isinstance(last, Bundle):
                 self.unlogged.add(last.event)
         self._count(link)
-        self.shortened |= isinstance(link, Cut)
+        self.shortened |= isinstance(link, Truncation)
         self.standing.follow(link)
         self.links.append(link)
         self.head = digest_of(link)
 
-    def _count(self, link: Link) -> None:
+    def _count(self, link: ChainEntry) -> None:
         self._stretch = self._stretch + 1 if isinstance(link, Bundle) else 0
         if self._stretch == EVERY + 1:
             name = f"{CHAIN}, link {link.number}"
@@ -132,12 +132,12 @@ class Audit:
         return next(signed, len(self.links))
 
 
-def _of(link: Link | None) -> str:
+def _of(link: ChainEntry | None) -> str:
     return f" ({link.event})" if isinstance(link, Bundle) else ""
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class Violation:
     """What is wrong, and the name of the file, line or event that it is wrong with."""
 
     name: str
@@ -145,14 +145,14 @@ class Fault:
 
 
 @dataclass(slots=True)
-class Findings:
+class VerificationReport:
     """All faults, and notes on what is no fault but should be known."""
 
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[Violation] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def fault(self, name: str, what: str) -> None:
-        self.faults.append(Fault(name, what))
+        self.faults.append(Violation(name, what))
 
     def note(self, what: str) -> None:
         self.notes.append(what)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from stream.evidence.chain_entries import CHAIN, Bundle
 from stream.evidence.evidence_store import KINDS, PICTURES
 from stream.evidence.signing import PublicKey, pem_name
-from stream.evidence.verify_chain import Audit, Findings
+from stream.evidence.verify_chain import ChainVerifier, VerificationReport
 
 
 class _Facts(BaseModel):
@@ -25,11 +25,11 @@ class _Facts(BaseModel):
     pictures: dict[str, str]
 
 
-class Inventory:
+class FileVerifier:
     """Looks through the files of an audited folder, once. `events` are those of the bundles that are as they should be,
     in the order of the chain; `keys` the public keys that are, by their names."""
 
-    def __init__(self, folder: Path, audit: Audit, findings: Findings) -> None:
+    def __init__(self, folder: Path, audit: ChainVerifier, findings: VerificationReport) -> None:
         self.events: dict[str, Mapping[str, object]] = {}
         self.keys: dict[str, PublicKey] = {}
         self._folder, self._audit, self._findings = folder, audit, findings

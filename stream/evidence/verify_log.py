@@ -8,15 +8,15 @@ from pathlib import Path
 
 from stream.errors import UsageError
 from stream.events.jsonl_log import to_line
-from stream.events.query import Record, clocks, parse, query
-from stream.evidence.verify_chain import Audit, Findings
-from stream.evidence.verify_files import Inventory
+from stream.events.query import EventDict, clocks, parse_event, query
+from stream.evidence.verify_chain import ChainVerifier, VerificationReport
+from stream.evidence.verify_files import FileVerifier
 
 
-class CrossCheck:
+class LogVerifier:
     """Compares logs with the bundles, one after the other; `finish` says which events none of them had, or not each."""
 
-    def __init__(self, audit: Audit, inventory: Inventory, findings: Findings) -> None:
+    def __init__(self, audit: ChainVerifier, inventory: FileVerifier, findings: VerificationReport) -> None:
         self._audit, self._events, self._findings = audit, inventory.events, findings
         self._places = {event: place for place, event in enumerate(audit.standing.live)}
         self._logs: dict[str, set[str]] = {}
@@ -70,16 +70,16 @@ class CrossCheck:
         self._findings.fault(name, "is still there: in the evidence it was forgotten")
         return 0
 
-    def _compare(self, name: str, record: Record, event: str) -> None:
+    def _compare(self, name: str, record: EventDict, event: str) -> None:
         kept = self._events.get(event)
         if kept is not None and record != kept:
             wrong = ", ".join(key for key in kept if record.get(key) != kept[key])
             self._findings.fault(name, f"was changed ({wrong}): its bundle says otherwise")
 
-    def _records(self, where: str) -> Iterator[Record]:
+    def _records(self, where: str) -> Iterator[EventDict]:
         return self._stored(where) if "://" in where else self._lines(Path(where))
 
-    def _stored(self, where: str) -> Iterator[Record]:
+    def _stored(self, where: str) -> Iterator[EventDict]:
         records = query(where)
         first = next(records, None)  # what cannot be opened at all is no fault of the evidence
         if first is None:
@@ -97,7 +97,7 @@ class CrossCheck:
             if wall_s != (datetime.fromisoformat(wall_time).timestamp() if wall_time else None):
                 self._findings.fault(f"{where}: event {event}", "was changed (wall_s): its wall_time says otherwise")
 
-    def _lines(self, path: Path) -> Iterator[Record]:
+    def _lines(self, path: Path) -> Iterator[EventDict]:
         try:
             lines = path.read_bytes().splitlines(keepends=True)
         except OSError as error:
@@ -105,7 +105,7 @@ class CrossCheck:
         for number, line in enumerate(lines, 1):
             place = f"{path}, line {number}"
             try:
-                record = parse(line, place)
+                record = parse_event(line, place)
             except UsageError as error:
                 self._findings.fault(place, str(error))
                 continue

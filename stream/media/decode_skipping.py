@@ -27,7 +27,7 @@ _REMEMBERED_S = 60.0
 _SPAN_S = 5.0
 
 
-class CatchUp:
+class DecodeSkipper:
     """Chooses what the decoder leaves out, by how far the stream lags behind the clock compared with its least delay of
     the latest minute. Used by one thread."""
 

@@ -19,7 +19,7 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from stream.credentials import redact
+from stream.credentials import redact_credentials
 from stream.errors import SourceError
 from stream.media.http_stream import LATE, HttpStream
 
@@ -34,7 +34,7 @@ PLAYLIST = {"http_persistent": "0", "http_multiple": "0"}
 """Where our own client opens what a playlist names: FFmpeg cannot keep a connection that it does not know."""
 
 _CLOCK = {"correct_ts_overflow": "0"}
-"""FFmpeg takes any jump back of a transport stream's clock for its wrap after 26.5 hours; `Timeline` does both."""
+"""FFmpeg takes any jump back of a transport stream's clock for its wrap after 26.5 hours; `MonotonicPts` does both."""
 
 Place = Literal["file", "http", "body", "rtsp", "device"]
 """Where FFmpeg reads: a file, an address by its own client, a body that ours fetches, a camera, a local device."""
@@ -63,17 +63,17 @@ _FORMATS: dict[Place, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Waits:
+class Timeouts:
     """Seconds that a connection and each later read may take; the latter is asked anew before each."""
 
     connect_s: float
     read_s: SupportsFloat
 
 
-class _OpeningWait:
+class _OpeningTimeout:
     """PyAV asks how long opening may take before it connects, and again before it reads what the streams hold."""
 
-    def __init__(self, waits: Waits) -> None:
+    def __init__(self, waits: Timeouts) -> None:
         self._waits = waits
         self._connected = False
 
@@ -87,7 +87,7 @@ def open_media(
     address: str | HttpStream,
     place: Place,
     options: Mapping[str, str] | None = None,
-    waits: Waits | None = None,
+    waits: Timeouts | None = None,
     form: str | None = None,
     io_open: Callable[[str, int, dict[str, str]], object] | None = None,
 ) -> InputContainer:
@@ -98,7 +98,7 @@ def open_media(
     """
     began = monotonic()
     always = {"protocol_whitelist": _PROTOCOLS[place], "format_whitelist": _FORMATS[place]} | _CLOCK
-    timeout = (_OpeningWait(waits), waits.read_s) if waits else None
+    timeout = (_OpeningTimeout(waits), waits.read_s) if waits else None
     try:
         return av.open(
             cast(str, address),
@@ -120,7 +120,7 @@ def reason(error: av.FFmpegError) -> str:
         return LATE
     if isinstance(error, (av.InvalidDataError, av.ArgumentError)):  # the latter: of a kind that is on no list
         return "no video that can be read"
-    return redact(error.strerror or type(error).__name__)
+    return redact_credentials(error.strerror or type(error).__name__)
 
 
 def video_streams(container: InputContainer) -> list[VideoStream]:

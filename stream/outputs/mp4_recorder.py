@@ -29,7 +29,7 @@ _ENCODING = {"preset": "superfast", "crf": "23", "g": "60"}
 """A key frame, and so a fragment, every 60 frames; "veryfast" takes half as long again for a quarter less file."""
 
 
-class Recorder:
+class Mp4Recorder:
     """Writes the pictures of one camera to an MP4 file.
 
     `path` appears when `close` is called, replacing what was there. Media times (pts x time base) are kept exactly.

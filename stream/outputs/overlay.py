@@ -15,7 +15,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from stream.outputs.text import Colour, Lettering, line_height
+from stream.outputs.text import Colour, TextRenderer, line_height
 from stream.values import Box, Frame, Identity, Image, Method
 
 WHITE: Colour = (255, 255, 255)
@@ -64,7 +64,7 @@ class Overlay:
     """Draws labels on frames, remembering the plates that it made, with wall times in `zone` (None: this machine's
     own). For one thread at a time."""
 
-    def __init__(self, lettering: Lettering, zone: tzinfo | None = UTC) -> None:
+    def __init__(self, lettering: TextRenderer, zone: tzinfo | None = UTC) -> None:
         self._zone = zone
         self._plate = lru_cache(maxsize=_PLATES_KEPT)(lettering.line)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from stream.values import Array, Box, Identity, Image, Track
 
-Whom = Literal["unknown", "all"]
+RedactionMode = Literal["unknown", "all"]
 """Whose faces: all, or those of everybody who has no name (yet)."""
 CELLS = 4
 """Cells across a face's box."""
@@ -25,10 +25,10 @@ DRIFT = 0.5
 """The same where the face is carried by its motion: it may be elsewhere by now."""
 
 
-class Mosaic:
+class FacePixelator:
     """Hides faces. The pictures that come in are left as they are."""
 
-    def __init__(self, whom: Whom) -> None:
+    def __init__(self, whom: RedactionMode) -> None:
         self._whom = whom
 
     def picture(
@@ -37,7 +37,7 @@ class Mosaic:
         """A copy without the faces to hide: of `tracks` those without a name in `names`, or all; and all `others`."""
         hidden = image.copy()
         for track in tracks:
-            if self.hides(names.get(track.id)):
+            if self.should_redact(names.get(track.id)):
                 _pixelate(hidden, track.box, MARGIN if track.detected else DRIFT)
         for box in others:
             _pixelate(hidden, box, DRIFT)
@@ -51,13 +51,13 @@ class Mosaic:
         hidden = image.copy()
         side = image.shape[0]
         _coarsen(hidden, side // 8)
-        if not self.hides(who):
+        if not self.should_redact(who):
             shown = np.zeros(image.shape[:2], np.uint8)
             cv2.fillConvexPoly(shown, np.rint(_corners(box) @ matrix[:, :2].T + matrix[:, 2]).astype(np.int32), 255)
             np.copyto(hidden, image, where=shown[..., None] > 0)
         return hidden
 
-    def hides(self, who: Identity | None) -> bool:
+    def should_redact(self, who: Identity | None) -> bool:
         """Whether the face of somebody of whom this is known is hidden."""
         return self._whom == "all" or who is None or who.name is None
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from stream.interfaces import Picture
-from stream.metrics import Meter
+from stream.interfaces import FrameSink
+from stream.metrics import StageMetrics
 from stream.outputs.overlay import Label, Overlay
-from stream.outputs.pixelation import Mosaic
+from stream.outputs.pixelation import FacePixelator
 from stream.outputs.window import Window
-from stream.queues import Latest
-from stream.results import Scene
+from stream.queues import LatestQueue
+from stream.results import AnnotatedFrame
 from stream.values import Frame, Image
 
 _ROUND_S = 0.02
@@ -22,7 +22,7 @@ _RATE_OVER = 30
 """Pictures over which the rate on the overlay is averaged."""
 
 
-class Composer:
+class FrameRenderer:
     """Draws the scenes of one camera and hands them to its outputs; `watch` sees each scene. Called by one thread.
 
     Without an overlay, and while no output wants the camera's pictures, nothing is drawn: where nobody looks, they
@@ -32,11 +32,11 @@ class Composer:
     def __init__(
         self,
         overlay: Overlay | None,
-        pictures: Sequence[Picture],
+        pictures: Sequence[FrameSink],
         live: bool,
-        meter: Meter,
-        watch: Callable[[Scene], None],
-        mosaic: Mosaic | None = None,
+        meter: StageMetrics,
+        watch: Callable[[AnnotatedFrame], None],
+        mosaic: FacePixelator | None = None,
     ) -> None:
         self._overlay = overlay
         self._pictures = pictures
@@ -46,18 +46,18 @@ class Composer:
         self._meter = meter
         self._shown: deque[float] = deque(maxlen=_RATE_OVER)
 
-    def __call__(self, scene: Scene) -> None:
+    def __call__(self, scene: AnnotatedFrame) -> None:
         if self._overlay and self.wanted(scene.frame.camera):
             self._compose(self._overlay, scene)
         if self._live and scene.frame.wall_time:
-            self._meter.age((datetime.now(UTC) - scene.frame.wall_time).total_seconds())
+            self._meter.record_frame_age((datetime.now(UTC) - scene.frame.wall_time).total_seconds())
         self._watch(scene)
 
     def wanted(self, camera: str) -> bool:
         """Whether any output wants the camera's pictures at this moment."""
         return self._overlay is not None and any(picture.wants(camera) for picture in self._pictures)
 
-    def _compose(self, overlay: Overlay, scene: Scene) -> None:
+    def _compose(self, overlay: Overlay, scene: AnnotatedFrame) -> None:
         with self._meter.stage("overlay"):
             labels = [
                 Label(track.box, scene.names.get(track.id), track.id in scene.restoring) for track in scene.tracks
@@ -68,10 +68,10 @@ class Composer:
             for picture in self._pictures:
                 picture.show(frame, image)
 
-    def _hidden(self, scene: Scene) -> Frame:
+    def _hidden(self, scene: AnnotatedFrame) -> Frame:
         if self._mosaic is None:
             return scene.frame
-        image = self._mosaic.picture(scene.frame.image, scene.tracks, scene.names, scene.others)
+        image = self._mosaic.picture(scene.frame.image, scene.tracks, scene.names, scene.tentative_boxes)
         return replace(scene.frame, image=image)
 
     def _rate(self) -> float | None:
@@ -81,7 +81,7 @@ class Composer:
         return (len(self._shown) - 1) / elapsed if self._live and elapsed else None
 
 
-class WindowOutlet:
+class WindowSink:
     """Brings pictures from the composers' threads to the one thread that a desktop's windows allow.
 
     `pump` is one round of that thread's loop: it shows what is newest, and is False once a window was closed.
@@ -89,7 +89,7 @@ class WindowOutlet:
 
     def __init__(self, window: Window) -> None:
         self._window = window
-        self._newest: Latest[str, tuple[Frame, Image]] = Latest()
+        self._newest: LatestQueue[str, tuple[Frame, Image]] = LatestQueue()
 
     def show(self, frame: Frame, image: Image) -> None:
         self._newest.put(frame.camera, (frame, image))
@@ -99,7 +99,7 @@ class WindowOutlet:
         return True
 
     def pump(self) -> bool:
-        for frame, image in self._newest.take(timeout_s=_ROUND_S):
+        for frame, image in self._newest.get_batch(timeout_s=_ROUND_S):
             self._window.show(frame, image)
         self._window.poll()
         return not self._window.closed

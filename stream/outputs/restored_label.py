@@ -18,7 +18,7 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _LETTERS = 0.35
 
 
-def restored_png(image: Image, method: Method) -> bytes:
+def encode_labeled_png(image: Image, method: Method) -> bytes:
     """A restored crop as PNG: whole, within a border that says so, and with the same in the file's text."""
     notes = PngInfo()  # the PNG specification, 11.3.3
     notes.add_text("Software", "unblur")

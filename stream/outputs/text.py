@@ -43,7 +43,7 @@ _BRACKETS = re.compile(r"([)\]}])([^()\[\]{}]*)([(\[{])")
 _MIRROR = str.maketrans("()[]{}", ")(][}{")
 
 
-class Typeface(Protocol):
+class Font(Protocol):
     """Some characters' shapes."""
 
     def has(self, character: str) -> bool: ...
@@ -61,7 +61,7 @@ def _baseline(size: int) -> int:
     return round(size * 1.07)
 
 
-class Lettering:
+class TextRenderer:
     """Sets lines of text. `typefaces` is a folder that holds DejaVuSans.ttf."""
 
     def __init__(self, typefaces: Path) -> None:
@@ -80,16 +80,16 @@ class Lettering:
             x += piece.width
         return np.ascontiguousarray(np.asarray(plate)[:, :, 2::-1])
 
-    def _runs(self, text: str) -> Iterator[tuple[Typeface, str]]:
+    def _runs(self, text: str) -> Iterator[tuple[Font, str]]:
         """Text split where the typeface changes; marks and joiners stay with the character that they belong to."""
-        faces: list[Typeface] = []
+        faces: list[Font] = []
         for character in text:
             joins = faces and unicodedata.category(character) in {"Mn", "Mc", "Me", "Cf", "Sk"}
             faces.append(faces[-1] if joins else self._face_for(character))
         for face, group in groupby(zip(faces, text, strict=True), key=lambda pair: pair[0]):
             yield face, "".join(character for _, character in group)
 
-    def _choose(self, character: str) -> Typeface:
+    def _choose(self, character: str) -> Font:
         own = self._own if character.isspace() or self._own.has(character) else None
         if ord(character) in _EMOJI:
             face = _system(character) or own or _opencv(character)
@@ -127,12 +127,12 @@ def _say_missing(script: str) -> None:
     _log.warning("no font for a name's script", script=script, do="install its Noto font (Debian: fonts-noto)")
 
 
-def _opencv(character: str) -> Typeface | None:
+def _opencv(character: str) -> Font | None:
     face = _opencv_font()
     return face if face.has(character) else None
 
 
-def _system(character: str) -> Typeface | None:
+def _system(character: str) -> Font | None:
     """An installed font that has this character: one found before, or the one that fontconfig holds best."""
     for face in _installed:
         if face.has(character):

@@ -67,7 +67,7 @@ class SimulatedCamera:
             index,
             Fraction(1, scene.fps),
             taken,
-            self._sensor.expose(index % scene.frames),
+            self._sensor.render_frame(index % scene.frames),
             arrived_s,
         )
 
@@ -96,7 +96,7 @@ def _encode(scene: Scene, path: Path, crf: int) -> None:
         stream.width, stream.height, stream.pix_fmt = scene.width, scene.height, "yuv420p"
         stream.colorspace, stream.color_range = Colorspace.ITU709, ColorRange.MPEG
         for index in range(scene.frames):
-            container.mux(stream.encode(_converted(sensor.expose(index), index)))
+            container.mux(stream.encode(_converted(sensor.render_frame(index), index)))
         container.mux(stream.encode(None))
 
 

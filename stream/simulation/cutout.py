@@ -74,17 +74,17 @@ def cut(photo: Image, face: Box, width: float) -> Cutout:
 
 def _surroundings(photo: Image, face: Box) -> tuple[Image, Box]:
     """The part of a photograph that a head and shoulders can fill, and where the face lies in it."""
-    x, y = face.centre
+    x, y = face.center
     left, right = max(0, round(x - 2.2 * face.width)), round(x + 2.2 * face.width)
     top, bottom = max(0, round(y - 1.2 * face.height)), round(y + 4 * face.height)
-    return photo[top:bottom, left:right], face.moved(-left, -top)
+    return photo[top:bottom, left:right], face.shifted(-left, -top)
 
 
 def _silhouette(photo: Image, face: Box) -> Array:
     """1 on the person and 0 elsewhere, float32, at segmentation size."""
     scale = SEGMENTED_FACE / face.width
     small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    prior = _prior(small.shape[:2], face.centre[0] * scale, face.centre[1] * scale, face.height * scale)
+    prior = _prior(small.shape[:2], face.center[0] * scale, face.center[1] * scale, face.height * scale)
     cv2.setRNGSeed(0)
     no_box, colours = (0, 0, 0, 0), np.zeros((2, 1, 65))
     cv2.grabCut(small, prior, no_box, colours[0], colours[1], _ROUNDS, cv2.GC_INIT_WITH_MASK)

@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stream.errors import SourceError
-from stream.simulation.scene import Passage, Scene
+from stream.simulation.scene import Scene, WalkerPath
 from stream.simulation.sensor import Sensor
 from stream.values import Box
 
@@ -26,7 +26,7 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Sighting(_Record):
+class GroundTruthBox(_Record):
     """A face in one frame, in the middle of its exposure: its box (left, top, width, height) in pixels of the frame,
     and the share of it that can be seen (VISIBLE..1)."""
 
@@ -51,7 +51,7 @@ class Appearance(_Record):
     shutter: float
     first_frame: int
     last_frame: int
-    sightings: tuple[Sighting, ...] = Field(min_length=1)
+    sightings: tuple[GroundTruthBox, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -60,7 +60,7 @@ class Appearance(_Record):
         return self
 
 
-class Truth(_Record):
+class GroundTruth(_Record):
     """A clip's answer sheet."""
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
@@ -104,7 +104,7 @@ class Truth(_Record):
         part.replace(path)
 
 
-def _appearance(sensor: Sensor, passage: Passage) -> Appearance | None:
+def _appearance(sensor: Sensor, passage: WalkerPath) -> Appearance | None:
     sightings = tuple(seen for index in range(sensor.scene.frames) if (seen := _sighting(sensor, passage, index)))
     if not sightings:
         return None
@@ -122,7 +122,7 @@ def _appearance(sensor: Sensor, passage: Passage) -> Appearance | None:
     )
 
 
-def _sighting(sensor: Sensor, passage: Passage, index: int) -> Sighting | None:
+def _sighting(sensor: Sensor, passage: WalkerPath, index: int) -> GroundTruthBox | None:
     box = passage.face(index)
     visible = _inside(box, sensor.scene)
     if visible >= VISIBLE:
@@ -130,7 +130,7 @@ def _sighting(sensor: Sensor, passage: Passage, index: int) -> Sighting | None:
     if visible < VISIBLE:
         return None
     left, top, width, height = (round(part, 2) for part in (box.x, box.y, box.width, box.height))
-    return Sighting(frame=index, box=(left, top, width, height), visible=round(visible, 3))
+    return GroundTruthBox(frame=index, box=(left, top, width, height), visible=round(visible, 3))
 
 
 def _inside(box: Box, scene: Scene) -> float:

@@ -14,7 +14,7 @@ from stream.values import Array, Box, Image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Passage:
+class WalkerPath:
     """One person's walk past the camera.
 
     The centre of the face is at `through` (x, y in pixels of the frame) in the middle of frame `at`'s exposure, and
@@ -40,12 +40,12 @@ class Passage:
 
     def origin(self, moment: float) -> tuple[float, float]:
         """Where the cutout's top left corner is at a moment, in frames."""
-        x, y = self.cutout.face.centre
+        x, y = self.cutout.face.center
         elapsed = moment - self.at
         return self.through[0] - x + self.velocity[0] * elapsed, self.through[1] - y + self.velocity[1] * elapsed
 
     def face(self, moment: float) -> Box:
-        return self.cutout.face.moved(*self.origin(moment))
+        return self.cutout.face.shifted(*self.origin(moment))
 
     def span(self, width: int, height: int) -> tuple[float, float]:
         """The moments, in frames, at which the cutout enters and leaves a frame of that size."""
@@ -57,7 +57,7 @@ class Passage:
         ]
         return max(enter for enter, _ in spans), min(leave for _, leave in spans)
 
-    def entering(self, frame: float, width: int, height: int) -> Passage:
+    def entering(self, frame: float, width: int, height: int) -> WalkerPath:
         """The same walk, timed so that the cutout enters the frame at that moment."""
         return replace(self, at=self.at + frame - self.span(width, height)[0])
 
@@ -98,7 +98,7 @@ class Scene:
     photographs, and changes evenly from one to the next."""
 
     background: Image
-    passages: tuple[Passage, ...]
+    passages: tuple[WalkerPath, ...]
     frames: int
     fps: int = 30
     shutter: float = 0.6
@@ -134,7 +134,7 @@ FLOOR = (92, 104, 112)
 """BGR, 0-255."""
 
 
-def hall(width: int, height: int) -> Image:
+def make_background(width: int, height: int) -> Image:
     """An empty hall, H x W x 3 BGR uint8: a wall lit from above left, darker towards its corners, and a floor."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     x, y = x / width, y / height

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from stream.simulation.cutout import encoded, linear
-from stream.simulation.scene import Occluder, Passage, Scene
+from stream.simulation.scene import Occluder, Scene, WalkerPath
 from stream.values import Array, Image
 
 SUBFRAMES = 4
@@ -29,7 +29,7 @@ class Sensor:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self._background = np.asarray(cv2.cvtColor(linear(scene.background), cv2.COLOR_BGR2BGRA), np.float32)
-        passing: list[Passage | Occluder] = [*scene.passages, *scene.occluders]
+        passing: list[WalkerPath | Occluder] = [*scene.passages, *scene.occluders]
         self._layers = [_Layer(each, scene.shutter) for each in passing]
         shape = scene.height + _NOISE_MARGIN, scene.width + _NOISE_MARGIN, 3
         # Shot noise grows with the root of the light, and gamma encoding flattens about that: one sigma for all
@@ -37,7 +37,7 @@ class Sensor:
         field = np.random.default_rng(scene.seed).standard_normal(shape, np.float32) * scene.noise
         self._noise = np.rint(field).astype(np.int16)
 
-    def expose(self, index: int) -> Image:
+    def render_frame(self, index: int) -> Image:
         """The picture of frame `index`, whose exposure lies around the moment `index`: H x W x 3 BGR uint8."""
         scene = self.scene
         light, picture = self._background.copy(), scene.background.copy()
@@ -52,7 +52,7 @@ class Sensor:
         noise = self._noise[y : y + scene.height, x : x + scene.width]
         return np.asarray(cv2.add(picture, noise, dtype=cv2.CV_8U), np.uint8)
 
-    def hidden(self, index: int, passage: Passage) -> float:
+    def hidden(self, index: int, passage: WalkerPath) -> float:
         """The share (0..1) of a passage's face box that what is nearer covers during a frame's exposure."""
         box = passage.face(index)
         corner = math.floor(box.x), math.floor(box.y)
@@ -65,7 +65,7 @@ class Sensor:
 class _Layer:
     """Somebody or something that passes, as smeared by the exposure, to be laid over what is behind."""
 
-    def __init__(self, passing: Passage | Occluder, shutter: float) -> None:
+    def __init__(self, passing: WalkerPath | Occluder, shutter: float) -> None:
         self._passing = passing
         path = passing.velocity[0] * shutter, passing.velocity[1] * shutter
         self._margin = edge = math.ceil(max(map(abs, path)) / 2) + 1

@@ -11,14 +11,14 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 from urllib.parse import urlsplit
 
-from stream.credentials import redact, redact_mistyped
+from stream.credentials import redact_credentials, redact_malformed_url
 from stream.errors import SourceError, UsageError
-from stream.sources.image_sequence import Album
-from stream.sources.live import PATIENT, Capture
-from stream.sources.receiver import Guest
-from stream.sources.recorded import WHOLE, Playback, Replay
-from stream.sources.stream_spec import Feed, Patience
-from stream.sources.video_file import Video, has_size
+from stream.sources.image_sequence import ImageSequence
+from stream.sources.live import DEFAULT_RECONNECT, LiveSource
+from stream.sources.receiver import PushSource
+from stream.sources.recorded import WHOLE, PlaybackOptions, RecordedSource
+from stream.sources.stream_spec import ReconnectPolicy, StreamSpec
+from stream.sources.video_file import VideoFile, has_size
 from stream.storage.images import count_pictures, is_picture
 from stream.storage.system_files import is_system
 
@@ -55,16 +55,16 @@ LOOP = "loop:"
 _SEGMENT_S = 20.0
 """HLS is silent for a segment's length, commonly 2-10 s, while nothing is wrong."""
 
-Live = Capture | Guest
+Live = LiveSource | PushSource
 """Sources that say how they are."""
-Opened = Replay | Live
+Opened = RecordedSource | Live
 
 
 def open_source(
     spec: str,
     camera: str | None = None,
-    playback: Playback = WHOLE,
-    patience: Patience = PATIENT,
+    playback: PlaybackOptions = WHOLE,
+    patience: ReconnectPolicy = DEFAULT_RECONNECT,
     options: SourceOptions = USUAL,
 ) -> Opened:
     """The source that `spec` names.
@@ -83,7 +83,7 @@ def open_source(
     a recording that does not exist or holds no picture; a live source that does not answer is no error here.
     """
     if spec == WHIP:
-        return Guest(camera or "guest")
+        return PushSource(camera or "guest")
     opening = _Opening(camera, playback, patience, options)
     if spec.isdecimal() or spec.startswith("/dev/video"):
         return opening.webcam(spec)
@@ -94,7 +94,7 @@ def open_source(
     try:
         return opening.file(spec)
     except OSError as error:
-        raise SourceError(f"{redact_mistyped(spec)}: {error.strerror}") from None
+        raise SourceError(f"{redact_malformed_url(spec)}: {error.strerror}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,32 +102,32 @@ class _Opening:
     """What is known of a source beside what names it."""
 
     camera: str | None
-    playback: Playback
-    patience: Patience
+    playback: PlaybackOptions
+    patience: ReconnectPolicy
     options: SourceOptions
 
-    def webcam(self, spec: str) -> Capture:
+    def webcam(self, spec: str) -> LiveSource:
         device = Path(f"/dev/video{int(spec)}" if spec.isdecimal() else spec)
         name = self.camera or f"webcam{device.name.removeprefix('video')}"
         if not (device.exists() or self.patience.endless):  # it may yet be plugged in
             there = ", ".join(sorted(map(str, Path("/dev").glob("video*")))) or "none"
             raise SourceError(f"{name}: there is no camera {device} (cameras here: {there})")
-        return self._live(Feed(str(device), "device", form="v4l2"), name)
+        return self._live(StreamSpec(str(device), "device", form="v4l2"), name)
 
-    def loop(self, film: Path) -> Capture:
+    def loop(self, film: Path) -> LiveSource:
         if not film.is_file():
-            raise SourceError(f"{redact_mistyped(str(film))}: no such file")
-        feed = Feed(str(film.absolute()), "loop", stream=self.options.stream)
+            raise SourceError(f"{redact_malformed_url(str(film))}: no such file")
+        feed = StreamSpec(str(film.absolute()), "loop", stream=self.options.stream)
         return self._live(feed, self.camera or _printable(film.stem))
 
-    def address(self, spec: str) -> Replay | Capture:
+    def address(self, spec: str) -> RecordedSource | LiveSource:
         host, path = _host_and_path(spec)
         name = self.camera or host
         suffix = PurePosixPath(path).suffix.lower()
         match spec.partition("://")[0].lower():
             case "rtsp" | "rtsps":
                 how = _RTSP + _TRANSPORTS[self.options.transport]
-                return self._live(Feed(spec, "rtsp", options=how, stream=self.options.stream), name)
+                return self._live(StreamSpec(spec, "rtsp", options=how, stream=self.options.stream), name)
             case "http" | "https" if suffix in _FILES or suffix == _PLAYLIST:
                 return self._replay_or_live(spec, name, suffix)
             case "http" | "https":
@@ -135,7 +135,7 @@ class _Opening:
             case scheme:
                 raise SourceError(f"{name}: {scheme}:// is not known; use rtsp://, rtsps://, http:// or https://")
 
-    def _replay_or_live(self, spec: str, name: str, suffix: str) -> Replay | Capture:
+    def _replay_or_live(self, spec: str, name: str, suffix: str) -> RecordedSource | LiveSource:
         try:
             video = self._finite(spec, suffix)
         except SourceError:
@@ -143,27 +143,27 @@ class _Opening:
                 raise
             video = None
         if video:
-            return Replay(video, name, self.playback)
+            return RecordedSource(video, name, self.playback)
         least_s = _SEGMENT_S if suffix == _PLAYLIST else 0.0
         return self._http(spec, name, replace(self.patience, picture_s=max(self.patience.picture_s, least_s)))
 
-    def _finite(self, spec: str, suffix: str) -> Video | None:
+    def _finite(self, spec: str, suffix: str) -> VideoFile | None:
         """The recording at an address, None if it is live. Raises SourceError if it cannot be had."""
         if suffix in _FILES and not has_size(spec):
             return None
-        video = Video(spec, redact(spec), self.options.stream)
+        video = VideoFile(spec, redact_credentials(spec), self.options.stream)
         return video if video.has_size or video.duration_s else None
 
-    def _http(self, spec: str, name: str, patience: Patience | None = None) -> Capture:
-        feed = Feed(spec, "http", stream=self.options.stream, snapshot_s=self.options.snapshot_s)
+    def _http(self, spec: str, name: str, patience: ReconnectPolicy | None = None) -> LiveSource:
+        feed = StreamSpec(spec, "http", stream=self.options.stream, snapshot_s=self.options.snapshot_s)
         return self._live(feed, name, patience)
 
-    def _live(self, feed: Feed, name: str, patience: Patience | None = None) -> Capture:
+    def _live(self, feed: StreamSpec, name: str, patience: ReconnectPolicy | None = None) -> LiveSource:
         if self.playback.start_time or self.playback.from_s or self.playback.to_s is not None:
             raise UsageError(f"{name}: a live camera has no start time and no part to choose; those are for recordings")
-        return Capture(feed, name, patience or self.patience)
+        return LiveSource(feed, name, patience or self.patience)
 
-    def file(self, spec: str) -> Replay:
+    def file(self, spec: str) -> RecordedSource:
         path = Path(spec).expanduser()
         if path.is_dir():
             return self._album(spec, _own(path, path.iterdir()), self.camera or _printable(path.resolve().name))
@@ -174,29 +174,31 @@ class _Opening:
         if not _WILD.search(spec):
             with suppress(FileNotFoundError, NotADirectoryError):
                 path.stat()  # from Python 3.14 on, the three questions above keep to themselves why nothing is found
-            raise SourceError(f"{redact_mistyped(spec)}: no such file or folder")
+            raise SourceError(f"{redact_malformed_url(spec)}: no such file or folder")
         found = [Path(name) for name in glob(str(path), recursive=True)]  # noqa: PTH207  Path.glob refuses absolute patterns
         return self._album(
-            redact_mistyped(spec), _own(path, found), self.camera or _printable(path.parent.resolve().name)
+            redact_malformed_url(spec), _own(path, found), self.camera or _printable(path.parent.resolve().name)
         )
 
-    def _recording(self, path: Path, name: str) -> Replay:
+    def _recording(self, path: Path, name: str) -> RecordedSource:
         form = _ANIMATIONS.get(path.suffix.lower()) if count_pictures(path) > 1 else None
         if is_picture(path) and not form:
             return self._album(str(path), [path], name)
         if path.stat().st_size == 0:
             raise SourceError(f"{path}: the file is empty")
         # An absolute path, because FFmpeg takes a colon in a relative one for a protocol.
-        return Replay(Video(str(path.absolute()), str(path), self.options.stream, form), name, self.playback)
+        return RecordedSource(
+            VideoFile(str(path.absolute()), str(path), self.options.stream, form), name, self.playback
+        )
 
-    def _album(self, spec: str, paths: list[Path], name: str) -> Replay:
-        return Replay(Album(spec, paths, self.playback.fps), name, self.playback)
+    def _album(self, spec: str, paths: list[Path], name: str) -> RecordedSource:
+        return RecordedSource(ImageSequence(spec, paths, self.playback.fps), name, self.playback)
 
 
 def _host_and_path(spec: str) -> tuple[str, str]:
     if re.search(r"\s", spec):
         raise SourceError("an address holds no white space; write %20")
-    shown = redact(spec)
+    shown = redact_credentials(spec)
     try:
         parts = urlsplit(shown)
     except ValueError:

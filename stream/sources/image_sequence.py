@@ -16,7 +16,7 @@ _NAMED = 5
 """Files that a message names; the others are counted."""
 
 
-class Album:
+class ImageSequence:
     """Pictures shown `fps` a second, in natural order of their names (2.jpg before 10.jpg). Sizes may differ.
 
     Files that are no pictures by their names, and folders, are not looked at; unless they are text, the end says so.

@@ -12,20 +12,20 @@ import structlog
 
 from stream.errors import SourceError, UnblurError
 from stream.interfaces import always
-from stream.sources.live_connection import Connection
-from stream.sources.receiver import Inflow
-from stream.sources.status import CaptureStatus
-from stream.sources.stream_spec import Feed, Patience
+from stream.sources.live_connection import LiveConnection
+from stream.sources.receiver import FrameReceiver
+from stream.sources.status import SourceStatus
+from stream.sources.stream_spec import ReconnectPolicy, StreamSpec
 from stream.sources.watchdog import Watchdog
 from stream.threads import DECODING_STEPS, lower_priority
 from stream.values import Frame
 
-PATIENT = Patience()
+DEFAULT_RECONNECT = ReconnectPolicy()
 
 log = structlog.get_logger(__name__)
 
 
-class Capture:
+class LiveSource:
     """A live source. Its thread reads and decodes; `frames` converts and hands out the newest picture only.
 
     The end of a stream is taken for a lost connection: a killed server looks just like it. A camera that is silent for
@@ -34,17 +34,17 @@ class Capture:
 
     live = True
 
-    def __init__(self, feed: Feed, camera: str, patience: Patience = PATIENT) -> None:
+    def __init__(self, feed: StreamSpec, camera: str, patience: ReconnectPolicy = DEFAULT_RECONNECT) -> None:
         self.camera = camera
         self._feed = feed
         self._patience = patience
-        self._inflow = Inflow(camera, stalled_s=patience.picture_s / 2)
+        self._inflow = FrameReceiver(camera, stalled_s=patience.picture_s / 2)
         self._closed = Event()
         self._refused: SourceError | None = None
         self._thread = Thread(target=self._run, name=f"capture {camera}", daemon=True)
         self._log = log.bind(camera=camera, source=str(feed))
         watchdog = Watchdog(patience.picture_s, patience.keyframe_s)
-        self._connection = Connection(feed, self._inflow, watchdog, self._closed, patience.connect_s)
+        self._connection = LiveConnection(feed, self._inflow, watchdog, self._closed, patience.connect_s)
 
     def frames(self, wanted: Callable[[float], bool] = always) -> Iterator[Frame]:
         """The newest frame each time of those that are `wanted`, until `close`. To be called once.
@@ -61,7 +61,7 @@ class Capture:
         finally:
             self.close()
 
-    def status(self) -> CaptureStatus:
+    def status(self) -> SourceStatus:
         return self._inflow.status()
 
     def close(self) -> None:

@@ -19,13 +19,22 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from stream.errors import SourceError
-from stream.media.decode_skipping import CatchUp
+from stream.media.decode_skipping import DecodeSkipper
 from stream.media.http_stream import HttpClient, HttpStream, SilentError
 from stream.media.jpeg_splitter import START, split_jpegs
-from stream.media.pyav import PLAYLIST, PictureDecoder, Place, Waits, describe_omitted, open_media, reason, video_stream
-from stream.sources.receiver import Inflow
-from stream.sources.stream_spec import Feed
-from stream.sources.timing import Pace, Playout
+from stream.media.pyav import (
+    PLAYLIST,
+    PictureDecoder,
+    Place,
+    Timeouts,
+    describe_omitted,
+    open_media,
+    reason,
+    video_stream,
+)
+from stream.sources.receiver import FrameReceiver
+from stream.sources.stream_spec import StreamSpec
+from stream.sources.timing import Playout, RealtimePacer
 from stream.sources.watchdog import Watchdog
 
 _PROBING = {"analyzeduration": "1000000", "fpsprobesize": "0"} | PLAYLIST
@@ -35,14 +44,16 @@ _DAMAGE_LOGGED_AT = frozenset(10**power for power in range(1, 10))
 """Damaged pictures of a connection: the first few, before a key frame, mean nothing."""
 
 
-class Connection:
+class LiveConnection:
     """Delivers the pictures of a feed to an inflow, for as long as it lasts.
 
     A picture is not thrown away because FFmpeg read it while it looked at what the stream holds: that may be the only
     key frame for a long time.
     """
 
-    def __init__(self, feed: Feed, inflow: Inflow, watchdog: Watchdog, closed: Event, connect_s: float) -> None:
+    def __init__(
+        self, feed: StreamSpec, inflow: FrameReceiver, watchdog: Watchdog, closed: Event, connect_s: float
+    ) -> None:
         self._feed = feed
         self._inflow = inflow
         self._watchdog = watchdog
@@ -69,16 +80,16 @@ class Connection:
             return reason(error)
 
     def _deliver_media(self, place: Place) -> str:
-        feed, waits = self._feed, Waits(self._connect_s, self._watchdog)
+        feed, waits = self._feed, Timeouts(self._connect_s, self._watchdog)
         with open_media(feed.address, place, dict(feed.options), waits, feed.form) as container:
-            return self._decode(_packets(container), self._begin(container), catch_up=CatchUp())
+            return self._decode(_packets(container), self._begin(container), catch_up=DecodeSkipper())
 
     def _deliver_loop(self) -> str:
         with open_media(self._feed.address, "file") as container:
             stream = self._choose(container)
             stream.codec_context.thread_count = 1
             self._connected(stream.codec_context.name, container.format.name, stream.sample_aspect_ratio)
-            return self._decode(_rounds(container, stream), stream, Pace(self._closed), CatchUp())
+            return self._decode(_rounds(container, stream), stream, RealtimePacer(self._closed), DecodeSkipper())
 
     def _deliver_body(self) -> str:
         client = HttpClient(self._feed.address, self._connect_s)
@@ -96,7 +107,7 @@ class Connection:
         def open_nested(url: str, _flags: int, options: dict[str, str]) -> object:
             return client.open_nested(self._watchdog, url, options)
 
-        waits = Waits(self._connect_s, self._watchdog)
+        waits = Timeouts(self._connect_s, self._watchdog)
         with open_media(body, "body", _PROBING, waits, io_open=open_nested) as container:
             return self._decode(_packets(container), self._begin(container), Playout(self._closed))
 
@@ -118,8 +129,8 @@ class Connection:
         self,
         packets: Iterable[av.Packet[Any]],
         stream: VideoStream,
-        pace: Pace | Playout | None = None,
-        catch_up: CatchUp | None = None,
+        pace: RealtimePacer | Playout | None = None,
+        catch_up: DecodeSkipper | None = None,
     ) -> str:
         """Deliver the pictures of packets. A body is given no `catch_up`: its packets come in bursts, and the stamps of
         those that wait for their turn say nothing of the decoder."""
@@ -141,8 +152,8 @@ class Connection:
         packet: av.Packet[Any],
         stream: VideoStream,
         decoder: PictureDecoder,
-        pace: Pace | Playout | None,
-        catch_up: CatchUp | None,
+        pace: RealtimePacer | Playout | None,
+        catch_up: DecodeSkipper | None,
     ) -> None:
         if catch_up and packet.dts is not None:
             stamp_s = float(packet.dts * packet.time_base)
@@ -162,7 +173,7 @@ class Connection:
         self._watchdog.connected()
         self._inflow.connected(pixel_aspect)
 
-    def _hand_over(self, picture: VideoFrame, pace: Pace | Playout | None) -> None:
+    def _hand_over(self, picture: VideoFrame, pace: RealtimePacer | Playout | None) -> None:
         self._watchdog.picture()
         if picture.is_corrupt:
             self._damaged += 1

@@ -12,9 +12,9 @@ from av.video.frame import VideoFrame
 
 from stream.interfaces import always
 from stream.media.frame_conversion import Deinterlacer, to_image
-from stream.queues import Latest
-from stream.sources.status import CaptureStatus, Health
-from stream.sources.timing import JUMP_S, Timeline
+from stream.queues import LatestQueue
+from stream.sources.status import SourceStatus, SourceStatusTracker
+from stream.sources.timing import JUMP_S, MonotonicPts
 from stream.values import Frame
 
 TIME_BASE = Fraction(1, 90_000)
@@ -22,7 +22,7 @@ TIME_BASE = Fraction(1, 90_000)
 
 
 @dataclass(frozen=True, slots=True)
-class _Shot:
+class _ReceivedFrame:
     index: int
     pts: int
     wall_time: datetime
@@ -35,7 +35,7 @@ class _Shot:
         return float(self.pts * TIME_BASE)
 
 
-class Inflow:
+class FrameReceiver:
     """The hand-over from whoever receives a camera's pictures to whoever takes its frames.
 
     A frame's index counts what the camera sent, so that a gap in it is a drop. Media time starts at 0 and follows the
@@ -44,9 +44,9 @@ class Inflow:
 
     def __init__(self, camera: str, stalled_s: float) -> None:
         self._camera = camera
-        self._health = Health(stalled_s)
-        self._newest: Latest[str, _Shot] = Latest()
-        self._timeline = Timeline(TIME_BASE, jump_s=JUMP_S)
+        self._health = SourceStatusTracker(stalled_s)
+        self._newest: LatestQueue[str, _ReceivedFrame] = LatestQueue()
+        self._timeline = MonotonicPts(TIME_BASE, jump_s=JUMP_S)
         self._count = self._left_out = 0
         self._pixel_aspect: Fraction | None = None
         self._deinterlacer = Deinterlacer()
@@ -55,15 +55,15 @@ class Inflow:
         """The newest frame each time, until it is closed. A picture that is not `wanted`, which is asked its media time
         in seconds, is not converted and gives no frame. To answer may take time: then what has come meanwhile is newer.
         """
-        while shots := self._newest.take():
+        while shots := self._newest.get_batch():
             for before in filter(lambda shot: wanted(shot.pts_s), shots):
                 shot = self._newer(before)
                 image = to_image(shot.picture, shot.pixel_aspect)
                 yield Frame(self._camera, shot.index, shot.pts, TIME_BASE, shot.wall_time, image, shot.arrived_s)
 
-    def _newer(self, shot: _Shot) -> _Shot:
+    def _newer(self, shot: _ReceivedFrame) -> _ReceivedFrame:
         """What has come since, if anything has."""
-        since = self._newest.take(timeout_s=0)
+        since = self._newest.get_batch(timeout_s=0)
         self._left_out += len(since)
         return since[-1] if since else shot
 
@@ -77,8 +77,8 @@ class Inflow:
         """A picture came. Unless it is `timed`, its stamp tells nothing."""
         elapsed_s = self._health.arrived()
         for whole in self._deinterlacer.push(picture):
-            pts = self._timeline.place(_stamp(whole) if timed else None, elapsed_s)
-            shot = _Shot(self._count, pts, datetime.now(UTC), monotonic(), whole, self._pixel_aspect)
+            pts = self._timeline.map(_stamp(whole) if timed else None, elapsed_s)
+            shot = _ReceivedFrame(self._count, pts, datetime.now(UTC), monotonic(), whole, self._pixel_aspect)
             self._newest.put(self._camera, shot)
             self._count += 1
 
@@ -96,7 +96,7 @@ class Inflow:
         """Whether there ever was a picture."""
         return self._health.seen
 
-    def status(self) -> CaptureStatus:
+    def status(self) -> SourceStatus:
         return self._health.status(self._newest.dropped + self._left_out)
 
     def close(self) -> None:
@@ -114,20 +114,20 @@ SILENT_S = 3.0
 """Without a picture: something is wrong."""
 
 
-class Guest:
+class PushSource:
     """A live source that receives pictures over WebRTC (`stream/webrtc/ingest.py`); it waits while nobody sends any."""
 
     live = True
 
     def __init__(self, camera: str) -> None:
         self.camera = camera
-        self.inflow = Inflow(camera, stalled_s=SILENT_S / 2)
+        self.inflow = FrameReceiver(camera, stalled_s=SILENT_S / 2)
 
     def frames(self, wanted: Callable[[float], bool] = always) -> Iterator[Frame]:
         """The newest frame each time of those that are `wanted`, until `close`."""
         return self.inflow.frames(wanted)
 
-    def status(self) -> CaptureStatus:
+    def status(self) -> SourceStatus:
         return self.inflow.status()
 
     def close(self) -> None:

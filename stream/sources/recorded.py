@@ -12,12 +12,12 @@ from typing import Literal, Protocol
 
 from stream.errors import SourceError, UsageError
 from stream.interfaces import always
-from stream.sources.timing import Pace
+from stream.sources.timing import RealtimePacer
 from stream.values import Frame, Image
 
 
 @dataclass(frozen=True, slots=True)
-class Playback:
+class PlaybackOptions:
     """How a recording is played: the part from_s <= time < to_s, in seconds from its start.
 
     `start_time` (timezone-aware) is when the recording began; it gives frames their wall time. `fps` times pictures
@@ -40,11 +40,11 @@ class Playback:
             raise UsageError(f"{self.fps} pictures a second is no rate")
 
 
-WHOLE = Playback()
+WHOLE = PlaybackOptions()
 """From beginning to end, as fast as it is wanted."""
 
 
-class Recording(Protocol):
+class MediaReader(Protocol):
     """Pictures at rest. `frames` and `duration_s` are what its header says, None where it says nothing; unless
     `is_stated`, they are estimates. `stills` are pictures in files of their own, of which the next need not show what
     the last did."""
@@ -67,13 +67,13 @@ class Recording(Protocol):
         ...
 
 
-class Replay:
+class RecordedSource:
     """A recording as a source. Nothing is dropped; `frames` may be called again and then begins anew. `ended` says
     whether it has been played."""
 
     live = False
 
-    def __init__(self, recording: Recording, camera: str, playback: Playback) -> None:
+    def __init__(self, recording: MediaReader, camera: str, playback: PlaybackOptions) -> None:
         stated_s = recording.duration_s if recording.is_stated else None
         if stated_s is not None and playback.from_s >= stated_s:
             raise _nothing_from(playback.from_s, f"{recording.name}: lasts {stated_s:.2f} s")
@@ -111,7 +111,7 @@ class Replay:
             self.ended = True
 
     def _played(self) -> Iterator[Frame]:
-        pace = Pace(self._closed) if self._playback.pace == "realtime" else None
+        pace = RealtimePacer(self._closed) if self._playback.pace == "realtime" else None
         index = -1
         with closing(self._recording.play(self._playback.from_s, self._playback.to_s)) as pictures:
             for index, (pts, image) in enumerate(pictures):

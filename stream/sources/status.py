@@ -19,7 +19,7 @@ State = Literal["connecting", "live", "stalled", "reconnecting"]
 
 
 @dataclass(frozen=True, slots=True)
-class CaptureStatus:
+class SourceStatus:
     """A live source at one moment. `since` (UTC) is when `state` began; `frame_age_s` is None before the first frame.
 
     `fps` is over the last 60 arrivals of the last 10 s, and 0 unless the source is live. `dropped` counts frames that
@@ -36,7 +36,7 @@ class CaptureStatus:
     last_error: str | None
 
 
-class Health:
+class SourceStatusTracker:
     """A live source's state. It is stalled when its newest picture is older than `stalled_s`, and than the intervals
     at which the camera sends them. Safe to use from several threads."""
 
@@ -77,12 +77,12 @@ class Health:
             self._error = problem
             self._arrivals.clear()
 
-    def status(self, dropped: int) -> CaptureStatus:
+    def status(self, dropped: int) -> SourceStatus:
         with self._lock:
             age_s = None if self._last is None else monotonic() - self._last
             if age_s is not None and age_s > self._overdue_s() and self._state == "live":
                 self._enter("stalled")
-            return CaptureStatus(self._state, self._since, self._fps(), age_s, dropped, self._reconnects, self._error)
+            return SourceStatus(self._state, self._since, self._fps(), age_s, dropped, self._reconnects, self._error)
 
     def _overdue_s(self) -> float:
         return max(self._stalled_s, _LATE * (self._interval.longest_s or 0.0))

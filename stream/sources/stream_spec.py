@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from stream.credentials import redact
+from stream.credentials import redact_credentials
 
 Kind = Literal["rtsp", "http", "device", "loop"]
 """loop: a film that is played again and again, no faster than life."""
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
+class StreamSpec:
     """Where a live picture comes from and how it is to be opened. Neither `str` nor `repr` shows a secret.
 
     `form` and `options` are FFmpeg's. `stream` is the number of the video stream to be taken, from 1, where there are
@@ -27,11 +27,11 @@ class Feed:
     snapshot_s: float = 0.5
 
     def __str__(self) -> str:
-        return redact(self.address)
+        return redact_credentials(self.address)
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class ReconnectPolicy:
     """Seconds to wait: for a connection; for the next picture of a camera that sends many, and for a key frame; and
     between tries (doubling, with jitter).
 

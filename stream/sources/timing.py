@@ -10,7 +10,7 @@ _LATE_S = 1.0
 """Further behind than this, the clock is set anew instead of hurrying after it."""
 
 
-class Pace:
+class RealtimePacer:
     """Holds pictures of a recording back until they are due; the first one is due at once."""
 
     def __init__(self, closed: Event) -> None:
@@ -84,7 +84,7 @@ JUMP_S = 10.0
 """What FFmpeg's own programs take for a jump in streams whose clock may be set (`-dts_delta_threshold`)."""
 
 
-class Timeline:
+class MonotonicPts:
     """Places a decoder's stamps on one strictly increasing count of `time_base` seconds.
 
     `origin` is the stamp that becomes 0; None lets the first stamp, and the first after each `restart`, follow what
@@ -102,7 +102,7 @@ class Timeline:
         """The next stamp begins a new count."""
         self._offset = None
 
-    def place(self, stamp: int | None, elapsed_s: float) -> int:
+    def map(self, stamp: int | None, elapsed_s: float) -> int:
         """The time of a picture stamped `stamp`. `elapsed_s`, the time since the one before by another clock (its
         arrival, or the nominal frame rate), counts where the stamp is missing or tells nothing."""
         expected = 0 if self._last is None else self._last + max(1, round(elapsed_s / self.time_base))

@@ -16,12 +16,12 @@ from av.container import InputContainer
 from av.format import Flags
 from av.video.frame import VideoFrame
 
-from stream.credentials import redact
+from stream.credentials import redact_credentials
 from stream.errors import DamagedSourceError, SourceError
 from stream.media.frame_conversion import Deinterlacer, to_image
 from stream.media.http_stream import HttpClient
-from stream.media.pyav import PLAYLIST, PictureDecoder, Waits, describe_omitted, open_media, reason, video_stream
-from stream.sources.timing import DAY_S, JUMP_S, Timeline
+from stream.media.pyav import PLAYLIST, PictureDecoder, Timeouts, describe_omitted, open_media, reason, video_stream
+from stream.sources.timing import DAY_S, JUMP_S, MonotonicPts
 from stream.values import Image
 
 _log = structlog.get_logger(__name__)
@@ -34,7 +34,7 @@ _PLAYLIST = b"#EXTM3U"
 _AVI = frozenset({b"AVI ", b"AVIX"})
 _MISSING_S = 0.5
 """A recording that ends this much before its stated end has been cut off; less is rounding in the header."""
-_WAITS = Waits(connect_s=5.0, read_s=10.0)
+_WAITS = Timeouts(connect_s=5.0, read_s=10.0)
 """For a file on a web server."""
 
 
@@ -44,7 +44,7 @@ def has_size(address: str) -> bool:
         with HttpClient(address, _WAITS.connect_s).get(_WAITS.read_s) as body:
             return body.size is not None
     except SourceError as error:
-        raise SourceError(f"{redact(address)}: {error}") from None
+        raise SourceError(f"{redact_credentials(address)}: {error}") from None
 
 
 def _open_web(address: str) -> InputContainer:
@@ -88,7 +88,7 @@ def _riff_header(file: IO[bytes], at: int) -> tuple[int, bytes] | None:
 
 
 @dataclass(slots=True)
-class _Tally:
+class _DecodeStats:
     """What came out of a file, and what did not."""
 
     decoded: int = 0
@@ -106,7 +106,7 @@ class _Tally:
         return [words for lost, words in said if lost]
 
 
-class Video:
+class VideoFile:
     """Every picture of the first video stream, in order, timed by pts from the start of the file.
 
     `form` is what FFmpeg reads a file as, where it is not to find out by itself.
@@ -126,7 +126,7 @@ class Video:
         try:
             with self._open() as container:
                 self._describe(container)
-                if next(self._decoded(container, _Tally()), None) is None:
+                if next(self._decoded(container, _DecodeStats()), None) is None:
                     raise SourceError("not one picture in it can be decoded")
         except SourceError as error:
             raise SourceError(f"{name}: {error}") from None
@@ -170,14 +170,14 @@ class Video:
 
         Damage does not stop it: what can be decoded comes out, then DamagedSourceError says what was lost.
         """
-        tally = _Tally()
+        tally = _DecodeStats()
         with closing(self._from(from_s, tally)) as pictures:
             for pts, picture in Deinterlacer().pair(self._until(pictures, to_s, tally)):
                 yield pts, to_image(picture, self.pixel_aspect)
         self._complain(tally, from_s, to_s)
 
     def _until(
-        self, pictures: Iterable[tuple[int, VideoFrame]], to_s: float | None, tally: _Tally
+        self, pictures: Iterable[tuple[int, VideoFrame]], to_s: float | None, tally: _DecodeStats
     ) -> Iterator[tuple[int, VideoFrame]]:
         for pts, picture in pictures:
             if to_s is not None and float(pts * self.time_base) >= to_s:
@@ -185,7 +185,7 @@ class Video:
             tally.decoded += 1
             yield pts, picture
 
-    def _from(self, from_s: float, tally: _Tally) -> Generator[tuple[int, VideoFrame]]:
+    def _from(self, from_s: float, tally: _DecodeStats) -> Generator[tuple[int, VideoFrame]]:
         for pts, picture in self._sought(from_s, tally):
             if float(pts * self.time_base) >= from_s:
                 yield pts, picture
@@ -193,7 +193,7 @@ class Video:
                 # What was lost before the wanted part (after a seek: references to pictures not read) is no loss.
                 tally.undecodable = tally.damaged = 0
 
-    def _sought(self, from_s: float, tally: _Tally) -> Generator[tuple[int, VideoFrame]]:
+    def _sought(self, from_s: float, tally: _DecodeStats) -> Generator[tuple[int, VideoFrame]]:
         """Pictures from some way before `from_s`: by seeking, or where that does not land before it (a file without
         an index or without pts), from the beginning."""
         if from_s > 0:
@@ -211,18 +211,20 @@ class Video:
         lands anywhere."""
         return stamp is not None and 0 <= stamp * self.time_base - self._start_s <= from_s
 
-    def _after_seek(self, container: InputContainer, from_s: float, tally: _Tally) -> Generator[tuple[int, VideoFrame]]:
+    def _after_seek(
+        self, container: InputContainer, from_s: float, tally: _DecodeStats
+    ) -> Generator[tuple[int, VideoFrame]]:
         try:
             container.seek(int((from_s + self._start_s) * av.time_base))
         except av.FFmpegError:
             return
         yield from self._decoded(container, tally)
 
-    def _decoded(self, container: InputContainer, tally: _Tally) -> Generator[tuple[int, VideoFrame]]:
+    def _decoded(self, container: InputContainer, tally: _DecodeStats) -> Generator[tuple[int, VideoFrame]]:
         stream = video_stream(container, self._number)
         stream.codec_context.thread_count = 1
         decoder = PictureDecoder(stream)
-        timeline = Timeline(self.time_base, round(self._start_s / self.time_base), self._jump_s)
+        timeline = MonotonicPts(self.time_base, round(self._start_s / self.time_base), self._jump_s)
         for packet in self._packets(container, tally):
             if packet.stream.index != stream.index:  # of the last, empty packets, stream_index says nothing
                 continue
@@ -233,9 +235,9 @@ class Video:
                 continue
             for picture in pictures:
                 tally.damaged += picture.is_corrupt
-                yield timeline.place(picture.pts, float(self._step)), picture
+                yield timeline.map(picture.pts, float(self._step)), picture
 
-    def _packets(self, container: InputContainer, tally: _Tally) -> Generator[av.Packet[Any]]:
+    def _packets(self, container: InputContainer, tally: _DecodeStats) -> Generator[av.Packet[Any]]:
         """Packets of all streams: the sound may go on after the picture, and then nothing is missing."""
         try:
             for packet in container.demux():
@@ -248,7 +250,7 @@ class Video:
         except SourceError as error:
             tally.broke = str(error)
 
-    def _complain(self, tally: _Tally, from_s: float, to_s: float | None) -> None:
+    def _complain(self, tally: _DecodeStats, from_s: float, to_s: float | None) -> None:
         losses = tally.losses()
         if to_s is None and self.is_stated and self.duration_s and self.duration_s - tally.reached_s > _MISSING_S:
             losses.append(f"it breaks off at {tally.reached_s:.2f} s of {self.duration_s:.2f} s")

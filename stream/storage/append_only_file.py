@@ -22,7 +22,7 @@ SHARED, PRIVATE = 0o666, 0o600
 _BINARY: int = getattr(os, "O_BINARY", 0)
 
 
-class Journal:
+class AppendOnlyFile:
     """Appends lines; every thread may. A last line that a crash tore is cut off with a warning: it had not been
     announced.
 
@@ -98,18 +98,18 @@ def is_held(path: Path) -> bool:
         return not lock_descriptor(file.fileno(), blocking=False)
 
 
-def write_whole(path: Path, content: bytes, mode: int = SHARED) -> None:
+def atomic_write(path: Path, content: bytes, mode: int = SHARED) -> None:
     """Write a file, whole or not at all, and on disk but for its name (`sync_folder`). Raises OSError."""
     part = _part(path)
     try:
-        write_through(part, content, mode)
+        write_fsync(part, content, mode)
         part.replace(path)
     except OSError:
         part.unlink(missing_ok=True)
         raise
 
 
-def write_through(path: Path, content: bytes, mode: int = SHARED) -> None:
+def write_fsync(path: Path, content: bytes, mode: int = SHARED) -> None:
     """Write a file that is on disk, but for its name, once it is written. Raises OSError."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, mode), "wb") as file:
         file.write(content)

@@ -38,7 +38,7 @@ class Cipher:
             raise UsageError(f"{path} is damaged, or was encrypted with another key than {self._path}") from error
 
 
-def sealed(content: bytes, cipher: Cipher | None) -> bytes:
+def encrypt_if(content: bytes, cipher: Cipher | None) -> bytes:
     """The content as it is to lie in a file: encrypted where there is a cipher."""
     return cipher.encrypt(content) if cipher else content
 
@@ -48,7 +48,7 @@ def is_sealed(content: bytes) -> bool:
     return content.startswith(_BEGINNING)
 
 
-def opened(path: Path, content: bytes, cipher: Cipher | None) -> bytes:
+def decrypt_if(path: Path, content: bytes, cipher: Cipher | None) -> bytes:
     """The content of the file at `path`, decrypted where it is encrypted. Raises UsageError without the right key."""
     if not is_sealed(content):
         return content

@@ -19,7 +19,7 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
 from stream.errors import SourceError
-from stream.storage.append_only_file import write_whole
+from stream.storage.append_only_file import atomic_write
 from stream.values import Image
 
 SUFFIXES = frozenset({
@@ -141,7 +141,7 @@ def count_pictures(path: Path) -> int:
 
 def write_picture(path: Path, image: Image) -> None:
     """Write a PNG, whole or not at all. Raises OSError."""
-    write_whole(path, png(image))
+    atomic_write(path, png(image))
 
 
 def png(image: Image) -> bytes:

@@ -13,7 +13,7 @@ _ENOUGH = 65_536
 """Some containers allow a billion, and programs that close each one before they start another would take minutes."""
 
 
-def allow_many() -> None:
+def raise_open_file_limit() -> None:
     """Have as many as the system lets us."""
     if sys.platform == "win32":
         return

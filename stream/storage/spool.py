@@ -9,13 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from stream.errors import OutputError, StorageError
-from stream.storage.append_only_file import Journal, is_held
+from stream.storage.append_only_file import AppendOnlyFile, is_held
 
 CAPACITY_BYTES = 256 << 20
 """About 400,000 events: more than a day of a busy installation."""
 
 
-class WaitingLines:
+class EventSpool:
     """A queue of lines in `DATABASE.waiting` (or `.waiting.2` and so on, where another process holds that one): each is
     on disk before `append` returns, and the first to come is the first to go. Files that a process left which was
     killed are taken over. A file is there only as long as something waits.
@@ -25,7 +25,7 @@ class WaitingLines:
 
     def __init__(self, database: Path) -> None:
         self._database = database
-        self._journals = [journal for path in waiting_files(database) if (journal := _take_over(path))]
+        self._journals = [journal for path in spool_files(database) if (journal := _take_over(path))]
         self._taken = 0
         self._count = sum(len(_lines(journal.path)) for journal in self._journals)
 
@@ -66,21 +66,21 @@ class WaitingLines:
             journal.close()
 
 
-def waiting_files(database: Path) -> list[Path]:
+def spool_files(database: Path) -> list[Path]:
     """The files beside a database in which lines wait, whoever holds them, oldest first."""
     found = database.parent.glob(f"{glob.escape(database.name)}.waiting*")
     return sorted((path for path in found if path.suffix != ".part"), key=lambda path: (len(path.name), path.name))
 
 
-def read_waiting(database: Path) -> list[bytes]:
+def read_spooled(database: Path) -> list[bytes]:
     """All whole lines that wait beside a database. Raises OSError."""
-    return [line for path in waiting_files(database) for line in _lines(path)]
+    return [line for path in spool_files(database) for line in _lines(path)]
 
 
 def held_elsewhere(database: Path) -> bool:
     """Whether another process has lines waiting for this database."""
     with suppress(FileNotFoundError):  # it has just stored them
-        return any(is_held(path) for path in waiting_files(database))
+        return any(is_held(path) for path in spool_files(database))
     return False
 
 
@@ -90,10 +90,10 @@ def _lines(path: Path) -> list[bytes]:
     return []
 
 
-def _take_over(path: Path) -> Journal | None:
+def _take_over(path: Path) -> AppendOnlyFile | None:
     """The file of a process that is gone; None where another process holds it."""
     try:
-        journal = Journal(path, path.stat().st_mode & 0o777)
+        journal = AppendOnlyFile(path, path.stat().st_mode & 0o777)
     except (OutputError, FileNotFoundError):
         return None
     if journal.size:
@@ -102,11 +102,11 @@ def _take_over(path: Path) -> Journal | None:
     return None
 
 
-def _begin(database: Path) -> Journal:
+def _begin(database: Path) -> AppendOnlyFile:
     """A new file, readable for whom the database is."""
     mode = database.stat().st_mode & 0o777
     names = itertools.chain([""], (f".{number}" for number in itertools.count(2)))
     for path in (database.with_name(f"{database.name}.waiting{name}") for name in names):
         with suppress(OutputError, FileNotFoundError):  # another process holds it, or has just removed it
-            return Journal(path, mode)
+            return AppendOnlyFile(path, mode)
     raise AssertionError("there is always another name")

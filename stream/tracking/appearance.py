@@ -33,7 +33,7 @@ def of_picture(image: Image) -> Array:
     return _pattern(image, 2 * CELLS)
 
 
-def unlikeness(ones: Sequence[Array], others: Sequence[Array]) -> NDArray[np.float64]:
+def appearance_distance(ones: Sequence[Array], others: Sequence[Array]) -> NDArray[np.float64]:
     """1 - correlation (0..2) of every pair of patterns; 0 where one of them is flat and tells nothing."""
     first, second = np.stack(ones), np.stack(others)
     telling = np.outer(first.any(axis=1), second.any(axis=1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from stream.results import Look
+from stream.results import FaceSample
 
 FIRST_GAP_S = 0.12
 """Seconds of media time between the first crops of a track."""
@@ -25,7 +25,7 @@ BETTER = 1.3
 RATE = 24.0
 """Crops per second of media time that a camera may send, over all its tracks; as many may come at once. A live camera's
 that cannot be seen to in time are passed over."""
-SEASONED = 6
+RESERVED_CROPS = 6
 """So many crops of the allowance are held back from a track that has sent as many itself, for those that sent fewer."""
 
 
@@ -34,22 +34,22 @@ FRESH_S = 0.5
 
 
 @dataclass
-class _Turn:
+class _TrackBudget:
     """Where a track stands: its best look that still waits, what was best so far, and when it was last sent."""
 
-    waiting: Look | None = None
+    waiting: FaceSample | None = None
     best: float = 0.0
     sent: int = 0
     sent_s: float = 0.0
     gap_s: float = FIRST_GAP_S
 
-    def is_due(self, look: Look, now: float) -> bool:
+    def is_due(self, look: FaceSample, now: float) -> bool:
         if not self.sent:
             return True
         passed, gap_s = now - self.sent_s, self.gap_s if look.crop.speed < BLURRING else BLURRED_GAP_S
         return passed >= gap_s or (passed >= FIRST_GAP_S and look.crop.quality.overall > BETTER * self.best)
 
-    def send(self, look: Look, now: float) -> Look:
+    def send(self, look: FaceSample, now: float) -> FaceSample:
         if self.sent and look.crop.speed < BLURRING:
             self.gap_s = min(LONGEST_GAP_S, GROWTH * self.gap_s)
         self.sent += 1
@@ -59,7 +59,7 @@ class _Turn:
         return look
 
 
-class Shortlist:
+class CropSelector:
     """Chooses looks at one camera's tracks, by media time and quality alone, so that a replay chooses the same.
 
     Between two turns of a track the look with the best crop is kept (one a track) and the others are dropped; `dropped`
@@ -69,27 +69,27 @@ class Shortlist:
     def __init__(self, live: bool = False) -> None:
         self._longest_s = FRESH_S if live else math.inf
         self.dropped = 0
-        self._turns: dict[int, _Turn] = {}
+        self._turns: dict[int, _TrackBudget] = {}
         self._allowance = RATE
         self._now: float | None = None
 
-    def offer(self, look: Look) -> Look | None:
+    def push(self, look: FaceSample) -> FaceSample | None:
         """Take the newest look at a track; returns the one to identify now, if it is the track's turn."""
         now = look.moment.pts_s
-        turn = self._turns.setdefault(look.track.id, _Turn())
+        turn = self._turns.setdefault(look.track.id, _TrackBudget())
         self._refill(now)
         turn.waiting = self._better(turn.waiting, look)
-        if self._allowance < 1 + min(turn.sent, SEASONED) or not turn.is_due(turn.waiting, now):
+        if self._allowance < 1 + min(turn.sent, RESERVED_CROPS) or not turn.is_due(turn.waiting, now):
             return None
         self._allowance -= 1
         return turn.send(turn.waiting, now)
 
-    def close(self, track: int) -> Look | None:
+    def flush(self, track: int) -> FaceSample | None:
         """The track has ended: the best look at it that was never sent, if there is one."""
         turn = self._turns.pop(track, None)
         return turn.waiting if turn else None
 
-    def _better(self, one: Look | None, other: Look) -> Look:
+    def _better(self, one: FaceSample | None, other: FaceSample) -> FaceSample:
         if one is None:
             return other
         self.dropped += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-CALM = 3
+IDLE_INTERVAL = 3
 """Frames from one look to the next while all faces are known and slow; their tracks carry them in between."""
 CALM_S = 0.15
 """Media time after which it looks all the same: where pictures are rare, a person may be in one of them alone."""
@@ -22,7 +22,7 @@ SMOOTHING = 0.2
 """Weight of the newest measurement in a running mean."""
 
 
-class Cadence:
+class DetectionScheduler:
     """Says at which frames the detector is to look, and at what size. Of `stills`, pictures of which the next need not
     show what the last did, it is to look at each.
 
@@ -34,8 +34,8 @@ class Cadence:
         """`part` says, when it is asked, what part of the share this camera may take now (0..1)."""
         self._live = live
         self._part = part
-        self._calm = 1 if stills else CALM
-        self._since = CALM
+        self._calm = 1 if stills else IDLE_INTERVAL
+        self._since = IDLE_INTERVAL
         self._searched_s: float | None = None
         self._size = 0
         self._looks = 0
@@ -49,7 +49,7 @@ class Cadence:
         """The detection size for the next look, in pixels."""
         return SIZES[self._size]
 
-    def due(self, restless: bool, pts_s: float) -> bool:
+    def should_detect(self, restless: bool, pts_s: float) -> bool:
         """Whether to look at this frame; to be asked once for each. `restless` is the last `TrackUpdate`'s."""
         if self._now is not None and pts_s > self._now:
             self._interval = _mean(self._interval, pts_s - self._now)
@@ -62,7 +62,7 @@ class Cadence:
         self._since, self._searched_s = 0, pts_s
         return True
 
-    def spent(self, seconds: float) -> None:
+    def record_duration(self, seconds: float) -> None:
         """How long a look took, by the clock of its thread: what others take of the machine makes nobody's looks
         dearer. Changes nothing for a recording."""
         if not self._live:

@@ -14,35 +14,35 @@ from numpy.typing import NDArray
 
 Point = NDArray[np.float64]
 
-JITTER = 0.03
+MEASUREMENT_STD = 0.03
 """Standard deviation of a detection's position, in widths: YuNet's on faces of 55-90 px (docs/tracking.md)."""
-FASTEST = 10.0
+INITIAL_VELOCITY_STD = 10.0
 """Standard deviation of the unknown velocity of a face just found, in widths per second."""
-AGILITY = 3.0
+ACCELERATION_STD = 3.0
 """How much a velocity changes by itself: standard deviation after one second, in widths per second."""
-SURPRISE = 4.0
+INNOVATION_GATE = 4.0
 """Standard deviations of error from which the face is taken to have changed its motion, not to jitter."""
 
 
-class Motion:
+class ConstantVelocityKalman:
     """Position (pixels) and velocity (pixels per second) of a face `width` pixels wide, with their uncertainty."""
 
     def __init__(self, position: Point, width: float) -> None:
         self.position = position
         self.velocity = np.zeros(2)
         self.width = width
-        self._covariance = np.diag([JITTER**2, FASTEST**2])
+        self._covariance = np.diag([MEASUREMENT_STD**2, INITIAL_VELOCITY_STD**2])
 
     @property
     def spread(self) -> float:
         """Standard deviation of where the next detection will lie, in pixels."""
-        return self.width * math.sqrt(self._covariance[0, 0] + JITTER**2)
+        return self.width * math.sqrt(self._covariance[0, 0] + MEASUREMENT_STD**2)
 
     def advance(self, seconds: float) -> None:
         """Move on without a detection."""
         self.position = self.position + self.velocity * seconds
         step = np.array([[1.0, seconds], [0.0, 1.0]])
-        self._covariance = step @ self._covariance @ step.T + self._agitation(seconds, AGILITY)
+        self._covariance = step @ self._covariance @ step.T + self._agitation(seconds, ACCELERATION_STD)
 
     def correct(self, position: Point, width: float, seconds: float) -> None:
         """Take in a detection, `seconds` after the one before.
@@ -52,9 +52,9 @@ class Motion:
         """
         error = position - self.position
         surprise = float(np.hypot(*error)) / self.spread
-        if surprise > SURPRISE:
-            self._covariance = self._covariance + self._agitation(seconds, AGILITY * surprise)
-        gain = self._covariance[:, 0] / (self._covariance[0, 0] + JITTER**2)
+        if surprise > INNOVATION_GATE:
+            self._covariance = self._covariance + self._agitation(seconds, ACCELERATION_STD * surprise)
+        gain = self._covariance[:, 0] / (self._covariance[0, 0] + MEASUREMENT_STD**2)
         self.position = self.position + gain[0] * error
         self.velocity = self.velocity + gain[1] * error
         self._covariance = self._covariance - np.outer(gain, self._covariance[0])

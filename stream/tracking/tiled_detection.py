@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stream.interfaces import Detector
-from stream.values import Box, Face, Image
+from stream.values import Box, FaceDetection, Image
 
 SHRINK = 2
 """How many pixels of the picture make one of a tile's side as it is searched."""
@@ -45,7 +45,7 @@ class Tile:
 
     def distance(self, box: Box) -> float:
         """Pixels from its middle to that of a box."""
-        x, y = box.centre
+        x, y = box.center
         return math.hypot((self.left + self.right) / 2 - x, (self.top + self.bottom) / 2 - y)
 
 
@@ -65,7 +65,7 @@ class TiledDetector:
     def long_side(self, pixels: int) -> None:
         self._detector.long_side = pixels
 
-    def detect(self, image: Image) -> list[Face]:
+    def detect(self, image: Image) -> list[FaceDetection]:
         """The faces of the whole picture and of all its tiles, best first."""
         whole = self.search_whole(image)
         return merge(whole, [face for tile in self.tiles(image) for face in self.search_tile(image, tile)])
@@ -82,21 +82,21 @@ class TiledDetector:
             for left in _starts(width, side)
         ]
 
-    def search_whole(self, image: Image) -> list[Face]:
+    def search_whole(self, image: Image) -> list[FaceDetection]:
         """At the detection size, and where that is large at a smaller one, too."""
         faces = self._detector.detect(image)
         if self.long_side <= COARSE or max(image.shape[:2]) <= COARSE:
             return faces
         return merge(faces, self._at(COARSE, image), parts=False)
 
-    def search_tile(self, image: Image, tile: Tile) -> list[Face]:
+    def search_tile(self, image: Image, tile: Tile) -> list[FaceDetection]:
         """The faces that lie whole in a tile."""
         part = np.ascontiguousarray(image[tile.top : tile.bottom, tile.left : tile.right])
         height, width = image.shape[:2]
         moved = (_moved(face, tile.left, tile.top) for face in self._at(self._tile_side, part))
         return [face for face in moved if _is_whole(face.box, tile, width, height)]
 
-    def _at(self, long_side: int, image: Image) -> list[Face]:
+    def _at(self, long_side: int, image: Image) -> list[FaceDetection]:
         usual, self.long_side = self.long_side, long_side
         try:
             return self._detector.detect(image)
@@ -144,21 +144,23 @@ class Searcher:
         self.searched = 0
         """Tiles so far."""
 
-    def refine(self, image: Image, whole: Sequence[Face], small: Sequence[Box], thorough: bool) -> list[Face]:
+    def refine(
+        self, image: Image, whole: Sequence[FaceDetection], small: Sequence[Box], thorough: bool
+    ) -> list[FaceDetection]:
         """The faces of the whole picture with those of its tiles: of all if it is to be `thorough`, else of those where
         `small` faces are followed."""
         tiles = self._detector.tiles(image)
         return merge(whole, self._search(image, tiles if thorough else around(small, tiles)))
 
     def refine_within(
-        self, image: Image, whole: Sequence[Face], small: Sequence[Box], spare_s: float | None
-    ) -> list[Face]:
+        self, image: Image, whole: Sequence[FaceDetection], small: Sequence[Box], spare_s: float | None
+    ) -> list[FaceDetection]:
         """The same, of as many tiles as `spare_s` seconds allow (`TileSchedule.earn`)."""
         tiles = self._detector.tiles(image)
         if not tiles:
             return list(whole)
         self._schedule.earn(spare_s)
-        found: list[Face] = []
+        found: list[FaceDetection] = []
         for tile in self._schedule.order(tiles, small):
             if not self._schedule.affordable:
                 break
@@ -167,7 +169,7 @@ class Searcher:
             self._schedule.spent(time.perf_counter() - began)
         return merge(whole, found)
 
-    def _search(self, image: Image, tiles: Sequence[Tile]) -> list[Face]:
+    def _search(self, image: Image, tiles: Sequence[Tile]) -> list[FaceDetection]:
         self.searched += len(tiles)
         return [face for tile in tiles for face in self._detector.search_tile(image, tile)]
 
@@ -183,7 +185,7 @@ def small_faces(boxes: Iterable[Box], image: Image, long_side: int) -> list[Box]
     return [box for box in boxes if box.width * scale < SMALL]
 
 
-def merge(whole: Sequence[Face], finer: Sequence[Face], parts: bool = True) -> list[Face]:
+def merge(whole: Sequence[FaceDetection], finer: Sequence[FaceDetection], parts: bool = True) -> list[FaceDetection]:
     """One face for each that was found several times, the most confident; with `parts`, what lies within a face of
     `whole` goes. Best first."""
     kept = list(whole)
@@ -205,9 +207,9 @@ def _starts(length: int, side: int) -> list[int]:
     return [round(index * (length - side) / (count - 1)) for index in range(count)]
 
 
-def _moved(face: Face, left: int, top: int) -> Face:
+def _moved(face: FaceDetection, left: int, top: int) -> FaceDetection:
     landmarks = (face.landmarks + np.array([left, top], np.float32)).astype(np.float32)
-    return replace(face, box=face.box.moved(left, top), landmarks=landmarks)
+    return replace(face, box=face.box.shifted(left, top), landmarks=landmarks)
 
 
 def _is_whole(box: Box, tile: Tile, width: int, height: int) -> bool:

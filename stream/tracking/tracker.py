@@ -17,34 +17,34 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from stream.tracking import appearance
-from stream.tracking.kalman import Motion, Point
-from stream.values import Array, Box, Face, Frame, Track
+from stream.tracking.kalman import ConstantVelocityKalman, Point
+from stream.values import Array, Box, FaceDetection, Frame, Track
 
-BEGIN = 0.65
+TRACK_ACTIVATION = 0.65
 """Confidence from which a detection may begin a track."""
-CERTAIN = 0.8
+INSTANT_CONFIRMATION = 0.8
 """Confidence from which one detection is enough to report a track; others wait for a second."""
-COAST_S = 0.3
+MAX_COAST_S = 0.3
 """Seconds for which a face that is not seen is still reported, carried by its motion."""
-MEMORY_S = 1.0
+LOST_TRACK_BUFFER_S = 1.0
 """Seconds after which an unseen face is given up; until then it may be found again."""
-YOUNG = 4
+MIN_HITS = 4
 """Detections from which a track's velocity is known well."""
 FAST = 0.1
 """Widths per frame from which a face is fast."""
 REACH = 3.0
 """Widths from its expected place beyond which a detection is another face, however uncertain the motion."""
-GATE = 4.0
+ASSOCIATION_GATE = 4.0
 """Standard deviations, of position, size and look together, beyond which a detection is another face."""
-SIZE_SPREAD = 0.15
+SIZE_STD = 0.15
 """Standard deviation of the logarithm of a face's width from one detection to the next."""
 SLACK = 0.2
 """Standard deviation, in widths, of what a constant velocity does not foresee."""
-LOOK_SPREAD = 0.12
+APPEARANCE_STD = 0.12
 """Standard deviation of a face's unlikeness from one detection to the next (different faces: mostly 0.3 to 0.8)."""
-CUT = 0.5
+SCENE_CUT_DISTANCE = 0.5
 """Unlikeness of two pictures in succession from which the film was cut between them: nobody is followed across."""
-FORBIDDEN = 1e6
+FORBIDDEN_COST = 1e6
 """The cost of a pair that must not be."""
 
 
@@ -59,7 +59,7 @@ class TrackUpdate:
 
     tracks: list[Track]
     ended: list[Track]
-    restless: bool
+    needs_detection: bool
     rumours: list[Box]
     cut: bool = False
 
@@ -72,28 +72,30 @@ class Tracker:
     """
 
     def __init__(self) -> None:
-        self._paths: list[_Path] = []
+        self._tracks: list[TrackState] = []
         self._named = 0
-        self._clock = _Clock()
+        self._clock = FrameClock()
         self._picture: Array | None = None
 
-    def update(self, frame: Frame, faces: Sequence[Face] | None) -> TrackUpdate:
+    def update(self, frame: Frame, faces: Sequence[FaceDetection] | None) -> TrackUpdate:
         """Go on to the next frame; `faces` is None where no detector looked and tracks are carried by their motion.
 
         Media time that runs backwards (a camera that came back, a file that starts again) and a cut end all tracks.
         """
         elapsed = self._clock.tick(frame)
         cut = self._is_cut(frame)
-        ended = self.finish() if cut or elapsed < 0 else self._drop(lambda p: frame.pts_s - p.seen_s > MEMORY_S)
-        for path in self._paths:
+        ended = (
+            self.finish() if cut or elapsed < 0 else self._drop(lambda p: frame.pts_s - p.seen_s > LOST_TRACK_BUFFER_S)
+        )
+        for path in self._tracks:
             path.advance(elapsed)
         if faces is not None:
             self._assign(faces, frame)
             ended += self._drop(lambda path: path.is_lost(frame))
-        restless = cut or any(path.is_restless(frame.pts_s, self._clock.interval) for path in self._paths)
+        restless = cut or any(path.is_restless(frame.pts_s, self._clock.interval) for path in self._tracks)
         tracks = self._report(frame)
         shown = {track.id for track in tracks}
-        rumours = [path.place for path in self._paths if path.id not in shown]
+        rumours = [path.place for path in self._tracks if path.id not in shown]
         return TrackUpdate(tracks, ended, restless, rumours, cut)
 
     def finish(self) -> list[Track]:
@@ -102,26 +104,28 @@ class Tracker:
 
     def _is_cut(self, frame: Frame) -> bool:
         before, self._picture = self._picture, appearance.of_picture(frame.image)
-        return before is not None and appearance.unlikeness([before], [self._picture])[0, 0] > CUT
+        return (
+            before is not None and appearance.appearance_distance([before], [self._picture])[0, 0] > SCENE_CUT_DISTANCE
+        )
 
-    def _drop(self, over: Callable[[_Path], bool]) -> list[Track]:
-        gone = [path for path in self._paths if over(path)]
-        self._paths = [path for path in self._paths if path not in gone]
+    def _drop(self, over: Callable[[TrackState], bool]) -> list[Track]:
+        gone = [path for path in self._tracks if over(path)]
+        self._tracks = [path for path in self._tracks if path not in gone]
         return [path.last for path in gone if path.last]
 
-    def _assign(self, faces: Sequence[Face], frame: Frame) -> None:
-        sightings = [_Sighting.of(face, frame) for face in faces]
-        confident = [each for each in sightings if each.face.confidence >= BEGIN]
-        doubtful = [each for each in sightings if each.face.confidence < BEGIN]
-        unseen, strangers = _match(self._paths, confident)
-        _match(unseen, doubtful)
-        seen = [path for path in self._paths if path.detected]
-        for path in self._paths:
+    def _assign(self, faces: Sequence[FaceDetection], frame: Frame) -> None:
+        sightings = [Observation.of(face, frame) for face in faces]
+        confident = [each for each in sightings if each.face.confidence >= TRACK_ACTIVATION]
+        doubtful = [each for each in sightings if each.face.confidence < TRACK_ACTIVATION]
+        unseen, strangers = match(self._tracks, confident)
+        match(unseen, doubtful)
+        seen = [path for path in self._tracks if path.detected]
+        for path in self._tracks:
             path.missed = not path.detected
-        self._paths += [_Path(each) for each in strangers if not any(path.covers(each) for path in seen)]
+        self._tracks += [TrackState(each) for each in strangers if not any(path.covers(each) for path in seen)]
 
     def _report(self, frame: Frame) -> list[Track]:
-        shown = [path for path in self._paths if path.is_real and frame.pts_s - path.seen_s <= COAST_S]
+        shown = [path for path in self._tracks if path.is_real and frame.pts_s - path.seen_s <= MAX_COAST_S]
         for path in shown:
             if not path.id:
                 self._named += 1
@@ -130,28 +134,28 @@ class Tracker:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sighting:
+class Observation:
     """A detection as the tracker sees it: when, what it looks like, and where: half by its box, half by its points,
     whose errors partly cancel."""
 
-    face: Face
+    face: FaceDetection
     place: Point
     pattern: Array
     index: int
     pts_s: float
 
     @classmethod
-    def of(cls, face: Face, frame: Frame) -> _Sighting:
-        place = (np.array(face.box.centre) + face.landmarks.mean(0)) / 2
+    def of(cls, face: FaceDetection, frame: Frame) -> Observation:
+        place = (np.array(face.box.center) + face.landmarks.mean(0)) / 2
         return cls(face, place, appearance.of_face(frame.image, face.box), frame.index, frame.pts_s)
 
 
-class _Path:
+class TrackState:
     """A track while it is followed; a rumour without an id until it is reported."""
 
-    def __init__(self, sighting: _Sighting) -> None:
+    def __init__(self, sighting: Observation) -> None:
         self.id = 0
-        self.motion = Motion(sighting.place, sighting.face.box.width)
+        self.motion = ConstantVelocityKalman(sighting.place, sighting.face.box.width)
         self.pattern = sighting.pattern
         self.detected = True
         self.missed = False
@@ -167,13 +171,13 @@ class _Path:
 
     @property
     def is_real(self) -> bool:
-        return self._hits > 1 or self._latest.face.confidence >= CERTAIN
+        return self._hits > 1 or self._latest.face.confidence >= INSTANT_CONFIRMATION
 
     def advance(self, seconds: float) -> None:
         self.motion.advance(seconds)
         self.detected = False
 
-    def see(self, sighting: _Sighting) -> None:
+    def see(self, sighting: Observation) -> None:
         self.motion.correct(sighting.place, sighting.face.box.width, sighting.pts_s - self.seen_s)
         self.pattern = sighting.pattern
         self.detected = True
@@ -190,9 +194,9 @@ class _Path:
     def is_restless(self, now: float, interval: float) -> bool:
         """Whether to carry it over some frames is a risk: new, fast for its size, or just missed."""
         fast = float(np.hypot(*self.motion.velocity)) * interval > FAST * self.motion.width
-        return now - self.seen_s <= COAST_S and (self._hits < YOUNG or fast or self.missed)
+        return now - self.seen_s <= MAX_COAST_S and (self._hits < MIN_HITS or fast or self.missed)
 
-    def covers(self, sighting: _Sighting) -> bool:
+    def covers(self, sighting: Observation) -> bool:
         """Whether a detection lies so near that it shows this face a second time."""
         return float(np.hypot(*(sighting.place - self.motion.position))) < self.motion.width / 2
 
@@ -200,7 +204,7 @@ class _Path:
     def place(self) -> Box:
         """Where it is by now, as far as its motion tells."""
         x, y = np.zeros(2) if self.detected else self.motion.position - self._seen_at
-        return self._latest.face.box.moved(float(x), float(y))
+        return self._latest.face.box.shifted(float(x), float(y))
 
     def report(self, frame: Frame, interval: float) -> Track:
         moved = np.zeros(2) if self.detected else self.motion.position - self._seen_at
@@ -223,7 +227,7 @@ class _Path:
         return track
 
 
-class _Clock:
+class FrameClock:
     """Media time between frames, in seconds."""
 
     def __init__(self) -> None:
@@ -247,18 +251,18 @@ class _Clock:
         return median(self._steps) if self._steps else 0.0
 
 
-def _match(paths: Sequence[_Path], sightings: Sequence[_Sighting]) -> tuple[list[_Path], list[_Sighting]]:
+def match(paths: Sequence[TrackState], sightings: Sequence[Observation]) -> tuple[list[TrackState], list[Observation]]:
     """Give paths the sightings that together fit them best; returns the paths and the sightings that are left over."""
-    costs = _costs(paths, sightings)
+    costs = association_costs(paths, sightings)
     pairs = {int(row): int(column) for row, column in zip(*linear_sum_assignment(costs), strict=True)}
-    pairs = {row: column for row, column in pairs.items() if costs[row, column] < FORBIDDEN}
+    pairs = {row: column for row, column in pairs.items() if costs[row, column] < FORBIDDEN_COST}
     for row, column in pairs.items():
         paths[row].see(sightings[column])
     left = [path for row, path in enumerate(paths) if row not in pairs]
     return left, [each for column, each in enumerate(sightings) if column not in pairs.values()]
 
 
-def _costs(paths: Sequence[_Path], sightings: Sequence[_Sighting]) -> NDArray[np.float64]:
+def association_costs(paths: Sequence[TrackState], sightings: Sequence[Observation]) -> NDArray[np.float64]:
     """Paths x sightings: the negative logarithm of the likelihood that they belong together, FORBIDDEN where absurd."""
     if not paths or not sightings:
         return np.zeros((len(paths), len(sightings)))
@@ -266,8 +270,11 @@ def _costs(paths: Sequence[_Path], sightings: Sequence[_Sighting]) -> NDArray[np
     spreads = np.hypot([[path.motion.spread] for path in paths], SLACK * widths)
     expected, found = np.array([path.motion.position for path in paths]), np.array([each.place for each in sightings])
     distances = np.linalg.norm(found - expected[:, None], axis=2)
-    sizes = np.log(np.array([each.face.box.width for each in sightings]) / widths) / SIZE_SPREAD
-    looks = appearance.unlikeness([path.pattern for path in paths], [each.pattern for each in sightings]) / LOOK_SPREAD
+    sizes = np.log(np.array([each.face.box.width for each in sightings]) / widths) / SIZE_STD
+    looks = (
+        appearance.appearance_distance([path.pattern for path in paths], [each.pattern for each in sightings])
+        / APPEARANCE_STD
+    )
     misfits = (distances / spreads) ** 2 + sizes**2 + looks**2
-    absurd = (misfits > GATE**2) | (distances > REACH * widths)
-    return np.where(absurd, FORBIDDEN, misfits / 2 + 2 * np.log(spreads))
+    absurd = (misfits > ASSOCIATION_GATE**2) | (distances > REACH * widths)
+    return np.where(absurd, FORBIDDEN_COST, misfits / 2 + 2 * np.log(spreads))

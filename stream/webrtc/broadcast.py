@@ -11,7 +11,7 @@ from stream.values import Image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shown:
+class BroadcastFrame:
     """A finished picture (BGR): the how manieth of its screen, and when it was finished (seconds, monotonic)."""
 
     number: int
@@ -19,14 +19,14 @@ class Shown:
     image: Image
 
 
-class Screen:
+class FrameBroadcast:
     """Takes pictures from a composer's thread and gives them to encoders on `loop`: one that is slow misses some, and
     delays nobody. It holds one picture, however many encoders there are, and none where nobody watches."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._lock = threading.Lock()
-        self._newest: Shown | None = None
+        self._newest: BroadcastFrame | None = None
         self._number = 0
         self._viewers = 0
         self._closed = False
@@ -38,7 +38,7 @@ class Screen:
         if not self.watched:
             return
         self._number += 1
-        shown = Shown(self._number, time.monotonic(), image)
+        shown = BroadcastFrame(self._number, time.monotonic(), image)
         with self._lock:
             self._newest, told, self._told = shown, self._told, False
         if told:  # else the loop will look anyway, and must not be handed work faster than it works
@@ -55,7 +55,7 @@ class Screen:
             self._closed = True
             self._loop.call_soon_threadsafe(self._tell)
 
-    async def newer(self, than: int) -> Shown | None:
+    async def newer(self, than: int) -> BroadcastFrame | None:
         """The newest picture, as soon as it is newer than the `than`-th; None once the screen is closed."""
         while not self._closed:
             if (newest := self._newest) and newest.number > than:

@@ -9,7 +9,7 @@ MOST_CONNECTIONS = 512
 """At once, of all clients: each takes sockets, of which the recording needs some too."""
 
 
-class CrowdedError(RuntimeError):
+class TooManyPeersError(RuntimeError):
     """The limit of clients or connections is reached."""
 
 
@@ -39,7 +39,7 @@ class ClientLimiter:
         """Count a new connection of this client. Raises CrowdedError if it would exceed a limit."""
         if reason := self._why_not(client):
             self.refused += 1
-            raise CrowdedError(reason)
+            raise TooManyPeersError(reason)
         self._connected[client] += 1
 
     def leave(self, client: str) -> None:

@@ -13,10 +13,10 @@ from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 from aiortc.stats import RTCOutboundRtpStreamStats, RTCRemoteInboundRtpStreamStats
 from av import Packet
 
-from stream.webrtc.broadcast import Screen
+from stream.webrtc.broadcast import FrameBroadcast
 from stream.webrtc.client_limiter import Limits
-from stream.webrtc.jpeg_broadcast import JpegFeed
-from stream.webrtc.peers import Sessions
+from stream.webrtc.jpeg_broadcast import JpegBroadcast
+from stream.webrtc.peers import PeerManager
 from stream.webrtc.sdp import negotiated_codec
 from stream.webrtc.shared_encoder import SharedEncoder, Subscription
 from stream.webrtc.video_encoder import Codec, Size
@@ -26,16 +26,16 @@ _PAGES = 4
 """Pages that one browser may have open, each with all cameras."""
 
 
-class Viewers:
+class WhepEgress:
     """Everybody who watches. All methods run on one event loop."""
 
-    def __init__(self, screens: Mapping[str, Screen], codec: Codec = "vp8", most: int = 32) -> None:
+    def __init__(self, screens: Mapping[str, FrameBroadcast], codec: Codec = "vp8", most: int = 32) -> None:
         """`most` clients at once, each with every camera."""
         self._screens, self._codec = screens, codec
         self._encoders: dict[tuple[str, Codec, Size], SharedEncoder] = {}
-        self._jpegs: dict[tuple[str, Size], JpegFeed] = {}
+        self._jpegs: dict[tuple[str, Size], JpegBroadcast] = {}
         self._workers = ThreadPoolExecutor(os.cpu_count(), "encoder")
-        self.sessions = Sessions("viewer", Limits(most, _PAGES * max(1, len(screens))), _examine)
+        self.sessions = PeerManager("viewer", Limits(most, _PAGES * max(1, len(screens))), _examine)
 
     async def join(
         self, camera: str, offer: str, codec: Codec | None = None, size: Size = "full", client: str | None = None
@@ -45,7 +45,7 @@ class Viewers:
 
         Raises KeyError for a camera that there is not, OfferError, CrowdedError.
         """
-        screen, track = self._screens[camera], _View()
+        screen, track = self._screens[camera], _ViewerTrack()
 
         def show(connection: RTCPeerConnection) -> None:
             transceiver = connection.addTransceiver(track, direction="sendonly")
@@ -58,9 +58,9 @@ class Viewers:
         track.encoder = self._encoders.setdefault((camera, chosen, size), fresh)
         return session, answer
 
-    def jpegs(self, camera: str, size: Size) -> JpegFeed:
+    def jpegs(self, camera: str, size: Size) -> JpegBroadcast:
         """The camera as JPEG pictures. Raises KeyError for a camera that there is not."""
-        fresh = JpegFeed(self._screens[camera], size, self._workers)
+        fresh = JpegBroadcast(self._screens[camera], size, self._workers)
         return self._jpegs.setdefault((camera, size), fresh)
 
     @property
@@ -74,7 +74,7 @@ class Viewers:
         self._workers.shutdown(wait=False)
 
 
-class _View(MediaStreamTrack):
+class _ViewerTrack(MediaStreamTrack):
     """A camera as one viewer sees it, from the first picture it asks for: only who is connected asks, and only who
     asked is told to stop."""
 

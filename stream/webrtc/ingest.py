@@ -11,18 +11,18 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.stats import RTCInboundRtpStreamStats
 from av import VideoFrame
 
-from stream.sources.receiver import SILENT_S, Guest, Inflow
+from stream.sources.receiver import SILENT_S, FrameReceiver, PushSource
 from stream.webrtc.client_limiter import Limits
-from stream.webrtc.peers import Failure, Sessions
+from stream.webrtc.peers import PeerFailure, PeerManager
 
 
-class Guests:
+class WhipIngest:
     """Everybody who sends, one for each camera: a second takes the first one's place, since a page that is loaded anew
     comes back before its old connection is missed. All methods run on one event loop."""
 
-    def __init__(self, guests: Mapping[str, Guest]) -> None:
+    def __init__(self, guests: Mapping[str, PushSource]) -> None:
         self._guests = guests
-        self.sessions = Sessions("guest", Limits(clients=2 * len(guests)), self._examine, self._tell)
+        self.sessions = PeerManager("guest", Limits(clients=2 * len(guests)), self._examine, self._tell)
         self._following: set[asyncio.Task[None]] = set()
         self._sending: set[RTCPeerConnection] = set()
 
@@ -43,7 +43,7 @@ class Guests:
             await self.sessions.leave(old)
         return session, answer
 
-    def _take(self, inflow: Inflow, track: MediaStreamTrack, connection: RTCPeerConnection) -> None:
+    def _take(self, inflow: FrameReceiver, track: MediaStreamTrack, connection: RTCPeerConnection) -> None:
         if track.kind == "video":
             task = asyncio.get_running_loop().create_task(self._follow(inflow, track, connection))
             self._following.add(task)
@@ -53,7 +53,7 @@ class Guests:
             if transceiver.kind == "audio":  # nobody would take it, and aiortc would keep it all
                 transceiver.direction = "inactive"
 
-    async def _follow(self, inflow: Inflow, track: MediaStreamTrack, connection: RTCPeerConnection) -> None:
+    async def _follow(self, inflow: FrameReceiver, track: MediaStreamTrack, connection: RTCPeerConnection) -> None:
         """Take the pictures of a track until it ends, or, since aiortc ends no track that never began, until this is
         cancelled with its connection. Who never sent one has nothing to tell: the camera may be another's by now."""
         with suppress(MediaStreamError):
@@ -76,7 +76,7 @@ class Guests:
             return f"no picture: of {packets} packets not one could be decoded; does the peer send key frames?"
         return "no picture: the connection stands, and the peer sends nothing over it"
 
-    def _tell(self, failure: Failure) -> None:
+    def _tell(self, failure: PeerFailure) -> None:
         """The camera says so, too, unless somebody else sends it pictures."""
         inflow = self._guests[failure.camera].inflow
         if inflow.status().state not in ("live", "stalled"):
@@ -89,7 +89,7 @@ async def _received(connection: RTCPeerConnection) -> int:
     return sum(each.packetsReceived for each in stats.values() if isinstance(each, RTCInboundRtpStreamStats))
 
 
-async def _next(inflow: Inflow, track: MediaStreamTrack) -> object:
+async def _next(inflow: FrameReceiver, track: MediaStreamTrack) -> object:
     """The track's next picture, however long that takes."""
     while True:
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import cv2
 
-from stream.webrtc.broadcast import Screen, Shown
+from stream.webrtc.broadcast import BroadcastFrame, FrameBroadcast
 from stream.webrtc.video_encoder import Size, fit
 
 _QUALITY = 75
@@ -23,11 +23,11 @@ class Jpeg:
     data: bytes
 
 
-class JpegFeed:
+class JpegBroadcast:
     """Encodes the newest picture of a screen in one size. Clients call `enter` before and `leave` after they read. All
     methods run on one event loop; the encoding itself is done by `workers`."""
 
-    def __init__(self, screen: Screen, size: Size, workers: Executor) -> None:
+    def __init__(self, screen: FrameBroadcast, size: Size, workers: Executor) -> None:
         self._screen, self._size, self._workers = screen, size, workers
         self._newest: tuple[int, asyncio.Future[bytes]] | None = None
 
@@ -50,6 +50,6 @@ class JpegFeed:
         number, encoding = self._newest
         return Jpeg(number, await asyncio.shield(encoding))  # one reader who goes ends it for nobody else
 
-    def _encode(self, shown: Shown) -> bytes:
+    def _encode(self, shown: BroadcastFrame) -> bytes:
         quality = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
         return cv2.imencode(".jpg", fit(shown.image, self._size), quality)[1].tobytes()

@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class PeerFailure:
     """A peer that signaled, and to or from which no picture went. `problem` says where it ended: ICE, DTLS, or behind
     them."""
 
@@ -43,7 +43,7 @@ Examine = Callable[[RTCPeerConnection], Awaitable[str | None]]
 
 
 @dataclass(slots=True, eq=False)
-class _Session:
+class _Peer:
     camera: str
     client: str
     connection: RTCPeerConnection
@@ -52,19 +52,19 @@ class _Session:
     waiting: asyncio.TimerHandle | None = field(default=None, repr=False)
 
 
-class Sessions:
+class PeerManager:
     """Connections, each by an id that cannot be guessed, so that it serves as a secret. All methods run on one event
     loop. `kind` is what the log calls the peers, `examine` tells what is wrong with one that is connected."""
 
     def __init__(
-        self, kind: Kind, limits: Limits, examine: Examine, tell: Callable[[Failure], None] = lambda _: None
+        self, kind: Kind, limits: Limits, examine: Examine, tell: Callable[[PeerFailure], None] = lambda _: None
     ) -> None:
         """`tell` is given each failure."""
         self._kind, self._examine, self._tell = kind, examine, tell
         self.limiter = ClientLimiter(kind, limits)
-        self._sessions: dict[str, _Session] = {}
+        self._sessions: dict[str, _Peer] = {}
         self._tasks: set[asyncio.Task[object]] = set()
-        self.failures: deque[Failure] = deque(maxlen=_KEPT_FAILURES)
+        self.failures: deque[PeerFailure] = deque(maxlen=_KEPT_FAILURES)
         """The latest, the newest last."""
 
     def __len__(self) -> int:
@@ -88,7 +88,7 @@ class Sessions:
         session = secrets.token_urlsafe(24)
         self.limiter.enter(client or session)
         connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        each = _Session(camera, client or session, connection, count_candidates(offer))
+        each = _Peer(camera, client or session, connection, count_candidates(offer))
         self._sessions[session] = each
         async with AsyncExitStack() as undoing:
             undoing.push_async_callback(self.leave, session)
@@ -127,7 +127,7 @@ class Sessions:
         await asyncio.gather(*(self.leave(session) for session in list(self._sessions)))
         await asyncio.gather(*self._tasks)
 
-    def _attend(self, session: str, each: _Session) -> None:
+    def _attend(self, session: str, each: _Peer) -> None:
         """End a session that lost its connection, or never makes one; say why nothing comes of it."""
 
         @each.connection.on("connectionstatechange")
@@ -142,21 +142,21 @@ class Sessions:
         each.waiting = asyncio.get_running_loop().call_later(_CONNECTED_WITHIN_S, self._give_up, session, each)
         changed()
 
-    def _give_up(self, session: str, each: _Session) -> None:
+    def _give_up(self, session: str, each: _Peer) -> None:
         if session in self._sessions and not each.connected:
             self._note(each.camera, _obstacle(each.connection))
         self._start(self.leave(session))
 
-    def _inspect(self, session: str, each: _Session) -> None:
+    def _inspect(self, session: str, each: _Peer) -> None:
         self._start(self._say_what_is_missing(session, each))
 
-    async def _say_what_is_missing(self, session: str, each: _Session) -> None:
+    async def _say_what_is_missing(self, session: str, each: _Peer) -> None:
         problem = await self._examine(each.connection)
         if problem and session in self._sessions:
             self._note(each.camera, problem)
 
     def _note(self, camera: str, problem: str) -> None:
-        failure = Failure(self._kind, camera, datetime.now(UTC), problem)
+        failure = PeerFailure(self._kind, camera, datetime.now(UTC), problem)
         self.failures.append(failure)
         self._tell(failure)
         log.warning(f"a {self._kind}'s connection carries no picture", camera=camera, problem=problem)

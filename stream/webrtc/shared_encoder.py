@@ -7,7 +7,7 @@ import time
 from collections import deque
 from concurrent.futures import Executor
 
-from stream.webrtc.broadcast import Screen, Shown
+from stream.webrtc.broadcast import BroadcastFrame, FrameBroadcast
 from stream.webrtc.video_encoder import CLOCK, Codec, EncodedPicture, PictureEncoder, Size
 
 KEY_FRAMES_EVERY_S = 0.5
@@ -60,7 +60,7 @@ class SharedEncoder:
     """A screen in one codec and one size. It works while somebody subscribes. All methods run on one event loop; the
     encoding itself is done by `workers`."""
 
-    def __init__(self, screen: Screen, codec: Codec, size: Size, workers: Executor) -> None:
+    def __init__(self, screen: FrameBroadcast, codec: Codec, size: Size, workers: Executor) -> None:
         self._screen, self._codec, self._size, self._workers = screen, codec, size, workers
         self._subscriptions: set[Subscription] = set()
         self._task: asyncio.Task[None] | None = None
@@ -109,7 +109,7 @@ class SharedEncoder:
         for subscription in self._subscriptions:
             subscription.end()
 
-    async def _encode(self, encoder: PictureEncoder, shown: Shown) -> list[EncodedPicture]:
+    async def _encode(self, encoder: PictureEncoder, shown: BroadcastFrame) -> list[EncodedPicture]:
         key = self.key_wanted and shown.when_s - self._key_s >= KEY_FRAMES_EVERY_S
         if key:
             self.key_wanted, self._key_s = False, shown.when_s

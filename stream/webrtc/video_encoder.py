@@ -14,7 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
 from stream.values import Image
-from stream.webrtc.broadcast import Shown
+from stream.webrtc.broadcast import BroadcastFrame
 
 Codec = Literal["vp8", "h264"]
 Size = Literal["full", "grid"]
@@ -47,7 +47,7 @@ class PictureEncoder:
         self._codec, self._size = codec, size
         self._context: VideoCodecContext | None = None
 
-    def encode(self, shown: Shown, pts: int, key: bool) -> list[EncodedPicture]:
+    def encode(self, shown: BroadcastFrame, pts: int, key: bool) -> list[EncodedPicture]:
         """The picture, as a key frame if `key`; empty if the encoder leaves it out. A new shape begins with one."""
         planes = to_planes(shown.image, self._size)
         height, width = planes.shape[0] * 2 // 3, planes.shape[1]

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from deblur import kernels
-from stream.values import Array, Crop, Image, Quality
+from stream.values import Array, FaceCrop, FaceQuality, Image
 
-MakeCrop = Callable[..., Crop]
+MakeCrop = Callable[..., FaceCrop]
 
 
 @pytest.fixture(scope="session")
@@ -28,9 +28,9 @@ def make_crop(face: Image) -> MakeCrop:
 
     def make(
         kernel: Array | None = None, motion: tuple[float, float] | None = None, camera: str = "lobby", seed: int = 0
-    ) -> Crop:
+    ) -> FaceCrop:
         light = face.astype(np.float32) if kernel is None else kernels.blur(face, kernel)
         image = kernels.recorded(light, 0.005, np.random.default_rng(seed))[40:168, 40:168]
-        return Crop(camera, 1, 0, 0.0, image, np.eye(2, 3, dtype=np.float32), motion, Quality(1, 1, 1))
+        return FaceCrop(camera, 1, 0, 0.0, image, np.eye(2, 3, dtype=np.float32), motion, FaceQuality(1, 1, 1))
 
     return make

@@ -16,7 +16,7 @@ from deblur import cnn, conditioning, kernels, registration
 from deblur.cnn import CNN
 from models.backends.selection import load
 from models.backends.session import Session
-from stream.values import Array, Crop, Quality
+from stream.values import Array, FaceCrop, FaceQuality
 from tests.deblur.conftest import MakeCrop
 from tests.models.support import networks
 
@@ -64,10 +64,10 @@ def test_other_pictures_of_the_track_are_shown_and_the_crop_itself_where_there_i
 ) -> None:
     blurred = make_crop(kernels.line(16, 0))
     before, earlier = (make_crop(kernels.line(16, angle), seed=angle) for angle in (1, 2))
-    laid = registration.laid(earlier, blurred)
+    laid = registration.register_to(earlier, blurred)
     assert (laid != blurred.image).any()
     for others, second in (((), blurred.image), ((before,), blurred.image), ((before, earlier), laid)):
-        shown = CNN(mirror).restore([replace(blurred, others=others)])[0].image
+        shown = CNN(mirror).restore([replace(blurred, neighbors=others)])[0].image
         assert np.array_equal(shown, second)
 
 
@@ -91,14 +91,14 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Session:
 
 
 @pytest.fixture(scope="module")
-def crops(make_crop: MakeCrop) -> list[Crop]:
+def crops(make_crop: MakeCrop) -> list[FaceCrop]:
     """Blurred ones, among them a sharp one, whose tracks move."""
     return [
         make_crop(kernels.line(length, 0) if length else None, (2.0 * length, 0.0), seed=length) for length in LENGTHS
     ]
 
 
-def test_sharp_crops_are_left_alone_and_all_stay_in_order(session: Session, crops: list[Crop]) -> None:
+def test_sharp_crops_are_left_alone_and_all_stay_in_order(session: Session, crops: list[FaceCrop]) -> None:
     restorations = CNN(session, SHUTTERS).restore(crops)
     assert [each.crop for each in restorations] == crops
     assert [each.method for each in restorations] == ["cnn", "none", "cnn", "cnn", "cnn"]
@@ -108,7 +108,7 @@ def test_sharp_crops_are_left_alone_and_all_stay_in_order(session: Session, crop
     assert CNN(session).restore([crops[1]])[0].image is crops[1].image
 
 
-def test_the_network_sees_crops_hints_and_motion(session: Session, crops: list[Crop]) -> None:
+def test_the_network_sees_crops_hints_and_motion(session: Session, crops: list[FaceCrop]) -> None:
     motions = [(float(length), 0.0) for length in LENGTHS if length]
     blurred = [crop.image for crop, length in zip(crops, LENGTHS, strict=True) if length]
     hints = [conditioning.picture(*pair) for pair in zip(blurred, motions, strict=True)]
@@ -118,7 +118,7 @@ def test_the_network_sees_crops_hints_and_motion(session: Session, crops: list[C
     assert np.array_equal(np.stack(restored), expected)
 
     for looks in (2, 3):
-        again = [conditioning.undone(*pair) for pair in zip(blurred, told, strict=True)]
+        again = [conditioning.deconvolve_with_kernel(*pair) for pair in zip(blurred, told, strict=True)]
         assert all((one != other).any() for one, other in zip(again, hints, strict=True))
         expected, told = session.run(np.stack(blurred), np.stack(again), *alone)
         restored = [each.image for each in CNN(session, SHUTTERS, looks=looks).restore(crops) if each.method == "cnn"]
@@ -147,7 +147,7 @@ def test_the_motion_is_undone_in_the_hint_only_where_it_is_known(echo: Session, 
 
 @pytest.mark.parametrize("together", [1, 2, 3])
 def test_what_a_crop_gives_does_not_depend_on_the_crops_beside_it(
-    session: Session, crops: list[Crop], together: int, monkeypatch: pytest.MonkeyPatch
+    session: Session, crops: list[FaceCrop], together: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_once = CNN(session, SHUTTERS).restore(crops)
     monkeypatch.setattr(cnn, "TOGETHER", together)
@@ -162,7 +162,7 @@ def test_a_crop_of_another_size_is_refused(session: Session) -> None:
     image = np.zeros((160, 160, 3), np.uint8)
     image[::16] = 255
     blurred = kernels.recorded(kernels.blur(image, kernels.gaussian(4)), 0.01, np.random.default_rng(0))
-    crop = Crop("lobby", 1, 0, 0.0, blurred, np.eye(2, 3, dtype=np.float32), None, Quality(1, 1, 1))
+    crop = FaceCrop("lobby", 1, 0, 0.0, blurred, np.eye(2, 3, dtype=np.float32), None, FaceQuality(1, 1, 1))
     with pytest.raises(ValueError, match="128"):
         CNN(session).restore([crop])
 
@@ -187,7 +187,9 @@ def test_motion_longer_than_was_ever_told_in_training_is_not_told(echo: Session,
     assert np.array_equal(restoration.image, crop.image)
 
 
-def test_fewer_passes_give_what_fewer_looks_give_and_none_leaves_all_alone(session: Session, crops: list[Crop]) -> None:
+def test_fewer_passes_give_what_fewer_looks_give_and_none_leaves_all_alone(
+    session: Session, crops: list[FaceCrop]
+) -> None:
     thorough = CNN(session, SHUTTERS, looks=3)
     for passes in (1, 2, 3, 4):
         hurried, asked = thorough.restore(crops, passes), CNN(session, SHUTTERS, looks=min(3, passes)).restore(crops)

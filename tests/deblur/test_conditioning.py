@@ -49,18 +49,21 @@ def test_a_kernel_that_was_told_is_undone(make_crop: MakeCrop, face: Image) -> N
     sharp = face[40:168, 40:168].astype(float)
     errors = [
         np.square(picture - sharp).mean()
-        for picture in (blurred, conditioning.undone(blurred, kernels.framed(kernel, 49)))
+        for picture in (blurred, conditioning.deconvolve_with_kernel(blurred, kernels.framed(kernel, 49)))
     ]
     assert errors[1] < 0.6 * errors[0]
 
 
 def test_no_blur_is_nothing_to_undo(face: Image) -> None:
     crop = face[:128, :128]
-    assert conditioning.undone(crop, kernels.framed(kernels.box(1), 49)) is crop
+    assert conditioning.deconvolve_with_kernel(crop, kernels.framed(kernels.box(1), 49)) is crop
 
 
 def test_doubts_are_left_out(make_crop: MakeCrop) -> None:
     blurred, kernel = make_crop(kernels.line(12, 0)).image, kernels.framed(kernels.line(12, 0), 49)
     doubtful = np.asarray((kernel + 0.002) / (kernel + 0.002).sum(), np.float32)
-    apart = np.abs(conditioning.undone(blurred, doubtful).astype(int) - conditioning.undone(blurred, kernel))
+    apart = np.abs(
+        conditioning.deconvolve_with_kernel(blurred, doubtful).astype(int)
+        - conditioning.deconvolve_with_kernel(blurred, kernel)
+    )
     assert apart.max() <= 8

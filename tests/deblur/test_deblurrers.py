@@ -7,18 +7,22 @@ import numpy as np
 import pytest
 
 from deblur import kernels
-from deblur.deblurrers import Off, RichardsonLucy, Seed, seed_preset, steps
+from deblur.deblurrers import BoxKernelDeblurrer, PassThrough, RichardsonLucyDeblurrer, final_iterations, seed_preset
 from stream.interfaces import Deblurrer
 from stream.values import Array, Image
 from tests.deblur.conftest import MakeCrop
 
-MODES: list[type[Off] | type[RichardsonLucy] | type[Seed]] = [Off, RichardsonLucy, Seed]
+MODES: list[type[PassThrough] | type[RichardsonLucyDeblurrer] | type[BoxKernelDeblurrer]] = [
+    PassThrough,
+    RichardsonLucyDeblurrer,
+    BoxKernelDeblurrer,
+]
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("motion", [None, (0.0, 0.0), (30.0, 0.0)])
 def test_a_sharp_crop_passes_bit_for_bit(
-    make_crop: MakeCrop, mode: type[Off], motion: tuple[float, float] | None
+    make_crop: MakeCrop, mode: type[PassThrough], motion: tuple[float, float] | None
 ) -> None:
     deblurrer: Deblurrer = mode()
     crop = make_crop(None, motion)
@@ -32,7 +36,7 @@ def test_a_sharp_crop_passes_bit_for_bit(
 @pytest.mark.parametrize("motion", [(30.0, 0.0), (0.0, -40.0), (25.0, 25.0)])
 def test_motion_is_undone(make_crop: MakeCrop, face: Image, setting: float | None, motion: tuple[float, float]) -> None:
     crop = make_crop(kernels.line(0.5 * motion[0], 0.5 * motion[1]), motion)
-    [restoration] = RichardsonLucy({} if setting is None else {"lobby": setting}).restore([crop])
+    [restoration] = RichardsonLucyDeblurrer({} if setting is None else {"lobby": setting}).restore([crop])
     sharp = face[40:168, 40:168]
     assert restoration.method == "richardson-lucy"
     assert cv2.PSNR(restoration.image, sharp) > cv2.PSNR(crop.image, sharp) + 2
@@ -41,21 +45,21 @@ def test_motion_is_undone(make_crop: MakeCrop, face: Image, setting: float | Non
 @pytest.mark.parametrize("kernel", [kernels.gaussian(3), kernels.disk(3.5), kernels.gaussian(4, 1, 0.6)])
 def test_blur_without_motion_is_undone_by_its_gaussian(make_crop: MakeCrop, face: Image, kernel: Array) -> None:
     crop = make_crop(kernel)
-    [restoration] = RichardsonLucy().restore([crop])
+    [restoration] = RichardsonLucyDeblurrer().restore([crop])
     sharp = face[40:168, 40:168]
     assert cv2.PSNR(restoration.image, sharp) > cv2.PSNR(crop.image, sharp) + 0.5
 
 
 def test_off_leaves_blurred_crops_alone_and_says_so(make_crop: MakeCrop) -> None:
     crop = make_crop(kernels.line(20, 0), (40, 0))
-    [restoration] = Off().restore([crop])
+    [restoration] = PassThrough().restore([crop])
     assert restoration.image is crop.image
     assert restoration.blur > 10
 
 
 def test_the_seed_undoes_its_box(make_crop: MakeCrop, face: Image) -> None:
     crop = make_crop(kernels.box(5))
-    [restoration] = Seed().restore([crop])
+    [restoration] = BoxKernelDeblurrer().restore([crop])
     sharp = face[40:168, 40:168]
     assert restoration.method == "richardson-lucy"
     assert np.array_equal(restoration.image, seed_preset(crop.image))
@@ -64,18 +68,20 @@ def test_the_seed_undoes_its_box(make_crop: MakeCrop, face: Image) -> None:
 
 def test_one_restoration_for_each_crop_in_order_and_the_same_each_time(make_crop: MakeCrop) -> None:
     crops = [make_crop(kernels.line(length, 0), (2 * length, 0), seed=length) for length in (20, 0, 12)]
-    first, second = RichardsonLucy().restore(crops), RichardsonLucy().restore(crops)
+    first, second = RichardsonLucyDeblurrer().restore(crops), RichardsonLucyDeblurrer().restore(crops)
     assert [restoration.crop for restoration in first] == crops
     assert all(np.array_equal(one.image, other.image) for one, other in zip(first, second, strict=True))
-    assert RichardsonLucy().restore([]) == []
+    assert RichardsonLucyDeblurrer().restore([]) == []
 
 
 def test_longer_motion_takes_more_steps() -> None:
-    assert steps(5) < steps(20) < steps(40)
+    assert final_iterations(5) < final_iterations(20) < final_iterations(40)
 
 
-@pytest.mark.parametrize("deblurrer", [RichardsonLucy(), Seed()])
-def test_without_passes_nothing_is_restored(deblurrer: RichardsonLucy | Seed, make_crop: MakeCrop) -> None:
+@pytest.mark.parametrize("deblurrer", [RichardsonLucyDeblurrer(), BoxKernelDeblurrer()])
+def test_without_passes_nothing_is_restored(
+    deblurrer: RichardsonLucyDeblurrer | BoxKernelDeblurrer, make_crop: MakeCrop
+) -> None:
     blurred = make_crop(kernels.line(16, 0), (32.0, 0.0))
     assert deblurrer.restore([blurred])[0].method == "richardson-lucy"
     (untouched,) = deblurrer.restore([blurred], 0)

@@ -17,12 +17,12 @@ from stream.values import Image
 
 pictures = arrays(np.uint8, st.tuples(st.integers(1, 70), st.integers(1, 70), st.just(3)))
 STEPS: dict[str, Callable[[Image], Image]] = {
-    "low": partial(degradation.low, factor=4),
+    "low": partial(degradation.downsample, factor=4),
     "jpeg": partial(degradation.jpeg, quality=60),
     "h264": partial(degradation.h264, crf=30),
 }
 SEVERITIES: dict[str, list[Callable[[Image], Image]]] = {
-    "low": [partial(degradation.low, factor=factor) for factor in (1, 1.5, 2, 4, 8)],
+    "low": [partial(degradation.downsample, factor=factor) for factor in (1, 1.5, 2, 4, 8)],
     "jpeg": [partial(degradation.jpeg, quality=quality) for quality in (100, 90, 60, 30, 10)],
     "h264": [partial(degradation.h264, crf=crf) for crf in (0, 18, 24, 30, 40)],
 }
@@ -65,13 +65,13 @@ def test_more_takes_more(steps: list[Callable[[Image], Image]], face: Image) -> 
 
 
 def test_full_resolution_is_left_alone(face: Image) -> None:
-    assert (degradation.low(face, 1) == face).all()
+    assert (degradation.downsample(face, 1) == face).all()
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        partial(degradation.low, factor=0.5),
+        partial(degradation.downsample, factor=0.5),
         partial(degradation.jpeg, quality=0),
         partial(degradation.jpeg, quality=101),
         partial(degradation.h264, crf=-1),

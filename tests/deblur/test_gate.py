@@ -16,7 +16,7 @@ def test_a_sharp_crop_is_left_alone_however_its_track_moves(
     make_crop: MakeCrop, motion: tuple[float, float] | None
 ) -> None:
     crop = make_crop(None, motion)
-    diagnosis = Gate({"lobby": 0.5}).examine(crop)
+    diagnosis = Gate({"lobby": 0.5}).assess(crop)
     assert diagnosis.sharp
     assert diagnosis.motion is None
     restoration = diagnosis.left_alone()
@@ -29,7 +29,7 @@ def test_motion_is_the_share_of_the_velocity_while_the_shutter_is_open(
     make_crop: MakeCrop, velocity: tuple[float, float]
 ) -> None:
     blurred = kernels.line(0.5 * velocity[0], 0.5 * velocity[1])
-    diagnosis = Gate({"lobby": 0.5}).examine(make_crop(blurred, velocity))
+    diagnosis = Gate({"lobby": 0.5}).assess(make_crop(blurred, velocity))
     assert not diagnosis.sharp
     assert diagnosis.motion == pytest.approx((0.5 * velocity[0], 0.5 * velocity[1]))
 
@@ -37,18 +37,18 @@ def test_motion_is_the_share_of_the_velocity_while_the_shutter_is_open(
 def test_a_shutter_that_is_not_set_is_learnt(make_crop: MakeCrop) -> None:
     gate = Gate()
     crops = [make_crop(kernels.line(0.8 * 24, 0), (24.0, 0.0), seed=seed) for seed in range(6)]
-    *_, last = [gate.examine(crop) for crop in crops]
+    *_, last = [gate.assess(crop) for crop in crops]
     assert last.motion is not None
     assert math.hypot(*last.motion) == pytest.approx(0.8 * 24, rel=0.15)
 
 
 def test_blur_that_does_not_lie_along_the_motion_is_not_explained_by_it(make_crop: MakeCrop) -> None:
-    diagnosis = Gate({"lobby": 0.5}).examine(make_crop(kernels.line(0, 16), (32.0, 0.0)))
+    diagnosis = Gate({"lobby": 0.5}).assess(make_crop(kernels.line(0, 16), (32.0, 0.0)))
     assert diagnosis.blur.extent > SHARP
     assert diagnosis.motion is None
 
 
 def test_motion_too_short_to_blur_is_not_told(make_crop: MakeCrop) -> None:
-    diagnosis = Gate({"lobby": 0.1}).examine(make_crop(kernels.gaussian(3), (20.0, 0.0)))
+    diagnosis = Gate({"lobby": 0.1}).assess(make_crop(kernels.gaussian(3), (20.0, 0.0)))
     assert not diagnosis.sharp
     assert diagnosis.motion is None

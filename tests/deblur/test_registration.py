@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from deblur import kernels, registration
-from stream.values import Array, Crop
+from stream.values import Array, FaceCrop
 from tests.deblur.conftest import MakeCrop
 
 
-def astray(crop: Crop, turn: float, scale: float, shift: tuple[float, float]) -> Crop:
+def astray(crop: FaceCrop, turn: float, scale: float, shift: tuple[float, float]) -> FaceCrop:
     """The crop as it is cut out by points that are off: `turn` in degrees, `shift` in pixels."""
     centre = (crop.image.shape[1] - 1) / 2
     matrix = cv2.getRotationMatrix2D((centre, centre), turn, scale)
@@ -21,7 +21,7 @@ def astray(crop: Crop, turn: float, scale: float, shift: tuple[float, float]) ->
     return replace(crop, image=np.asarray(image, np.uint8), matrix=there)
 
 
-def inner(crop: Crop) -> Array:
+def inner(crop: FaceCrop) -> Array:
     return crop.image[24:-24, 24:-24].astype(np.float32)
 
 
@@ -31,7 +31,7 @@ def test_what_lay_astray_lies_where_it_should(
 ) -> None:
     shaken, otherwise = (make_crop(kernels.trajectory(12, np.random.default_rng(seed)), seed=seed) for seed in (0, 1))
     off = astray(otherwise, turn, scale, shift)
-    laid = replace(off, image=registration.laid(off, shaken))
+    laid = replace(off, image=registration.register_to(off, shaken))
     left, before = (np.abs(inner(each) - inner(otherwise)).mean() for each in (laid, off))
     assert left < 0.35 * before
     assert left < 6
@@ -39,11 +39,11 @@ def test_what_lay_astray_lies_where_it_should(
 
 def test_a_crop_laid_over_itself_stays_where_it_is(make_crop: MakeCrop) -> None:
     crop = make_crop(kernels.line(9, 4))
-    assert np.abs(registration.laid(crop, crop).astype(int) - crop.image).max() <= 1
+    assert np.abs(registration.register_to(crop, crop).astype(int) - crop.image).max() <= 1
 
 
 def test_pictures_that_have_nothing_in_common_are_laid_somewhere(make_crop: MakeCrop) -> None:
     crop = make_crop()
     flat = replace(crop, image=np.full_like(crop.image, 7))
-    assert (registration.laid(flat, crop) == 7).all()
-    assert registration.laid(crop, flat).shape == crop.image.shape
+    assert (registration.register_to(flat, crop) == 7).all()
+    assert registration.register_to(crop, flat).shape == crop.image.shape

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from deblur import kernels
 from deblur.shutter_estimation import FRACTIONS, Shutter
-from stream.values import Crop
+from stream.values import FaceCrop
 from tests.deblur.conftest import MakeCrop
 
 
-def moving(make_crop: MakeCrop, shutter: float, motion: tuple[float, float], camera: str = "lobby") -> Crop:
+def moving(make_crop: MakeCrop, shutter: float, motion: tuple[float, float], camera: str = "lobby") -> FaceCrop:
     return make_crop(kernels.line(shutter * motion[0], shutter * motion[1]), motion, camera)
 
 
@@ -80,14 +80,14 @@ def test_a_crop_without_motion_has_no_likelihood(make_crop: MakeCrop) -> None:
 def test_an_enlarged_face_still_has_a_likelihood(make_crop: MakeCrop, enlarged: float) -> None:
     crop = make_crop(kernels.line(20, 0), (40, 0))
     matrix = crop.matrix * np.float32(enlarged)
-    likelihood = Shutter().likelihood(Crop("lobby", 1, 0, 0.0, crop.image, matrix, crop.motion, crop.quality))
+    likelihood = Shutter().likelihood(FaceCrop("lobby", 1, 0, 0.0, crop.image, matrix, crop.velocity, crop.quality))
     assert FRACTIONS[likelihood.argmax()] == pytest.approx(0.5, abs=0.15)
 
 
 @pytest.mark.parametrize("level", [0, 255])
 def test_a_blank_crop_is_survived(make_crop: MakeCrop, level: int) -> None:
     crop = make_crop(None, (30, 0))
-    blank = Crop("lobby", 1, 0, 0.0, np.full_like(crop.image, level), crop.matrix, crop.motion, crop.quality)
+    blank = FaceCrop("lobby", 1, 0, 0.0, np.full_like(crop.image, level), crop.matrix, crop.velocity, crop.quality)
     assert np.isfinite(Shutter().likelihood(blank)).all()
     assert len(Shutter().likelihood(blank)) == len(FRACTIONS)
 

@@ -6,11 +6,11 @@ import pytest
 
 from deblur import kernels
 from deblur.cnn import CNN
-from deblur.deblurrers import RichardsonLucy, Standby
+from deblur.deblurrers import FallbackDeblurrer, RichardsonLucyDeblurrer
 from models.backends.selection import load
 from models.backends.session import Session, Tensor
 from models.errors import ModelError
-from stream.values import Crop
+from stream.values import FaceCrop
 from tests.deblur.conftest import MakeCrop
 from tests.models.support import networks
 
@@ -38,21 +38,21 @@ def lost(tmp_path: Path) -> Lost:
 
 
 @pytest.fixture
-def crops(make_crop: MakeCrop) -> list[Crop]:
+def crops(make_crop: MakeCrop) -> list[FaceCrop]:
     return [make_crop(kernels.line(12, 0), seed=seed) for seed in range(2)]
 
 
-def test_after_a_failure_the_other_goes_on_for_good(lost: Lost, crops: list[Crop]) -> None:
+def test_after_a_failure_the_other_goes_on_for_good(lost: Lost, crops: list[FaceCrop]) -> None:
     """Four passes are one restoration of three looks, and a third of the next."""
-    standby = Standby(CNN(lost), RichardsonLucy())
+    standby = FallbackDeblurrer(CNN(lost), RichardsonLucyDeblurrer())
     methods = [[each.method for each in standby.restore(crops)] for _ in range(3)]
     assert methods == [["cnn"] * 2, ["richardson-lucy"] * 2, ["richardson-lucy"] * 2]
     assert lost.passes == -1, "it is not asked again"
 
 
-def test_when_both_fail_it_is_told(lost: Lost, crops: list[Crop]) -> None:
+def test_when_both_fail_it_is_told(lost: Lost, crops: list[FaceCrop]) -> None:
     lost.passes = 0
-    standby = Standby(CNN(lost), CNN(lost))
+    standby = FallbackDeblurrer(CNN(lost), CNN(lost))
     for _ in range(2):
         with pytest.raises(ModelError, match="the device is lost"):
             standby.restore(crops)

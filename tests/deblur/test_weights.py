@@ -92,6 +92,6 @@ def test_company_helps(cnn: CNN, make_crop: MakeCrop) -> None:
     sharp, gains = make_crop().image, []
     for seed in range(6):
         crop, *others = (make_crop(kernels.trajectory(18, np.random.default_rng((seed, n))), seed=n) for n in range(3))
-        alone, together = cnn.restore([crop, replace(crop, others=tuple(others))])
+        alone, together = cnn.restore([crop, replace(crop, neighbors=tuple(others))])
         gains.append(_psnr(together.image, sharp) - _psnr(alone.image, sharp))
     assert np.mean(gains) > 0.2

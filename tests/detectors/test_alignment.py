@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from detectors.alignment import EYES, TEMPLATE, FivePointAligner, align, paste, quality, share_inside, similarity
 from detectors.yunet import YuNet
 from models.backends.selection import load
-from stream.values import Array, Box, Face, Frame, Image, Track
+from stream.values import Array, Box, FaceDetection, Frame, Image, Track
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def astronaut(portraits: Path) -> Image:
 
 
 @pytest.fixture(scope="module")
-def face(astronaut: Image, yunet_path: Path) -> Face:
+def face(astronaut: Image, yunet_path: Path) -> FaceDetection:
     return YuNet(load(yunet_path)).detect(astronaut)[0]
 
 
@@ -42,7 +42,7 @@ def seen(points: Array, scale: float, degrees: float, x: float, y: float) -> Arr
     return np.asarray(scale * points @ rotation + [x, y], np.float32)
 
 
-def test_the_crop_is_opencvs(astronaut: Image, face: Face, sface_path: Path) -> None:
+def test_the_crop_is_opencvs(astronaut: Image, face: FaceDetection, sface_path: Path) -> None:
     """cv2.FaceRecognizerSF aligns to the same template; within the rounding of its interpolation it is our view."""
     box = face.box
     found = np.array([[box.x, box.y, box.width, box.height, *face.landmarks.ravel(), 1]], np.float32)
@@ -94,20 +94,20 @@ def test_motion_goes_through_the_crops_turn_and_scale() -> None:
     image = np.full((500, 600, 3), 128, np.uint8)
     crop = FivePointAligner().crop(frame(image), track(points, velocity=(0.0, 10.0)))
     assert crop is not None
-    assert crop.motion == pytest.approx((20, 0), abs=0.01)
+    assert crop.velocity == pytest.approx((20, 0), abs=0.01)
     assert (crop.camera, crop.track, crop.frame, crop.pts_s) == ("lobby", 1, 3, 0.12)
 
 
-def test_one_detection_shows_no_motion(astronaut: Image, face: Face) -> None:
+def test_one_detection_shows_no_motion(astronaut: Image, face: FaceDetection) -> None:
     crop = FivePointAligner(160).crop(frame(astronaut), track(face.landmarks, hits=1))
     assert crop is not None
-    assert crop.motion is None
+    assert crop.velocity is None
     assert crop.image.shape == (160, 160, 3)
 
 
-def test_a_face_half_outside_gives_no_crop(astronaut: Image, face: Face) -> None:
+def test_a_face_half_outside_gives_no_crop(astronaut: Image, face: FaceDetection) -> None:
     aligner = FivePointAligner()
-    middle = int(face.box.centre[0])
+    middle = int(face.box.center[0])
     assert aligner.crop(frame(astronaut[:, :middle]), track(face.landmarks)) is None
     assert aligner.crop(frame(astronaut), track(face.landmarks + 5000)) is None
 
@@ -139,7 +139,7 @@ def test_the_matrix_tells_where_the_crops_pixels_lay(scale: float) -> None:
         assert crop[line, column, 0] == pytest.approx(place.sum() / 2000 * 255, abs=1.1)
 
 
-def test_blur_lowers_sharpness_and_contrast_does_not(astronaut: Image, face: Face) -> None:
+def test_blur_lowers_sharpness_and_contrast_does_not(astronaut: Image, face: FaceDetection) -> None:
     crop, matrix = align(astronaut, face.landmarks)
     blurred = [np.asarray(cv2.GaussianBlur(crop, (0, 0), sigma), np.uint8) for sigma in (1.0, 2.0, 4.0)]
     values = [quality(each, face.landmarks, matrix).sharpness for each in (crop, *blurred)]
@@ -180,7 +180,7 @@ def test_turned_faces_are_worth_less(axis: str, sign: int) -> None:
     assert values[-1] < 0.35
 
 
-def test_an_unchanged_crop_leaves_the_picture_bit_for_bit(astronaut: Image, face: Face) -> None:
+def test_an_unchanged_crop_leaves_the_picture_bit_for_bit(astronaut: Image, face: FaceDetection) -> None:
     crop, matrix = align(astronaut, face.landmarks)
     before = astronaut.copy()
     assert np.array_equal(paste(astronaut, crop, matrix), astronaut)
@@ -188,7 +188,7 @@ def test_an_unchanged_crop_leaves_the_picture_bit_for_bit(astronaut: Image, face
 
 
 @pytest.mark.parametrize("enlarge", [0.3, 1, 4])
-def test_a_paste_brings_the_face_nearer_to_the_sharp_one(astronaut: Image, face: Face, enlarge: float) -> None:
+def test_a_paste_brings_the_face_nearer_to_the_sharp_one(astronaut: Image, face: FaceDetection, enlarge: float) -> None:
     """Blur a picture, put its sharp crop back: the face's middle is restored, the rest is untouched."""
     sharp = np.asarray(cv2.resize(astronaut, None, fx=enlarge, fy=enlarge, interpolation=cv2.INTER_AREA), np.uint8)
     blurred = np.asarray(cv2.GaussianBlur(sharp, (0, 0), 3 * enlarge), np.uint8)
@@ -204,8 +204,8 @@ def test_a_paste_brings_the_face_nearer_to_the_sharp_one(astronaut: Image, face:
     assert error[0] < 0.35 * error[1]
 
 
-def test_a_paste_over_the_pictures_edge(astronaut: Image, face: Face) -> None:
-    half = np.ascontiguousarray(astronaut[:, : int(face.box.centre[0])])
+def test_a_paste_over_the_pictures_edge(astronaut: Image, face: FaceDetection) -> None:
+    half = np.ascontiguousarray(astronaut[:, : int(face.box.center[0])])
     crop, matrix = align(half, face.landmarks)
     pasted = paste(half, 255 - crop, matrix)
     assert pasted.shape == half.shape

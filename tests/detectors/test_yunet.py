@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from detectors.yunet import YuNet
 from models.backends.selection import Session, load
-from stream.values import Face, Image
+from stream.values import FaceDetection, Image
 
 WHOLE = 1 << 20
 """A detection size that shrinks nothing."""
@@ -39,7 +39,7 @@ def crowd(folder: Path) -> Image:
     return picture
 
 
-def row(face: Face) -> list[float]:
+def row(face: FaceDetection) -> list[float]:
     box = face.box
     return [box.x, box.y, box.width, box.height, *face.landmarks.ravel().tolist(), face.confidence]
 

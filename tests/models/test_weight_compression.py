@@ -5,7 +5,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from models.weight_compression import packed, unpacked
+from models.weight_compression import compress_weights, decompress_weights
 from tests.models.support import networks
 
 
@@ -22,15 +22,15 @@ def _restored(model: onnx.ModelProto) -> np.ndarray:
 
 
 def test_packing_halves_the_file_and_keeps_the_result(network: onnx.ModelProto) -> None:
-    small = packed(network)
+    small = compress_weights(network)
     onnx.checker.check_model(small, full_check=True)
     assert small.ByteSize() < 0.6 * network.ByteSize()
     assert np.abs(_restored(small).astype(int) - _restored(network)).max() <= 1
 
 
 def test_unpacking_gives_the_same_network_without_casts_of_weights(network: onnx.ModelProto) -> None:
-    small = packed(network)
-    whole = unpacked(small)
+    small = compress_weights(network)
+    whole = decompress_weights(small)
     onnx.checker.check_model(whole, full_check=True)
     kinds = [[node.op_type for node in model.graph.node] for model in (network, whole)]
     assert kinds[0] == kinds[1]
@@ -38,4 +38,4 @@ def test_unpacking_gives_the_same_network_without_casts_of_weights(network: onnx
 
 
 def test_what_is_not_packed_stays_as_it_is(network: onnx.ModelProto) -> None:
-    assert unpacked(network) == network
+    assert decompress_weights(network) == network

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from detectors.alignment import align
 from detectors.yunet import YuNet
 from models.backends.selection import load
-from recognize.embedders.embedder import normalised
+from recognize.embedders.embedder import normalize
 from recognize.embedders.sface import SFace
 from recognize.gallery.photo_checks import Photo
 from stream.storage.images import read_picture
-from stream.values import Array, Face, Image
+from stream.values import Array, FaceDetection, Image
 
 
 class Notes:
@@ -49,7 +49,7 @@ def yunet(yunet_path: Path) -> YuNet:
     return YuNet(load(yunet_path, "onnxruntime"))
 
 
-def cut(image: Image, face: Face) -> Image:
+def cut(image: Image, face: FaceDetection) -> Image:
     return align(image, face.landmarks)[0]
 
 
@@ -84,4 +84,4 @@ def _another(crop: Image, rng: np.random.Generator) -> Image:
 
 def directions(count: int, seed: int = 0) -> Array:
     """`count` random embeddings, nearly at right angles to each other."""
-    return normalised(np.random.default_rng(seed).normal(size=(count, 128)).astype(np.float32))
+    return normalize(np.random.default_rng(seed).normal(size=(count, 128)).astype(np.float32))

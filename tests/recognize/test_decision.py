@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recognize.decision import ENOUGH, LEAD, MARGIN, SLACK, SURCHARGE, decide, required
+from recognize.decision import ENOUGH, LEAD, LOW_EVIDENCE_OFFSET, MARGIN, SLACK, decide, required_threshold
 from recognize.restoration_fusion import CONTRADICTION
 from stream.values import Array
 
@@ -53,9 +53,9 @@ def test_restored_evidence_does_not_name_whom_the_raw_contradicts() -> None:
 
 
 def test_little_evidence_must_be_more_similar() -> None:
-    assert required(THRESHOLD, 0) == pytest.approx(THRESHOLD + SURCHARGE)
-    assert required(THRESHOLD, ENOUGH / 2) == pytest.approx(THRESHOLD + SURCHARGE / 2)
-    assert required(THRESHOLD, ENOUGH) == required(THRESHOLD, 10 * ENOUGH) == THRESHOLD
+    assert required_threshold(THRESHOLD, 0) == pytest.approx(THRESHOLD + LOW_EVIDENCE_OFFSET)
+    assert required_threshold(THRESHOLD, ENOUGH / 2) == pytest.approx(THRESHOLD + LOW_EVIDENCE_OFFSET / 2)
+    assert required_threshold(THRESHOLD, ENOUGH) == required_threshold(THRESHOLD, 10 * ENOUGH) == THRESHOLD
 
 
 @given(st.lists(st.floats(-SLACK / 2, SLACK / 2), min_size=1, max_size=60), st.floats(0.2, 0.9))

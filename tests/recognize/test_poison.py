@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deblur import kernels
-from deblur.blur_estimation import Blurriness, enlargement
+from deblur.blur_estimation import BlurEstimator, enlargement
 from detectors.alignment import align
 from detectors.yunet import YuNet
 from recognize.embedders.sface import SFace
@@ -17,15 +17,15 @@ from recognize.gallery.calibration import threshold_for
 from recognize.gallery.enrollment import Enroller, Enrolment
 from recognize.gallery.people_gallery import Gallery
 from recognize.gallery.person import Person
-from recognize.gallery.photo_checks import POISONOUS, Finding
+from recognize.gallery.photo_checks import BLOCKING_ISSUES, PhotoIssue
 from recognize.gallery.photo_folders import scan
-from stream.values import Array, Face, Image
+from stream.values import Array, FaceDetection, Image
 from tests.recognize.conftest import Notes, cut
 from unblur.evaluate.data.archives import read
 
 pytestmark = pytest.mark.slow
 KNOWN, STRANGERS = 16, 60
-BLURRINESS = Blurriness()
+BLURRINESS = BlurEstimator()
 
 
 def smeared(photo: Image, rng: np.random.Generator) -> list[Image]:
@@ -35,7 +35,7 @@ def smeared(photo: Image, rng: np.random.Generator) -> list[Image]:
     return [kernels.recorded(kernels.blur(photo, blur), 0.01, rng) for blur in blurs]
 
 
-def look(image: Image, face: Face) -> tuple[Image, float]:
+def look(image: Image, face: FaceDetection) -> tuple[Image, float]:
     crop, matrix = align(image, face.landmarks)
     return crop, BLURRINESS.estimate(crop, enlargement(matrix)).extent
 
@@ -101,7 +101,7 @@ def test_they_would_if_every_face_were_enrolled(enrolment: Enrolment, strangers:
 def test_what_poisons_is_found_out(enrolment: Enrolment) -> None:
     bad = [photo for photo in enrolment.photos if photo.embedding is not None and photo.path.stem not in "01"]
     good = [photo for photo in enrolment.photos if photo.path.stem in "01"]
-    assert np.mean([bool(POISONOUS & set(photo.findings)) for photo in bad]) > 0.95
-    assert np.mean([bool(POISONOUS & set(photo.findings)) for photo in good]) < 0.05
+    assert np.mean([bool(BLOCKING_ISSUES & set(photo.findings)) for photo in bad]) > 0.95
+    assert np.mean([bool(BLOCKING_ISSUES & set(photo.findings)) for photo in good]) < 0.05
     mixed_up = [photo for photo in bad if photo.path.stem == "5"]
-    assert np.mean([Finding.MIXED_UP in photo.findings for photo in mixed_up]) > 0.9
+    assert np.mean([PhotoIssue.MISLABELED in photo.findings for photo in mixed_up]) > 0.9

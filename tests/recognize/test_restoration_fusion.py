@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recognize.restoration_fusion import CAUTION, CONTRADICTION, EVEN, caution, confirmed, fused
+from recognize.restoration_fusion import (
+    CAUTION,
+    CONTRADICTION,
+    EVEN,
+    fused,
+    not_contradicted_by_raw,
+    still_threshold_offset,
+)
 from stream.values import Array
 
 blurs = st.floats(0, 100)
@@ -45,7 +52,7 @@ def test_the_more_blur_the_more_the_restored_crop_counts() -> None:
 
 
 def test_the_more_the_restored_crop_counts_the_more_similar_it_has_to_be() -> None:
-    asked = caution([0, 3, EVEN, 30, 1000]).tolist()
+    asked = still_threshold_offset([0, 3, EVEN, 30, 1000]).tolist()
     assert asked == sorted(asked)
     assert asked[0] == 0
     assert asked[2] == pytest.approx(CAUTION / 2)
@@ -55,5 +62,5 @@ def test_the_more_the_restored_crop_counts_the_more_similar_it_has_to_be() -> No
 def test_whom_the_raw_crop_clearly_contradicts_is_not_confirmed() -> None:
     scores = np.array([[0.6, 0.1], [0.6, 0.1], [0.1, 0.6]], np.float32)
     raw = np.array([[0.2, 0.2 + CONTRADICTION + 0.01], [0.2, 0.2 + CONTRADICTION - 0.01], [0.3, 0.1]], np.float32)
-    assert confirmed(scores, raw).tolist() == [False, True, False]
-    assert [bool(confirmed(*row)) for row in zip(scores, raw, strict=True)] == [False, True, False]
+    assert not_contradicted_by_raw(scores, raw).tolist() == [False, True, False]
+    assert [bool(not_contradicted_by_raw(*row)) for row in zip(scores, raw, strict=True)] == [False, True, False]

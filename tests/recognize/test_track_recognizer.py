@@ -10,13 +10,13 @@ import pytest
 from recognize import track_recognizer
 from recognize.embedders.sface import SFace
 from recognize.gallery.calibration import RAREST, threshold_for
-from recognize.gallery.gallery_edits import forgotten, merged, renamed
+from recognize.gallery.gallery_edits import merge_people, remove_person, rename_person
 from recognize.gallery.people_gallery import Gallery
 from recognize.gallery.person import Person
-from recognize.restoration_fusion import caution, relief
+from recognize.restoration_fusion import blur_threshold_offset, still_threshold_offset
 from recognize.track_recognizer import TrackRecognizer
 from stream.errors import GalleryError
-from stream.values import Crop, Image, Quality, Restoration
+from stream.values import FaceCrop, FaceQuality, Image, Restoration
 from tests.recognize.conftest import NETWORK, softened
 
 CropOf = Callable[[str], Image]
@@ -32,7 +32,9 @@ def seen(
     beside: Iterable[int] = (),
 ) -> Restoration:
     matrix = np.eye(2, 3, dtype=np.float32)
-    crop = Crop("door", track, 0, 0.0, image, matrix, None, Quality(1.0, quality, 1.0), beside=frozenset(beside))
+    crop = FaceCrop(
+        "door", track, 0, 0.0, image, matrix, None, FaceQuality(1.0, quality, 1.0), co_visible_tracks=frozenset(beside)
+    )
     if restored is None:
         return Restoration(crop, image, "none", blur)
     return Restoration(crop, restored, "richardson-lucy", blur)
@@ -108,13 +110,16 @@ def test_a_restored_still_is_held_to_more(sface: SFace, known: Gallery, crop_of:
     blurred = softened(sharp, 3.5)
     restored, left = TrackRecognizer(sface, known).identify([seen(blurred, sharp, blur=12), seen(blurred, blur=12)])
     assert left.threshold == threshold_for(2)
-    assert restored.threshold == pytest.approx(threshold_for(2) + float(caution(12)))
+    assert restored.threshold == pytest.approx(threshold_for(2) + float(still_threshold_offset(12)))
 
 
 def test_the_chance_is_told_that_a_stranger_would_do_as_well(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
     def chances(recognizer: TrackRecognizer) -> list[float | None]:
         views = ("obama2.jpg", "astronaut.png")
-        return [recognizer.observe([seen(crop_of(name), track=track)])[0].chance for track, name in enumerate(views)]
+        return [
+            recognizer.observe([seen(crop_of(name), track=track)])[0].false_positive_rate
+            for track, name in enumerate(views)
+        ]
 
     somebody, nobody = chances(TrackRecognizer(sface, known))
     assert somebody == RAREST
@@ -127,13 +132,13 @@ def test_a_track_that_stays_blurred_is_held_to_less(sface: SFace, known: Gallery
     blurred, sharp = softened(crop_of("biden.jpg"), 3.5), crop_of("biden.jpg")
     base = threshold_for(2)
     raw, restored = (
-        TrackRecognizer(sface, known.without("Biden")).observe([view] * 9)[-1]
+        TrackRecognizer(sface, known.without_people("Biden")).observe([view] * 9)[-1]
         for view in (seen(blurred, blur=12), seen(blurred, sharp, blur=12))
     )
-    assert raw.threshold == pytest.approx(base - float(relief(12)))
+    assert raw.threshold == pytest.approx(base - float(blur_threshold_offset(12)))
     assert restored.threshold == base
     views = [*[seen(sharp)] * 3, *[seen(blurred, blur=30)] * 3]
-    *_, mixed = TrackRecognizer(sface, known.without("Biden")).observe(views)
+    *_, mixed = TrackRecognizer(sface, known.without_people("Biden")).observe(views)
     assert base - 0.01 < mixed.threshold < base, "the sharp views count for more"
 
 
@@ -153,7 +158,12 @@ def test_a_track_that_slips_to_somebody_else_begins_anew(sface: SFace, known: Ga
     recognizer = TrackRecognizer(sface, known)
     views = ["obama3.jpg"] * 10 + ["biden.jpg"] * 3
     *_, last, doubtful, another, later = recognizer.observe([seen(crop_of(name)) for name in views])
-    assert (last.body, doubtful.body, another.body, later.body) == ("same", "doubtful", "another", "same")
+    assert (last.continuity, doubtful.continuity, another.continuity, later.continuity) == (
+        "same",
+        "doubtful",
+        "another",
+        "same",
+    )
     assert [each.name for each in (last, doubtful, another, later)] == ["Obama", "Obama", "Biden", "Biden"]
     assert another.score == pytest.approx(1, abs=1e-5), "nothing of the first stays"
 
@@ -162,10 +172,10 @@ def test_one_view_of_something_else_counts_for_nothing(sface: SFace, known: Gall
     recognizer = TrackRecognizer(sface, known)
     before, *_ = recognizer.observe([seen(crop_of("obama3.jpg"))])
     something = [crop_of("biden.jpg"), crop_of("astronaut.png")]  # unlike each other, too
-    bodies = [identity.body for identity in recognizer.observe([seen(each) for each in something])]
+    bodies = [identity.continuity for identity in recognizer.observe([seen(each) for each in something])]
     again, *_ = recognizer.observe([seen(crop_of("obama3.jpg"))])
     assert bodies == ["doubtful", "doubtful"]
-    assert (again.name, again.body) == ("Obama", "same")
+    assert (again.name, again.continuity) == ("Obama", "same")
     assert again.score == pytest.approx(before.score)
 
 
@@ -175,13 +185,13 @@ def test_nobody_is_in_one_picture_twice(sface: SFace, known: Gallery, crop_of: C
     (first,) = recognizer.observe([seen(worse, track=1, beside={2})])
     (second,) = recognizer.observe([seen(better, track=2, beside={1})])
     assert (first.name, second.name) == ("Obama", "Obama")
-    ((track, loser),) = recognizer.disowned().items()
+    ((track, loser),) = recognizer.take_revoked().items()
     assert (track, loser.name, loser.description) == (("door", 1), None, None)
     assert loser.score < loser.threshold == second.score
-    assert not recognizer.disowned(), "it is told once"
+    assert not recognizer.take_revoked(), "it is told once"
     (again,) = recognizer.observe([seen(worse, track=1, beside={2})])
     assert again.name is None
-    assert recognizer.reconsider()["door", 1].name is None
+    assert recognizer.reidentify()["door", 1].name is None
     recognizer.forget("door", 2)
     assert recognizer.observe([seen(worse, track=1)])[0].name == "Obama"
 
@@ -190,7 +200,7 @@ def test_whoever_bears_a_name_keeps_it_beside_an_equal(sface: SFace, known: Gall
     recognizer, view = TrackRecognizer(sface, known), crop_of("obama2.jpg")
     first, second = recognizer.observe([seen(view, track=1, beside={2}), seen(view, track=2, beside={1})])
     assert (first.name, second.name) == ("Obama", None)
-    assert not recognizer.disowned()
+    assert not recognizer.take_revoked()
     elsewhere = recognizer.observe([seen(view, track=3)])
     assert elsewhere[0].name == "Obama", "never seen beside the first: perhaps the same, found again"
 
@@ -239,11 +249,11 @@ def test_an_empty_gallery_knows_nobody(sface: SFace, crop_of: CropOf) -> None:
 
 
 def test_another_gallery_renames_the_track_by_its_old_evidence(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
-    recognizer = TrackRecognizer(sface, known.without("Obama"))
+    recognizer = TrackRecognizer(sface, known.without_people("Obama"))
     assert recognizer.observe([seen(crop_of("obama2.jpg"))])[0].name is None
     recognizer.use(known)
     assert recognizer.observe([seen(crop_of("obama3.jpg"))])[0].name == "Obama"
-    recognizer.use(known.without("Obama"))
+    recognizer.use(known.without_people("Obama"))
     assert recognizer.observe([seen(crop_of("obama3.jpg"))])[0].name is None
     with pytest.raises(GalleryError, match="another embedding network"):
         recognizer.use(Gallery(NETWORK))
@@ -287,15 +297,15 @@ def test_who_is_called_otherwise_keeps_what_their_name_has_earned(
     recognizer = TrackRecognizer(sface, known, threshold)
     recognizer.observe([view, view])
     wavering(recognizer, threshold, crop_of)
-    recognizer.use(renamed(known, "Obama", "Barack"))
-    assert [identity.name for identity in recognizer.reconsider().values()] == ["Barack"]
-    recognizer.use(merged(renamed(known, "Obama", "Barack"), "Barack", "Biden"))
-    assert [identity.name for identity in recognizer.reconsider().values()] == ["Biden"]
-    recognizer.use(forgotten(known, "Obama"))
-    (identity,) = recognizer.reconsider().values()
+    recognizer.use(rename_person(known, "Obama", "Barack"))
+    assert [identity.name for identity in recognizer.reidentify().values()] == ["Barack"]
+    recognizer.use(merge_people(rename_person(known, "Obama", "Barack"), "Barack", "Biden"))
+    assert [identity.name for identity in recognizer.reidentify().values()] == ["Biden"]
+    recognizer.use(remove_person(known, "Obama"))
+    (identity,) = recognizer.reidentify().values()
     assert identity.name is None
     recognizer.use(known)  # as somebody new, who has earned nothing yet
-    assert [identity.name for identity in recognizer.reconsider().values()] == [None]
+    assert [identity.name for identity in recognizer.reidentify().values()] == [None]
 
 
 def test_who_is_enrolled_is_known_by_what_was_seen_before(sface: SFace, known: Gallery, crop_of: CropOf) -> None:
@@ -303,7 +313,7 @@ def test_who_is_enrolled_is_known_by_what_was_seen_before(sface: SFace, known: G
     (stranger,) = recognizer.observe([seen(crop_of("obama2.jpg"), track=3)])
     assert stranger.name is None
     recognizer.use(known)
-    ((track, identity),) = recognizer.reconsider().items()
+    ((track, identity),) = recognizer.reidentify().items()
     assert (track, identity.name) == (("door", 3), "Obama")
     recognizer.forget("door", 3)
-    assert not recognizer.reconsider()
+    assert not recognizer.reidentify()

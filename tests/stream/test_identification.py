@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deblur.deblurrers import Off
+from deblur.deblurrers import PassThrough
 from stream.errors import StorageError
-from stream.evidence.evidence_store import EvidenceFolder
-from stream.identification import Naming
-from stream.metrics import Meter
-from stream.results import Look, Moment, Sighting
-from stream.values import Body, Box, Crop, Event, Frame, Identity, Quality, Restoration, Track
+from stream.evidence.evidence_store import EvidenceStore
+from stream.identification import IdentificationWorker
+from stream.metrics import StageMetrics
+from stream.results import FaceSample, FrameResult, FrameTime
+from stream.values import Box, Event, FaceCrop, FaceQuality, Frame, Identity, Restoration, Track, TrackContinuity
 from tests.stream.evidence.test_verify_chain import examined, logged
 from tests.stream.support.proof import open_folder
 
@@ -34,11 +34,11 @@ class Saying:
     def observe(self, restorations: Sequence[Restoration]) -> list[Identity]:
         return [self.next for _ in restorations]
 
-    def disowned(self) -> Mapping[tuple[str, int], Identity]:
+    def take_revoked(self) -> Mapping[tuple[str, int], Identity]:
         lost, self.lost = self.lost, {}
         return lost
 
-    def reconsider(self) -> Mapping[tuple[str, int], Identity]:
+    def reidentify(self) -> Mapping[tuple[str, int], Identity]:
         return {}
 
     def forget(self, camera: str, track: int) -> None:
@@ -64,33 +64,37 @@ class Kept:
 class Desk:
     """A naming with what it is told and what it writes."""
 
-    def __init__(self, evidence: EvidenceFolder | None = None) -> None:
+    def __init__(self, evidence: EvidenceStore | None = None) -> None:
         self.saying, self.kept = Saying(), Kept()
-        self.naming = Naming(Off(), self.saying, self.kept, evidence, "session", Meter())
+        self.naming = IdentificationWorker(PassThrough(), self.saying, self.kept, evidence, "session", StageMetrics())
 
-    def look(self, frame: int, identity: Identity, body: Body = "same", track: int = 7, quality: float = 1.0) -> None:
+    def look(
+        self, frame: int, identity: Identity, body: TrackContinuity = "same", track: int = 7, quality: float = 1.0
+    ) -> None:
         """A frame shows the track, and its crop is identified as that."""
         look = a_look(frame, track, quality)
         self.see(look.track, look.moment)
-        self.saying.next = replace(identity, body=body)
+        self.saying.next = replace(identity, continuity=body)
         self.naming.identify([look])
 
-    def see(self, track: Track, moment: Moment) -> None:
+    def see(self, track: Track, moment: FrameTime) -> None:
         picture = np.zeros((9, 9, 3), np.uint8)
         frame = Frame("door", moment.frame, moment.frame, Fraction(1, 10), None, picture)
-        self.naming.see(Sighting(frame, [track], [], []))
+        self.naming.update_tracks(FrameResult(frame, [track], [], []))
 
     @property
     def told(self) -> list[tuple[str, int, str | None, int]]:
         return [(event.type, event.track, event.identity.name, event.frame) for event in self.kept.events]
 
 
-def a_look(frame: int, track: int, quality: float) -> Look:
+def a_look(frame: int, track: int, quality: float) -> FaceSample:
     box, points = Box(10.0 * frame, 20, 40, 40), np.zeros((5, 2), np.float32)
     there = Track("door", track, box, points, (10, 0), 0.9, detected=True, hits=1, first_frame=0, first_pts_s=0.0)
     image = np.full((128, 128, 3), frame, np.uint8)
-    crop = Crop("door", track, frame, frame / 10, image, np.eye(2, 3, dtype=np.float32), None, Quality(1, quality, 1))
-    return Look(there, crop, Moment(frame, frame / 10, None))
+    crop = FaceCrop(
+        "door", track, frame, frame / 10, image, np.eye(2, 3, dtype=np.float32), None, FaceQuality(1, quality, 1)
+    )
+    return FaceSample(there, crop, FrameTime(frame, frame / 10, None))
 
 
 def test_somebody_comes_is_named_and_goes() -> None:
@@ -98,7 +102,7 @@ def test_somebody_comes_is_named_and_goes() -> None:
     desk.look(1, UNKNOWN)
     desk.look(2, KNOWN)
     desk.look(3, KNOWN)
-    desk.naming.end_all("door")
+    desk.naming.end_camera("door")
     assert desk.told == [("new", 1, None, 1), ("update", 1, "Ann", 2), ("end", 1, "Ann", 3)]
 
 
@@ -117,7 +121,7 @@ def test_a_doubtful_crop_says_nothing() -> None:
     assert desk.naming.names("door")[7].name == "Ann"
     desk.look(3, KNOWN, quality=0.4)
     desk.look(4, KNOWN, "doubtful")
-    desk.naming.end_all("door")
+    desk.naming.end_camera("door")
     assert desk.told == [("new", 1, "Ann", 1), ("end", 1, "Ann", 3)], "who was there last is not known to be her"
 
 
@@ -142,7 +146,7 @@ def test_a_track_that_changes_body_is_split() -> None:
     desk.look(2, KNOWN, quality=0.5)
     desk.look(5, KNOWN, "doubtful")
     desk.look(6, UNKNOWN, "another", quality=0.5)
-    desk.naming.end_all("door")
+    desk.naming.end_camera("door")
     assert desk.told == [("new", 1, "Ann", 1), ("end", 1, "Ann", 2), ("new", 2, None, 6), ("end", 2, None, 6)]
     ended, came = desk.kept.events[1], desk.kept.events[2]
     assert ended.box == (20, 20, 40, 40), "where she was seen last"

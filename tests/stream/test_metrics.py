@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.metrics import BOUNDS_S, Meter
+from stream.metrics import BOUNDS_S, StageMetrics
 
 
 def test_counts_are_by_name_and_by_name_and_camera() -> None:
-    meter = Meter()
+    meter = StageMetrics()
     meter.count("faces", 2, "lobby")
     meter.count("faces", 3, "door")
     meter.count("events")
@@ -18,16 +18,16 @@ def test_counts_are_by_name_and_by_name_and_camera() -> None:
 
 
 def test_what_others_count_is_asked_at_each_reading_and_summed() -> None:
-    meter, lost = Meter(), [1, 10]
-    meter.follow("looks dropped", lambda: lost[0])
-    meter.follow("looks dropped", lambda: lost[1])
+    meter, lost = StageMetrics(), [1, 10]
+    meter.observe_counter("looks dropped", lambda: lost[0])
+    meter.observe_counter("looks dropped", lambda: lost[1])
     assert meter.read().counts == {"looks dropped": 11}
     lost[0] = 2
     assert meter.read().counts == {"looks dropped": 12}
 
 
 def test_times_are_summed_and_counted_in_buckets() -> None:
-    meter = Meter()
+    meter = StageMetrics()
     for _ in range(3):
         with meter.stage("detect"):
             pass
@@ -40,7 +40,7 @@ def test_times_are_summed_and_counted_in_buckets() -> None:
 @given(st.lists(st.sampled_from([0.0005, 0.001, 0.002, 0.3, 2.5, 9.0]), min_size=1))
 def test_each_time_is_in_the_bucket_of_the_first_bound_that_it_does_not_exceed(times: list[float]) -> None:
     stepping = iter([moment for elapsed in times for moment in (0.0, elapsed)])
-    meter = Meter()
+    meter = StageMetrics()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("stream.metrics.time.perf_counter", lambda: next(stepping))
         for _ in times:
@@ -53,7 +53,7 @@ def test_each_time_is_in_the_bucket_of_the_first_bound_that_it_does_not_exceed(t
 
 
 def test_many_threads_lose_nothing() -> None:
-    meter = Meter()
+    meter = StageMetrics()
 
     def work() -> None:
         for _ in range(2000):
@@ -72,7 +72,7 @@ def test_many_threads_lose_nothing() -> None:
 
 def test_searches_a_second_and_delays_are_of_late() -> None:
     now = 100.0
-    meter = Meter(lambda: now)
+    meter = StageMetrics(lambda: now)
     for step in range(200):
         now = 100.0 + step / 10
         meter.searched("lobby")

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deblur.deblurrers import Off
-from stream.identification import Naming
+from deblur.deblurrers import PassThrough
+from stream.identification import IdentificationWorker
 from stream.interfaces import always
 from stream.load_control import LoadController
-from stream.metrics import Meter
+from stream.metrics import StageMetrics
 from stream.pipeline import Camera, Pipeline
-from stream.results import Look, Scene, Sighting
-from stream.values import Crop, Frame, Restoration
+from stream.results import AnnotatedFrame, FaceSample, FrameResult
+from stream.values import FaceCrop, Frame, Restoration
 from tests.stream.test_identification import Kept, Saying, a_look
 
 PEOPLE = 20
@@ -51,28 +51,28 @@ class Door:
 class Crowd:
     """An eye that sees everybody in the first frame and their ends in the second; every third picture is due."""
 
-    def due(self, pts_s: float, _patience_s: float) -> bool:
+    def should_detect(self, pts_s: float, _patience_s: float) -> bool:
         return round(10 * pts_s) % 3 == 0 or pts_s < 0.2
 
-    def see(self, frame: Frame) -> Sighting:
+    def process(self, frame: Frame) -> FrameResult:
         looks = [a_look(0, track, 1.0) for track in range(PEOPLE)]
         tracks = [look.track for look in looks]
-        return Sighting(frame, tracks, looks, []) if frame.index == 0 else Sighting(frame, [], [], tracks)
+        return FrameResult(frame, tracks, looks, []) if frame.index == 0 else FrameResult(frame, [], [], tracks)
 
-    def finish(self) -> Sequence[Look]:
+    def flush(self) -> Sequence[FaceSample]:
         return []
 
 
 class Timed(Crowd):
     """Its samples know when they arrived."""
 
-    def see(self, frame: Frame) -> Sighting:
-        sighting = super().see(frame)
+    def see(self, frame: Frame) -> FrameResult:
+        sighting = super().process(frame)
         looks = [replace(look, moment=replace(look.moment, arrived_s=frame.arrived_s)) for look in sighting.looks]
         return replace(sighting, looks=looks)
 
 
-class Slow(Off):
+class Slow(PassThrough):
     """Says how many crops it gets, and restores when it may."""
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class Slow(Off):
         self.batches: list[int] = []
         self.passes: list[int | None] = []
 
-    def restore(self, crops: Sequence[Crop], passes: int | None = None, /) -> list[Restoration]:
+    def restore(self, crops: Sequence[FaceCrop], passes: int | None = None, /) -> list[Restoration]:
         self.batches.append(len(crops))
         self.passes.append(passes)
         self.begun.release()
@@ -92,16 +92,16 @@ class Slow(Off):
 def desk(
     source: Door,
     deblurrer: Slow,
-    show: Callable[[Scene], None],
+    show: Callable[[AnnotatedFrame], None],
     load: LoadController | None = None,
     eye: Crowd | None = None,
-) -> tuple[Pipeline, Kept, Meter]:
-    kept, meter = Kept(), Meter()
-    naming = Naming(deblurrer, Saying(), kept, None, "session", meter)
+) -> tuple[Pipeline, Kept, StageMetrics]:
+    kept, meter = Kept(), StageMetrics()
+    naming = IdentificationWorker(deblurrer, Saying(), kept, None, "session", meter)
     return Pipeline([Camera(source, eye or Crowd(), show)], naming, meter, load), kept, meter
 
 
-def unseen(scene: Scene) -> None:
+def unseen(scene: AnnotatedFrame) -> None:
     """Nobody looks."""
 
 
@@ -161,8 +161,8 @@ def test_how_long_names_take_and_what_is_dropped_is_told_by_camera() -> None:
 def test_what_is_neither_searched_nor_watched_is_not_made(watched: bool) -> None:
     slow, door = Slow(), Door(endless=False, pictures=8)
     slow.may.release(PEOPLE)
-    meter, shown = Meter(), list[int]()
-    naming = Naming(slow, Saying(), Kept(), None, "session", meter)
+    meter, shown = StageMetrics(), list[int]()
+    naming = IdentificationWorker(slow, Saying(), Kept(), None, "session", meter)
     camera = Camera(door, Crowd(), lambda scene: shown.append(scene.frame.index), lambda: watched)
     Pipeline([camera], naming, meter).run()
     assert door.made == (list(range(8)) if watched else [0, 1, 3, 6])

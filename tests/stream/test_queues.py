@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.queues import Belt, Latest
+from stream.queues import BoundedQueue, LatestQueue
 
 
 @given(st.lists(st.integers(), max_size=50), st.integers(1, 5))
 def test_a_belt_loses_nothing_and_keeps_order(items: list[int], capacity: int) -> None:
-    belt = Belt[int](capacity)
+    belt = BoundedQueue[int](capacity)
 
     def give() -> None:
         with belt.closing():
@@ -23,21 +23,21 @@ def test_a_belt_loses_nothing_and_keeps_order(items: list[int], capacity: int) -
 
 
 def test_a_full_belt_lets_its_giver_go_when_cancelled() -> None:
-    belt = Belt[int](1)
+    belt = BoundedQueue[int](1)
     with ThreadPoolExecutor(1) as giver:
         belt.put(1)
         waiting = giver.submit(belt.put, 2)
-        belt.cancel()
+        belt.abort()
         assert waiting.result(timeout=5) is False
     assert list(belt) == []
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers()), max_size=60), st.integers(1, 6))
 def test_the_latest_of_each_key_wins_and_every_loss_is_counted(puts: list[tuple[int, int]], capacity: int) -> None:
-    slots = Latest[int, int](capacity)
+    slots = LatestQueue[int, int](capacity)
     for key, item in puts:
         slots.put(key, item)
-    kept = slots.take(timeout_s=0)
+    kept = slots.get_batch(timeout_s=0)
     assert len(kept) <= capacity
     assert len(kept) + slots.dropped == len(puts)
     assert set(kept) <= {item for _, item in puts}
@@ -45,28 +45,28 @@ def test_the_latest_of_each_key_wins_and_every_loss_is_counted(puts: list[tuple[
 
 @given(st.lists(st.integers(0, 9), max_size=60), st.integers(1, 6))
 def test_the_latest_is_taken_in_the_turn_of_what_it_replaced(keys: list[int], most: int) -> None:
-    slots = Latest[int, tuple[int, int]]()
+    slots = LatestQueue[int, tuple[int, int]]()
     for step, key in enumerate(keys):
         slots.put(key, (key, step))
     turns = list(dict.fromkeys(keys))
-    assert slots.waiting() == set(turns)
-    taken = slots.take(timeout_s=0, most=most)
+    assert slots.pending_keys() == set(turns)
+    taken = slots.get_batch(timeout_s=0, most=most)
     assert taken == [(key, max(step for step, each in enumerate(keys) if each == key)) for key in turns[:most]]
-    assert slots.waiting() == set(turns[most:])
+    assert slots.pending_keys() == set(turns[most:])
 
 
 def test_what_nobody_needs_is_counted() -> None:
-    slots = Latest[int, int]()
+    slots = LatestQueue[int, int]()
     slots.put(1, 1)
-    slots.cancel()
+    slots.abort()
     slots.put(2, 2)
-    assert (slots.take(timeout_s=0), slots.dropped, slots.closed) == ([], 2, True)
+    assert (slots.get_batch(timeout_s=0), slots.dropped, slots.closed) == ([], 2, True)
 
 
 def test_taking_ends_when_closed() -> None:
-    slots = Latest[int, int]()
+    slots = LatestQueue[int, int]()
     with ThreadPoolExecutor(1) as taker:
-        waiting = taker.submit(slots.take)
+        waiting = taker.submit(slots.get_batch)
         slots.close()
         assert waiting.result(timeout=5) == []
     assert slots.closed

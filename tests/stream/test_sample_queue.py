@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.load_control import OLDEST_S
-from stream.results import Look
+from stream.results import FaceSample
 from stream.sample_queue import ALIKE, SampleQueue, Waiting
 from tests.stream.test_identification import a_look
 
 
-def sample(track: int, frame: int = 0, arrived_s: float | None = None) -> Look:
+def sample(track: int, frame: int = 0, arrived_s: float | None = None) -> FaceSample:
     look = a_look(frame, track, 1.0)
     return replace(look, moment=replace(look.moment, arrived_s=arrived_s))
 

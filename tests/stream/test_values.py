@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from stream.values import Box, Crop, Event, Face, Frame, Identity, Quality, Restoration
+from stream.values import Box, Event, FaceCrop, FaceDetection, FaceQuality, Frame, Identity, Restoration
 
 PICTURE = np.zeros((8, 8, 3), np.uint8)
 NOBODY = Identity(None, 0.123456, 0.4, None, 0.1, None, "none", 3.14159)
@@ -35,9 +35,9 @@ def test_media_time_is_pts_in_seconds() -> None:
         lambda: Frame("lobby", -1, 0, Fraction(1, 30), None, PICTURE),
         lambda: Frame("lobby", 0, 0, Fraction(1, 30), datetime(2026, 1, 1), PICTURE),
         lambda: Box(0, 0, 0, 1),
-        lambda: Face(Box(0, 0, 1, 1), np.zeros((4, 2), np.float32), 0.5),
-        lambda: Quality(1.1, 0, 0),
-        lambda: Crop("lobby", 1, 0, 0, PICTURE[:4], np.eye(2, 3, dtype=np.float32), None, Quality(1, 1, 1)),
+        lambda: FaceDetection(Box(0, 0, 1, 1), np.zeros((4, 2), np.float32), 0.5),
+        lambda: FaceQuality(1.1, 0, 0),
+        lambda: FaceCrop("lobby", 1, 0, 0, PICTURE[:4], np.eye(2, 3, dtype=np.float32), None, FaceQuality(1, 1, 1)),
         lambda: Restoration(a_crop(), PICTURE.copy(), "none", 0),
     ],
 )
@@ -47,8 +47,8 @@ def test_what_makes_no_sense_cannot_be_made(make: object) -> None:
         make()
 
 
-def a_crop() -> Crop:
-    return Crop("lobby", 1, 0, 0.0, PICTURE, np.eye(2, 3, dtype=np.float32), (3.0, 4.0), Quality(1, 1, 1))
+def a_crop() -> FaceCrop:
+    return FaceCrop("lobby", 1, 0, 0.0, PICTURE, np.eye(2, 3, dtype=np.float32), (3.0, 4.0), FaceQuality(1, 1, 1))
 
 
 def test_a_crop_knows_its_speed() -> None:

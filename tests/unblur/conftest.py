@@ -9,10 +9,10 @@ import pytest
 
 from configs.schema import Config
 from recognize.gallery.people_gallery import Gallery
-from unblur.assembly.components import Parts
+from unblur.assembly.components import Components
 from unblur.cli import main
-from unblur.people.gallery_service import People
-from unblur.people.photo_review import Examiner
+from unblur.people.gallery_service import GalleryService
+from unblur.people.photo_review import PhotoReviewer
 
 
 @pytest.fixture(scope="session")
@@ -36,8 +36,8 @@ def gallery(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def examiner() -> Examiner:
-    return Examiner(Config(), Parts(Config()))
+def examiner() -> PhotoReviewer:
+    return PhotoReviewer(Config(), Components(Config()))
 
 
 class Notes(list[tuple[str, str, str]]):
@@ -59,8 +59,8 @@ def used() -> list[Gallery]:
 
 
 @pytest.fixture
-def people(tmp_path: Path, examiner: Examiner, used: list[Gallery], notes: Notes) -> Iterator[People]:
+def people(tmp_path: Path, examiner: PhotoReviewer, used: list[Gallery], notes: Notes) -> Iterator[GalleryService]:
     """Nobody yet."""
-    known = People(tmp_path / "people.joblib", examiner, used.append, notes.take)
+    known = GalleryService(tmp_path / "people.joblib", examiner, used.append, notes.take)
     yield known
     known.close()

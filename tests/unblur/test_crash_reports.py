@@ -47,7 +47,7 @@ PLACES = {
 def program(body: str) -> list[str]:
     """The command, with this in place of what it does."""
     inner = textwrap.indent(textwrap.dedent(body).strip(), "    ")
-    code = f"import unblur.cli\nimport unblur.__main__\ndef work(*_):\n{inner}\nunblur.cli.main = work\n"
+    code = f"import unblur.cli\nimport unblur.__main__\ndef work(*_, **__):\n{inner}\nunblur.cli.main = work\n"
     return [sys.executable, "-c", f"{code}unblur.__main__.main()", SECRET]
 
 

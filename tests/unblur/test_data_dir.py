@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 
 from models.assets.fetch import fingerprint
 from recognize.gallery import gallery_edits
-from recognize.gallery.people_gallery import load
+from recognize.gallery.people_gallery import load_gallery
 from stream.events.query import query
 from stream.evidence.signing import Signer
 from stream.storage.encryption import Cipher
@@ -41,7 +41,7 @@ def crops_of(folder: Path) -> set[str]:
 def test_nothing_of_a_forgotten_person_is_left_in_a_folder_of_data(
     house: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hers = load(house / "people.joblib", fingerprint("sface")).people[GONE].photos
+    hers = load_gallery(house / "people.joblib", fingerprint("sface")).people[GONE].photos
     assert crops_of(house) > set(hers)
     faces_of(house / "people.joblib").joinpath(f"{hers[0]}.png.part").touch()  # a crash left it
     shutil.copy(house / "people.joblib", house / ".people.joblib.k1ll3d_9")  # and this
@@ -50,7 +50,7 @@ def test_nothing_of_a_forgotten_person_is_left_in_a_folder_of_data(
     assert GONE.encode() not in left
     assert json.dumps(GONE)[1:-1].encode() not in left
     assert not any(event.encode() in bytes_of(house, "*.sqlite*") for event in HERS)
-    known = load(house / "people.joblib", fingerprint("sface"))
+    known = load_gallery(house / "people.joblib", fingerprint("sface"))
     assert known.names == ("Ann", "Bob")
     assert crops_of(house) == known.photos
     assert said(house) == [("event-5", "right", "Bob")]
@@ -63,7 +63,7 @@ def test_nothing_of_a_forgotten_person_is_left_in_a_folder_of_data(
 
 def test_who_was_renamed_is_forgotten_by_every_name(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = house / "people.joblib"
-    gallery_edits.renamed(load(path, fingerprint("sface")), GONE, "Zoë Wed").save(path)
+    gallery_edits.rename_person(load_gallery(path, fingerprint("sface")), GONE, "Zoë Wed").save(path)
     assert main(["forget", "Zoë Wed", "--data", str(house)]) == 0
     assert GONE.encode() not in bytes_of(house)
     assert json.dumps(GONE)[1:-1].encode() not in bytes_of(house)
@@ -73,18 +73,18 @@ def test_who_was_renamed_is_forgotten_by_every_name(house: Path, capsys: pytest.
 
 def test_a_former_name_that_somebody_else_bears_is_theirs(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = house / "people.joblib"
-    known = gallery_edits.renamed(load(path, fingerprint("sface")), "Ann", "Ann Lee")
-    gallery_edits.renamed(known, "Bob", "Ann").save(path)
+    known = gallery_edits.rename_person(load_gallery(path, fingerprint("sface")), "Ann", "Ann Lee")
+    gallery_edits.rename_person(known, "Bob", "Ann").save(path)
     assert main(["forget", "Ann Lee", "--data", str(house)]) == 0
     assert "- events under the name Ann, which is or was somebody else's, too" in capsys.readouterr().out
-    assert load(path, fingerprint("sface")).names == (GONE, "Ann")
+    assert load_gallery(path, fingerprint("sface")).names == (GONE, "Ann")
     left = [event["id"] for event in query(f"sqlite:///{house / 'events.sqlite'}")]
     assert left == [f"event-{number}" for number in range(7)]
     assert main(["forget", "Bob", "--data", str(house)]) == 0
     assert "- Ann, who was called so before, and is known by this name" in capsys.readouterr().out
     left = [event["id"] for event in query(f"sqlite:///{house / 'events.sqlite'}")]
     assert left == [f"event-{number}" for number in range(5)]
-    assert load(path, fingerprint("sface")).people["Ann"].former == ()
+    assert load_gallery(path, fingerprint("sface")).people["Ann"].former == ()
 
 
 def test_what_waits_for_webhooks_is_what_the_log_has(house: Path) -> None:
@@ -154,7 +154,7 @@ def test_where_one_part_cannot_be_opened_nothing_is_changed(house: Path, capsys:
 def test_where_the_gallery_cannot_be_read_nothing_is_changed(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (house / "key").write_bytes(Fernet.generate_key())
     gallery = house / "people.joblib"
-    load(gallery, fingerprint("sface")).save(gallery, Cipher(house / "key"))
+    load_gallery(gallery, fingerprint("sface")).save(gallery, Cipher(house / "key"))
     before = bytes_of(house)
     assert main(["forget", GONE, "--data", str(house)]) == 2
     assert str(gallery) in capsys.readouterr().err
@@ -163,7 +163,7 @@ def test_where_the_gallery_cannot_be_read_nothing_is_changed(house: Path, capsys
 
 def test_crops_go_with_their_gallery_wherever_it_is_named(house: Path) -> None:
     assert main(["forget", GONE, "--gallery", str(house / "people.joblib")]) == 0
-    assert crops_of(house) == load(house / "people.joblib", fingerprint("sface")).photos
+    assert crops_of(house) == load_gallery(house / "people.joblib", fingerprint("sface")).photos
 
 
 def test_a_database_that_is_none_is_told_and_nothing_is_changed(

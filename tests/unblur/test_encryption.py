@@ -18,11 +18,11 @@ from stream.storage.encryption import Cipher
 from stream.storage.images import read_picture
 from tests.stream.evidence.test_verify_chain import examined
 from tests.unblur.support.kept import GONE, keep, records
-from unblur.assembly.components import Parts
+from unblur.assembly.components import Components
 from unblur.cli import main
 from unblur.people.face_thumbnails import faces_of
-from unblur.people.gallery_service import People
-from unblur.people.photo_review import Examiner
+from unblur.people.gallery_service import GalleryService
+from unblur.people.photo_review import PhotoReviewer
 from unblur.privacy.erasure import erase
 
 PNG = b"\x89PNG"
@@ -36,14 +36,14 @@ def config(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def people_of() -> Iterator[Callable[[Path, Path | None], People]]:
+def people_of() -> Iterator[Callable[[Path, Path | None], GalleryService]]:
     """The owner of a gallery, as a configuration has it."""
     with ExitStack() as stack:
 
-        def opened(gallery: Path, config: Path | None) -> People:
+        def opened(gallery: Path, config: Path | None) -> GalleryService:
             settings = load(config, {})
-            examiner = Examiner(settings, Parts(settings))
-            people = People(gallery, examiner, lambda _: None, lambda *_: None)
+            examiner = PhotoReviewer(settings, Components(settings))
+            people = GalleryService(gallery, examiner, lambda _: None, lambda *_: None)
             stack.callback(people.close)
             return people
 
@@ -96,7 +96,7 @@ def test_with_the_key_all_is_as_ever_and_without_it_nothing_can_be_read(
 
 
 def test_crops_of_enrolled_photos_are_encrypted_and_can_be_seen(
-    album: Path, config: Path, people_of: Callable[[Path, Path | None], People]
+    album: Path, config: Path, people_of: Callable[[Path, Path | None], GalleryService]
 ) -> None:
     gallery = album / "people.joblib"
     command = ["enroll", str(album / "faces"), "--gallery", str(gallery)]
@@ -111,7 +111,7 @@ def test_crops_of_enrolled_photos_are_encrypted_and_can_be_seen(
 
 
 def test_plain_crops_are_read_and_encrypted_once_their_gallery_is_used_with_a_key(
-    album: Path, config: Path, people_of: Callable[[Path, Path | None], People]
+    album: Path, config: Path, people_of: Callable[[Path, Path | None], GalleryService]
 ) -> None:
     gallery = album / "people.joblib"
     assert main(["enroll", str(album / "faces"), "--gallery", str(gallery)]) == 0

@@ -28,7 +28,7 @@ def test_the_wheel_takes_one_name_and_carries_its_data(wheel: Path) -> None:
         "configs/default.yaml",
         "deblur/blur_estimator.npz",
         "models/assets/manifest.toml",
-        "report.html.j2",
+        "commands/demo_report.html.j2",
         "stream/values.py",
     }
     data |= {"configs/train/unet.yaml", "deblur/train/trainer.py"}

@@ -16,8 +16,8 @@ from stream.storage.images import read_picture
 from stream.values import Event
 from tests.unblur.conftest import Notes
 from unblur.assembly.pipeline_run import Run, assemble
-from unblur.people.gallery_service import People
-from unblur.people.photo_review import Examiner, Shot
+from unblur.people.gallery_service import GalleryService
+from unblur.people.photo_review import PhotoReviewer, ReviewedPhoto
 
 WITHIN_S = 60.0
 SOON_S = 5.0
@@ -57,7 +57,7 @@ class Story:
 class Hall:
     """A camera in a hall, and the people it knows."""
 
-    def __init__(self, run: Run, story: Story, people: People, evidence: Path, examiner: Examiner) -> None:
+    def __init__(self, run: Run, story: Story, people: GalleryService, evidence: Path, examiner: PhotoReviewer) -> None:
         self.run, self.story, self.people = run, story, people
         self._evidence, self._examiner = evidence, examiner
 
@@ -65,17 +65,17 @@ class Hall:
         """Somebody who has come into the picture, and whom nobody knows."""
         return self.story.until(lambda event: event.type == "new" and event.identity.name is None)[1]
 
-    def shot(self, event: Event) -> Shot:
+    def shot(self, event: Event) -> ReviewedPhoto:
         return self._examiner.crop("crop", read_picture(self._evidence / f"{event.id}.raw.png"))
 
     def overlay(self, track: int) -> str | None:
         """The name in the picture."""
-        names = self.run.naming.names(CAMERA)
+        names = self.run.identification.names(CAMERA)
         return names[track].name if track in names else "gone"
 
 
 @pytest.fixture
-def hall(demo: Path, tmp_path: Path, examiner: Examiner, notes: Notes) -> Iterator[Hall]:
+def hall(demo: Path, tmp_path: Path, examiner: PhotoReviewer, notes: Notes) -> Iterator[Hall]:
     story = Story()
     config = load(None, {
         "cameras": [{"name": CAMERA, "source": f"{LOOP}{demo / 'camera.mp4'}"}],
@@ -84,7 +84,7 @@ def hall(demo: Path, tmp_path: Path, examiner: Examiner, notes: Notes) -> Iterat
     })  # fmt: skip
     with ExitStack() as stack:
         run = assemble(config, stack, lambda _: None, story)
-        people = People(tmp_path / "people.joblib", examiner, run.use, notes.take)
+        people = GalleryService(tmp_path / "people.joblib", examiner, run.use_gallery, notes.take)
         thread = threading.Thread(target=run.start)
         thread.start()
         try:
@@ -117,7 +117,7 @@ def test_an_unknown_becomes_known_renamed_and_unknown_again(hall: Hall) -> None:
     assert len({event.id for _, event in hall.story.events}) == len(hall.story.events)
 
 
-def test_who_is_merged_has_the_other_name_at_once(hall: Hall, portraits: Path, examiner: Examiner) -> None:
+def test_who_is_merged_has_the_other_name_at_once(hall: Hall, portraits: Path, examiner: PhotoReviewer) -> None:
     hall.people.enrol("Joe", None, [examiner.picture("biden.jpg", read_picture(portraits / "biden.jpg"))], "me")
     stranger = hall.unknown()
     hall.people.enrol("Ann", None, [hall.shot(stranger)], "me")

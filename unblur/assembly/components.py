@@ -12,17 +12,17 @@ import structlog
 
 from configs.schema import Config, Deblurring
 from deblur.cnn import CNN, REACH
-from deblur.deblurrers import Off, RichardsonLucy, Seed, Standby
+from deblur.deblurrers import BoxKernelDeblurrer, FallbackDeblurrer, PassThrough, RichardsonLucyDeblurrer
 from detectors.mtcnn import MTCNN
 from detectors.yunet import IN_STILLS, YuNet
 from models.assets import manifest
 from models.assets.fetch import fetch, fetch_judge, fingerprint, prepared_sha256
-from models.backends.selection import Backend, Session, choose, load
-from models.backends.tensorrt_backend import TensorRt
+from models.backends.selection import Backend, Session, load, select_backend
+from models.backends.tensorrt_backend import TensorRtSession
 from models.errors import ModelError
 from recognize.embedders.embedder import Embedder
 from recognize.embedders.facenet import FaceNet
-from recognize.embedders.fitted_embedder import Fitted, Method, TrainFusion, described
+from recognize.embedders.fitted_embedder import FittedEmbedder, Method, TrainFusion, read_description
 from recognize.embedders.sface import SFace
 from recognize.gallery import people_gallery as galleries
 from recognize.gallery.people_gallery import Gallery
@@ -39,7 +39,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class LoadedNetwork:
     """A network in use: what runs it, why what would have been better does not, and the sha256 of the files that were
     loaded, by kind: `onnx`, and `plan` where TensorRT built one of it."""
 
@@ -58,12 +58,12 @@ def fusion_trainer() -> TrainFusion:
     return learn
 
 
-class Parts:
+class Components:
     """The parts that need a network, each loaded when it is first asked for; `networks` are those that were."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self.networks: list[Network] = []
+        self.networks: list[LoadedNetwork] = []
         cv2.setNumThreads(1)  # the stages run beside each other; threads within them would only get in the way
 
     def detector(self, confidence: float) -> Detector:
@@ -105,7 +105,7 @@ class Parts:
     def _gallery(self, path: Path | None) -> Gallery:
         if path is None:
             return Gallery(self.embedder.fingerprint)
-        return galleries.load(path, self.embedder.fingerprint, cipher=self.cipher)
+        return galleries.load_gallery(path, self.embedder.fingerprint, cipher=self.cipher)
 
     @cached_property
     def cipher(self) -> Cipher | None:
@@ -122,24 +122,24 @@ class Parts:
         settings = settings or self._config.deblur
         match settings.mode, settings.preset:
             case "off", _:
-                return Off()
+                return PassThrough()
             case "cnn", _:
                 return CNN(self._network, shutters, looks=settings.looks)
             case _, "seed":
-                return Seed()
+                return BoxKernelDeblurrer()
             case "auto", _:
                 return self._best(shutters, settings.looks)
             case _:
-                return RichardsonLucy(shutters)
+                return RichardsonLucyDeblurrer(shutters)
 
     def _best(self, shutters: Mapping[str, float] | None, looks: int) -> Deblurrer:
         """The network, helped by Richardson-Lucy; Richardson-Lucy alone where the network cannot run."""
         try:
-            return Standby(CNN(self._network, shutters, REACH, looks), RichardsonLucy(shutters))
+            return FallbackDeblurrer(CNN(self._network, shutters, REACH, looks), RichardsonLucyDeblurrer(shutters))
         except ModelError as error:
             _log.warning("the deblurring network cannot run: Richardson-Lucy takes its place", reason=str(error))
-            self.networks.append(Network("deblur", "richardson-lucy", {self._config.backend: str(error)}))
-            return RichardsonLucy(shutters)
+            self.networks.append(LoadedNetwork("deblur", "richardson-lucy", {self._config.backend: str(error)}))
+            return RichardsonLucyDeblurrer(shutters)
 
     @cached_property
     def _network(self) -> Session:
@@ -156,9 +156,9 @@ class Parts:
         return self._chosen(name, path, prepared_sha256(name))
 
     def _chosen(self, name: str, path: Path, sha256: str) -> Session:
-        session, passed_over = choose(path, self._config.backend, sha256=sha256)
-        plan = {"plan": session.plan_sha256} if isinstance(session, TensorRt) else {}
-        self.networks.append(Network(name, session.backend, passed_over, {"onnx": sha256, **plan}))
+        session, passed_over = select_backend(path, self._config.backend, sha256=sha256)
+        plan = {"plan": session.plan_sha256} if isinstance(session, TensorRtSession) else {}
+        self.networks.append(LoadedNetwork(name, session.backend, passed_over, {"onnx": sha256, **plan}))
         return session
 
 
@@ -168,7 +168,7 @@ def facenet() -> FaceNet:
         return FaceNet(fetch_judge("facenet", progress=progress), manifest.judge("facenet").sha256)
 
 
-def fitted(path: Path, method: Method, backend: Backend) -> Fitted:
+def fitted(path: Path, method: Method, backend: Backend) -> FittedEmbedder:
     """The embedder in a file. Raises UsageError if it was not made by `unblur fit` or by another method, ModelError."""
-    description = described(path, method)
-    return Fitted(load(path, backend), description)
+    description = read_description(path, method)
+    return FittedEmbedder(load(path, backend), description)

@@ -9,7 +9,7 @@ from pathlib import Path
 from configs.schema import Config
 from models.assets import manifest
 from models.assets.cache import digest
-from recognize.track_recognizer import Known, TrackRecognizer
+from recognize.track_recognizer import ActiveGallery, TrackRecognizer
 from unblur import __version__
 
 
@@ -28,7 +28,7 @@ def provenance(
     return now
 
 
-def _models(config: Config, known: Known) -> dict[str, object]:
+def _models(config: Config, known: ActiveGallery) -> dict[str, object]:
     """The sha256 of each network's file; None for the deblurring network where the settings do without it."""
     wanted = config.deblur.mode in ("auto", "cnn") and config.deblur.preset != "seed"
     return {
@@ -46,18 +46,17 @@ def _detector(config: Config) -> dict[str, str]:
     return {file.stem: digest(file) for folder in folders or () for file in sorted(Path(folder).glob("data/*net.pt"))}
 
 
-def _gallery(known: Known) -> dict[str, object] | None:
+def _gallery(known: ActiveGallery) -> dict[str, object] | None:
     if known.gallery.sha256 is None:
         return None
     return {"sha256": known.gallery.sha256, "people": len(known.gallery.names)}
 
 
-def _threshold(known: Known, given: bool) -> dict[str, object]:
+def _threshold(known: ActiveGallery, given: bool) -> dict[str, object]:
     """What a name takes before the track's evidence and restoration raise or lower it (docs/evidence.md)."""
     if given:
         return {"base": known.threshold, "origin": "given"}
-    told = known.gallery.calibration
-    origin = (
-        f"calibrated (version {told.version}) for a gallery of {told.people}: {told.surcharge:.3f} for their likeness"
-    )
+    found = known.gallery.calibration
+    origin = f"calibrated (version {found.version}) for a gallery of {found.people}"
+    origin += f": {found.threshold_offset:.3f} for their likeness"
     return {"base": known.threshold, "origin": origin}

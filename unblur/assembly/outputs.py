@@ -10,30 +10,30 @@ from typing import Protocol, TypeVar
 from configs.schema import SCREENS, Config, Output
 from models.assets.fetch import fetch_typefaces
 from stream.errors import UsageError
-from stream.events.event_store import EventStore
-from stream.events.jsonl_log import EventFile
-from stream.evidence.evidence_store import EvidenceFolder, Provenance
+from stream.events.event_store import SqlEventStore
+from stream.events.jsonl_log import JsonlEventLog
+from stream.evidence.evidence_store import EvidenceStore, Provenance
 from stream.evidence.signing import Signer
-from stream.interfaces import Log, Picture, Source
-from stream.metrics import Meter
-from stream.outputs.mp4_recorder import Recorder
+from stream.interfaces import EventSink, FrameSink, Source
+from stream.metrics import StageMetrics
+from stream.outputs.mp4_recorder import Mp4Recorder
 from stream.outputs.overlay import Overlay
-from stream.outputs.pixelation import Mosaic
-from stream.outputs.renderer import Composer, WindowOutlet
-from stream.outputs.text import Lettering
+from stream.outputs.pixelation import FacePixelator
+from stream.outputs.renderer import FrameRenderer, WindowSink
+from stream.outputs.text import TextRenderer
 from stream.outputs.window import Window
-from stream.results import Scene
-from stream.sources.receiver import Guest
+from stream.results import AnnotatedFrame
+from stream.sources.receiver import PushSource
 from stream.storage.encryption import Cipher
 from stream.values import Event
 from unblur.terminal import download_bar
 
 
-class LiveOutput(Picture, Protocol):
+class LiveOutput(FrameSink, Protocol):
     """A web page with the live pictures of the cameras."""
 
     @property
-    def announcer(self) -> Log:
+    def announcer(self) -> EventSink:
         """The log that sends events to open pages."""
 
     @property
@@ -45,7 +45,7 @@ class LiveOutput(Picture, Protocol):
         """Connections for which there was no room."""
 
 
-MakeLiveView = Callable[[Sequence[Source], Meter], LiveOutput]
+MakeLiveView = Callable[[Sequence[Source], StageMetrics], LiveOutput]
 
 
 class _Closes(Protocol):
@@ -62,43 +62,49 @@ class Outputs:
         self,
         config: Config,
         sources: Sequence[Source],
-        logs: Sequence[Log],
+        logs: Sequence[EventSink],
         provenance: Provenance,
         cipher: Cipher | None,
         stack: ExitStack,
-        meter: Meter,
+        meter: StageMetrics,
         make_live_view: MakeLiveView | None,
     ) -> None:
         """Opens them all; `make_live_view` is needed for the picture `webrtc` and for cameras that a browser sends."""
         settings = config.output
-        self._mosaic = Mosaic(settings.redact) if settings.redact else None
+        self._mosaic = FacePixelator(settings.redact) if settings.redact else None
         self._zone = settings.zone
-        watched = settings.picture == "webrtc" or any(isinstance(source, Guest) for source in sources)
-        self._typefaces = _typefaces() if watched or settings.picture != "none" else None
+        watched = settings.picture == "webrtc" or any(isinstance(source, PushSource) for source in sources)
+        self._typefaces = _fetch_fonts() if watched or settings.picture != "none" else None
         self._window = _window(settings, self._typefaces, stack)
         if watched and make_live_view is None:
             raise ValueError("this run needs a live view")
-        self.live_view = _closing(stack, make_live_view(sources, meter)) if watched and make_live_view else None
-        self._recorders = {name: _closing(stack, Recorder(path)) for name, path in _films(settings, sources).items()}
+        self.live_view = _close_with(stack, make_live_view(sources, meter)) if watched and make_live_view else None
+        self._recorders = {
+            name: _close_with(stack, Mp4Recorder(path)) for name, path in _mp4_paths(settings, sources).items()
+        }
         self.evidence = (
-            _closing(stack, EvidenceFolder(settings.evidence, Signer(), provenance, self._mosaic, cipher))
+            _close_with(stack, EvidenceStore(settings.evidence, Signer(), provenance, self._mosaic, cipher))
             if settings.evidence
             else None
         )
-        self.ledgers = _ledgers(settings, fresh=not any(source.live for source in sources), stack=stack)
-        self.log = Logs(
-            [*(ledger for _, ledger in self.ledgers), *logs, *([self.live_view.announcer] if self.live_view else [])]
+        self.event_stores = _open_event_stores(settings, fresh=not any(source.live for source in sources), stack=stack)
+        self.log = EventFanout(
+            [
+                *(ledger for _, ledger in self.event_stores),
+                *logs,
+                *([self.live_view.announcer] if self.live_view else []),
+            ]
         )
 
-    def composer(self, source: Source, meter: Meter, watch: Callable[[Scene], None]) -> Composer:
+    def renderer(self, source: Source, meter: StageMetrics, watch: Callable[[AnnotatedFrame], None]) -> FrameRenderer:
         """What draws a camera's scenes and brings them to its outputs."""
-        pictures: list[Picture] = [self._recorders[source.camera]] if source.camera in self._recorders else []
+        pictures: list[FrameSink] = [self._recorders[source.camera]] if source.camera in self._recorders else []
         if self._window:
             pictures.append(self._window)
         if self.live_view:
             pictures.append(self.live_view)
-        overlay = Overlay(Lettering(self._typefaces), self._zone) if self._typefaces else None
-        return Composer(overlay, pictures, source.live, meter, watch, self._mosaic)
+        overlay = Overlay(TextRenderer(self._typefaces), self._zone) if self._typefaces else None
+        return FrameRenderer(overlay, pictures, source.live, meter, watch, self._mosaic)
 
     @property
     def pump(self) -> Callable[[], bool] | None:
@@ -111,10 +117,10 @@ class Outputs:
         return self._window.dropped if self._window else 0
 
 
-class Logs:
+class EventFanout:
     """Several logs as one: an event is announced when it is on disk in all of them."""
 
-    def __init__(self, logs: Sequence[Log]) -> None:
+    def __init__(self, logs: Sequence[EventSink]) -> None:
         self._logs = logs
 
     def write(self, event: Event) -> None:
@@ -126,18 +132,18 @@ class Logs:
             log.close()
 
 
-def _typefaces() -> Path:
+def _fetch_fonts() -> Path:
     with download_bar() as progress:
         return fetch_typefaces(progress=progress)
 
 
-def _window(settings: Output, typefaces: Path | None, stack: ExitStack) -> WindowOutlet | None:
+def _window(settings: Output, typefaces: Path | None, stack: ExitStack) -> WindowSink | None:
     if settings.picture != "window" or typefaces is None:
         return None
-    return _closing(stack, WindowOutlet(Window(typefaces)))
+    return _close_with(stack, WindowSink(Window(typefaces)))
 
 
-def _films(settings: Output, sources: Sequence[Source]) -> dict[str, Path]:
+def _mp4_paths(settings: Output, sources: Sequence[Source]) -> dict[str, Path]:
     """The film of each camera: FILE.mp4, or with several cameras FILE-<camera>.mp4."""
     if settings.picture in SCREENS:
         return {}
@@ -154,7 +160,7 @@ def _file_name(camera: str) -> str:
     return "".join("_" if character in '/\\:*?"<>|' else character for character in camera)
 
 
-def require_apart(config: Config) -> None:
+def require_distinct_files(config: Config) -> None:
     """What is read must not be written over. Raises UsageError."""
     output = config.output
     written = {Path(output.picture), output.events, Path((output.store or "").removeprefix("sqlite:///"))}
@@ -165,27 +171,29 @@ def require_apart(config: Config) -> None:
                 raise UsageError(f"{target} is what is being read: write to another file")
 
 
-def _ledgers(settings: Output, fresh: bool, stack: ExitStack) -> list[tuple[str, EventFile | EventStore]]:
+def _open_event_stores(
+    settings: Output, fresh: bool, stack: ExitStack
+) -> list[tuple[str, JsonlEventLog | SqlEventStore]]:
     """Where events are kept, and by what."""
-    ledgers: list[tuple[str, EventFile | EventStore]] = []
+    ledgers: list[tuple[str, JsonlEventLog | SqlEventStore]] = []
     if settings.store:
-        ledgers.append((settings.store, _closing(stack, EventStore(settings.store))))
+        ledgers.append((settings.store, _close_with(stack, SqlEventStore(settings.store))))
     if settings.events:
-        ledgers.append((str(settings.events), _finishing(stack, EventFile(settings.events, fresh))))
+        ledgers.append((str(settings.events), _close_or_discard(stack, JsonlEventLog(settings.events, fresh))))
     return ledgers
 
 
-def _closing(stack: ExitStack, thing: Closable) -> Closable:
+def _close_with(stack: ExitStack, thing: Closable) -> Closable:
     stack.callback(thing.close)
     return thing
 
 
-def _finishing(stack: ExitStack, log: EventFile) -> EventFile:
+def _close_or_discard(stack: ExitStack, log: JsonlEventLog) -> JsonlEventLog:
     """A run that bad input kept from beginning leaves no empty log behind."""
 
     def finish(_kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, UsageError):
-            log.withdraw()
+            log.discard_if_empty()
         else:
             log.close()
 

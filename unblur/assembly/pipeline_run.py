@@ -20,22 +20,22 @@ from models.assets import manifest
 from recognize.gallery.people_gallery import Gallery
 from recognize.track_recognizer import TrackRecognizer
 from stream.errors import DamagedSourceError, UsageError
-from stream.identification import Naming
-from stream.interfaces import Log, Source
+from stream.identification import IdentificationWorker
+from stream.interfaces import EventSink, Source
 from stream.load_control import LoadController, SearchBudget
 from stream.media.frame_conversion import Rotation
-from stream.metrics import Meter, Reading
+from stream.metrics import MetricsSnapshot, StageMetrics
 from stream.names import normalize_name
-from stream.outputs.renderer import Composer
+from stream.outputs.renderer import FrameRenderer
 from stream.pipeline import Camera, Pipeline
-from stream.results import Scene
+from stream.results import AnnotatedFrame
 from stream.sources.factory import Live, Opened, SourceOptions, open_source
-from stream.sources.recorded import Playback, Replay
-from stream.sources.stream_spec import Patience
-from stream.tracking.analyzer import Eye
-from unblur.assembly.components import Network, Parts
+from stream.sources.recorded import PlaybackOptions, RecordedSource
+from stream.sources.stream_spec import ReconnectPolicy
+from stream.tracking.analyzer import FrameAnalyzer
+from unblur.assembly.components import Components, LoadedNetwork
 from unblur.assembly.model_provenance import provenance
-from unblur.assembly.outputs import MakeLiveView, Outputs, require_apart
+from unblur.assembly.outputs import MakeLiveView, Outputs, require_distinct_files
 
 _HEAD_BYTES = 1 << 20
 
@@ -46,15 +46,15 @@ class Run:
 
     sources: Sequence[Opened]
     pipelines: Sequence[Pipeline]
-    meter: Meter
-    parts: Parts
+    meter: StageMetrics
+    parts: Components
     recognizer: TrackRecognizer
-    naming: Naming
+    identification: IdentificationWorker
     outputs: Outputs
     load: LoadController
 
     @property
-    def networks(self) -> Sequence[Network]:
+    def networks(self) -> Sequence[LoadedNetwork]:
         """What runs each network."""
         return self.parts.networks
 
@@ -75,13 +75,13 @@ class Run:
         if damage:
             raise DamagedSourceError("; ".join(damage))
 
-    def use(self, gallery: Gallery) -> None:
+    def use_gallery(self, gallery: Gallery) -> None:
         """Recognise by this gallery from now on, also whoever is in a picture at this moment; from any thread. Raises
         GalleryError if it was made with another network."""
         self.recognizer.use(gallery)
-        self.naming.reconsider()
+        self.identification.reidentify()
 
-    def reading(self) -> Reading:
+    def snapshot(self) -> MetricsSnapshot:
         """What happened so far; what captures, recogniser and window dropped is counted, too."""
         told = self.meter.read()
         states = [source.status() for source in self.sources if isinstance(source, Live)]
@@ -97,8 +97,8 @@ class Run:
 def assemble(
     config: Config,
     stack: ExitStack,
-    on_frame: Callable[[Scene], None],
-    *logs: Log,
+    on_frame: Callable[[AnnotatedFrame], None],
+    *logs: EventSink,
     make_live_view: MakeLiveView | None = None,
 ) -> Run:
     """Build a run; `stack` closes what it opens. `on_frame` is called with every annotated frame, on the cameras' own
@@ -107,16 +107,16 @@ def assemble(
     Sources and gallery are opened before any output is touched, so that bad input leaves nothing behind.
     Raises UsageError, ModelError.
     """
-    meter = Meter()
+    meter = StageMetrics()
     sources = open_sources(config)
-    parts = Parts(config)
+    parts = Components(config)
     recognizer = parts.recognizer()
     restorer = parts.deblurrer(_shutters(config, sources))
     accountable, watchful = bool(config.output.evidence), bool(config.output.redact)
     load = LoadController()
     budget = SearchBudget(sum(source.live for source in sources), load)
     eyes = [
-        Eye(
+        FrameAnalyzer(
             parts.detector(IN_VIDEO),
             FivePointAligner(),
             source.live,
@@ -128,23 +128,25 @@ def assemble(
         )
         for source in sources
     ]
-    require_apart(config)
-    origins = provenance(config, recognizer, lambda: _ran(parts.networks))
+    require_distinct_files(config)
+    origins = provenance(config, recognizer, lambda: _loaded_files(parts.networks))
     outputs = Outputs(config, sources, logs, origins, parts.cipher, stack, meter, make_live_view)
-    naming = Naming(restorer, recognizer, outputs.log, outputs.evidence, session(config, sources), meter)
+    naming = IdentificationWorker(
+        restorer, recognizer, outputs.log, outputs.evidence, run_fingerprint(config, sources), meter
+    )
     cameras = [
-        _camera(source, eye, outputs.composer(source, meter, on_frame), settings.rotate)
+        _camera(source, eye, outputs.renderer(source, meter, on_frame), settings.rotate)
         for source, eye, settings in zip(sources, eyes, config.cameras, strict=True)
     ]
     pipelines = [Pipeline(group, naming, meter, load) for group in _groups(config, cameras)]
     return Run(sources, pipelines, meter, parts, recognizer, naming, outputs, load)
 
 
-def _camera(source: Source, eye: Eye, composer: Composer, rotation: Rotation) -> Camera:
+def _camera(source: Source, eye: FrameAnalyzer, composer: FrameRenderer, rotation: Rotation) -> Camera:
     return Camera(source, eye, composer, partial(composer.wanted, source.camera), rotation)
 
 
-def _ran(networks: Sequence[Network]) -> Mapping[str, object]:
+def _loaded_files(networks: Sequence[LoadedNetwork]) -> Mapping[str, object]:
     """For evidence: by network, its backend and the sha256 of what was loaded."""
     return {each.name: {"backend": each.backend, **each.files} for each in networks}
 
@@ -171,13 +173,13 @@ def _camera_name(camera: CameraSettings) -> str | None:
 
 
 def _open(camera: CameraSettings, config: Config, endless: bool) -> Opened:
-    connect_s = config.patience_s or Patience().connect_s
-    patience = Patience(connect_s, camera.picture_s, camera.keyframe_s, endless=endless)
+    connect_s = config.patience_s or ReconnectPolicy().connect_s
+    patience = ReconnectPolicy(connect_s, camera.picture_s, camera.keyframe_s, endless=endless)
     options = SourceOptions(camera.stream, camera.transport, camera.snapshot_s)
     return open_source(camera.source, _camera_name(camera), _playback(camera, config), patience, options)
 
 
-def session(config: Config, sources: Sequence[Source]) -> str:
+def run_fingerprint(config: Config, sources: Sequence[Source]) -> str:
     """What the ids of a run's events are derived from: for recordings their content and all that decides on names, so
     that a replay gives the same ids; for live cameras the moment, so that no two runs do."""
     digest = hashlib.sha256(config.model_dump_json(include={"detection", "deblur"}).encode())
@@ -185,16 +187,16 @@ def session(config: Config, sources: Sequence[Source]) -> str:
     digest.update((config.output.redact or "").encode())  # the detector then looks at every frame
     digest.update("".join(network.sha256 for network in manifest.trained()).encode())
     if config.recognition.gallery:
-        digest.update(_head(config.recognition.gallery))
+        digest.update(_file_head(config.recognition.gallery))
     for source, camera in zip(sources, config.cameras, strict=True):
         digest.update(camera.model_dump_json(include={"begin_s", "end_s", "fps", "shutter"}).encode())
         digest.update(str(camera.stream or "").encode())
         digest.update(str(camera.rotate or "").encode())
-        digest.update(datetime.now(UTC).isoformat().encode() if source.live else _head(Path(camera.source)))
+        digest.update(datetime.now(UTC).isoformat().encode() if source.live else _file_head(Path(camera.source)))
     return digest.hexdigest()
 
 
-def _head(path: Path) -> bytes:
+def _file_head(path: Path) -> bytes:
     """A file's size and first mebibyte, or a folder's names; the name of what is neither (an address, a pattern)."""
     path = path.expanduser()
     if path.is_dir():
@@ -206,11 +208,11 @@ def _head(path: Path) -> bytes:
 
 
 def _is_stills(source: Opened) -> bool:
-    return isinstance(source, Replay) and source.stills
+    return isinstance(source, RecordedSource) and source.stills
 
 
-def _playback(camera: CameraSettings, config: Config) -> Playback:
-    return Playback(
+def _playback(camera: CameraSettings, config: Config) -> PlaybackOptions:
+    return PlaybackOptions(
         camera.start_time, config.pace, camera.begin_s, camera.end_s, Fraction(camera.fps).limit_denominator(1001)
     )
 

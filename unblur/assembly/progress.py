@@ -10,16 +10,16 @@ from rich.table import Column
 from rich.text import Text
 
 from stream.interfaces import Source
-from stream.results import Scene
+from stream.results import AnnotatedFrame
 from stream.sources.factory import Live
-from stream.sources.recorded import Replay
+from stream.sources.recorded import RecordedSource
 from unblur.terminal import bar, gauge, messages
 
 _ROOMY = 60
 """Cells of a terminal: on a narrower one, a line does not say how long it took."""
 
 
-class Display:
+class ProgressDisplay:
     """One line for each camera, on standard error; silent if `quiet`, or if nobody looks at a terminal. Scenes may come
     from several threads."""
 
@@ -27,7 +27,7 @@ class Display:
         columns = (
             TextColumn("{task.description}", markup=False),
             gauge(),
-            _Said(Column(no_wrap=True)),
+            _StatusColumn(Column(no_wrap=True)),
             *([TimeElapsedColumn()] if messages().width >= _ROOMY else []),
             TimeRemainingColumn(),
         )
@@ -38,10 +38,10 @@ class Display:
         """The cameras whose scenes will come."""
         self._lines = {source.camera: _Line(self._progress, source) for source in sources}
 
-    def note(self, scene: Scene) -> None:
+    def note(self, scene: AnnotatedFrame) -> None:
         self._lines[scene.frame.camera].note(scene)
 
-    def __enter__(self) -> Display:
+    def __enter__(self) -> ProgressDisplay:
         self._progress.start()
         return self
 
@@ -49,7 +49,7 @@ class Display:
         self._progress.stop()
 
 
-class _Said(ProgressColumn):
+class _StatusColumn(ProgressColumn):
     """What a camera's line says now, also while no picture comes."""
 
     def render(self, task: Task) -> Text:
@@ -66,10 +66,10 @@ class _Line:
         self._first_s: float | None = None
         self._frames = self._faces = 0
         self._began = 0.0
-        total = source.duration_s if isinstance(source, Replay) else None
+        total = source.duration_s if isinstance(source, RecordedSource) else None
         self._task = progress.add_task(source.camera, total=total, start=False, line=self)
 
-    def note(self, scene: Scene) -> None:
+    def note(self, scene: AnnotatedFrame) -> None:
         if self._first_s is None:
             self._first_s, self._began = scene.frame.pts_s, time.monotonic()
             self._progress.start_task(self._task)

@@ -7,12 +7,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from configs.schema import Config
-from stream.metrics import Reading
+from stream.metrics import MetricsSnapshot
 from stream.storage import process_resources
 from stream.values import Event
 from unblur.assembly.outputs import MakeLiveView
 from unblur.assembly.pipeline_run import Run, assemble
-from unblur.assembly.progress import Display
+from unblur.assembly.progress import ProgressDisplay
 from unblur.signals import end_in_order
 from unblur.terminal import messages, table
 
@@ -28,7 +28,7 @@ _LOSSES = (
 
 
 @dataclass(slots=True)
-class Visit:
+class SummaryRow:
     """When somebody was before a camera, in seconds of media time, and in how many tracks."""
 
     first_s: float
@@ -36,16 +36,16 @@ class Visit:
     tracks: int = 0
 
 
-class Roster:
+class RunSummary:
     """Who was seen, from the events as they are logged; as long as the list of names and cameras."""
 
     def __init__(self) -> None:
-        self.visits: dict[tuple[str, str | None], Visit] = {}
+        self.visits: dict[tuple[str, str | None], SummaryRow] = {}
 
     def write(self, event: Event) -> None:
         if event.type == "end":
             key = (event.camera, event.identity.name)
-            visit = self.visits.setdefault(key, Visit(event.first_pts_s, event.pts_s))
+            visit = self.visits.setdefault(key, SummaryRow(event.first_pts_s, event.pts_s))
             visit.last_s = max(visit.last_s, event.pts_s)
             visit.tracks += 1
 
@@ -62,11 +62,11 @@ def run_to_end(
     """
     config.web.require_guarded()
     process_resources.share()
-    process_resources.allow_many()
+    process_resources.raise_open_file_limit()
     end_in_order()  # a service that is stopped ends its log like any other
-    roster = Roster()
+    roster = RunSummary()
     with ExitStack() as stack:
-        display = Display(config.output.quiet)
+        display = ProgressDisplay(config.output.quiet)
         run = assemble(config, stack, display.note, roster, make_live_view=make_live_view)
         display.expect(run.sources)
         on_assembled(run)
@@ -75,10 +75,10 @@ def run_to_end(
                 run.start()
         finally:
             if not config.output.quiet:
-                stack.callback(_sum_up, roster, run.reading())
+                stack.callback(_print_summary, roster, run.snapshot())
 
 
-def _sum_up(roster: Roster, reading: Reading) -> None:
+def _print_summary(roster: RunSummary, reading: MetricsSnapshot) -> None:
     console = messages()
     summary = table("camera", "who", "first seen", "last seen", "tracks")
     for (camera, name), visit in sorted(roster.visits.items(), key=lambda item: (item[0][0], item[1].first_s)):

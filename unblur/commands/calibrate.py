@@ -11,7 +11,7 @@ from configs.loader import load
 from configs.schema import Config
 from recognize.gallery import people_gallery as galleries
 from recognize.gallery.calibration import SMALL, Calibration
-from unblur.assembly.components import Parts
+from unblur.assembly.components import Components
 from unblur.commands.options import Command, ConfigOption, FpirOption, ThresholdOption, command_app, examples, given
 from unblur.terminal import Results, table
 
@@ -48,16 +48,18 @@ def print_calibration(config: Config, path: Path) -> None:
     Raises UsageError if the gallery cannot be read.
     """
     settings = config.recognition
-    parts = Parts(config)
-    told = galleries.load(path, parts.embedder.fingerprint, cipher=parts.cipher).calibration
+    parts = Components(config)
+    told = galleries.load_gallery(path, parts.embedder.fingerprint, cipher=parts.cipher).calibration
     console = Results()
     console.say(f"{told.people} people in {path}")
     for line in _seen(told):
         console.say(line)
     if settings.embedder != "sface":
-        console.say(f"no rule was measured for {settings.embedder}: set a threshold above the ceiling")
+        console.say(
+            f"no rule was measured for {settings.embedder}: set a threshold above the score of the closest two people"
+        )
         return
-    rates = table("strangers named, at most", "threshold")
+    rates = table("unknown people named, at most", "threshold")
     for rate in sorted({*RATES, settings.fpir}, reverse=True):
         rates.add_row(f"{100 * rate:g} %", f"{told.threshold(rate):.3f}{' <' if rate == settings.fpir else ''}")
     console.print(rates)
@@ -72,12 +74,14 @@ def _seen(told: Calibration) -> list[str]:
     if told.pair:
         one, other = told.pair
         lines.append(
-            f"stranger ceiling {told.ceiling:.3f}: the most alike are {one} and {other}; mean {told.alike:.3f}"
+            f"closest two people {told.max_impostor_score:.3f}: {one} and {other}; mean {told.mean_impostor_score:.3f}"
         )
-    if told.floor is not None:
-        lines.append(f"enrolled-pair floor {told.floor:.3f}: the least alike photos of one person")
+    if told.min_genuine_score is not None:
+        lines.append(f"least similar photos of one person {told.min_genuine_score:.3f}")
     if told.people < SMALL:
-        lines.append(f"fewer than {SMALL} people: their own likeness does not count, the rule for {SMALL} holds")
-    elif told.surcharge:
-        lines.append(f"they are more alike than people are by chance: the threshold is raised by {told.surcharge:.3f}")
+        lines.append(f"Fewer than {SMALL} people: using the rule for {SMALL}.")
+    elif told.threshold_offset:
+        lines.append(
+            f"they are more alike than people are by chance: the threshold is raised by {told.threshold_offset:.3f}"
+        )
     return lines

@@ -19,10 +19,10 @@ from stream.errors import OutputError, SourceError
 from stream.interfaces import Detector
 from stream.simulation.camera import record
 from stream.simulation.cutout import cut
-from stream.simulation.ground_truth import Truth
-from stream.simulation.scene import Passage, Scene, hall
+from stream.simulation.ground_truth import GroundTruth
+from stream.simulation.scene import Scene, WalkerPath, make_background
 from stream.sources.factory import LOOP
-from unblur.assembly.components import Parts
+from unblur.assembly.components import Components
 from unblur.assembly.run_summary import run_to_end
 from unblur.commands.demo_report import Run, tally, write_report
 from unblur.commands.options import Command, command_app, examples
@@ -61,7 +61,7 @@ def make_demo(out: Path = OUT) -> None:
         "output": {"picture": str(out / "annotated.mp4"), "events": out / "events.jsonl", "evidence": out / "crops"},
     })  # fmt: skip
     run_to_end(config)
-    answers = Truth.load(out / TRUTH)
+    answers = GroundTruth.load(out / TRUTH)
     run = Run(out / "annotated.mp4", read_events(out / "events.jsonl"), answers, out / "crops")
     report = write_report(out / "report.html", run, credit=CREDIT)
     console = messages()
@@ -109,11 +109,11 @@ def _clear(out: Path) -> None:
 
 
 def _film(portraits: Path, clip: Path, truth: Path) -> None:
-    detector = Parts(Config()).detector(IN_STILLS)  # before: it may draw a bar of its own
+    detector = Components(Config()).detector(IN_STILLS)  # before: it may draw a bar of its own
     with working("filming the simulated camera"):
         scene = demo_scene(portraits, detector)
         record(scene, clip)
-        Truth.of(scene).save(truth)
+        GroundTruth.of(scene).save(truth)
 
 
 WIDTH, HEIGHT, FRAMES = 1280, 720, 445
@@ -122,7 +122,7 @@ CREDIT = "The portraits are in the public domain: Barack Obama and Joe Biden, Wh
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class DemoPerson:
     """Somebody enrolled: the picture and the description."""
 
     picture: str
@@ -130,7 +130,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
+class ScenePass:
     """A passage to be: the face's width and height above ground in pixels, the velocity, and the frame of entering."""
 
     person: str
@@ -142,16 +142,16 @@ class Role:
 
 
 ENROLLED = {
-    "Barack_Obama": Member("obama.jpg", "44th President of the United States"),
-    "Joe_Biden": Member("biden.jpg", "46th President of the United States"),
+    "Barack_Obama": DemoPerson("obama.jpg", "44th President of the United States"),
+    "Joe_Biden": DemoPerson("biden.jpg", "46th President of the United States"),
 }
 
 ROLES = (
-    Role("Barack_Obama", "obama3.jpg", 84, 330, (6, 0), 0),
-    Role("Eileen_Collins", "astronaut.png", 80, 400, (-28, 2), 40),
-    Role("Barack_Obama", "obama3.jpg", 80, 340, (30, -2), 290),
-    Role("Eileen_Collins", "astronaut.png", 88, 400, (-6, 0), 150),
-    Role("Barack_Obama", "obama2.jpg", 86, 470, (-14, 0), 335),
+    ScenePass("Barack_Obama", "obama3.jpg", 84, 330, (6, 0), 0),
+    ScenePass("Eileen_Collins", "astronaut.png", 80, 400, (-28, 2), 40),
+    ScenePass("Barack_Obama", "obama3.jpg", 80, 340, (30, -2), 290),
+    ScenePass("Eileen_Collins", "astronaut.png", 88, 400, (-6, 0), 150),
+    ScenePass("Barack_Obama", "obama2.jpg", 86, 470, (-14, 0), 335),
 )
 """The farthest first."""
 
@@ -159,7 +159,7 @@ ROLES = (
 def demo_scene(portraits: Path, detector: Detector) -> Scene:
     """The demo's scene: 15 s of 720p30. `portraits` is a folder that holds the pictures."""
     passages = tuple(_passage(role, portraits, detector) for role in ROLES)
-    return Scene(hall(WIDTH, HEIGHT), passages, FRAMES)
+    return Scene(make_background(WIDTH, HEIGHT), passages, FRAMES)
 
 
 def enrol_folder(portraits: Path, folder: Path) -> Path:
@@ -171,7 +171,7 @@ def enrol_folder(portraits: Path, folder: Path) -> Path:
     return folder
 
 
-def _passage(role: Role, portraits: Path, detector: Detector) -> Passage:
+def _passage(role: ScenePass, portraits: Path, detector: Detector) -> WalkerPath:
     path = portraits / role.picture
     photo = cv2.imread(str(path)) if path.is_file() else None
     if photo is None:
@@ -181,5 +181,5 @@ def _passage(role: Role, portraits: Path, detector: Detector) -> Passage:
     if not faces:
         raise SourceError(f"no face is found in {path}")
     cutout = cut(image, max(faces, key=lambda face: face.box.area).box, role.face_width)
-    passage = Passage(role.person, role.person in ENROLLED, role.picture, cutout, (WIDTH / 2, role.y), role.velocity)
+    passage = WalkerPath(role.person, role.person in ENROLLED, role.picture, cutout, (WIDTH / 2, role.y), role.velocity)
     return passage.entering(role.enters, WIDTH, HEIGHT)

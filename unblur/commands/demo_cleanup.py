@@ -16,11 +16,11 @@ from recognize.gallery import people_gallery as galleries
 from recognize.gallery.people_gallery import Gallery
 from stream.errors import UnblurError, UsageError
 from stream.events.erasure import without
-from stream.events.query import Filter, file_of, query
+from stream.events.query import EventFilter, file_of, query
 from unblur.commands.demo import CAMERA, ENROLLED
 from unblur.data_dir import DEMO, GALLERY, place_of_data
-from unblur.privacy.erasure import open_configured_records
-from unblur.privacy.personal_data import Attempts, Records, require_done
+from unblur.privacy.erasure import open_configured_data
+from unblur.privacy.personal_data import ErrorCollector, PersonalData, require_done
 from unblur.terminal import Results, messages
 
 
@@ -60,7 +60,7 @@ def forget_demo(config: Config, logs: Sequence[str], stores: Sequence[str]) -> N
     data = place_of_data(config.serve.data)
     config = config.model_copy(update={"serve": config.serve.model_copy(update={"data": data})})
     with ExitStack() as stack:
-        removed = remove(open_configured_records(config, logs, stores, stack), _photos(data))
+        removed = remove(open_configured_data(config, logs, stores, stack), _photos(data))
     people = ", ".join(removed.people) or "nobody"
     Results().say(
         f"of the demo: {removed.entries} log entries, {removed.bundles} bundles,"
@@ -69,20 +69,20 @@ def forget_demo(config: Config, logs: Sequence[str], stores: Sequence[str]) -> N
     require_done(list(removed.failed))
 
 
-def remove(records: Records, photos: frozenset[str]) -> Removed:
+def remove(records: PersonalData, photos: frozenset[str]) -> Removed:
     """Take the events of the demo's camera, and these `photos` of its people, out of everything. Doing it again does
     what failed."""
-    attempts, removed, ids = Attempts(), Removed(), set[object]()
+    attempts, removed, ids = ErrorCollector(), Removed(), set[object]()
     logs = list(chain.from_iterable(records.logs))
-    with attempts.trying():
+    with attempts.collect():
         for event in chain(*(log.events() for log in logs), records.evidence.events() if records.evidence else ()):
             if event["camera"] == CAMERA:
                 ids.add(event["id"])
         if records.evidence and ids:
             removed.bundles = records.evidence.amend(without(ids), "forgotten", ids)
         removed.annexed = records.annex.amend(without(ids), ids) if records.annex and ids else 0
-        removed.entries = sum(log.ledger.amend(without(ids)) for log in logs) if ids else 0
-    with attempts.trying():
+        removed.entries = sum(log.ledger.rewrite_events(without(ids)) for log in logs) if ids else 0
+    with attempts.collect():
         removed.people = records.remove_photos(photos)
     removed.failed = attempts.failed
     return removed
@@ -96,7 +96,7 @@ def _claims_camera(config: Config) -> bool:
 def _has_events(store: str | None) -> bool:
     if store is None or ((file := file_of(store)) and not file.exists()):
         return False
-    return any(True for _ in query(store, Filter(camera=CAMERA)))
+    return any(True for _ in query(store, EventFilter(camera=CAMERA)))
 
 
 def _has_people(config: Config, data: Path) -> bool:
@@ -104,7 +104,7 @@ def _has_people(config: Config, data: Path) -> bool:
     if gallery is None or not gallery.exists() or not (photos := _photos(data)):
         return False
     try:
-        known = galleries.load(gallery, fingerprint("sface"), allow_empty=True)
+        known = galleries.load_gallery(gallery, fingerprint("sface"), allow_empty=True)
     except UnblurError:
         return False  # encrypted, or another network's: not what a demo leaves; who uses it will say what is wrong
     return not known.photos.isdisjoint(photos)
@@ -116,5 +116,5 @@ def _photos(data: Path) -> frozenset[str]:
     path = data / DEMO / GALLERY
     if not path.is_file():
         return frozenset()
-    known: Gallery = galleries.load(path, fingerprint("sface"), allow_empty=True)
+    known: Gallery = galleries.load_gallery(path, fingerprint("sface"), allow_empty=True)
     return frozenset(photo for name in ENROLLED if name in known.people for photo in known.people[name].photos)

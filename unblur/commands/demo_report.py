@@ -18,7 +18,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stream.errors import OutputError, SourceError
-from stream.simulation.ground_truth import Truth
+from stream.simulation.ground_truth import GroundTruth
 from stream.values import Method
 from unblur.evaluate.scoring.event_log import LoggedEvent, Outcome, Score, score
 
@@ -36,7 +36,7 @@ class Run:
 
     video: Path
     events: Sequence[LoggedEvent]
-    truth: Truth
+    truth: GroundTruth
     crops: Path
 
 
@@ -95,7 +95,7 @@ def write_report(out: Path, run: Run, *, credit: str) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template("report.html.j2").render(
+    page = environment.get_template("demo_report.html.j2").render(
         truth=run.truth,
         shutter=f"{run.truth.appearances[0].shutter:.0%}" if run.truth.appearances else "",
         tally=tally(result),

@@ -162,7 +162,7 @@ def _models() -> Iterator[Check]:
 def _trained() -> Iterator[Check]:
     """What comes with unblur; without the deblurring network Richardson-Lucy does its work."""
     for network in manifest.trained():
-        if cache.as_pinned(network):
+        if cache.matches_manifest(network):
             detail = f"{network.licence}, {network.size:,} bytes, sha256 as pinned\n{network.path}"
             yield Check("models", network.name, "ok", detail)
         else:
@@ -174,7 +174,7 @@ def _fault(asset: manifest.Asset) -> str | None:
     """What is wrong with a cached file; None if it is the pinned one."""
     path = cache.path(asset)
     try:
-        if cache.intact(asset):
+        if cache.is_verified(asset):
             return None
     except OSError as error:
         return f"{path} cannot be read: {error.strerror}"
@@ -187,7 +187,7 @@ def _backends() -> Iterator[Check]:
     states = selection.backends()
     for name, usable, detail in states:
         yield Check("backends", name, "ok" if usable else "note", detail)
-    chain = ", ".join(selection.CHAIN)
+    chain = ", ".join(selection.FALLBACK_ORDER)
     yield Check("backends", "auto", "ok", f"takes {selection.choice(states)}, the first that can be used of {chain}")
 
 

@@ -15,11 +15,11 @@ import typer
 
 from configs.loader import load
 from stream.errors import OutputError, StorageError, UsageError
-from stream.events.query import Filter, Moment, Record, file_of, query, write_csv, write_json
-from stream.storage.append_only_file import write_whole
-from stream.storage.encryption import Cipher, opened
+from stream.events.query import EventDict, EventFilter, TimeBound, file_of, query, write_csv, write_json
+from stream.storage.append_only_file import atomic_write
+from stream.storage.encryption import Cipher, decrypt_if
 from stream.values import EventType
-from unblur.assembly.components import Parts
+from unblur.assembly.components import Components
 from unblur.commands.options import Command, ConfigOption, Format, command_app, examples
 from unblur.commands.verify import verify
 from unblur.terminal import Results, json_encoder, row, standard_output
@@ -115,19 +115,19 @@ def decrypt_crops(
 
     The key is the one that the configuration names (encryption.key).
     """
-    Results().say(f"{decrypt(evidence, out, Parts(load(config, {})).cipher)} pictures written to {out}")
+    Results().say(f"{decrypt(evidence, out, Components(load(config, {})).cipher)} pictures written to {out}")
 
 
 def wanted(
     person: str | None, camera: str | None, since: str | None, until: str | None, kind: EventType | None
-) -> Filter:
+) -> EventFilter:
     """What the options ask for; a name is found however its accents are encoded, by whoever typed or logged it. Raises
     UsageError for a time that is none."""
     spellings = tuple(unicodedata.normalize(form, person) for form in ("NFC", "NFD")) if person else ()
-    return Filter(person, camera, _moment(since), _moment(until), kind, spellings=spellings)
+    return EventFilter(person, camera, _moment(since), _moment(until), kind, spellings=spellings)
 
 
-def show(log: str, filter: Filter) -> None:
+def show(log: str, filter: EventFilter) -> None:
     """Print a table of events, each as it is read."""
     events = query(log, filter)
     first = list(islice(events, 1))  # before the headings, for a log that cannot be read has none
@@ -137,7 +137,7 @@ def show(log: str, filter: Filter) -> None:
             stream.write(f"{row(_cells(event), _WIDTHS.values())}\n")
 
 
-def _cells(event: Record) -> list[object]:
+def _cells(event: EventDict) -> list[object]:
     moment = event["wall_time"] or f"{event['pts_s']:.2f} s"
     restored = "" if event["restored_score"] is None else event["restored_score"]
     who = event["name"] or "unknown"
@@ -145,7 +145,7 @@ def _cells(event: Record) -> list[object]:
     return [moment, event["camera"], event["track"], event["type"], who, *scores, event["deblurred_by"]]
 
 
-def export(log: str, filter: Filter, format: str, out: Path | None) -> None:
+def export(log: str, filter: EventFilter, format: str, out: Path | None) -> None:
     """Write the events to a file, whole or not at all, or to standard output.
 
     Raises OutputError where the file cannot be opened, StorageError where the disk refuses while writing, UsageError
@@ -162,7 +162,7 @@ def export(log: str, filter: Filter, format: str, out: Path | None) -> None:
         _print_json(query(log, filter))
 
 
-def _print_json(events: Iterable[Record]) -> None:
+def _print_json(events: Iterable[EventDict]) -> None:
     with standard_output() as stream:
         fit = json_encoder(stream)
         for event in events:
@@ -199,7 +199,7 @@ def _partial(out: Path) -> Path:
     return out.with_name(f"{out.name}.part")
 
 
-def _moment(text: str | None) -> Moment | None:
+def _moment(text: str | None) -> TimeBound | None:
     if text is None:
         return None
     with suppress(ValueError):
@@ -221,15 +221,15 @@ def decrypt(folder: Path, out: Path, cipher: Cipher | None) -> int:
         raise UsageError(f"{folder} holds no pictures: name a folder of evidence")
     if out.resolve() == folder.resolve():
         raise UsageError(f"{out} is the evidence itself: name another folder")
-    opened(pictures[0], pictures[0].read_bytes(), cipher)  # before anything is made
+    decrypt_if(pictures[0], pictures[0].read_bytes(), cipher)  # before anything is made
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the folder {out}: {error.strerror}; choose another --out") from error
     for picture in pictures:
-        content = opened(picture, picture.read_bytes(), cipher)
+        content = decrypt_if(picture, picture.read_bytes(), cipher)
         try:
-            write_whole(out / picture.name, content)
+            atomic_write(out / picture.name, content)
         except OSError as error:
             raise StorageError(f"cannot write to {out}: {error.strerror}; make room and try again") from error
     return len(pictures)

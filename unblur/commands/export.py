@@ -52,7 +52,7 @@ def _trained() -> list[Path]:
     if not networks:
         raise ModelError("no trained network comes with this version: give one with --network FILE")
     for network in networks:
-        if not cache.as_pinned(network):
+        if not cache.matches_manifest(network):
             raise ModelError(f"{network.path} is missing, or not the file that was pinned: install unblur again")
     return [network.path for network in networks]
 

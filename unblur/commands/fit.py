@@ -20,7 +20,7 @@ from stream.errors import OutputError, SourceError
 from stream.interfaces import Detector
 from stream.storage.images import read_picture
 from stream.values import Image
-from unblur.assembly.components import Parts, fusion_trainer
+from unblur.assembly.components import Components, fusion_trainer
 from unblur.commands.options import Command, ConfigOption, Fitted, command_app, examples
 from unblur.people.enrollment import scan_named
 from unblur.terminal import messages, progress
@@ -56,7 +56,7 @@ def fit_embedder(config: Config, faces: Path, method: Method, out: Path, seed: i
     Raises UsageError if they are too few, or the file cannot be written; ModelError.
     """
     people = scan_named(faces).people
-    crops, owners = _crops(people, Parts(config).still_detector())
+    crops, owners = _crops(people, Components(config).still_detector())
     labels = np.unique(owners, return_inverse=True)[1]  # who has no face on any photo is nobody to learn
     content = fit_file(method, crops, labels, seed, fusion_trainer() if method == "fusion-cnn" else None)
     try:

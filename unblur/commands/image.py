@@ -20,7 +20,7 @@ from unblur.commands.options import (
     examples,
     given,
 )
-from unblur.photos.photo_restoration import develop_all
+from unblur.photos.photo_restoration import restore_photos
 
 app = command_app()
 
@@ -52,7 +52,7 @@ def image(
         "deblur": given(mode=deblur, preset=preset),
         "recognition": given(gallery=gallery, threshold=threshold),
     }
-    faults = develop_all(load(config, overrides), photos, out)
+    faults = restore_photos(load(config, overrides), photos, out)
     for fault in faults:
         complain(str(fault))
     return faults[0].exit_status if faults else 0

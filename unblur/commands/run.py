@@ -13,7 +13,7 @@ import typer
 from configs.loader import load
 from configs.schema import Config
 from stream.interfaces import Source
-from stream.metrics import Meter
+from stream.metrics import StageMetrics
 from unblur.assembly.outputs import LiveOutput
 from unblur.assembly.pipeline_run import Run
 from unblur.assembly.run_summary import run_to_end
@@ -105,18 +105,18 @@ def _run(config: Config) -> None:
     """Run the cameras to their end, or until interrupted; with the picture `webrtc`, open the live page. The web server
     is loaded only where it is needed: it takes half a second."""
 
-    def make_live_view(sources: Sequence[Source], meter: Meter) -> LiveOutput:
-        from unblur.web.pages.live import Watching
+    def make_live_view(sources: Sequence[Source], meter: StageMetrics) -> LiveOutput:
+        from unblur.web.pages.live import LiveView
 
-        return Watching(config.web, sources, meter)
+        return LiveView(config.web, sources, meter)
 
     def open_live_view(run: Run) -> None:
         if run.outputs.live_view:
-            from unblur.web.auth.middleware import guard
-            from unblur.web.pages.live import Watching
+            from unblur.web.auth.middleware import auth_middleware
+            from unblur.web.pages.live import LiveView
 
-            assert isinstance(run.outputs.live_view, Watching)
-            run.outputs.live_view.open(guard(config.web.token))
+            assert isinstance(run.outputs.live_view, LiveView)
+            run.outputs.live_view.open(auth_middleware(config.web.token))
             messages().say(f"to watch: {run.outputs.live_view.address}/")
 
     run_to_end(config, make_live_view, open_live_view)

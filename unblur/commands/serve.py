@@ -14,10 +14,10 @@ import typer
 from configs.errors import ConfigError
 from configs.loader import load
 from configs.schema import Config, Notify
-from stream.events.pagination import Archive
-from stream.events.query import Filter
+from stream.events.pagination import EventPager
+from stream.events.query import EventFilter
 from stream.storage import process_resources
-from stream.storage.encryption import opened
+from stream.storage.encryption import decrypt_if
 from unblur.app_database import application_database
 from unblur.assembly.pipeline_run import Run, assemble
 from unblur.commands.demo import configure_demo
@@ -25,27 +25,27 @@ from unblur.commands.demo_cleanup import warn_of_demo
 from unblur.commands.options import Command, ConfigOption, FolderOption, command_app, complain, examples, given
 from unblur.data_dir import DEMO, alone, folder_of_data, place_of_data, placed
 from unblur.feedback import Feedback
-from unblur.notify.base import Notice
+from unblur.notify.base import Notifier
 from unblur.notify.mqtt import Mqtt
 from unblur.notify.webhook import Webhook
 from unblur.notify.webhook_queue import forget_others
-from unblur.people.gallery_service import People
-from unblur.people.photo_review import Examiner
-from unblur.privacy.app_event_data import Annex
-from unblur.privacy.personal_data import Log, Records, earlier
-from unblur.privacy.retention_job import Housekeeping
+from unblur.people.gallery_service import GalleryService
+from unblur.people.photo_review import PhotoReviewer
+from unblur.privacy.app_event_data import AppEventData
+from unblur.privacy.personal_data import LogHandle, PersonalData, earlier
+from unblur.privacy.retention_job import RetentionJob
 from unblur.signals import end_in_order
 from unblur.terminal import messages
-from unblur.web.auth.service import Reception
+from unblur.web.auth.service import AuthService
 from unblur.web.pages.event_crops import Crops, Kind, read_crop
-from unblur.web.pages.events_page import Sightings
+from unblur.web.pages.events_page import EventsPage
 from unblur.web.pages.health import Health
-from unblur.web.pages.live import Watching
-from unblur.web.pages.metrics import Metrics, Tally
+from unblur.web.pages.live import LiveView
+from unblur.web.pages.metrics import EventCounter, Metrics
 from unblur.web.pages.people_page import PeoplePage
 from unblur.web.photos.photo_page import PhotoPage
-from unblur.web.photos.photo_worker import Darkroom
-from unblur.web.photos.result_cache import Prints
+from unblur.web.photos.photo_worker import PhotoWorker
+from unblur.web.photos.result_cache import ResultCache
 from unblur.web.photos.uploads import Uploads
 from unblur.web.streaming.sse import KEPT
 from unblur.web.transport.app import Page
@@ -86,7 +86,7 @@ def _serve(path: Path | None, overrides: dict[str, object], demo: bool = False) 
     Raises UsageError, ModelError; ConfigError where others could come in without a password or a token.
     """
     process_resources.share()
-    process_resources.allow_many()
+    process_resources.raise_open_file_limit()
     given = load(path, overrides)
     demo = demo or path is None
     data = folder_of_data(place_of_data(given.serve.data) / DEMO if demo else given.serve.data)
@@ -94,13 +94,13 @@ def _serve(path: Path | None, overrides: dict[str, object], demo: bool = False) 
         stack.enter_context(alone(data))
         engine = application_database(data)
         stack.callback(engine.dispose)
-        reception = Reception(engine)
+        reception = AuthService(engine)
         _require_guarded(given, reception.accounts.exist(), data)
         config = _settled(configure_demo(given, data) if demo else given, data)
         if not demo:
             warn_of_demo(config, data, path)
         end_in_order()  # a service that is stopped ends its log like any other
-        notices, tally = _notices(config.notify, engine, stack), Tally()
+        notices, tally = _notices(config.notify, engine, stack), EventCounter()
         # Who is known is the People page's to say, from the gallery's file on.
         nobody = config.recognition.model_copy(update={"gallery": None})
         run = assemble(
@@ -109,10 +109,10 @@ def _serve(path: Path | None, overrides: dict[str, object], demo: bool = False) 
             lambda _: None,
             tally,
             *notices,
-            make_live_view=partial(Watching, config.web),
+            make_live_view=partial(LiveView, config.web),
         )
         live_view = run.outputs.live_view
-        assert isinstance(live_view, Watching)
+        assert isinstance(live_view, LiveView)
         for notice in notices:
             notice.open([source.camera for source in run.sources])
         pages = _pages(config, run, engine, reception, stack)
@@ -130,10 +130,10 @@ def _require_guarded(config: Config, accounts: bool, data: Path) -> None:
         raise ConfigError(f"{error}, or add an account: unblur users add NAME --data {data}") from error
 
 
-def _notices(settings: Notify, engine: sql.Engine, stack: ExitStack) -> list[Notice]:
+def _notices(settings: Notify, engine: sql.Engine, stack: ExitStack) -> list[Notifier]:
     """Who is told of events. Raises UsageError."""
     forget_others(engine, [webhook.name for webhook in settings.webhooks])
-    notices: list[Notice] = [Webhook(each, engine) for each in settings.webhooks]
+    notices: list[Notifier] = [Webhook(each, engine) for each in settings.webhooks]
     if settings.mqtt:
         notices.insert(0, Mqtt(settings.mqtt))
     for notice in notices:
@@ -141,38 +141,40 @@ def _notices(settings: Notify, engine: sql.Engine, stack: ExitStack) -> list[Not
     return notices
 
 
-def _pages(config: Config, run: Run, engine: sql.Engine, reception: Reception, stack: ExitStack) -> list[Page]:
+def _pages(config: Config, run: Run, engine: sql.Engine, reception: AuthService, stack: ExitStack) -> list[Page]:
     """Events, people and photos, and what keeps them in order."""
     output, gallery, note = config.output, config.recognition.gallery, reception.audit.note
     assert output.store
     assert output.evidence
     assert gallery
     # What has threads or files is known to the stack as soon as it is made: an interruption may come at any moment.
-    examiner, uploads = Examiner(config, run.parts), stack.enter_context(closing(Uploads()))
-    people = stack.enter_context(closing(People(gallery, examiner, run.use, note)))
-    archive = stack.enter_context(closing(Archive(output.store)))
+    examiner, uploads = PhotoReviewer(config, run.parts), stack.enter_context(closing(Uploads()))
+    people = stack.enter_context(closing(GalleryService(gallery, examiner, run.use_gallery, note)))
+    archive = stack.enter_context(closing(EventPager(output.store)))
     read = partial(_opened_crop, output.evidence, run)
-    if isinstance(live_view := run.outputs.live_view, Watching):
-        live_view.announcer.recall(reversed(archive.page(Filter(), most=KEPT).records))
-    photo = PhotoPage(Darkroom(config, lambda: people.gallery), uploads, Prints(), note)
+    if isinstance(live_view := run.outputs.live_view, LiveView):
+        live_view.announcer.recall(reversed(archive.page(EventFilter(), most=KEPT).records))
+    photo = PhotoPage(PhotoWorker(config, lambda: people.gallery), uploads, ResultCache(), note)
     stack.callback(photo.close)
-    stack.enter_context(closing(Housekeeping(config.retention, _records(config, run, engine, stack))))
+    stack.enter_context(closing(RetentionJob(config.retention, _records(config, run, engine, stack))))
     return [
-        Sightings(archive, Feedback(engine), read, people.add_crop, note),
+        EventsPage(archive, Feedback(engine), read, people.add_crop, note),
         PeoplePage(people, examiner, uploads, Crops(archive, read).raw),
         photo,
     ]
 
 
 def _opened_crop(evidence: Path, run: Run, event: str, kind: Kind) -> bytes:
-    return opened(evidence / f"{event}.{kind}.png", read_crop(evidence, event, kind), run.parts.cipher)
+    return decrypt_if(evidence / f"{event}.{kind}.png", read_crop(evidence, event, kind), run.parts.cipher)
 
 
-def _records(config: Config, run: Run, engine: sql.Engine, stack: ExitStack) -> Records:
+def _records(config: Config, run: Run, engine: sql.Engine, stack: ExitStack) -> PersonalData:
     """What is kept, through the very files that the run has open, and the logs of runs before it."""
-    logs = [[*earlier(where, stack), Log(where, ledger)] for where, ledger in run.outputs.ledgers]
+    logs = [[*earlier(where, stack), LogHandle(where, ledger)] for where, ledger in run.outputs.event_stores]
     gallery, parts = config.recognition.gallery, run.parts
-    return Records(gallery, logs, run.outputs.evidence, Annex(engine), parts.cipher, parts.embedder.fingerprint)
+    return PersonalData(
+        gallery, logs, run.outputs.evidence, AppEventData(engine), parts.cipher, parts.embedder.fingerprint
+    )
 
 
 def _settled(config: Config, data: Path) -> Config:

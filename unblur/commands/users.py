@@ -12,12 +12,12 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from stream.errors import UsageError
-from stream.events.event_store import reason, shown
+from stream.events.event_store import database_error, masked_url
 from unblur.app_database import application_database, database_to_read
 from unblur.commands.options import Command, FolderOption, command_app, examples
 from unblur.data_dir import folder_of_data, place_of_data, require_folder_of_data
 from unblur.terminal import Results, printable, standard_output
-from unblur.web.auth.accounts import Accounts, folded
+from unblur.web.auth.accounts import Accounts, normalize_account_name
 from unblur.web.auth.audit import Audit
 from unblur.web.transport.access import Role
 
@@ -73,7 +73,7 @@ def show_accounts(data: Path | None) -> None:
     try:
         accounts = Accounts(engine).all() if sql.inspect(engine).has_table("users") else []
     except SQLAlchemyError as error:
-        raise UsageError(f"cannot read {shown(engine)}: {reason(error)}") from error
+        raise UsageError(f"cannot read {masked_url(engine)}: {database_error(error)}") from error
     finally:
         engine.dispose()
     with standard_output() as stream:
@@ -104,12 +104,12 @@ class Register:
     def remove(self, name: str) -> None:
         """Their sessions end, too."""
         self._accounts.remove(name)
-        self._audit.note(_WHO, "removed an account", folded(name))
+        self._audit.note(_WHO, "removed an account", normalize_account_name(name))
 
     def set_password(self, name: str) -> None:
         """To one that is asked for. Their sessions end."""
         self._accounts.set_password(name, _password())
-        self._audit.note(_WHO, "changed the password", folded(name))
+        self._audit.note(_WHO, "changed the password", normalize_account_name(name))
 
 
 def _password() -> str:

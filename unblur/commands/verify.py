@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stream.evidence.signing import PublicKey
-from stream.evidence.verify_chain import Audit, Findings
-from stream.evidence.verify_files import Inventory
-from stream.evidence.verify_log import CrossCheck
+from stream.evidence.verify_chain import ChainVerifier, VerificationReport
+from stream.evidence.verify_files import FileVerifier
+from stream.evidence.verify_log import LogVerifier
 from unblur.terminal import Results
 
 
@@ -18,13 +18,13 @@ def verify(folder: Path, logs: Sequence[str], keys: Sequence[Path]) -> int:
     `logs` are files, or databases named by URL; `keys` the public keys to trust, those in the folder if none are given.
     Raises UsageError where there is no evidence, log or key.
     """
-    findings = Findings()
+    findings = VerificationReport()
     trusted = {key.name: key for key in map(PublicKey.read, keys)}
-    audit = Audit(folder, findings)
-    inventory = Inventory(folder, audit, findings)
+    audit = ChainVerifier(folder, findings)
+    inventory = FileVerifier(folder, audit, findings)
     audit.check_signatures(trusted or inventory.keys)
     if logs:
-        check = CrossCheck(audit, inventory, findings)
+        check = LogVerifier(audit, inventory, findings)
         for log in logs:
             check.log(log)
         check.finish()
@@ -37,7 +37,7 @@ def verify(folder: Path, logs: Sequence[str], keys: Sequence[Path]) -> int:
     return 1 if findings.faults else 0
 
 
-def _report(folder: Path, audit: Audit, findings: Findings) -> None:
+def _report(folder: Path, audit: ChainVerifier, findings: VerificationReport) -> None:
     console = Results()
     for fault in findings.faults:
         console.say(f"{fault.name}: {fault.what}")

@@ -13,18 +13,18 @@ NO_HOST_NAME = "the name of the host is not valid"
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class DeliveryStatus:
     """How the telling goes: events told, those that wait, and those that were lost: there were too many, or they waited
     too long. `problem` is what stands in the way now; it holds no secret."""
 
     name: str
-    told: int
+    delivered: int
     waiting: int
-    lost: int
+    dropped: int
     problem: str | None
 
 
-class Notice(Protocol):
+class Notifier(Protocol):
     """A log that tells somebody elsewhere. `write` may be called from any thread, and never waits."""
 
     def open(self, cameras: Sequence[str], /) -> None:
@@ -36,6 +36,6 @@ class Notice(Protocol):
         """Tell what can be told at once, and end."""
         ...
 
-    def delivery(self) -> Delivery:
+    def delivery(self) -> DeliveryStatus:
         """How it goes. May read a database."""
         ...

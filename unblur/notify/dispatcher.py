@@ -21,7 +21,7 @@ GRACE_S = 3.0
 """What is left to say at the end has this long."""
 
 
-class Outbox:
+class Dispatcher:
     """Events that wait to be taken by `deliver`, which runs on a thread of its own from `open` to `close`, and again
     where it raises what it should not: the event that it had taken last is then lost, and counted."""
 

@@ -14,8 +14,8 @@ from configs.schema import Mqtt as Settings
 from stream.errors import UsageError
 from stream.events.jsonl_log import to_line
 from stream.values import Event
-from unblur.notify.base import NO_HOST_NAME, Delivery
-from unblur.notify.dispatcher import Outbox
+from unblur.notify.base import NO_HOST_NAME, DeliveryStatus
+from unblur.notify.dispatcher import Dispatcher
 from unblur.notify.mqtt_topics import OFFLINE, ONLINE, Presence, Topics
 
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.5, 30.0
@@ -39,7 +39,7 @@ class Mqtt:
         self._tls = _trusting(settings) if settings.tls else None
         self._cameras: Sequence[str] = ()
         self._presence = Presence()
-        self._outbox = Outbox("mqtt", self._deliver)
+        self._outbox = Dispatcher("mqtt", self._deliver)
         self._held: Event | None = None
         self._told, self._retry_s = 0, _FIRST_RETRY_S
         self._problem: str | None = "not connected yet"
@@ -55,9 +55,9 @@ class Mqtt:
     def close(self) -> None:
         self._outbox.close()
 
-    def delivery(self) -> Delivery:
+    def delivery(self) -> DeliveryStatus:
         waiting = len(self._outbox) + (self._held is not None)
-        return Delivery("mqtt", self._told, waiting, self._outbox.lost, self._problem)
+        return DeliveryStatus("mqtt", self._told, waiting, self._outbox.lost, self._problem)
 
     async def _deliver(self) -> None:
         while not self._outbox.closing:

@@ -18,12 +18,12 @@ from aiohttp import ClientConnectionError, ClientError, ClientSession, ClientTim
 from sqlalchemy.exc import SQLAlchemyError
 
 from configs.schema import Webhook as Settings
-from stream.events.event_store import reason
+from stream.events.event_store import database_error
 from stream.events.jsonl_log import to_line
 from stream.values import Event
 from unblur import __version__
-from unblur.notify.base import NO_HOST_NAME, Delivery
-from unblur.notify.dispatcher import Outbox
+from unblur.notify.base import NO_HOST_NAME, DeliveryStatus
+from unblur.notify.dispatcher import Dispatcher
 from unblur.notify.webhook_queue import Post, Queue
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class WebhookTiming:
     """Seconds to wait: for an answer, between tries (doubling, with jitter), and until an event is given up."""
 
     answer_s: float = 15.0
@@ -41,7 +41,7 @@ class Patience:
     event_s: float = 86_400.0
 
 
-PATIENT = Patience()
+PATIENT = WebhookTiming()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,10 @@ class Webhook:
     Events go through memory into the database, and from there on outlive the process.
     """
 
-    def __init__(self, settings: Settings, engine: sql.Engine, patience: Patience = PATIENT) -> None:
+    def __init__(self, settings: Settings, engine: sql.Engine, patience: WebhookTiming = PATIENT) -> None:
         self._settings, self._patience = settings, patience
         self._queue = Queue(engine, settings.name)
-        self._outbox = Outbox(f"webhook {settings.name}", self._deliver)
+        self._outbox = Dispatcher(f"webhook {settings.name}", self._deliver)
         self._queued = asyncio.Event()
         self._told = self._lost = 0
         self._problem: str | None = None
@@ -78,9 +78,9 @@ class Webhook:
     def close(self) -> None:
         self._outbox.close()
 
-    def delivery(self) -> Delivery:
+    def delivery(self) -> DeliveryStatus:
         waiting, lost = len(self._outbox) + len(self._queue), self._outbox.lost + self._lost
-        return Delivery(self._settings.name, self._told, waiting, lost, self._problem)
+        return DeliveryStatus(self._settings.name, self._told, waiting, lost, self._problem)
 
     async def _deliver(self) -> None:
         async with self._session() as session, asyncio.TaskGroup() as together:
@@ -153,7 +153,7 @@ class Webhook:
             try:
                 return await asyncio.to_thread(ask)
             except SQLAlchemyError as error:
-                self._problem = f"the database refuses: {reason(error)}"
+                self._problem = f"the database refuses: {database_error(error)}"
                 self._log.warning("webhooks cannot be kept", problem=self._problem)
                 await asyncio.sleep(_DATABASE_RETRY_S)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sql
 
-from stream.events.jsonl_log import Change, to_line
+from stream.events.jsonl_log import EventTransform, to_line
 
 _metadata = sql.MetaData()
 _posts = sql.Table(
@@ -83,7 +83,7 @@ def forget_others(engine: sql.Engine, hooks: list[str]) -> None:
         connection.execute(sql.delete(_posts).where(_posts.c.hook.not_in(hooks)))
 
 
-def amend(engine: sql.Engine, change: Change) -> int:
+def amend(engine: sql.Engine, change: EventTransform) -> int:
     """Put what `change` makes of each event that waits, for whichever hook, in its place; how many were changed or are
     gone."""
     _metadata.create_all(engine)

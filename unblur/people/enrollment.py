@@ -9,21 +9,21 @@ from pathlib import Path
 from rich.progress import MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from configs.schema import Config
-from deblur.blur_estimation import Blurriness, enlargement
+from deblur.blur_estimation import BlurEstimator, enlargement
 from detectors.alignment import align
 from recognize.gallery import gallery_edits
 from recognize.gallery import people_gallery as galleries
-from recognize.gallery.enrollment import Enroller, Enrolment, Look
+from recognize.gallery.enrollment import Enroller, Enrolment, FaceExtractor
 from recognize.gallery.people_gallery import Gallery
 from recognize.gallery.person import photo_id
-from recognize.gallery.photo_checks import Finding, Photo
+from recognize.gallery.photo_checks import Photo, PhotoIssue
 from recognize.gallery.photo_folders import PassedOver, PhotoFolders, scan
 from stream.errors import UnblurError
 from stream.storage.encryption import Cipher
-from stream.values import Face, Image
-from unblur.assembly.components import Parts
-from unblur.people.face_thumbnails import Faces, content, faces_of
-from unblur.people.temp_crops import Pile
+from stream.values import FaceDetection, Image
+from unblur.assembly.components import Components
+from unblur.people.face_thumbnails import FaceThumbnails, content, faces_of
+from unblur.people.temp_crops import TempCrops
 from unblur.terminal import bar, gauge, messages, table
 
 
@@ -35,10 +35,10 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
     something was not looked at.
     """
     found = scan_named(faces)
-    parts = Parts(config)
+    parts = Components(config)
     known = _known(target, parts)
     enroller = enroller_of(config, parts, strict=strict)
-    with closing(Pile(target.parent)) as pile:
+    with closing(TempCrops(target.parent)) as pile:
         with _Progress(pile, parts.cipher) as progress:
             enrolment = enroller.enroll(found.people, known, progress)
         _keep(enrolment, pile, target, parts)
@@ -50,7 +50,7 @@ def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
 class _Progress:
     """A bar at the terminal; crops go to the pile as they come."""
 
-    def __init__(self, pile: Pile, cipher: Cipher | None) -> None:
+    def __init__(self, pile: TempCrops, cipher: Cipher | None) -> None:
         columns = (TextColumn("{task.description}", markup=False), gauge(), MofNCompleteColumn(), TimeRemainingColumn())
         self._pile, self._cipher = pile, cipher
         self._bar = bar(*columns)
@@ -86,30 +86,30 @@ def _unusable(enrolment: Enrolment) -> list[str]:
 
 
 def _unread(enrolment: Enrolment, passed_over: Sequence[PassedOver]) -> list[str]:
-    unread = sum(Finding.UNREADABLE in photo.findings for photo in enrolment.photos) + len(passed_over)
+    unread = sum(PhotoIssue.UNREADABLE in photo.findings for photo in enrolment.photos) + len(passed_over)
     return [f"not looked at: {unread} files or folders, named above"] if unread else []
 
 
-def _keep(enrolment: Enrolment, pile: Pile, target: Path, parts: Parts) -> None:
-    with galleries.alone(target):
-        gallery = gallery_edits.renewed(
+def _keep(enrolment: Enrolment, pile: TempCrops, target: Path, parts: Components) -> None:
+    with galleries.gallery_lock(target):
+        gallery = gallery_edits.reenroll(
             _known(target, parts), enrolment.enrolled
         )  # somebody may have changed it meanwhile
-        faces = Faces(faces_of(target), parts.cipher)
+        faces = FaceThumbnails(faces_of(target), parts.cipher)
         for person in enrolment.enrolled.values():
             faces.keep(pile.take(person.photos))
         gallery.save(target, parts.cipher)
         faces.tidy(gallery)
 
 
-def _known(path: Path, parts: Parts) -> Gallery:
+def _known(path: Path, parts: Components) -> Gallery:
     fingerprint = parts.embedder.fingerprint
     if not path.exists():
         return Gallery(fingerprint)
-    return galleries.load(path, fingerprint, allow_empty=True, cipher=parts.cipher)
+    return galleries.load_gallery(path, fingerprint, allow_empty=True, cipher=parts.cipher)
 
 
-def enroller_of(config: Config, parts: Parts, *, strict: bool = False) -> Enroller:
+def enroller_of(config: Config, parts: Components, *, strict: bool = False) -> Enroller:
     """What looks at photos as the configuration says."""
     return Enroller(
         parts.still_detector(),
@@ -121,10 +121,10 @@ def enroller_of(config: Config, parts: Parts, *, strict: bool = False) -> Enroll
     )
 
 
-def _looking() -> Look:
-    blurriness = Blurriness()
+def _looking() -> FaceExtractor:
+    blurriness = BlurEstimator()
 
-    def look(image: Image, face: Face) -> tuple[Image, float]:
+    def look(image: Image, face: FaceDetection) -> tuple[Image, float]:
         crop, matrix = align(image, face.landmarks)
         return crop, blurriness.estimate(crop, enlargement(matrix)).extent
 

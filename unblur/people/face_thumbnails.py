@@ -7,8 +7,8 @@ from pathlib import Path
 
 from recognize.gallery.people_gallery import Gallery
 from stream.errors import OutputError, StorageError
-from stream.storage.append_only_file import write_whole
-from stream.storage.encryption import Cipher, is_sealed, opened, sealed
+from stream.storage.append_only_file import atomic_write
+from stream.storage.encryption import Cipher, decrypt_if, encrypt_if, is_sealed
 from stream.storage.images import png
 from stream.values import Image
 
@@ -20,10 +20,10 @@ def faces_of(gallery: Path) -> Path:
 
 def content(crop: Image, cipher: Cipher | None) -> bytes:
     """What a crop's file holds: a PNG, encrypted where there is a cipher."""
-    return sealed(png(crop), cipher)
+    return encrypt_if(png(crop), cipher)
 
 
-class Faces:
+class FaceThumbnails:
     """The folder, for whoever holds the gallery's lock (`recognize.gallery.people_gallery.alone`); reading needs none.
 
     Raises OutputError if it cannot be made, StorageError when the disk refuses later.
@@ -40,7 +40,7 @@ class Faces:
         """Of each photo, by what it is called in the gallery, the `content` of its crop."""
         try:
             for photo, each in contents:
-                write_whole(self._file(photo), each)
+                atomic_write(self._file(photo), each)
         except OSError as error:
             raise StorageError(f"cannot keep crops in {self._folder}: {error.strerror}; make room") from error
 
@@ -51,7 +51,7 @@ class Faces:
                 if file.stem not in gallery.photos:
                     file.unlink()
                 elif self._cipher and not _is_sealed(file):
-                    write_whole(file, self._cipher.encrypt(file.read_bytes()))
+                    atomic_write(file, self._cipher.encrypt(file.read_bytes()))
         except OSError as error:
             raise StorageError(f"cannot tidy the crops in {self._folder}: {error.strerror}") from error
 
@@ -63,7 +63,7 @@ class Faces:
         """The PNG of an enrolled photo's crop, if it is here. Raises UsageError if the key is not its own."""
         file = self._file(photo)
         try:
-            return opened(file, file.read_bytes(), self._cipher)
+            return decrypt_if(file, file.read_bytes(), self._cipher)
         except FileNotFoundError:
             return None
 

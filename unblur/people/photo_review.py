@@ -10,23 +10,23 @@ from typing import Literal
 from uuid import uuid4
 
 from configs.schema import Config
-from deblur.blur_estimation import Blurriness
+from deblur.blur_estimation import BlurEstimator
 from recognize.gallery.people_gallery import Gallery
 from recognize.gallery.person import Person
-from recognize.gallery.photo_checks import POISONOUS, Finding, Photo
+from recognize.gallery.photo_checks import BLOCKING_ISSUES, Photo, PhotoIssue
 from stream.errors import UsageError
 from stream.values import Array, Image
-from unblur.assembly.components import Parts
+from unblur.assembly.components import Components
 from unblur.people.enrollment import enroller_of
 
 _NAMELESS = ""
 _ENROLLED = Path("a photo enrolled before")
-_NEVER = POISONOUS | {Finding.UNREADABLE, Finding.NO_FACE}
+_NEVER = BLOCKING_ISSUES | {PhotoIssue.UNREADABLE, PhotoIssue.NO_FACE}
 """What leaves nothing to enrol, or would poison the gallery."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shot:
+class ReviewedPhoto:
     """A picture that was looked at, under an id of our own: what is to be said of it, and the aligned crop (128 x 128)
     and embedding of its largest face, if it shows one. `photo.path` is what it is called, and leads nowhere."""
 
@@ -39,7 +39,7 @@ class Shot:
         return self.photo.name
 
     @property
-    def findings(self) -> Mapping[Finding, str]:
+    def findings(self) -> Mapping[PhotoIssue, str]:
         """What speaks against it."""
         return self.photo.findings
 
@@ -48,39 +48,41 @@ class Shot:
         return self.photo.embedding
 
 
-class Examiner:
+class PhotoReviewer:
     """Looks at pictures; from any thread."""
 
-    def __init__(self, config: Config, parts: Parts) -> None:
+    def __init__(self, config: Config, parts: Components) -> None:
         self.fingerprint, self.cipher = parts.embedder.fingerprint, parts.cipher
         self._enroller = enroller_of(config, parts)
-        self._blurriness = Blurriness()
+        self._blurriness = BlurEstimator()
         self._alone = threading.Lock()  # a detector is for one thread at a time
 
-    def picture(self, name: str, image: Image | None, fault: str | None = None, remark: str | None = None) -> Shot:
+    def picture(
+        self, name: str, image: Image | None, fault: str | None = None, remark: str | None = None
+    ) -> ReviewedPhoto:
         """A picture with a face somewhere, perhaps the first of several (`remark`); or, with the reason, a file that is
         none."""
         photo = Photo(_NAMELESS, Path(name))
         if remark:
-            photo = photo.noting(Finding.FIRST_ONLY, remark)
+            photo = photo.with_issue(PhotoIssue.FIRST_ONLY, remark)
         if image is None:
-            return _shot(photo.noting(Finding.UNREADABLE, fault or ""))
+            return _shot(photo.with_issue(PhotoIssue.UNREADABLE, fault or ""))
         with self._alone:
             return _shot(*self._enroller.examine(photo, image))
 
-    def crop(self, name: str, crop: Image) -> Shot:
+    def crop(self, name: str, crop: Image) -> ReviewedPhoto:
         """A face that was cut out and aligned before, as an event's is."""
         with self._alone:
             blur = self._blurriness.estimate(crop).extent
             return _shot(self._enroller.measure(Photo(_NAMELESS, Path(name)), crop, blur), crop)
 
-    def judged(self, shots: Sequence[Shot], name: str | None, known: Gallery) -> list[Shot]:
+    def judged(self, shots: Sequence[ReviewedPhoto], name: str | None, known: Gallery) -> list[ReviewedPhoto]:
         """The shots, with what is found by comparing them with each other, with the photos of the person of this name,
         or of somebody new (None), and with everybody else who is known."""
         name = name or _NAMELESS
         person = known.people.get(name)
         own = [Photo(name, _ENROLLED, embedding) for embedding in person.embeddings] if person else []
-        others = known.without(name)
+        others = known.without_people(name)
         photos = [*own, *(replace(shot.photo, person=name) for shot in shots)]
         among = len(others.names) + 1
         compared = self._enroller.compare(photos, others, among)[len(own) :]
@@ -93,37 +95,41 @@ class Examiner:
         return self._enroller.threshold(len(known.names))
 
 
-def require_usable(shots: Sequence[Shot]) -> None:
+def require_usable(shots: Sequence[ReviewedPhoto]) -> None:
     """Raises UsageError if one of them is not to be enrolled, however sure somebody is."""
     for shot in shots:
         if not usable(shot):
             raise UsageError(f"{shot.name}: {objections(shot)}: it cannot be enrolled, leave it out")
 
 
-def objections(shot: Shot) -> str:
+def objections(shot: ReviewedPhoto) -> str:
     """What speaks against it, in one line."""
     return "; ".join(f"{finding}: {why}" for finding, why in shot.findings.items())
 
 
 def _beside(photo: Photo, person: Person, threshold: float) -> Photo:
     """A face like nobody who is known may still not be this person's: whoever picked the wrong name is told."""
-    if photo.embedding is None or Finding.MIXED_UP in photo.findings:
+    if photo.embedding is None or PhotoIssue.MISLABELED in photo.findings:
         return photo
     likeness = float((person.embeddings @ photo.embedding).max())
-    return photo if likeness >= threshold else photo.noting(Finding.UNLIKE, f"{likeness:.2f}, needed {threshold:.2f}")
+    return (
+        photo
+        if likeness >= threshold
+        else photo.with_issue(PhotoIssue.UNLIKE, f"{likeness:.2f}, needed {threshold:.2f}")
+    )
 
 
-def usable(shot: Shot) -> bool:
+def usable(shot: ReviewedPhoto) -> bool:
     """Whether it can be enrolled at all."""
     return not _NEVER & shot.findings.keys()
 
 
-def _shot(photo: Photo, crop: Image | None = None) -> Shot:
-    return Shot(uuid4().hex, photo, crop)
+def _shot(photo: Photo, crop: Image | None = None) -> ReviewedPhoto:
+    return ReviewedPhoto(uuid4().hex, photo, crop)
 
 
 @dataclass(frozen=True, slots=True)
-class Objection:
+class Rejection:
     """Why it was not done. "nobody": no one of this name is known, who could be enrolled as somebody new. "doubtful":
     what was found on the crop, which somebody who is sure may add all the same. "unfit": what nobody may add."""
 

@@ -11,7 +11,7 @@ from typing import IO
 from stream.errors import OutputError, StorageError
 
 
-class Pile:
+class TempCrops:
     """In a file without a name, in a folder: nothing is left of it once the process ends, however that comes.
 
     Raises OutputError if nothing can be written there, StorageError when the disk refuses later.

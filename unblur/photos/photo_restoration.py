@@ -21,8 +21,8 @@ from recognize.track_recognizer import TrackRecognizer
 from stream.errors import OutputError, SourceError, StorageError, UsageError
 from stream.interfaces import Deblurrer, Detector
 from stream.storage.images import read_still, write_picture
-from stream.values import Crop, Face, Frame, Identity, Image, Restoration, Track
-from unblur.assembly.components import Parts
+from stream.values import FaceCrop, FaceDetection, Frame, Identity, Image, Restoration, Track
+from unblur.assembly.components import Components
 from unblur.terminal import bar, gauge, json_encoder, messages, row, standard_output
 
 _TOGETHER = 16
@@ -36,26 +36,26 @@ _GAP = 8
 _WIDTHS = {"photo": 24, "who": 24, "score": 7, "threshold": 9, "raw": 7, "restored": 8, "by": 0}
 """The columns of the table, in cells of a terminal."""
 
-Retouch = Callable[[Image, "Portrait"], Image]
+Retouch = Callable[[Image, "RestoredFace"], Image]
 """Restores one face of a picture in place; gives the whole picture."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Portrait:
+class RestoredFace:
     """One face of a photo: what was done to it, and who it is."""
 
-    face: Face
+    face: FaceDetection
     restoration: Restoration
     identity: Identity
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Result:
+class PhotoResult:
     """A photo with its faces, largest first, and the photo with each of them restored in place (H x W as it came)."""
 
     path: Path
     photo: Image
-    portraits: Sequence[Portrait]
+    portraits: Sequence[RestoredFace]
     restored: Image
 
     def to_json(self) -> list[dict[str, object]]:
@@ -63,27 +63,27 @@ class Result:
         return [{"photo": str(self.path), **_to_json(portrait)} for portrait in self.portraits]
 
 
-def behind_the_gate(picture: Image, portrait: Portrait) -> Image:
+def paste_restored(picture: Image, portrait: RestoredFace) -> Image:
     """What the deblurrer did to the face's crop, put back; a face that it left alone stays as it is, bit for bit."""
     restoration = portrait.restoration
     return picture if restoration.method == "none" else paste(picture, restoration.image, restoration.crop.matrix)
 
 
-def as_the_seed(picture: Image, portrait: Portrait) -> Image:
+def as_the_seed(picture: Image, portrait: RestoredFace) -> Image:
     """The paper's fixed 5 x 5 mean at the photo's own scale, whatever the blur: who asks for it gets it."""
     box = portrait.face.box
     side = round(_SEED_REACH * max(box.width, box.height))
-    left, top = (round(middle - side / 2) for middle in box.centre)
+    left, top = (round(middle - side / 2) for middle in box.center)
     to_region = np.array([[1, 0, -left], [0, 1, -top]], np.float32)
     region = cv2.warpAffine(picture, to_region, (side, side), borderMode=cv2.BORDER_REPLICATE)
     return paste(picture, seed_preset(np.asarray(region, np.uint8)), to_region)
 
 
-class PhotoLab:
+class PhotoRestorer:
     """Restores and names the faces of photos."""
 
     def __init__(
-        self, detector: Detector, deblurrer: Deblurrer, recognizer: TrackRecognizer, retouch: Retouch = behind_the_gate
+        self, detector: Detector, deblurrer: Deblurrer, recognizer: TrackRecognizer, retouch: Retouch = paste_restored
     ) -> None:
         self._detector = detector
         self._aligner = FivePointAligner()
@@ -91,35 +91,35 @@ class PhotoLab:
         self._recognizer = recognizer
         self._retouch = retouch
 
-    def develop(self, photos: Sequence[tuple[Path, Image]]) -> list[Result]:
+    def restore(self, photos: Sequence[tuple[Path, Image]]) -> list[PhotoResult]:
         """The results of some photos, in order; their faces go through the networks together."""
         found = [(path, photo, self._faces(photo)) for path, photo in photos]
         restorations = self._deblurrer.restore([crop for _, _, faces in found for _, crop in faces])
         named = iter(zip(restorations, self._recognizer.identify(restorations), strict=True))
         return [
-            self._result(path, photo, [Portrait(face, *next(named)) for face, _ in faces])
+            self._result(path, photo, [RestoredFace(face, *next(named)) for face, _ in faces])
             for path, photo, faces in found
         ]
 
-    def _result(self, path: Path, photo: Image, portraits: Sequence[Portrait]) -> Result:
+    def _result(self, path: Path, photo: Image, portraits: Sequence[RestoredFace]) -> PhotoResult:
         """The smallest faces are restored first, so that none covers a larger one."""
         restored = reduce(self._retouch, reversed(portraits), photo)
-        return Result(path, photo, portraits, restored)
+        return PhotoResult(path, photo, portraits, restored)
 
-    def _faces(self, photo: Image) -> list[tuple[Face, Crop]]:
+    def _faces(self, photo: Image) -> list[tuple[FaceDetection, FaceCrop]]:
         frame = Frame("photo", 0, 0, Fraction(1), None, photo)
         faces = sorted(self._detector.detect(photo), key=lambda face: -face.box.area)
         return [(face, crop) for face in faces if (crop := self._aligner.crop(frame, _still(frame, face)))]
 
 
-def equip(parts: Parts, recognizer: TrackRecognizer, settings: Deblurring) -> PhotoLab:
+def equip(parts: Components, recognizer: TrackRecognizer, settings: Deblurring) -> PhotoRestorer:
     """A lab that restores as `settings` say. Raises ModelError."""
     seed = settings.preset == "seed" and settings.mode != "off"
     deblurrer = parts.deblurrer(settings=settings)
-    return PhotoLab(parts.still_detector(), deblurrer, recognizer, as_the_seed if seed else behind_the_gate)
+    return PhotoRestorer(parts.still_detector(), deblurrer, recognizer, as_the_seed if seed else paste_restored)
 
 
-def _still(frame: Frame, face: Face) -> Track:
+def _still(frame: Frame, face: FaceDetection) -> Track:
     """A face of a photo as a track seen once: it has no motion."""
     return Track(
         camera=frame.camera,
@@ -135,22 +135,22 @@ def _still(frame: Frame, face: Face) -> Track:
     )
 
 
-def sheet(result: Result) -> Image:
+def side_by_side(result: PhotoResult) -> Image:
     """The photo and the restored one side by side, with a white gap."""
     gap = np.full((result.photo.shape[0], _GAP, 3), 255, np.uint8)
     return np.hstack([result.photo, gap, result.restored])
 
 
-def save(result: Result, folder: Path) -> None:
+def save(result: PhotoResult, folder: Path) -> None:
     """Write `<stem>.restored.png` and `<stem>.sheet.png`, each whole or not at all. Raises StorageError."""
     try:
         write_picture(folder / f"{result.path.stem}.restored.png", result.restored)
-        write_picture(folder / f"{result.path.stem}.sheet.png", sheet(result))
+        write_picture(folder / f"{result.path.stem}.sheet.png", side_by_side(result))
     except OSError as error:
         raise StorageError(f"cannot write to {folder}: {error.strerror}; make room, or choose another --out") from error
 
 
-def _to_json(portrait: Portrait) -> dict[str, object]:
+def _to_json(portrait: RestoredFace) -> dict[str, object]:
     who, restoration = portrait.identity, portrait.restoration
     runner_up = {"name": who.runner_up.name, "score": round(who.runner_up.score, 4)} if who.runner_up else None
     return {
@@ -167,13 +167,13 @@ def _to_json(portrait: Portrait) -> dict[str, object]:
     }
 
 
-def develop_all(config: Config, paths: Sequence[Path], out: Path) -> list[SourceError]:
+def restore_photos(config: Config, paths: Sequence[Path], out: Path) -> list[SourceError]:
     """Develop photos into the folder `out`, and print a row of a table or a JSON line for each face.
 
     What cannot be read is left out, and returned as errors. Raises UsageError, ModelError if nothing can be done.
     """
     _require_distinct(paths)
-    parts = Parts(config)
+    parts = Components(config)
     lab = equip(parts, parts.recognizer(), config.deblur)
     _make(out)
     faults: list[SourceError] = []
@@ -182,7 +182,7 @@ def develop_all(config: Config, paths: Sequence[Path], out: Path) -> list[Source
         task = progress.add_task("", total=len(paths))
         for start in range(0, len(paths), _TOGETHER):
             batch = paths[start : start + _TOGETHER]
-            for result in lab.develop(list(_readable(batch, faults))):
+            for result in lab.restore(list(_readable(batch, faults))):
                 save(result, out)
                 put(result.to_json())
             progress.update(task, advance=len(batch))

@@ -9,13 +9,13 @@ import sqlalchemy as sql
 from sqlalchemy.exc import SQLAlchemyError
 
 from stream.errors import OutputError, StorageError
-from stream.events.event_store import reason, rewrite, shown, wipe
-from stream.events.jsonl_log import Change
+from stream.events.event_store import database_error, masked_url, truncate_wal, vacuum
+from stream.events.jsonl_log import EventTransform
 from unblur.feedback import Feedback
 from unblur.notify import webhook_queue
 
 
-class Annex:
+class AppEventData:
     """Raises OutputError where the database cannot be used."""
 
     def __init__(self, engine: sql.Engine) -> None:
@@ -23,10 +23,12 @@ class Annex:
         try:
             self._feedback = Feedback(engine)
         except SQLAlchemyError as error:
-            raise OutputError(f"cannot use {shown(engine)}: {reason(error)}; name another folder") from error
+            raise OutputError(
+                f"cannot use {masked_url(engine)}: {database_error(error)}; name another folder"
+            ) from error
 
     def amend(
-        self, change: Change, gone: Collection[object], names: Collection[str] = (), serving: bool = False
+        self, change: EventTransform, gone: Collection[object], names: Collection[str] = (), serving: bool = False
     ) -> int:
         """Do to what waits as `change` does to the log, and lose what was said of the events that are `gone`, and
         whatever bears one of the `names`; how many words and posts were changed or are gone, for good.
@@ -37,8 +39,10 @@ class Annex:
         try:
             amended = self._feedback.forget(gone, names) + webhook_queue.amend(self._engine, change)
             if amended and not serving:
-                rewrite(self._engine)
-            wipe(self._engine)
+                vacuum(self._engine)
+            truncate_wal(self._engine)
         except SQLAlchemyError as error:
-            raise StorageError(f"cannot rewrite {shown(self._engine)}: {reason(error)}; try again") from error
+            raise StorageError(
+                f"cannot rewrite {masked_url(self._engine)}: {database_error(error)}; try again"
+            ) from error
         return amended

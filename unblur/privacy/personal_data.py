@@ -12,46 +12,46 @@ from recognize.gallery import people_gallery as galleries
 from recognize.gallery.people_gallery import Gallery
 from stream.errors import UnblurError, UsageError
 from stream.events.erasure import without
-from stream.events.event_store import EventStore
-from stream.events.jsonl_log import EventFile, set_aside
-from stream.events.query import Record, file_of, query
-from stream.evidence.evidence_store import EvidenceFolder
+from stream.events.event_store import SqlEventStore
+from stream.events.jsonl_log import JsonlEventLog, set_aside
+from stream.events.query import EventDict, file_of, query
+from stream.evidence.evidence_store import EvidenceStore
 from stream.evidence.signing import Signer
 from stream.storage.encryption import Cipher
-from unblur.people.face_thumbnails import Faces, faces_of
-from unblur.privacy.app_event_data import Annex
+from unblur.people.face_thumbnails import FaceThumbnails, faces_of
+from unblur.privacy.app_event_data import AppEventData
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class LogHandle:
     """A log that holds events, and where it is: a file, or a database by URL."""
 
     where: str
-    ledger: EventFile | EventStore
+    ledger: JsonlEventLog | SqlEventStore
 
-    def events(self) -> Iterator[Record]:
+    def events(self) -> Iterator[EventDict]:
         return query(self.where)
 
     def drop(self, ids: Collection[object]) -> int:
         """Delete the events with these ids while a run writes; how many there were."""
-        if isinstance(self.ledger, EventStore):
+        if isinstance(self.ledger, SqlEventStore):
             return self.ledger.drop(ids)  # none, too: the last time somebody may have read what was to be wiped
-        return self.ledger.amend(without(ids)) if ids else 0
+        return self.ledger.rewrite_events(without(ids)) if ids else 0
 
     def size(self) -> int | None:
         """Bytes that it takes in its file; None for a database server's."""
-        return self.ledger.size() if isinstance(self.ledger, EventStore) else Path(self.where).stat().st_size
+        return self.ledger.size() if isinstance(self.ledger, SqlEventStore) else Path(self.where).stat().st_size
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
+class PersonalData:
     """`logs` are groups that belong together, oldest first: a JSONL file and those that earlier runs set aside. The
     file of the `gallery` may come later; `fingerprint` is that of the gallery's embedder."""
 
     gallery: Path | None
-    logs: Sequence[Sequence[Log]]
-    evidence: EvidenceFolder | None
-    annex: Annex | None
+    logs: Sequence[Sequence[LogHandle]]
+    evidence: EvidenceStore | None
+    annex: AppEventData | None
     cipher: Cipher | None
     fingerprint: str
 
@@ -59,17 +59,17 @@ class Records:
         """The gallery, if there is one by now. Raises GalleryError, UsageError if it cannot be read."""
         return self._read(self.gallery) if self.gallery and self.gallery.exists() else None
 
-    def dismiss(self, *names: str, former: Collection[str] = ()) -> bool:
+    def remove_people(self, *names: str, former: Collection[str] = ()) -> bool:
         """Take people out of the gallery, and the crops of their photos out of the folder beside it, and the names
         `former` from whoever had them before; whether any of them was known. Doing it again after it failed half-way
         does the rest."""
         if self.gallery is None or not self.gallery.exists():
             return False
-        with galleries.alone(self.gallery):
+        with galleries.gallery_lock(self.gallery):
             gallery = self._read(self.gallery)
-            left = gallery_edits.unnamed(gallery.without(*names), former)
+            left = gallery_edits.drop_former_names(gallery.without_people(*names), former)
             if faces_of(self.gallery).is_dir():
-                Faces(faces_of(self.gallery), self.cipher).tidy(left)
+                FaceThumbnails(faces_of(self.gallery), self.cipher).tidy(left)
             if left.people != gallery.people:
                 left.save(self.gallery, self.cipher)
         return left.names != gallery.names
@@ -79,32 +79,32 @@ class Records:
         no photo of theirs is left."""
         if self.gallery is None or not self.gallery.exists():
             return ()
-        with galleries.alone(self.gallery):
+        with galleries.gallery_lock(self.gallery):
             gallery = self._read(self.gallery)
             gone = tuple(name for name, person in gallery.people.items() if set(person.photos) <= set(photos))
-            left = gallery.without(*gone)
+            left = gallery.without_people(*gone)
             for name, person in left.people.items():
                 for photo in set(person.photos) & set(photos):
-                    left = gallery_edits.reduced(left, name, photo)
+                    left = gallery_edits.remove_photo(left, name, photo)
             if left.photos != gallery.photos:
                 left.save(self.gallery, self.cipher)
             if faces_of(self.gallery).is_dir():
-                Faces(faces_of(self.gallery), self.cipher).tidy(left)
+                FaceThumbnails(faces_of(self.gallery), self.cipher).tidy(left)
         return gone
 
     def _read(self, path: Path) -> Gallery:
-        return galleries.load(path, self.fingerprint, allow_empty=True, cipher=self.cipher)
+        return galleries.load_gallery(path, self.fingerprint, allow_empty=True, cipher=self.cipher)
 
 
-def open_records(
+def open_personal_data(
     gallery: Path | None,
     logs: Sequence[str],
     evidence: Path | None,
-    annex: Annex | None,
+    annex: AppEventData | None,
     cipher: Cipher | None,
     fingerprint: str,
     stack: ExitStack,
-) -> Records:
+) -> PersonalData:
     """Open them for this process alone; `stack` closes them.
 
     Raises UsageError where one of them is missing or cannot be read, OutputError where another process writes there.
@@ -113,33 +113,33 @@ def open_records(
         if path and not path.exists():
             raise UsageError(f"{path} does not exist: check the name")
     opened = [[*earlier(where, stack), _open(where, stack)] for where in logs]
-    folder = EvidenceFolder(evidence, Signer(), dict) if evidence else None
+    folder = EvidenceStore(evidence, Signer(), dict) if evidence else None
     if folder:
         stack.callback(folder.close)
-    records = Records(gallery, opened, folder, annex, cipher, fingerprint)
+    records = PersonalData(gallery, opened, folder, annex, cipher, fingerprint)
     records.people()  # a gallery that cannot be read is found before anything is changed
     return records
 
 
-def earlier(where: str, stack: ExitStack) -> list[Log]:
+def earlier(where: str, stack: ExitStack) -> list[LogHandle]:
     """The logs that earlier runs set aside beside this one, opened; `stack` closes them. Raises OutputError."""
     return [] if "://" in where else [_open(str(path), stack) for path in set_aside(Path(where))]
 
 
-def _open(where: str, stack: ExitStack) -> Log:
-    ledger = EventStore(where) if "://" in where else EventFile(Path(where))
+def _open(where: str, stack: ExitStack) -> LogHandle:
+    ledger = SqlEventStore(where) if "://" in where else JsonlEventLog(Path(where))
     stack.callback(ledger.close)
-    return Log(where, ledger)
+    return LogHandle(where, ledger)
 
 
-class Attempts:
+class ErrorCollector:
     """What was tried; `failed` says of each thing that could not be done why, once."""
 
     def __init__(self) -> None:
         self.failed: list[str] = []
 
     @contextmanager
-    def trying(self) -> Iterator[None]:
+    def collect(self) -> Iterator[None]:
         """What goes wrong in here is noted, and ends only this."""
         try:
             yield

@@ -11,14 +11,14 @@ from configs.schema import Limit, Retention
 from recognize.gallery.people_gallery import Gallery
 from stream.events.erasure import without
 from stream.events.jsonl_log import to_line
-from stream.events.query import Record, file_of
-from unblur.privacy.personal_data import Attempts, Log, Records
+from stream.events.query import EventDict, file_of
+from unblur.privacy.personal_data import ErrorCollector, LogHandle, PersonalData
 
 _MEGABYTE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Expired:
+class RetentionReport:
     """What went: log entries, bundles of evidence, opinions and unsent posts in the annex, and people of the gallery
     by name; and why what should have gone did not."""
 
@@ -38,7 +38,7 @@ class _Kept:
     size: float
 
 
-def expire(limits: Retention, records: Records, now: datetime, serving: bool = False) -> Expired:
+def apply_retention(limits: Retention, records: PersonalData, now: datetime, serving: bool = False) -> RetentionReport:
     """Delete what is older than its limit, and then the oldest, until the rest takes no more room than its limit.
 
     An event's age is that of its wall time, or, where it has none, of the log's last change; evidence goes with its
@@ -46,58 +46,60 @@ def expire(limits: Retention, records: Records, now: datetime, serving: bool = F
     have to wait for that. A gallery that was changed is to be loaded again by whoever uses it. What fails keeps nothing
     else from going, but that the logs, which alone tell the ids, wait for what goes with them.
     """
-    attempts, beside = Attempts(), Attempts()
-    old: list[tuple[Sequence[Log], set[str]]] = []
+    attempts, beside = ErrorCollector(), ErrorCollector()
+    old: list[tuple[Sequence[LogHandle], set[str]]] = []
     for group in records.logs:
-        with attempts.trying():
+        with attempts.collect():
             old.append((group, _beyond(limits.events, _entries(group), now)))
     ids = set[str]().union(*(gone for _, gone in old))
     annexed = bundles = entries = 0
     people: tuple[str, ...] = ()
-    with beside.trying():
+    with beside.collect():
         annexed = records.annex.amend(without(ids), ids, serving=serving) if records.annex and ids else 0
-    with beside.trying():
+    with beside.collect():
         bundles = _expire_bundles(limits, records, ids, now)
     if not beside.failed:
         entries = _expire_entries(old, attempts, serving)
-    with attempts.trying():
+    with attempts.collect():
         people = _expire_people(limits, records, now)
-    return Expired(entries, bundles, annexed, people, (*beside.failed, *attempts.failed))
+    return RetentionReport(entries, bundles, annexed, people, (*beside.failed, *attempts.failed))
 
 
-def _expire_entries(old: Iterable[tuple[Sequence[Log], set[str]]], attempts: Attempts, serving: bool) -> int:
+def _expire_entries(
+    old: Iterable[tuple[Sequence[LogHandle], set[str]]], attempts: ErrorCollector, serving: bool
+) -> int:
     entries = 0
     for group, gone in old:
         for log in group:
-            with attempts.trying():
+            with attempts.collect():
                 entries += _drop(log, gone, serving)
     return entries
 
 
-def _drop(log: Log, gone: set[str], serving: bool) -> int:
+def _drop(log: LogHandle, gone: set[str], serving: bool) -> int:
     if serving:
         return log.drop(gone)
-    return log.ledger.amend(without(gone)) if gone else 0
+    return log.ledger.rewrite_events(without(gone)) if gone else 0
 
 
-def _expire_bundles(limits: Retention, records: Records, ids: set[str], now: datetime) -> int:
+def _expire_bundles(limits: Retention, records: PersonalData, ids: set[str], now: datetime) -> int:
     if records.evidence is None:
         return 0
     kept = [_Kept(*each) for each in records.evidence.ages()]
     old = ids | _beyond(limits.crops, kept, now) | _beyond(Limit(days=limits.events.days), kept, now)
     gone = records.evidence.amend(without(old), "expired", old) if old else 0
     if gone:
-        records.evidence.shorten()
+        records.evidence.prune_chain()
     return gone
 
 
-def _expire_people(limits: Retention, records: Records, now: datetime) -> tuple[str, ...]:
+def _expire_people(limits: Retention, records: PersonalData, now: datetime) -> tuple[str, ...]:
     gallery = records.people()
     if gallery is None or records.gallery is None:
         return ()
     old = _beyond(limits.galleries, _people(gallery, records.gallery), now)
     if old:
-        records.dismiss(*old)
+        records.remove_people(*old)
     return tuple(sorted(old))
 
 
@@ -116,7 +118,7 @@ def _beyond(limit: Limit, kept: Sequence[_Kept], now: datetime) -> set[str]:
     return old
 
 
-def _entries(group: Sequence[Log]) -> list[_Kept]:
+def _entries(group: Sequence[LogHandle]) -> list[_Kept]:
     """The group's events, the oldest first; one that several logs hold takes room in each."""
     kept: dict[str, _Kept] = {}
     for log in group:
@@ -126,7 +128,7 @@ def _entries(group: Sequence[Log]) -> list[_Kept]:
     return list(kept.values())
 
 
-def _of_log(log: Log) -> list[_Kept]:
+def _of_log(log: LogHandle) -> list[_Kept]:
     """Each with its part of the file."""
     changed = _changed(file_of(log.where))
     kept = [_Kept(str(event["id"]), _since(event, changed), len(to_line(event))) for event in log.events()]
@@ -135,7 +137,7 @@ def _of_log(log: Log) -> list[_Kept]:
     return [replace(one, size=one.size * scale) for one in kept]
 
 
-def _since(event: Record, changed: datetime) -> datetime:
+def _since(event: EventDict, changed: datetime) -> datetime:
     wall_time = event["wall_time"]
     return datetime.fromisoformat(str(wall_time)) if wall_time else changed
 

@@ -10,18 +10,18 @@ import structlog
 from configs.schema import Retention
 from stream.errors import UnblurError
 from stream.threads import SupervisedThread
-from unblur.privacy.personal_data import Records
-from unblur.privacy.retention import Expired, expire
+from unblur.privacy.personal_data import PersonalData
+from unblur.privacy.retention import RetentionReport, apply_retention
 
 _EVERY_S = 3600.0
 
 _log = structlog.get_logger(__name__)
 
 
-class Housekeeping:
+class RetentionJob:
     """Holds `records` to the `limits` on a thread of its own, from its making until it is closed."""
 
-    def __init__(self, limits: Retention, records: Records) -> None:
+    def __init__(self, limits: Retention, records: PersonalData) -> None:
         self._limits, self._records = limits, records
         self._closing = threading.Event()
         self._thread = SupervisedThread("housekeeping", self._run)
@@ -35,13 +35,13 @@ class Housekeeping:
     def _run(self) -> None:
         while True:
             try:
-                self._tell(expire(self._limits, self._records, datetime.now(UTC), serving=True))
+                self._tell(apply_retention(self._limits, self._records, datetime.now(UTC), serving=True))
             except (UnblurError, OSError) as error:  # the next time may be better
                 self._complain(str(error))
             if self._closing.wait(_EVERY_S):
                 return
 
-    def _tell(self, expired: Expired) -> None:
+    def _tell(self, expired: RetentionReport) -> None:
         counts = {"events": expired.entries, "bundles": expired.bundles, "annexed": expired.annexed}
         counts["people"] = len(expired.people)
         if any(counts.values()):

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deblur.train.augmentation import CANVAS, SIDE, Photo, view
+from deblur.train.augmentation import CANVAS, SIDE, Photo, augment
 
 
 def _dot() -> Photo:
@@ -17,7 +17,7 @@ def _dot() -> Photo:
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_upright_leads_from_the_sample_to_the_aligned_crop(seed: int) -> None:
-    seen = view(_dot(), np.random.default_rng(seed))
+    seen = augment(_dot(), np.random.default_rng(seed))
     margin = (CANVAS - SIDE) / 2
     grey = seen.canvas.mean(2)
     bright = grey > (grey.max() + grey.min()) / 2
@@ -26,6 +26,6 @@ def test_upright_leads_from_the_sample_to_the_aligned_crop(seed: int) -> None:
 
 
 def test_a_view_is_a_canvas_of_bytes(photos: list[Photo]) -> None:
-    seen = view(photos[0], np.random.default_rng(0))
+    seen = augment(photos[0], np.random.default_rng(0))
     assert seen.canvas.shape == (CANVAS, CANVAS, 3)
     assert seen.canvas.dtype == np.uint8

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from deblur.train.kernel_head import REACH, SUPPORT, Cause, fourier, lags, likely
+from deblur.train.kernel_head import REACH, SUPPORT, KernelHead, fourier, kernel_softmax, lags
 
 
 def _noise(*shape: int) -> Tensor:
@@ -26,9 +26,9 @@ def test_the_matrices_make_the_fourier_transform(side: int, reach: int) -> None:
 @pytest.mark.parametrize("unshuffle", [1, 2, 4])
 def test_it_tells_a_kernel_of_every_crop(unshuffle: int) -> None:
     side = 128 // unshuffle
-    told = Cause(8, unshuffle)(_noise(3, 8, side, side), _noise(3, 3 * unshuffle**2, side, side))
+    told = KernelHead(8, unshuffle)(_noise(3, 8, side, side), _noise(3, 3 * unshuffle**2, side, side))
     assert told.shape == (3, SUPPORT, SUPPORT)
-    kernels = likely(told)
+    kernels = kernel_softmax(told)
     torch.testing.assert_close(kernels.sum((1, 2)), torch.ones(3))
     assert (kernels > 0).all()
 
@@ -36,7 +36,7 @@ def test_it_tells_a_kernel_of_every_crop(unshuffle: int) -> None:
 def test_it_learns_how_far_noise_was_moved() -> None:
     """A kernel of one pixel, somewhere: what the features and the crop differ by."""
     torch.manual_seed(0)
-    cause = Cause(48, 4, pairs=2, each=1, refining=8)
+    cause = KernelHead(48, 4, pairs=2, each=1, refining=8)
     optimiser = torch.optim.Adam(cause.parameters(), 1e-2)
     right = 0
     for step in range(150):

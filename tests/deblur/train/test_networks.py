@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from deblur.train.networks import Portable, TwoScale, UNet, multiplications
+from deblur.train.networks import OnnxWrapper, TwoScale, UNet, multiplications
 from deblur.train.onnx_export import export
 
 
@@ -68,7 +68,7 @@ def test_the_exported_network_gives_what_torch_gives(net: nn.Module, tmp_path: P
     given = {each.name: value for each, value in zip(session.get_inputs(), (crops, hints, motion), strict=False)}
     restored, *kernels = session.run(None, given)
     with torch.no_grad():
-        expected, *causes = Portable(net)(*(torch.as_tensor(each) for each in (crops, hints, motion)))
+        expected, *causes = OnnxWrapper(net)(*(torch.as_tensor(each) for each in (crops, hints, motion)))
     assert restored.dtype == np.uint8
     assert restored.shape == crops.shape
     assert (restored != crops).any()

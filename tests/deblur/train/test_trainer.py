@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from deblur.train.augmentation import Photo
 from deblur.train.onnx_export import export
 from deblur.train.recipe import LossRecipe, NetRecipe, Phase, Recipe
-from deblur.train.trainer import Step, Trainer, built
+from deblur.train.trainer import Step, Trainer, build_network
 from deblur.train.validation import Validation
 
 PHASES = (Phase(until=0.5, side=64, reach=8), Phase(until=1, side=64, reach=12))
@@ -76,7 +76,7 @@ def test_it_starts_with_a_network_that_was_exported(photos: list[Photo], tmp_pat
 
 
 def test_a_start_of_another_network_is_refused(photos: list[Photo], tmp_path: Path) -> None:
-    export(built(_recipe(16).net), tmp_path / "other.onnx")
+    export(build_network(_recipe(16).net), tmp_path / "other.onnx")
     recipe = _recipe(16, widths=(8, 24)).model_copy(update={"start": tmp_path / "other.onnx"})
     with pytest.raises(ValueError, match=r"other\.onnx is of another network"):
         Trainer(recipe, photos, tmp_path, Validation(photos, None))

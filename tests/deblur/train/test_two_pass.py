@@ -7,7 +7,7 @@ import numpy as np
 from deblur import conditioning, kernels
 from deblur.train.augmentation import Photo
 from deblur.train.dataset import Batch, Synthesis
-from deblur.train.two_pass import Looks, second
+from deblur.train.two_pass import TwoPassLoader, redeconvolve
 from stream.values import Array
 
 
@@ -21,24 +21,24 @@ def _told(length: float) -> Array:
 
 def test_the_second_look_shows_the_blur_undone(photos: list[Photo]) -> None:
     (batch,) = _batches(photos, 1)
-    again, told = second(batch, _told(9)), _told(9)
+    again, told = redeconvolve(batch, _told(9)), _told(9)
     for crop, kernel, shown in zip(batch.crops, told, again.hints, strict=True):
-        np.testing.assert_array_equal(shown, conditioning.undone(crop, kernel))
+        np.testing.assert_array_equal(shown, conditioning.deconvolve_with_kernel(crop, kernel))
     assert again.crops is batch.crops
     assert again.motion is batch.motion
 
 
 def test_each_batch_is_handed_out_twice_in_order(photos: list[Photo]) -> None:
     batches, seen = _batches(photos, 4), []
-    looks = Looks(batches)
+    looks = TwoPassLoader(batches)
     for batch in looks:
         fresh = any(batch is each for each in batches)
         seen.append((fresh, next(n for n, each in enumerate(batches) if np.array_equal(each.crops, batch.crops))))
-        looks.tell(_told(9))
+        looks.submit_kernels(_told(9))
     assert [number for fresh, number in seen if fresh] == [0, 1, 2, 3]
     assert [number for fresh, number in seen if not fresh] == [0, 1, 2]
 
 
 def test_what_nothing_is_told_of_is_seen_once(photos: list[Photo]) -> None:
     batches = _batches(photos, 3)
-    assert [id(batch) for batch in Looks(batches)] == [id(batch) for batch in batches]
+    assert [id(batch) for batch in TwoPassLoader(batches)] == [id(batch) for batch in batches]

@@ -43,7 +43,7 @@ def test_one_download_brings_both_networks_and_leaves_nothing_else(index: Index,
     yunet, sface = fetch("yunet"), fetch("sface")
 
     assert index.hits[FILE] == 1
-    assert all(cache.intact(network) for network in manifest.networks())
+    assert all(cache.is_verified(network) for network in manifest.networks())
     assert {path.suffix for path in empty_cache.rglob("*") if path.is_file()} == {".onnx", ""}
     for path in (yunet, sface):
         onnx.checker.check_model(onnx.load(path))
@@ -64,7 +64,7 @@ def test_a_damaged_original_is_fetched_again(index: Index) -> None:
     prepared.unlink()
 
     assert fetch("yunet") == prepared
-    assert cache.intact(manifest.network("yunet"))
+    assert cache.is_verified(manifest.network("yunet"))
     assert index.hits[FILE] == 2
 
 
@@ -107,7 +107,7 @@ def test_where_another_onnx_writes_other_bytes_only_what_was_folded_here_is_beli
 
 def test_portraits_are_the_pinned_pictures(portraits: Path) -> None:
     assert {path.name for path in portraits.iterdir()} == {asset.file for asset in manifest.portraits()}
-    assert all(cache.intact(asset) for asset in manifest.portraits())
+    assert all(cache.is_verified(asset) for asset in manifest.portraits())
 
 
 def test_progress_counts_up_to_the_pinned_size(index: Index) -> None:

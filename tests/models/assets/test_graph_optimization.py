@@ -106,7 +106,7 @@ def test_opencv_finds_the_same_face_with_the_prepared_yunet(yunet_path: Path, pi
 def test_the_same_file_gives_the_same_bytes(name: str) -> None:
     original, shape = _original(name).read_bytes(), manifest.network(name).input
 
-    assert graph_optimization.prepare(original, shape) == graph_optimization.prepare(original, shape)
+    assert graph_optimization.optimize_graph(original, shape) == graph_optimization.optimize_graph(original, shape)
 
 
 def test_nothing_slow_is_left(yunet_path: Path, sface_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_prelu_of_any_slope_is_rewritten_exactly(slopes: list[float], depthwis
     original = _small_net(np.array(slopes, np.float32), depthwise, seed)
     x = np.random.default_rng(seed).normal(size=(1, 3, 6, 6)).astype(np.float32)
 
-    prepared = graph_optimization.prepare(original, [1, 3, 6, 6])
+    prepared = graph_optimization.optimize_graph(original, [1, 3, 6, 6])
 
     (expected,), (found,) = _run(original, x), _run(prepared, x)
     scale = max(1.0, np.abs(expected).max())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.backends.batching import BUCKETS, exact, filled
+from models.backends.batching import BUCKETS, run_padded, run_split
 from models.backends.session import Tensor
 
 Ways = Callable[[Callable[[Sequence[Tensor]], list[Tensor]], Sequence[Tensor]], list[Tensor]]
@@ -25,7 +25,7 @@ class Network:
         return [rows + offsets[:, None], offsets]
 
 
-@pytest.mark.parametrize("run", [filled, exact])
+@pytest.mark.parametrize("run", [run_padded, run_split])
 @given(count=st.integers(0, 100))
 def test_every_row_comes_back_in_its_place_whatever_the_batch(run: Ways, count: int) -> None:
     rows = np.arange(3 * count, dtype=np.float32).reshape(count, 3)
@@ -42,8 +42,8 @@ def test_every_row_comes_back_in_its_place_whatever_the_batch(run: Ways, count: 
 def test_filling_up_takes_few_passes_and_cutting_up_computes_nothing_in_vain() -> None:
     inputs = [np.ones((37, 3), np.float32), np.ones(37, np.float32)]
     few, lean = Network(), Network()
-    filled(few, inputs)
-    exact(lean, inputs)
+    run_padded(few, inputs)
+    run_split(lean, inputs)
 
     assert few.sizes == [32, 8]
     assert lean.sizes == [32, 4, 1]

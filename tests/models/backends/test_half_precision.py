@@ -7,14 +7,14 @@ import onnx
 import pytest
 
 from models.backends import parity_check
-from models.backends.half_precision import half
+from models.backends.half_precision import to_float16
 from models.backends.onnxruntime_backend import OnnxRuntime
 from models.errors import ModelError
 from tests.models.support import networks
 
 
 def test_weights_are_half_and_inputs_and_outputs_keep_their_types(deblurring_path: Path) -> None:
-    network = onnx.load_from_string(half(deblurring_path))
+    network = onnx.load_from_string(to_float16(deblurring_path))
     onnx.checker.check_model(network, full_check=True)
     graph = network.graph
 
@@ -28,7 +28,7 @@ def test_weights_are_half_and_inputs_and_outputs_keep_their_types(deblurring_pat
 
 def test_it_gives_what_the_whole_network_gives_to_a_level(deblurring_path: Path, tmp_path: Path) -> None:
     smaller = tmp_path / "half.onnx"
-    smaller.write_bytes(half(deblurring_path))
+    smaller.write_bytes(to_float16(deblurring_path))
     crops = networks.inputs(4)
 
     ours, theirs = (OnnxRuntime(path, 1).run(*crops)[0].astype(int) for path in (smaller, deblurring_path))
@@ -37,12 +37,12 @@ def test_it_gives_what_the_whole_network_gives_to_a_level(deblurring_path: Path,
 
 
 def test_the_same_file_gives_the_same_bytes(deblurring_path: Path) -> None:
-    assert half(deblurring_path) == half(deblurring_path)
+    assert to_float16(deblurring_path) == to_float16(deblurring_path)
 
 
 def test_networks_with_float_inputs_convert_too(sface_path: Path, tmp_path: Path) -> None:
     smaller = tmp_path / "half.onnx"
-    smaller.write_bytes(half(sface_path))
+    smaller.write_bytes(to_float16(sface_path))
 
     assert parity_check.compare(OnnxRuntime(smaller, 1), OnnxRuntime(sface_path, 1)) < parity_check.TOLERANCE / 2
 
@@ -50,9 +50,9 @@ def test_networks_with_float_inputs_convert_too(sface_path: Path, tmp_path: Path
 def test_what_cannot_be_halved_is_refused(deblurring_path: Path, tmp_path: Path) -> None:
     garbage, again = tmp_path / "garbage.onnx", tmp_path / "half.onnx"
     garbage.write_bytes(b"no network")
-    again.write_bytes(half(deblurring_path))
+    again.write_bytes(to_float16(deblurring_path))
 
     with pytest.raises(ModelError, match=r"garbage\.onnx is no valid ONNX network"):
-        half(garbage)
+        to_float16(garbage)
     with pytest.raises(ModelError, match=r"half\.onnx has no float32 weights to convert"):
-        half(again)
+        to_float16(again)

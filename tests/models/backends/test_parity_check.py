@@ -14,7 +14,7 @@ from tests.models.support import networks
 
 
 def test_a_backend_that_runs_and_agrees_passes(deblurring_path: Path) -> None:
-    parity_check.prove("onnxruntime", deblurring_path)
+    parity_check.verify_in_subprocess("onnxruntime", deblurring_path)
 
 
 def test_a_folder_of_the_same_name_where_the_user_stands_is_not_in_the_way(
@@ -22,7 +22,7 @@ def test_a_folder_of_the_same_name_where_the_user_stands_is_not_in_the_way(
 ) -> None:
     (tmp_path / "models.py").write_text("raise RuntimeError('not this one')")
     monkeypatch.chdir(tmp_path)
-    parity_check.prove("onnxruntime", deblurring_path)
+    parity_check.verify_in_subprocess("onnxruntime", deblurring_path)
 
 
 def test_the_probe_is_the_same_each_time_and_fills_the_types_range(deblurring_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_outputs_that_are_no_answer_are_infinitely_far(
 def test_a_backend_that_cannot_is_told_in_its_own_words(tmp_path: Path) -> None:
     (tmp_path / "broken.onnx").write_bytes(b"no network")
     with pytest.raises(ModelError, match=r"broken\.onnx does not load in ONNX Runtime"):
-        parity_check.prove("onnxruntime", tmp_path / "broken.onnx")
+        parity_check.verify_in_subprocess("onnxruntime", tmp_path / "broken.onnx")
 
 
 def _library(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
@@ -89,16 +89,16 @@ def test_a_library_takes_down_the_probe_alone(
 ) -> None:
     _library(tmp_path, monkeypatch, code)
     with pytest.raises(ModelError, match=told):
-        parity_check.prove("tensorrt", deblurring_path)
+        parity_check.verify_in_subprocess("tensorrt", deblurring_path)
 
 
 @pytest.mark.usefixtures("with_stub_driver")
 def test_a_probe_that_hangs_is_ended(deblurring_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _library(tmp_path, monkeypatch, "import threading\nthreading.Event().wait()")
     with pytest.raises(ModelError, match="did not answer a probe in 1 s"):
-        parity_check.prove("tensorrt", deblurring_path, patience_s=1)
+        parity_check.verify_in_subprocess("tensorrt", deblurring_path, patience_s=1)
 
 
 def test_an_unknown_backend_is_refused_with_those_that_there_are(deblurring_path: Path) -> None:
     with pytest.raises(ModelError, match="no backend is called 'abacus': there are tensorrt, "):
-        parity_check.prove("abacus", deblurring_path)
+        parity_check.verify_in_subprocess("abacus", deblurring_path)

@@ -176,9 +176,9 @@ def test_the_chain_goes_on_to_the_next_link_whichever_is_removed(
         monkeypatch.setitem(selection._ON_GPU, name, lambda: None)
     monkeypatch.setattr(parity_check, "prove", lambda name, path: None)
     gone: dict[str, str] = {}
-    for position, name in enumerate(selection.CHAIN):
+    for position, name in enumerate(selection.FALLBACK_ORDER):
         with structlog.testing.capture_logs() as logs:
-            assert load(deblurring_path).backend == selection.CHAIN[position]
+            assert load(deblurring_path).backend == selection.FALLBACK_ORDER[position]
         assert logs[0]["passed_over"] == gone
         gone[name] = f"{name} is gone"
         monkeypatch.setitem(selection._OPENERS, name, _gone(name))
@@ -223,7 +223,7 @@ def test_a_network_that_no_backend_runs_is_one_error_that_names_each(tmp_path: P
     path.write_bytes(b"no network")
     with pytest.raises(ModelError) as raised:
         load(path)
-    assert all(f"{name}: " in str(raised.value) for name in selection.CHAIN)
+    assert all(f"{name}: " in str(raised.value) for name in selection.FALLBACK_ORDER)
     assert "\n" not in str(raised.value)
 
 

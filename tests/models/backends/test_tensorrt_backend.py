@@ -10,7 +10,7 @@ import pytest
 
 from models.backends import selection, tensorrt_plans
 from models.backends.onnxruntime_backend import OnnxRuntime
-from models.backends.tensorrt_backend import GRAPHS, TensorRt
+from models.backends.tensorrt_backend import GRAPHS, TensorRtSession
 from models.errors import ModelError
 from tests.models.support import networks
 from tests.models.support.emulator import Gpu, install
@@ -30,7 +30,7 @@ def test_it_gives_what_the_cpu_gives_for_every_batch(
     gpu: Gpu, deblurring_path: Path, graphs: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(GRAPHS, graphs)
-    session, reference = TensorRt("tensorrt", deblurring_path), OnnxRuntime(deblurring_path, 1)
+    session, reference = TensorRtSession("tensorrt", deblurring_path), OnnxRuntime(deblurring_path, 1)
 
     for count in (1, 3, 8, 3, 40, 0):
         crops = networks.inputs(count, seed=count)
@@ -42,7 +42,7 @@ def test_it_gives_what_the_cpu_gives_for_every_batch(
 
 
 def test_threads_take_turns_and_results_last(gpu: Gpu, deblurring_path: Path) -> None:
-    session = TensorRt("tensorrt", deblurring_path)
+    session = TensorRtSession("tensorrt", deblurring_path)
     batches = [networks.inputs(2, seed) for seed in range(12)]
     alone = [session.run(*batch)[0].copy() for batch in batches]
 
@@ -55,13 +55,13 @@ def test_threads_take_turns_and_results_last(gpu: Gpu, deblurring_path: Path) ->
 def test_inputs_of_another_type_are_refused(gpu: Gpu, deblurring_path: Path) -> None:
     crops, *others = networks.inputs(1)
     with pytest.raises(TypeError):
-        TensorRt("tensorrt", deblurring_path).run(crops.astype(np.float32), *others)
+        TensorRtSession("tensorrt", deblurring_path).run(crops.astype(np.float32), *others)
 
 
 def test_a_gpu_without_memory_is_told(gpu: Gpu, deblurring_path: Path) -> None:
     gpu.free = 1000
     with pytest.raises(ModelError, match="CUDA answers cudaMalloc with cudaErrorMemoryAllocation"):
-        TensorRt("tensorrt", deblurring_path).run(*networks.inputs(1))
+        TensorRtSession("tensorrt", deblurring_path).run(*networks.inputs(1))
 
 
 @pytest.mark.usefixtures("with_stub_driver")
@@ -78,10 +78,10 @@ def test_a_plan_that_the_library_refuses_is_built_again_once(
     install(monkeypatch, Gpu(), refuses=refused)
     monkeypatch.setattr(tensorrt_plans, "build", build)
     if refused == 1:
-        assert TensorRt("tensorrt", deblurring_path).run(*networks.inputs(1))[0].shape == (1, 128, 128, 3)
+        assert TensorRtSession("tensorrt", deblurring_path).run(*networks.inputs(1))[0].shape == (1, 128, 128, 3)
     else:
         with pytest.raises(ModelError, match="tensorrt does not load the plan that it built"):
-            TensorRt("tensorrt", deblurring_path)
+            TensorRtSession("tensorrt", deblurring_path)
     assert len(builds) == built
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from models.assets import manifest
 from models.backends import tensorrt_plans
-from models.backends.half_precision import half
+from models.backends.half_precision import to_float16
 from models.backends.nvidia_driver import Gpu
 from models.errors import ModelError
 from tests.models.support import networks
@@ -27,13 +27,13 @@ def _weights(plan: bytes) -> set[tuple[str, str]]:
 
 
 def test_a_plan_from_a_half_precision_graph_holds_half_layers(rtx: ModuleType, deblurring_path: Path) -> None:
-    plan = tensorrt_plans.build(rtx, half(deblurring_path))
+    plan = tensorrt_plans.build(rtx, to_float16(deblurring_path))
 
     assert _weights(plan) == {(shape, "half") for shape in ("8 50 3 3", "16 8 3 3", "32 16 3 3", "12 8 3 3")}
 
 
 def test_the_trained_network_becomes_a_plan_of_half_layers(rtx: ModuleType) -> None:
-    kinds = {kind for _, kind in _weights(tensorrt_plans.build(rtx, half(manifest.own("deblur").path)))}
+    kinds = {kind for _, kind in _weights(tensorrt_plans.build(rtx, to_float16(manifest.own("deblur").path)))}
     assert kinds == {"half"}
 
 
@@ -63,11 +63,11 @@ def test_what_the_parser_does_not_take_is_told_in_its_words(rtx: ModuleType) -> 
 
 def test_a_network_with_other_free_axes_is_refused(rtx: ModuleType, yunet_path: Path) -> None:
     with pytest.raises(ModelError, match="only the batch may be free"):
-        tensorrt_plans.build(rtx, half(yunet_path))
+        tensorrt_plans.build(rtx, to_float16(yunet_path))
 
 
 def test_the_embedder_builds_too(rtx: ModuleType, sface_path: Path) -> None:
-    assert tensorrt_plans.build(rtx, half(sface_path))
+    assert tensorrt_plans.build(rtx, to_float16(sface_path))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def _file(cache: Path) -> Path:
 
 
 def test_a_plan_is_built_once_however_many_ask(rtx: ModuleType, builds: Builds, deblurring_path: Path) -> None:
-    network = half(deblurring_path)
+    network = to_float16(deblurring_path)
     with ThreadPoolExecutor(4) as pool:
         plans = set(pool.map(lambda _: tensorrt_plans.plan(rtx, network, HERE), range(8)))
 
@@ -123,7 +123,7 @@ def test_a_plan_is_built_once_however_many_ask(rtx: ModuleType, builds: Builds, 
 def test_nothing_but_the_plan_is_left(
     rtx: ModuleType, builds: Builds, deblurring_path: Path, empty_cache: Path
 ) -> None:
-    tensorrt_plans.plan(rtx, half(deblurring_path), HERE)
+    tensorrt_plans.plan(rtx, to_float16(deblurring_path), HERE)
     assert {file.suffix for file in (empty_cache / "plans").iterdir()} <= {".plan", ""}
 
 
@@ -131,7 +131,7 @@ def test_nothing_but_the_plan_is_left(
 def test_a_damaged_plan_is_built_again(
     rtx: ModuleType, builds: Builds, deblurring_path: Path, empty_cache: Path, damage: str
 ) -> None:
-    network = half(deblurring_path)
+    network = to_float16(deblurring_path)
     tensorrt_plans.plan(rtx, network, HERE)
     file = _file(empty_cache)
     whole = file.read_bytes()
@@ -156,12 +156,12 @@ def test_a_plan_of_another_network_in_its_place_is_built_again(
 ) -> None:
     other = tmp_path / "other.onnx"
     other.write_bytes(networks.deblurring(seed=1))
-    tensorrt_plans.plan(rtx, half(other), HERE)
+    tensorrt_plans.plan(rtx, to_float16(other), HERE)
     foreign = _file(empty_cache).rename(tmp_path / "foreign")
-    tensorrt_plans.plan(rtx, half(deblurring_path), HERE)
+    tensorrt_plans.plan(rtx, to_float16(deblurring_path), HERE)
     foreign.replace(_file(empty_cache))
 
-    tensorrt_plans.plan(rtx, half(deblurring_path), HERE)
+    tensorrt_plans.plan(rtx, to_float16(deblurring_path), HERE)
     assert builds.count == 3
 
 

@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.backends.selection import load
-from recognize.embedders.fitted_embedder import SIDE, Fitted, Method, described, fit, views
+from recognize.embedders.fitted_embedder import SIDE, FittedEmbedder, Method, fit, read_description, views
 from recognize.embedders.subspaces import Labels
-from recognize.gallery.people_gallery import Gallery
-from recognize.gallery.people_gallery import load as load_gallery
+from recognize.gallery.people_gallery import Gallery, load_gallery
 from recognize.gallery.person import Person
 from stream.errors import GalleryError, UsageError
 from stream.values import Image
@@ -32,8 +31,8 @@ def written(folder: Path, method: Method, people: tuple[list[Image], Labels]) ->
     return file
 
 
-def opened(file: Path, method: Method) -> Fitted:
-    return Fitted(load(file, "onnxruntime"), described(file, method))
+def opened(file: Path, method: Method) -> FittedEmbedder:
+    return FittedEmbedder(load(file, "onnxruntime"), read_description(file, method))
 
 
 @pytest.mark.parametrize("method", SUBSPACES)
@@ -99,13 +98,13 @@ def test_files_that_cannot_serve_are_named(
     people: tuple[list[Image], Labels], tmp_path: Path, sface_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=r"was fitted as lda, not as pca: set recognition\.embedder to lda"):
-        described(written(tmp_path, "lda", people), "pca")
+        read_description(written(tmp_path, "lda", people), "pca")
     with pytest.raises(UsageError, match=r"none\.onnx \(No such file or directory\): run `unblur fit`"):
-        described(tmp_path / "none.onnx", "lda")
+        read_description(tmp_path / "none.onnx", "lda")
     (tmp_path / "letter.onnx").write_text("Dear all")
     for path in (tmp_path / "letter.onnx", sface_path):
         with pytest.raises(UsageError, match="not a file made by `unblur fit`"):
-            described(path, "lda")
+            read_description(path, "lda")
 
 
 @pytest.mark.parametrize("method", [*SUBSPACES, "fusion-cnn"])

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recognize.embedders.embedder import normalised
-from recognize.gallery.calibration import Calibration, calibrated, fpir_at, threshold_for
-from recognize.gallery.people_gallery import Gallery, load
+from recognize.embedders.embedder import normalize
+from recognize.gallery.calibration import Calibration, calibrate, fpir_at, threshold_for
+from recognize.gallery.people_gallery import Gallery, load_gallery
 from recognize.gallery.person import Person
 
 ORDINARY = Calibration(40, 0.28, 0.4, ("Ann", "Bo"), 0.5)
@@ -19,39 +19,39 @@ ORDINARY = Calibration(40, 0.28, 0.4, ("Ann", "Bo"), 0.5)
 def people(count: int, alike: float, photos: int = 2) -> dict[str, Person]:
     """`count` people whose embeddings share so much of one direction."""
     rng = np.random.default_rng(0)
-    common = normalised(rng.standard_normal((1, 128)).astype(np.float32))
+    common = normalize(rng.standard_normal((1, 128)).astype(np.float32))
     made = {}
     for number in range(count):
-        own = normalised(rng.standard_normal((1, 128)).astype(np.float32))
+        own = normalize(rng.standard_normal((1, 128)).astype(np.float32))
         face = np.sqrt(alike) * common + np.sqrt(1 - alike) * own
         noise = 0.02 * rng.standard_normal((photos, 128)).astype(np.float32)
-        made[f"Person {number}"] = Person(normalised(np.asarray(face + noise, np.float32)))
+        made[f"Person {number}"] = Person(normalize(np.asarray(face + noise, np.float32)))
     return made
 
 
 def test_people_who_are_more_alike_than_chance_raise_the_threshold() -> None:
-    ordinary, family = calibrated(people(30, 0.05)), calibrated(people(30, 0.6))
-    assert ordinary.surcharge == 0
+    ordinary, family = calibrate(people(30, 0.05)), calibrate(people(30, 0.6))
+    assert ordinary.threshold_offset == 0
     assert ordinary.threshold(0.01) == threshold_for(30)
-    assert family.surcharge > 0.1
-    assert family.threshold(0.01) == pytest.approx(threshold_for(30) + family.surcharge)
+    assert family.threshold_offset > 0.1
+    assert family.threshold(0.01) == pytest.approx(threshold_for(30) + family.threshold_offset)
     assert family.fpir(family.threshold(0.02)) == pytest.approx(0.02)
 
 
 def test_few_people_are_judged_by_the_rule_alone() -> None:
-    assert calibrated(people(5, 0.9)).surcharge == 0
+    assert calibrate(people(5, 0.9)).threshold_offset == 0
 
 
 def test_it_names_the_most_alike_and_the_least_alike_photos() -> None:
     cast = people(12, 0.05)
-    twin = normalised(cast["Person 3"].embeddings[:1] + 0.05 * cast["Person 7"].embeddings[:1])
-    told = calibrated({**cast, "Twin": Person(np.asarray(twin, np.float32))})
+    twin = normalize(cast["Person 3"].embeddings[:1] + 0.05 * cast["Person 7"].embeddings[:1])
+    told = calibrate({**cast, "Twin": Person(np.asarray(twin, np.float32))})
     assert set(told.pair or ()) == {"Person 3", "Twin"}
-    assert told.ceiling > 0.9
+    assert told.max_impostor_score > 0.9
     apart = replace(cast["Person 5"], embeddings=np.eye(2, 128, dtype=np.float32))
-    assert calibrated({**cast, "Person 5": apart}).floor == pytest.approx(0, abs=1e-6)
-    assert calibrated({}).pair is None
-    assert calibrated({"Ann": Person(np.eye(1, 128, dtype=np.float32))}).floor is None
+    assert calibrate({**cast, "Person 5": apart}).min_genuine_score == pytest.approx(0, abs=1e-6)
+    assert calibrate({}).pair is None
+    assert calibrate({"Ann": Person(np.eye(1, 128, dtype=np.float32))}).min_genuine_score is None
 
 
 @given(st.integers(0, 2000), st.floats(1e-6, 0.5))
@@ -67,4 +67,4 @@ def test_the_rarer_a_stranger_may_be_named_the_higher_the_threshold(one: float, 
 def test_it_goes_with_the_gallery(tmp_path: Path) -> None:
     gallery = Gallery("network", people(12, 0.5))
     gallery.save(tmp_path / "people.joblib")
-    assert load(tmp_path / "people.joblib", "network").calibration == gallery.calibration
+    assert load_gallery(tmp_path / "people.joblib", "network").calibration == gallery.calibration

@@ -8,22 +8,22 @@ import cv2
 import numpy as np
 import pytest
 
-from deblur.blur_estimation import Blurriness
+from deblur.blur_estimation import BlurEstimator
 from detectors.yunet import YuNet
 from recognize.embedders.sface import SFace
 from recognize.gallery.enrollment import Enroller, Enrolment
-from recognize.gallery.people_gallery import Gallery, load
-from recognize.gallery.photo_checks import Finding, Photo
+from recognize.gallery.people_gallery import Gallery, load_gallery
+from recognize.gallery.photo_checks import Photo, PhotoIssue
 from recognize.gallery.photo_folders import Folder, scan
 from stream.errors import UsageError
 from stream.storage.images import read_picture
-from stream.values import Face, Image
+from stream.values import FaceDetection, Image
 from tests.recognize.conftest import Notes, cut, softened
 
-BLURRINESS = Blurriness()
+BLURRINESS = BlurEstimator()
 
 
-def look(image: Image, face: Face) -> tuple[Image, float]:
+def look(image: Image, face: FaceDetection) -> tuple[Image, float]:
     crop = cut(image, face)
     return crop, BLURRINESS.estimate(crop).extent
 
@@ -47,7 +47,7 @@ def enroll(
     return enrolment, progress.photos
 
 
-def findings(enrolment: Enrolment, name: str) -> dict[str, set[Finding]]:
+def findings(enrolment: Enrolment, name: str) -> dict[str, set[PhotoIssue]]:
     return {photo.path.name: set(photo.findings) for photo in enrolment.photos if photo.person == name}
 
 
@@ -60,7 +60,7 @@ def test_a_photo_in_a_subfolder_is_named_with_it(faces: Path, yunet: YuNet, sfac
     enrolment, _ = enroll(scan(faces).people, yunet, sface)
     first, second = (photo for photo in enrolment.photos if photo.person == "Joe Biden")
     assert (first.name, first.findings) == ("2023/biden.jpg", {})
-    assert (second.name, second.findings) == ("2024/biden.jpg", {Finding.DUPLICATE: "like 2023/biden.jpg"})
+    assert (second.name, second.findings) == ("2024/biden.jpg", {PhotoIssue.DUPLICATE: "like 2023/biden.jpg"})
 
 
 def write(path: Path, image: Image) -> None:
@@ -96,13 +96,13 @@ def test_every_doubt_is_reported_and_strictness_refuses_it(
     enrolment, _ = enroll(scan(faces).people, yunet, sface)
     found = findings(enrolment, "Barack Obama")
     assert found == {
-        "blurred.png": {Finding.BLURRED},
-        "crowd.png": {Finding.SEVERAL},
-        "nobody.png": {Finding.NO_FACE},
+        "blurred.png": {PhotoIssue.BLURRED},
+        "crowd.png": {PhotoIssue.SEVERAL},
+        "nobody.png": {PhotoIssue.NO_FACE},
         "obama2.jpg": set(),
-        "obama2_again.jpg": {Finding.DUPLICATE},
-        "torn.jpg": {Finding.UNREADABLE},
-        "wrong.jpg": {Finding.MIXED_UP},
+        "obama2_again.jpg": {PhotoIssue.DUPLICATE},
+        "torn.jpg": {PhotoIssue.UNREADABLE},
+        "wrong.jpg": {PhotoIssue.MISLABELED},
     }
     assert findings(enrolment, "Joe Biden") == {"biden.jpg": set()}
     assert len(enrolment.gallery.people["Barack Obama"].embeddings) == 3, "neither the blurred one nor the wrong one"
@@ -110,7 +110,7 @@ def test_every_doubt_is_reported_and_strictness_refuses_it(
     strict, _ = enroll(scan(faces).people, yunet, sface, strict=True)
     assert len(strict.gallery.people["Barack Obama"].embeddings) == 1
     (wrong,) = (photo for photo in strict.photos if photo.path.name == "wrong.jpg")
-    assert "Joe Biden" in wrong.findings[Finding.MIXED_UP]
+    assert "Joe Biden" in wrong.findings[PhotoIssue.MISLABELED]
 
 
 def test_a_photo_of_somebody_enrolled_before_is_noticed(
@@ -122,7 +122,7 @@ def test_a_photo_of_somebody_enrolled_before_is_noticed(
     shutil.copy(portraits / "biden.jpg", faces / "Impostor")
     after, _ = enroll(scan(faces).people, yunet, sface, known=before.gallery)
     (photo,) = after.photos
-    assert "Joe Biden" in photo.findings[Finding.SOMEBODY_ELSE]
+    assert "Joe Biden" in photo.findings[PhotoIssue.SOMEBODY_ELSE]
 
 
 def test_adding_one_person_does_not_redo_the_rest(faces: Path, portraits: Path, yunet: YuNet, sface: SFace) -> None:
@@ -165,4 +165,4 @@ def test_names_in_any_script_go_through_enrolment_and_file(
         shutil.copy(portraits / photo, tmp_path / "faces" / name)
     enrolment, _ = enroll(scan(tmp_path / "faces").people, yunet, sface)
     enrolment.gallery.save(tmp_path / "G.joblib")
-    assert set(load(tmp_path / "G.joblib", sface.fingerprint).names) == set(names)
+    assert set(load_gallery(tmp_path / "G.joblib", sface.fingerprint).names) == set(names)

@@ -6,7 +6,7 @@ from time import time
 import numpy as np
 import pytest
 
-from recognize.embedders.embedder import normalised
+from recognize.embedders.embedder import normalize
 from recognize.embedders.sface import DIMENSIONS
 from recognize.gallery import gallery_edits
 from recognize.gallery.people_gallery import Gallery
@@ -16,7 +16,7 @@ from stream.values import Array
 
 
 def faces(count: int, seed: int) -> Array:
-    return normalised(np.random.default_rng(seed).normal(size=(count, DIMENSIONS)).astype(np.float32))
+    return normalize(np.random.default_rng(seed).normal(size=(count, DIMENSIONS)).astype(np.float32))
 
 
 ANN, BOB = Person(faces(3, 1), "from folder", "a digest"), Person(faces(2, 2))
@@ -24,7 +24,7 @@ KNOWN = Gallery("network", {"Ann": ANN, "Bob": BOB})
 
 
 def test_somebody_new() -> None:
-    grown = gallery_edits.enrolled(KNOWN, "Cat", "", np.concatenate([faces(2, 3), faces(1, 3)]))
+    grown = gallery_edits.enroll_person(KNOWN, "Cat", "", np.concatenate([faces(2, 3), faces(1, 3)]))
     assert grown.names == ("Ann", "Bob", "Cat")
     assert len(grown.people["Cat"].embeddings) == 2  # none twice
     assert grown.people["Cat"].description is None
@@ -33,55 +33,55 @@ def test_somebody_new() -> None:
 
 
 def test_more_photos_and_fewer() -> None:
-    grown = gallery_edits.extended(KNOWN, "Ann", np.concatenate([ANN.embeddings[:1], faces(1, 4)]))
+    grown = gallery_edits.add_embeddings(KNOWN, "Ann", np.concatenate([ANN.embeddings[:1], faces(1, 4)]))
     assert len(grown.people["Ann"].embeddings) == 4
     assert grown.people["Ann"].source == "a digest"
-    less = gallery_edits.reduced(grown, "Ann", ANN.photos[1])
+    less = gallery_edits.remove_photo(grown, "Ann", ANN.photos[1])
     assert less.people["Ann"].photos == (ANN.photos[0], ANN.photos[2], *grown.people["Ann"].photos[3:])
 
 
 def test_another_name_and_another_description() -> None:
-    named = gallery_edits.renamed(KNOWN, "Ann", "Anna")
+    named = gallery_edits.rename_person(KNOWN, "Ann", "Anna")
     assert named.names == ("Anna", "Bob")
     assert named.people["Anna"].photos == ANN.photos
     assert named.people["Anna"].source == "a digest"
-    assert gallery_edits.described(KNOWN, "Ann", "tall").people["Ann"].description == "tall"
-    assert gallery_edits.described(KNOWN, "Ann", "").people["Ann"].description is None
+    assert gallery_edits.set_description(KNOWN, "Ann", "tall").people["Ann"].description == "tall"
+    assert gallery_edits.set_description(KNOWN, "Ann", "").people["Ann"].description is None
 
 
 def test_two_become_one() -> None:
-    one = gallery_edits.merged(KNOWN, "Ann", "Bob")
+    one = gallery_edits.merge_people(KNOWN, "Ann", "Bob")
     assert one.names == ("Bob",)
     assert set(one.people["Bob"].photos) == {*ANN.photos, *BOB.photos}
     assert one.people["Bob"].description == "from folder"
 
 
 def test_former_names_stay_with_the_person() -> None:
-    named = gallery_edits.renamed(gallery_edits.renamed(KNOWN, "Ann", "Anna"), "Anna", "Ann Lee")
+    named = gallery_edits.rename_person(gallery_edits.rename_person(KNOWN, "Ann", "Anna"), "Anna", "Ann Lee")
     assert named.people["Ann Lee"].former == ("Ann", "Anna")
-    assert gallery_edits.renamed(named, "Ann Lee", "Ann").people["Ann"].former == ("Anna", "Ann Lee")
-    one = gallery_edits.merged(named, "Ann Lee", "Bob")
+    assert gallery_edits.rename_person(named, "Ann Lee", "Ann").people["Ann"].former == ("Anna", "Ann Lee")
+    one = gallery_edits.merge_people(named, "Ann Lee", "Bob")
     assert one.people["Bob"].former == ("Ann", "Anna", "Ann Lee")
-    assert gallery_edits.renewed(one, {"Bob": BOB, "Cat": ANN}).people["Bob"].former == ("Ann", "Anna", "Ann Lee")
-    assert gallery_edits.extended(one, "Bob", faces(1, 4)).people["Bob"].former == ("Ann", "Anna", "Ann Lee")
-    assert gallery_edits.unnamed(one, ["Anna", "Eve"]).people["Bob"].former == ("Ann", "Ann Lee")
+    assert gallery_edits.reenroll(one, {"Bob": BOB, "Cat": ANN}).people["Bob"].former == ("Ann", "Anna", "Ann Lee")
+    assert gallery_edits.add_embeddings(one, "Bob", faces(1, 4)).people["Bob"].former == ("Ann", "Anna", "Ann Lee")
+    assert gallery_edits.drop_former_names(one, ["Anna", "Eve"]).people["Bob"].former == ("Ann", "Ann Lee")
 
 
 def test_of_two_that_become_one_the_first_enrolment_counts() -> None:
-    since = KNOWN.adding({"Cat": Person(faces(1, 3), enrolled=2.0), "Dan": Person(faces(1, 4), enrolled=1.0)})
-    assert gallery_edits.merged(since, "Dan", "Cat").people["Cat"].enrolled == 1.0
-    assert gallery_edits.merged(since, "Cat", "Dan").people["Dan"].enrolled == 1.0
-    assert gallery_edits.merged(since, "Ann", "Dan").people["Dan"].enrolled == 1.0
+    since = KNOWN.with_people({"Cat": Person(faces(1, 3), enrolled=2.0), "Dan": Person(faces(1, 4), enrolled=1.0)})
+    assert gallery_edits.merge_people(since, "Dan", "Cat").people["Cat"].enrolled == 1.0
+    assert gallery_edits.merge_people(since, "Cat", "Dan").people["Dan"].enrolled == 1.0
+    assert gallery_edits.merge_people(since, "Ann", "Dan").people["Dan"].enrolled == 1.0
 
 
 def test_how_alike_two_are_is_told_by_the_photos_that_are_most_alike() -> None:
-    twin = KNOWN.adding({"Bob": Person(np.concatenate([BOB.embeddings, ANN.embeddings[2:]]))})
+    twin = KNOWN.with_people({"Bob": Person(np.concatenate([BOB.embeddings, ANN.embeddings[2:]]))})
     assert gallery_edits.likeness(twin, "Ann", "Bob") == pytest.approx(1.0)
     assert gallery_edits.likeness(KNOWN, "Ann", "Bob") < 0.5
 
 
 def test_who_is_forgotten_leaves_nothing() -> None:
-    less = gallery_edits.forgotten(KNOWN, "Ann")
+    less = gallery_edits.remove_person(KNOWN, "Ann")
     assert less.names == ("Bob",)
     assert less.photos == frozenset(BOB.photos)
 
@@ -89,11 +89,16 @@ def test_who_is_forgotten_leaves_nothing() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda: gallery_edits.enrolled(KNOWN, "Ann", None, faces(1, 5)), "Ann is known already: add the photos there"),
-        (lambda: gallery_edits.renamed(KNOWN, "Ann", "Bob"), "Bob is known already: merge"),
-        (lambda: gallery_edits.merged(KNOWN, "Ann", "Ann"), "into themselves"),
         (
-            lambda: gallery_edits.reduced(gallery_edits.reduced(KNOWN, "Bob", BOB.photos[0]), "Bob", BOB.photos[1]),
+            lambda: gallery_edits.enroll_person(KNOWN, "Ann", None, faces(1, 5)),
+            "Ann is known already: add the photos there",
+        ),
+        (lambda: gallery_edits.rename_person(KNOWN, "Ann", "Bob"), "Bob is known already: merge"),
+        (lambda: gallery_edits.merge_people(KNOWN, "Ann", "Ann"), "into themselves"),
+        (
+            lambda: gallery_edits.remove_photo(
+                gallery_edits.remove_photo(KNOWN, "Bob", BOB.photos[0]), "Bob", BOB.photos[1]
+            ),
             "last photo",
         ),
     ],
@@ -106,14 +111,14 @@ def test_what_cannot_be(change: Callable[[], object], words: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda: gallery_edits.extended(KNOWN, "Cat", faces(1, 5)),
-        lambda: gallery_edits.renamed(KNOWN, "Cat", "Dan"),
-        lambda: gallery_edits.described(KNOWN, "Cat", ""),
-        lambda: gallery_edits.merged(KNOWN, "Cat", "Ann"),
-        lambda: gallery_edits.merged(KNOWN, "Ann", "Cat"),
-        lambda: gallery_edits.forgotten(KNOWN, "Cat"),
-        lambda: gallery_edits.reduced(KNOWN, "Cat", ANN.photos[0]),
-        lambda: gallery_edits.reduced(KNOWN, "Bob", ANN.photos[0]),
+        lambda: gallery_edits.add_embeddings(KNOWN, "Cat", faces(1, 5)),
+        lambda: gallery_edits.rename_person(KNOWN, "Cat", "Dan"),
+        lambda: gallery_edits.set_description(KNOWN, "Cat", ""),
+        lambda: gallery_edits.merge_people(KNOWN, "Cat", "Ann"),
+        lambda: gallery_edits.merge_people(KNOWN, "Ann", "Cat"),
+        lambda: gallery_edits.remove_person(KNOWN, "Cat"),
+        lambda: gallery_edits.remove_photo(KNOWN, "Cat", ANN.photos[0]),
+        lambda: gallery_edits.remove_photo(KNOWN, "Bob", ANN.photos[0]),
     ],
 )
 def test_who_is_not_known(change: Callable[[], object]) -> None:
@@ -122,12 +127,12 @@ def test_who_is_not_known(change: Callable[[], object]) -> None:
 
 
 def test_an_heir_is_known_by_the_photos_or_by_the_name() -> None:
-    assert KNOWN.heir("Ann", ANN) == "Ann"
-    assert gallery_edits.renamed(KNOWN, "Ann", "Anna").heir("Ann", ANN) == "Anna"
-    assert gallery_edits.merged(KNOWN, "Ann", "Bob").heir("Ann", ANN) == "Bob"
-    assert gallery_edits.forgotten(KNOWN, "Ann").heir("Ann", ANN) is None
-    assert Gallery("network").heir("Ann", ANN) is None
+    assert KNOWN.find_successor("Ann", ANN) == "Ann"
+    assert gallery_edits.rename_person(KNOWN, "Ann", "Anna").find_successor("Ann", ANN) == "Anna"
+    assert gallery_edits.merge_people(KNOWN, "Ann", "Bob").find_successor("Ann", ANN) == "Bob"
+    assert gallery_edits.remove_person(KNOWN, "Ann").find_successor("Ann", ANN) is None
+    assert Gallery("network").find_successor("Ann", ANN) is None
     anew = Gallery("network", {"Ann": Person(faces(2, 6)), "Bob": BOB})
-    assert anew.heir("Ann", ANN) == "Ann"
+    assert anew.find_successor("Ann", ANN) == "Ann"
     swapped = Gallery("network", {"Bob": ANN, "Ann": BOB})
-    assert swapped.heir("Ann", ANN) == "Bob"
+    assert swapped.find_successor("Ann", ANN) == "Bob"

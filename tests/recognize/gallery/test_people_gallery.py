@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recognize.gallery import people_gallery
-from recognize.gallery.people_gallery import Gallery, alone, load
+from recognize.gallery.people_gallery import Gallery, gallery_lock, load_gallery
 from recognize.gallery.person import Person
 from stream.errors import GalleryError, OutputError
 from tests.recognize.conftest import NETWORK, directions
@@ -54,7 +54,7 @@ def test_any_names_come_back(tmp_path: Path, names: list[str], photos: int, abou
     embeddings = directions(photos)
     gallery = Gallery(NETWORK, {name: Person(embeddings, about, "digest") for name in names})
     gallery.save(tmp_path / "G.joblib")
-    again = load(tmp_path / "G.joblib", NETWORK)
+    again = load_gallery(tmp_path / "G.joblib", NETWORK)
     assert_same(again, gallery)
     np.testing.assert_array_equal(again.scores(embeddings), gallery.scores(embeddings))
 
@@ -62,7 +62,7 @@ def test_any_names_come_back(tmp_path: Path, names: list[str], photos: int, abou
 def test_names_are_the_same_however_they_are_encoded() -> None:
     gallery = Gallery(NETWORK, people("Zoe\u0308"))
     assert gallery.names == ("Zo\u00eb",)
-    assert Gallery(NETWORK, people("Zo\u00eb")).adding(people("Zoe\u0308", photos=3)).names == ("Zo\u00eb",)
+    assert Gallery(NETWORK, people("Zo\u00eb")).with_people(people("Zoe\u0308", photos=3)).names == ("Zo\u00eb",)
 
 
 def test_a_score_is_the_cosine_of_the_nearest_photo() -> None:
@@ -86,17 +86,17 @@ def test_an_empty_gallery_matches_nobody_and_is_refused_from_a_file(tmp_path: Pa
     assert empty.match(directions(2)) == [(), ()]
     empty.save(tmp_path / "G.joblib")
     with pytest.raises(GalleryError, match="holds nobody"):
-        load(tmp_path / "G.joblib", NETWORK)
-    assert load(tmp_path / "G.joblib", NETWORK, allow_empty=True).names == ()
+        load_gallery(tmp_path / "G.joblib", NETWORK)
+    assert load_gallery(tmp_path / "G.joblib", NETWORK, allow_empty=True).names == ()
 
 
 def test_adding_and_removing_leave_the_gallery_itself_alone() -> None:
     gallery = Gallery(NETWORK, people("A", "B"))
-    more = gallery.adding(people("C"))
+    more = gallery.with_people(people("C"))
     assert gallery.names == ("A", "B")
     assert more.names == ("A", "B", "C")
     assert more.people["A"] is gallery.people["A"]
-    assert more.without("B", "nobody").names == ("A", "C")
+    assert more.without_people("B", "nobody").names == ("A", "C")
     assert more.names == ("A", "B", "C")
 
 
@@ -125,10 +125,10 @@ def test_a_poisoned_pickle_is_refused_unread(saved: Path, tmp_path: Path) -> Non
     for poison in (pickle.dumps(Bomb(trace)), armed(saved, trace)):
         saved.write_bytes(poison)
         with pytest.raises(GalleryError):
-            load(saved, NETWORK)
+            load_gallery(saved, NETWORK)
     joblib.dump(Bomb(trace), saved)
     with pytest.raises(GalleryError, match="not a gallery"):
-        load(saved, NETWORK)
+        load_gallery(saved, NETWORK)
     assert not trace.exists()
 
 
@@ -151,7 +151,7 @@ def test_damage_anywhere_is_refused_before_unpickling(tmp_path: Path, data: st.D
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(joblib, "load", _explode)
         with pytest.raises(GalleryError) as refusal:
-            load(path, NETWORK)
+            load_gallery(path, NETWORK)
     assert "\n" not in str(refusal.value)
 
 
@@ -162,19 +162,19 @@ def _explode(_: object) -> None:
 def test_the_trap_of_the_damage_test_works(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(joblib, "load", _explode)
     with pytest.raises(Unpickled):
-        load(saved, NETWORK)
+        load_gallery(saved, NETWORK)
 
 
 def test_another_network_a_later_version_and_a_missing_file_say_so(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(GalleryError, match="another embedding network"):
-        load(saved, "another network")
+        load_gallery(saved, "another network")
     with pytest.raises(GalleryError, match="unblur enroll"):
-        load(tmp_path / "none.joblib", NETWORK)
+        load_gallery(tmp_path / "none.joblib", NETWORK)
     content = bytearray(saved.read_bytes())
     content[len(b"unblur gallery\n")] = 9
     saved.write_bytes(content)
     with pytest.raises(GalleryError, match="later unblur"):
-        load(saved, NETWORK)
+        load_gallery(saved, NETWORK)
 
 
 def test_the_dump_names_no_module_of_ours(saved: Path) -> None:
@@ -191,7 +191,7 @@ def test_an_index_of_another_scikit_learn_is_fitted_anew(
     monkeypatch.undo()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        gallery = load(saved, NETWORK)
+        gallery = load_gallery(saved, NETWORK)
     np.testing.assert_allclose(gallery.scores(gallery.people["👩‍🚀"].embeddings)[:, 2], 1, atol=1e-6)
 
 
@@ -218,7 +218,7 @@ def test_a_gallery_from_before_former_names_were_kept_can_be_read(saved: Path, m
     monkeypatch.setattr(people_gallery, "_VERSION", b"\x02")
     Gallery(NETWORK, people("Ann")).save(saved)
     monkeypatch.undo()
-    assert load(saved, NETWORK).people["Ann"].former == ()
+    assert load_gallery(saved, NETWORK).people["Ann"].former == ()
 
 
 def test_a_person_has_photos() -> None:
@@ -227,7 +227,7 @@ def test_a_person_has_photos() -> None:
 
 
 def test_a_photo_is_called_by_its_embedding(saved: Path) -> None:
-    there = load(saved, NETWORK)
+    there = load_gallery(saved, NETWORK)
     assert there.photos == Gallery(NETWORK, people(*NAMES)).photos
     assert len(there.photos) == 2 * len(NAMES)
     assert len(there.people["👩‍🚀"].photos) == 2
@@ -238,11 +238,11 @@ def test_whoever_changes_a_gallery_is_alone(saved: Path) -> None:
 
     def change() -> None:
         second.set()
-        with alone(saved):
+        with gallery_lock(saved):
             order.append("second")
 
     thread = threading.Thread(target=change)
-    with alone(saved):
+    with gallery_lock(saved):
         thread.start()
         assert second.wait(10)
         order.append("first")
@@ -260,7 +260,7 @@ def test_what_a_killed_writer_left_goes_with_the_next_change(saved: Path, monkey
     other.touch()
     (left,) = set(saved.parent.glob(f".{saved.name}.*")) - {other}
     assert left.read_bytes() == b"a name"
-    with alone(saved):
+    with gallery_lock(saved):
         assert not left.exists()
         assert other.exists()
         assert saved.with_name(f".{saved.name}.lock").exists()
@@ -272,5 +272,9 @@ def _killed(*_: object, **__: object) -> None:
 
 def test_a_gallery_that_stays_taken_is_told(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(people_gallery, "_PATIENCE_S", 0.05)
-    with alone(saved), pytest.raises(OutputError, match="another program has been changing"), alone(saved):
+    with (
+        gallery_lock(saved),
+        pytest.raises(OutputError, match="another program has been changing"),
+        gallery_lock(saved),
+    ):
         pass

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.backends.selection import load
-from recognize.embedders.fitted_embedder import Fitted, described, fit, views
+from recognize.embedders.fitted_embedder import FittedEmbedder, fit, read_description, views
 from recognize.embedders.subspaces import Labels
 from recognize.train.feature_fusion import Fusion, learn, trained
 from stream.values import Array, Image
@@ -27,7 +27,7 @@ def test_it_tells_apart_whom_it_has_learnt(people: tuple[list[Image], Labels], t
     file = tmp_path / "fusion.onnx"
     chosen = [crops[place] for place in np.flatnonzero(learnt)]
     file.write_bytes(fit("fusion-cnn", chosen, labels[learnt], seed=0, train_fusion=learn))
-    embedder = Fitted(load(file, "onnxruntime"), described(file, "fusion-cnn"))
+    embedder = FittedEmbedder(load(file, "onnxruntime"), read_description(file, "fusion-cnn"))
     assert embedder.dimensions == 192
     embeddings = embedder.embed(crops)
     alike = embeddings[~learnt] @ embeddings[learnt].T

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import SQLAlchemyError
 
 from stream.errors import OutputError, StorageError
-from stream.events.event_store import DURABLE, EventStore, connect
+from stream.events.event_store import DURABLE, SqlEventStore, connect
 from stream.events.query import query
 from tests.stream.events.test_jsonl_log import kill_while_writing, no_room
 from tests.stream.support.events import an_event
@@ -28,7 +28,7 @@ def url(path: Path) -> str:
 
 
 def test_events_come_back_as_they_were_in_the_order_of_writing(tmp_path: Path) -> None:
-    store = EventStore(url(tmp_path))
+    store = SqlEventStore(url(tmp_path))
     written = [
         an_event(n, None if n == 1 else "山田", wall_time=datetime(2026, 1, n + 1, tzinfo=UTC)) for n in (2, 1, 3)
     ]
@@ -42,7 +42,7 @@ def test_events_come_back_as_they_were_in_the_order_of_writing(tmp_path: Path) -
 
 def test_an_id_written_twice_is_one_event_the_later_one(tmp_path: Path) -> None:
     for name in ("Somebody", "Somebody Else"):
-        store = EventStore(url(tmp_path))
+        store = SqlEventStore(url(tmp_path))
         store.write(an_event(0, name))
         store.write(an_event(1))
         store.close()
@@ -55,7 +55,7 @@ def test_an_id_written_twice_is_one_event_the_later_one(tmp_path: Path) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 @given(name=st.text(st.characters(), min_size=1))
 def test_any_name_can_be_stored(tmp_path: Path, name: str) -> None:
-    store = EventStore(url(tmp_path))
+    store = SqlEventStore(url(tmp_path))
     store.write(an_event(0, name))
     store.close()
     (record,) = query(url(tmp_path))
@@ -68,11 +68,11 @@ def test_kill_9_loses_nothing_that_was_announced(tmp_path: Path, seed: int) -> N
     stored = [str(record["id"]) for record in query(url(tmp_path))]
     assert stored[: len(announced)] == announced
     assert len(stored) <= len(announced) + 1
-    EventStore(url(tmp_path)).close()
+    SqlEventStore(url(tmp_path)).close()
 
 
 def test_others_read_while_it_writes(tmp_path: Path) -> None:
-    store = EventStore(url(tmp_path))
+    store = SqlEventStore(url(tmp_path))
     store.write(an_event(0))
     done = threading.Event()
     counts: list[int] = []
@@ -96,7 +96,7 @@ def test_others_read_while_it_writes(tmp_path: Path) -> None:
 
 def test_what_is_committed_survives_a_power_cut(tmp_path: Path) -> None:
     """In WAL mode only synchronous=FULL flushes the log at every commit (sqlite.org/pragma.html)."""
-    store = EventStore(url(tmp_path))
+    store = SqlEventStore(url(tmp_path))
     with store._engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
@@ -104,7 +104,7 @@ def test_what_is_committed_survives_a_power_cut(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_clear_error_and_leaves_a_whole_database(tmp_path: Path) -> None:
-    store = EventStore(url(tmp_path))
+    store = SqlEventStore(url(tmp_path))
     store.write(an_event(0))
     with sqlite3.connect(tmp_path / "events.sqlite") as other:
         pages = other.execute("PRAGMA page_count").fetchone()[0]
@@ -122,7 +122,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_a_whole_database(tmp_path: Pa
 
 def test_a_disk_that_is_full_at_the_start_is_left_as_it_was(tmp_path: Path) -> None:
     with no_room(), pytest.raises(OutputError, match=r"cannot log to sqlite:.*; name another database"):
-        EventStore(url(tmp_path))
+        SqlEventStore(url(tmp_path))
     assert not list(tmp_path.iterdir())
 
 
@@ -135,11 +135,11 @@ def test_a_database_that_others_made_meanwhile_is_kept(tmp_path: Path) -> None:
 
     sql.event.listen(sql.Engine, "connect", make, once=True)
     with pytest.raises(OutputError, match="no such column"):
-        EventStore(url(tmp_path))
+        SqlEventStore(url(tmp_path))
     assert (tmp_path / "events.sqlite").exists()
 
 
-def fill(store: EventStore) -> None:
+def fill(store: SqlEventStore) -> None:
     for number in range(1, 1000):
         store.write(an_event(number))
 
@@ -182,7 +182,7 @@ def test_a_database_that_cannot_be_used_is_one_clear_error(tmp_path: Path, place
     assert callable(place)
     where = place(tmp_path)
     with pytest.raises(OutputError) as refusal:
-        EventStore(where)
+        SqlEventStore(where)
     assert "\n" not in str(refusal.value)
     assert "hunter2" not in str(refusal.value)
 
@@ -200,9 +200,9 @@ def held(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.iterdir())
 
 
-def filled(folder: Path, count: int) -> EventStore:
+def filled(folder: Path, count: int) -> SqlEventStore:
     """Every other event is Ann's, the others nobody's."""
-    store = EventStore(url(folder))
+    store = SqlEventStore(url(folder))
     store.write(an_event(1, "Ann", wall_time=datetime(2026, 1, 1, tzinfo=UTC)))
     fill_up(url(folder), count)
     return store
@@ -236,16 +236,16 @@ def test_what_is_deleted_is_gone_from_the_files_once_nobody_reads_the_old_pages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stream.events.event_store._TRIES", 2)
-    store = EventStore(url(tmp_path))
+    store = SqlEventStore(url(tmp_path))
     for number in range(200):
         store.write(an_event(number, "Zoë Gone" if number % 2 else "Ann"))
     with closing(sqlite3.connect(tmp_path / "events.sqlite", isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM events").fetchone()
         with pytest.raises(StorageError, match="has been reading it: end other programs that do, and try again"):
-            store.amend(without_hers)
+            store.rewrite_events(without_hers)
         reader.execute("ROLLBACK")
-    assert store.amend(lambda event: event) == 0
+    assert store.rewrite_events(lambda event: event) == 0
     assert "Zoë Gone".encode() not in held(tmp_path)
     assert {event["name"] for event in query(url(tmp_path))} == {"Ann"}
     store.close()
@@ -253,12 +253,12 @@ def test_what_is_deleted_is_gone_from_the_files_once_nobody_reads_the_old_pages(
 
 @pytest.mark.parametrize("how", ["amended", "dropped"])
 def test_pages_that_are_read_meanwhile_keep_nothing_of_what_is_deleted(tmp_path: Path, how: str) -> None:
-    store = EventStore(url(tmp_path))
+    store = SqlEventStore(url(tmp_path))
     for number in range(200):
         store.write(an_event(number, "Zoë Gone" if number % 2 else "Ann"))
     hers = [f"event-{number}" for number in range(1, 200, 2)]
     with reading(tmp_path):
-        assert (store.amend(without_hers) if how == "amended" else store.drop(hers)) == 100
+        assert (store.rewrite_events(without_hers) if how == "amended" else store.drop(hers)) == 100
         assert (tmp_path / "events.sqlite-wal").stat().st_size == 0
         assert "Zoë Gone".encode() not in held(tmp_path)
     assert {event["name"] for event in query(url(tmp_path))} == {"Ann"}
@@ -272,7 +272,11 @@ def test_whoever_writes_waits_for_what_is_deleted(tmp_path: Path, monkeypatch: p
     store = filled(tmp_path, 10_000)
     ids = [f"event-{number}" for number in range(1, 5001)]
     gone = set(ids)
-    delete = partial(store.drop, ids) if how == "dropped" else partial(store.amend, lambda event: drop_of(gone, event))
+    delete = (
+        partial(store.drop, ids)
+        if how == "dropped"
+        else partial(store.rewrite_events, lambda event: drop_of(gone, event))
+    )
     with ThreadPoolExecutor(1) as other:
         deleting, written = other.submit(delete), 0
         while not deleting.done():
@@ -312,6 +316,6 @@ def test_what_is_free_in_the_file_counts_as_room(tmp_path: Path) -> None:
     assert after
     assert after < before / 3
     assert file.stat().st_size > before * 0.9
-    store.amend(lambda event: {**event, "name": None} if event["name"] else event)
+    store.rewrite_events(lambda event: {**event, "name": None} if event["name"] else event)
     assert file.stat().st_size < before / 3
     store.close()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from stream.errors import OutputError, StorageError
 from stream.events.erasure import without
-from stream.events.jsonl_log import EventFile, set_aside
+from stream.events.jsonl_log import JsonlEventLog, set_aside
 from stream.events.query import query
 from tests.stream.support.events import an_event
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def write(path: Path, numbers: range, fresh: bool = False) -> None:
-    log = EventFile(path, fresh)
+    log = JsonlEventLog(path, fresh)
     for number in numbers:
         log.write(an_event(number))
     log.close()
@@ -45,7 +45,7 @@ def kill_while_writing(where: str, announcements: int) -> list[str]:
 
 
 def test_a_line_is_the_event_as_compact_json_in_utf8(tmp_path: Path) -> None:
-    log = EventFile(tmp_path / "e.jsonl")
+    log = JsonlEventLog(tmp_path / "e.jsonl")
     log.write(an_event(3, name="山田", wall_time=datetime(2026, 11, 22, 10, tzinfo=UTC)))
     assert (tmp_path / "e.jsonl").read_text("utf-8") == (
         '{"schema":1,"id":"event-3","type":"new","camera":"lobby","track":3,"name":"山田","score":0.63,"threshold":0.42,'
@@ -61,7 +61,7 @@ def test_a_line_is_the_event_as_compact_json_in_utf8(tmp_path: Path) -> None:
 def test_any_name_comes_back_from_one_line(tmp_path: Path, name: str, camera: str) -> None:
     path = tmp_path / "e.jsonl"
     path.unlink(missing_ok=True)
-    log = EventFile(path)
+    log = JsonlEventLog(path)
     log.write(an_event(0, name, camera))
     log.close()
     (line,) = path.read_bytes().removesuffix(b"\n").split(b"\n")
@@ -102,17 +102,17 @@ def test_what_a_crash_left_of_a_rewriting_is_no_earlier_log_and_goes(tmp_path: P
         part.write_bytes(path.read_bytes())
     assert set_aside(path) == [tmp_path / "e.jsonl.previous"]
     for log in (path, *set_aside(path)):
-        EventFile(log).close()
+        JsonlEventLog(log).close()
     assert not any(part.exists() for part in left)
 
 
 def test_a_run_that_never_began_leaves_everything_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl"
-    EventFile(path, fresh=True).withdraw()
+    JsonlEventLog(path, fresh=True).discard_if_empty()
     assert not list(tmp_path.iterdir())
     write(path, range(2))
     for fresh in (False, True):
-        EventFile(path, fresh).withdraw()
+        JsonlEventLog(path, fresh).discard_if_empty()
         assert [file.name for file in tmp_path.iterdir()] == ["e.jsonl"]
         assert ids(path) == ["event-0", "event-1"]
 
@@ -146,7 +146,7 @@ def test_no_event_goes_into_a_file_that_another_run_takes_away(tmp_path: Path) -
     def give_up() -> None:
         while not done.is_set():
             with suppress(OutputError):
-                EventFile(path).withdraw()
+                JsonlEventLog(path).discard_if_empty()
 
     other = threading.Thread(target=give_up)
     other.start()
@@ -177,7 +177,7 @@ def no_room() -> Iterator[None]:
 
 def test_a_full_disk_is_one_clear_error_and_leaves_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl"
-    log = EventFile(path)
+    log = JsonlEventLog(path)
     with no_room():
         log.write(an_event(0))
         log.write(an_event(1))
@@ -189,10 +189,10 @@ def test_a_full_disk_is_one_clear_error_and_leaves_whole_lines(tmp_path: Path) -
 
 
 def test_two_writers_are_one_too_many(tmp_path: Path) -> None:
-    first = EventFile(tmp_path / "e.jsonl")
+    first = JsonlEventLog(tmp_path / "e.jsonl")
     assert [file.name for file in tmp_path.iterdir()] == ["e.jsonl"], "nothing else beside it"
     with pytest.raises(OutputError, match="another unblur"):
-        EventFile(tmp_path / "e.jsonl", fresh=True)
+        JsonlEventLog(tmp_path / "e.jsonl", fresh=True)
     first.write(an_event(0))
     first.close()
     write(tmp_path / "e.jsonl", range(1, 2))
@@ -222,7 +222,7 @@ def test_a_place_where_no_log_can_be_is_refused_untouched(tmp_path: Path, place:
     path = place(tmp_path)
     before = sorted(tmp_path.iterdir())
     with pytest.raises(OutputError, match="cannot log to") as refusal:
-        EventFile(path, fresh=True)
+        JsonlEventLog(path, fresh=True)
     assert "\n" not in str(refusal.value)
     assert sorted(tmp_path.iterdir()) == before or path == a_video(tmp_path)
     assert a_video(tmp_path).read_bytes().startswith(b"\x00\x00\x00\x1cftyp")
@@ -233,7 +233,7 @@ def test_a_place_where_no_log_can_be_is_refused_untouched(tmp_path: Path, place:
 def test_a_log_that_was_rotated_goes_on_in_the_new_file(tmp_path: Path, created: bool) -> None:
     """As logrotate does it, with `create` and without, and with `copytruncate`."""
     path = tmp_path / "e.jsonl"
-    with closing(EventFile(path)) as log:
+    with closing(JsonlEventLog(path)) as log:
         log.write(an_event(0))
         path.rename(tmp_path / "e.jsonl.1")
         if created:
@@ -244,7 +244,7 @@ def test_a_log_that_was_rotated_goes_on_in_the_new_file(tmp_path: Path, created:
         log.write(an_event(3))
         path.unlink()
         log.write(an_event(4))
-        assert log.amend(without({"event-4"})) == 1
+        assert log.rewrite_events(without({"event-4"})) == 1
         log.write(an_event(5))
     assert [event["id"] for event in query(str(tmp_path / "e.jsonl.1"))] == ["event-0"]
     assert [event["id"] for event in query(str(path))] == ["event-5"]
@@ -253,7 +253,7 @@ def test_a_log_that_was_rotated_goes_on_in_the_new_file(tmp_path: Path, created:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows renames no file that is open")
 def test_what_is_put_in_place_of_a_log_is_not_spoilt(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl"
-    with closing(EventFile(path)) as log:
+    with closing(JsonlEventLog(path)) as log:
         log.write(an_event(0))
         (tmp_path / "letter.txt").write_text("Dear all,\n")
         (tmp_path / "letter.txt").rename(path)

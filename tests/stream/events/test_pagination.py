@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from sqlalchemy.dialects import sqlite
 
 from stream.errors import UsageError
-from stream.events.event_store import EventStore
-from stream.events.pagination import Archive, Place, _parts
-from stream.events.query import Filter, Moment, Record, query
+from stream.events.event_store import SqlEventStore
+from stream.events.pagination import Cursor, EventPager, _parts
+from stream.events.query import EventDict, EventFilter, TimeBound, query
 from stream.values import Event, EventType, Method
 from tests.stream.support.events import an_event, fill
 
@@ -37,9 +37,9 @@ def events(draw: st.DrawFn) -> list[Event]:
     return made
 
 
-def filters(person: st.SearchStrategy[str], moment: st.SearchStrategy[Moment]) -> st.SearchStrategy[Filter]:
+def filters(person: st.SearchStrategy[str], moment: st.SearchStrategy[TimeBound]) -> st.SearchStrategy[EventFilter]:
     return st.builds(
-        Filter,
+        EventFilter,
         person=st.none() | person,
         camera=st.none() | CAMERAS,
         since=st.none() | moment,
@@ -50,7 +50,7 @@ def filters(person: st.SearchStrategy[str], moment: st.SearchStrategy[Moment]) -
     )
 
 
-def newest_first(records: list[Record]) -> list[Record]:
+def newest_first(records: list[EventDict]) -> list[EventDict]:
     """By wall time, those without one last; of the same time, the one written last first."""
     numbered = sorted(enumerate(records), key=lambda one: (str(one[1]["wall_time"] or ""), one[0]), reverse=True)
     return [record for _, record in numbered]
@@ -66,21 +66,21 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @settings(max_examples=40, deadline=None)
 @given(written=events(), wanted=filters(NAMES, MINUTES | st.floats(0, 0.5)), most=st.integers(1, 5))
 def test_the_pages_are_what_the_plain_filter_leaves_newest_first(
-    stores: Iterator[str], written: list[Event], wanted: Filter, most: int
+    stores: Iterator[str], written: list[Event], wanted: EventFilter, most: int
 ) -> None:
     url = next(stores)
-    store = EventStore(url)
+    store = SqlEventStore(url)
     for event in written:
         store.write(event)
     store.close()
-    archive, read, place = Archive(url), [], None
+    archive, read, place = EventPager(url), [], None
     for _ in range(len(written) + 1):
         leaf = archive.page(wanted, place, most)
         assert len(leaf.records) == most if leaf.next else len(leaf.records) <= most
         read += leaf.records
         if leaf.next is None:
             break
-        place = Place.parse(str(leaf.next))
+        place = Cursor.parse(str(leaf.next))
         assert place == leaf.next
     archive.close()
     expected = [event.to_json() for event in written if wanted.wants(event.to_json())]
@@ -92,7 +92,7 @@ def test_the_pages_are_what_the_plain_filter_leaves_newest_first(
 def many(tmp_path: Path) -> str:
     """100,000 events, one a second; the very last of a camera of its own, and nobody was ever restored."""
     url = f"sqlite:///{tmp_path}/e.sqlite"
-    store = EventStore(url)
+    store = SqlEventStore(url)
     first = an_event(0, None, wall_time=TEN)
     store.write(replace(first, identity=replace(first.identity, deblurred_by="none")))
     store.close()
@@ -101,17 +101,17 @@ def many(tmp_path: Path) -> str:
 
 
 def test_a_page_takes_as_long_however_many_there_are(many: str) -> None:
-    archive = Archive(many)
+    archive = EventPager(many)
     searches = {
-        Filter(): 50,
-        Filter(person="Ann"): 50,
-        Filter(person="nobody of that name"): 0,
-        Filter(known=False): 50,
-        Filter(camera="attic"): 1,
-        Filter(restored=True): 0,
-        Filter(since=TEN + timedelta(hours=1), until=TEN + timedelta(hours=2)): 50,
+        EventFilter(): 50,
+        EventFilter(person="Ann"): 50,
+        EventFilter(person="nobody of that name"): 0,
+        EventFilter(known=False): 50,
+        EventFilter(camera="attic"): 1,
+        EventFilter(restored=True): 0,
+        EventFilter(since=TEN + timedelta(hours=1), until=TEN + timedelta(hours=2)): 50,
     }
-    middle = Place(TEN.timestamp() + 50_000, 50_000)
+    middle = Cursor(TEN.timestamp() + 50_000, 50_000)
     for (wanted, count), place in itertools.product(searches.items(), (None, middle)):
         started = time.process_time()
         leaf = archive.page(wanted, place, 50)
@@ -128,7 +128,7 @@ def test_a_page_takes_as_long_however_many_there_are(many: str) -> None:
 @pytest.fixture(scope="module")
 def empty(stores: Iterator[str]) -> Iterator[sql.Connection]:
     url = next(stores)
-    EventStore(url).close()
+    SqlEventStore(url).close()
     engine = sql.create_engine(url)
     with engine.connect() as connection:
         yield connection
@@ -136,8 +136,8 @@ def empty(stores: Iterator[str]) -> Iterator[sql.Connection]:
 
 
 @settings(max_examples=150, deadline=None)
-@given(wanted=filters(st.just("Ann"), MINUTES), place=st.sampled_from([None, Place(1.5, 3), Place(None, 4)]))
-def test_no_search_is_sorted_by_the_database(empty: sql.Connection, wanted: Filter, place: Place | None) -> None:
+@given(wanted=filters(st.just("Ann"), MINUTES), place=st.sampled_from([None, Cursor(1.5, 3), Cursor(None, 4)]))
+def test_no_search_is_sorted_by_the_database(empty: sql.Connection, wanted: EventFilter, place: Cursor | None) -> None:
     """What is sorted has been read to its end. Only "unknown", which is a name and none, is looked up twice."""
     for part in _parts(wanted, place):
         text = part.limit(5).compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
@@ -147,13 +147,13 @@ def test_no_search_is_sorted_by_the_database(empty: sql.Connection, wanted: Filt
 
 def test_a_page_goes_on_where_the_last_one_ended_whatever_was_written_meanwhile(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/e.sqlite"
-    store = EventStore(url)
+    store = SqlEventStore(url)
     for number in range(10):
         store.write(an_event(number, wall_time=TEN + timedelta(seconds=number)))
-    archive = Archive(url)
-    first = archive.page(Filter(), None, 4)
+    archive = EventPager(url)
+    first = archive.page(EventFilter(), None, 4)
     store.write(an_event(10, wall_time=TEN + timedelta(minutes=1)))
-    second = archive.page(Filter(), first.next, 4)
+    second = archive.page(EventFilter(), first.next, 4)
     assert [record["id"] for record in second.records] == [f"event-{number}" for number in (5, 4, 3, 2)]
     store.close()
     archive.close()
@@ -161,11 +161,11 @@ def test_a_page_goes_on_where_the_last_one_ended_whatever_was_written_meanwhile(
 
 def test_a_store_of_an_earlier_version_gets_the_new_indices(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/e.sqlite"
-    EventStore(url).close()
+    SqlEventStore(url).close()
     engine = sql.create_engine(url)
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP INDEX events_restored")
-    EventStore(url).close()
+    SqlEventStore(url).close()
     assert "events_restored" in {index["name"] for index in sql.inspect(engine).get_indexes("events")}
     engine.dispose()
 
@@ -175,10 +175,10 @@ def test_a_store_of_an_earlier_version_gets_the_new_indices(tmp_path: Path) -> N
 )
 def test_what_is_no_place_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no place"):
-        Place.parse(text)
+        Cursor.parse(text)
 
 
 def test_no_such_store_is_an_error_and_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file"):
-        Archive(f"sqlite:///{tmp_path}/e.sqlite")
+        EventPager(f"sqlite:///{tmp_path}/e.sqlite")
     assert not list(tmp_path.iterdir())

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.errors import UsageError
-from stream.events.event_store import EventStore
-from stream.events.jsonl_log import EventFile
-from stream.events.query import Filter, query, write_csv, write_json
+from stream.events.event_store import SqlEventStore
+from stream.events.jsonl_log import JsonlEventLog
+from stream.events.query import EventFilter, query, write_csv, write_json
 from stream.values import Event
 from tests.stream.support.events import an_event
 
@@ -31,7 +31,7 @@ def log(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The four events, once in each kind of log."""
     path = tmp_path / "events"
     where = str(path) if request.param == "file" else f"sqlite:///{path}"
-    store = EventFile(path) if request.param == "file" else EventStore(where)
+    store = JsonlEventLog(path) if request.param == "file" else SqlEventStore(where)
     for event in EVENTS:
         store.write(event)
     store.close()
@@ -41,25 +41,25 @@ def log(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     ("wanted", "numbers"),
     [
-        (Filter(), [0, 1, 2, 3]),
-        (Filter(person="山田"), [2, 3]),
-        (Filter(person="unknown"), [1]),
-        (Filter(person="nobody of that name"), []),
-        (Filter(camera="yard"), [2, 3]),
-        (Filter(camera="yard", type="end"), [3]),
-        (Filter(since=TEN + timedelta(minutes=1)), [1, 2]),
-        (Filter(until=TEN + timedelta(minutes=2)), [0, 1]),
-        (Filter(since=TEN.astimezone(INDIA), until=TEN + timedelta(minutes=1)), [0]),
-        (Filter(since=0.04, until=0.12), [1, 2]),
+        (EventFilter(), [0, 1, 2, 3]),
+        (EventFilter(person="山田"), [2, 3]),
+        (EventFilter(person="unknown"), [1]),
+        (EventFilter(person="nobody of that name"), []),
+        (EventFilter(camera="yard"), [2, 3]),
+        (EventFilter(camera="yard", type="end"), [3]),
+        (EventFilter(since=TEN + timedelta(minutes=1)), [1, 2]),
+        (EventFilter(until=TEN + timedelta(minutes=2)), [0, 1]),
+        (EventFilter(since=TEN.astimezone(INDIA), until=TEN + timedelta(minutes=1)), [0]),
+        (EventFilter(since=0.04, until=0.12), [1, 2]),
     ],
 )
-def test_the_filters_agree_in_a_file_and_a_database(log: str, wanted: Filter, numbers: list[int]) -> None:
+def test_the_filters_agree_in_a_file_and_a_database(log: str, wanted: EventFilter, numbers: list[int]) -> None:
     assert list(query(log, wanted)) == [EVENTS[number].to_json() for number in numbers]
 
 
 def test_a_line_still_being_written_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl"
-    log = EventFile(path)
+    log = JsonlEventLog(path)
     log.write(EVENTS[0])
     with path.open("ab") as other:
         other.write(b'{"schema":1,"id":"ev')
@@ -70,7 +70,7 @@ def test_a_line_still_being_written_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", [b"not json", b"[]", b'{"schema":1}', b"\xff\xfe", b"[" * 100_000])
 def test_a_broken_line_is_named(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "e.jsonl"
-    log = EventFile(path)
+    log = JsonlEventLog(path)
     log.write(EVENTS[0])
     log.close()
     with path.open("ab") as file:
@@ -93,7 +93,7 @@ def test_a_value_of_a_wrong_kind_is_named(tmp_path: Path, key: str, value: objec
     path = tmp_path / "e.jsonl"
     path.write_text(f"{json.dumps(EVENTS[0].to_json())}\n{json.dumps(EVENTS[1].to_json() | {key: value})}\n")
     with pytest.raises(UsageError, match=rf"e.jsonl, line 2 is no event of unblur: {key}") as refusal:
-        list(query(str(path), Filter(since=TEN)))
+        list(query(str(path), EventFilter(since=TEN)))
     assert "\n" not in str(refusal.value)
 
 
@@ -102,7 +102,7 @@ def test_a_value_of_a_wrong_kind_is_named(tmp_path: Path, key: str, value: objec
 )
 def test_a_row_of_a_wrong_kind_is_one_error(tmp_path: Path, key: str, value: object) -> None:
     path = tmp_path / "e.sqlite"
-    log = EventStore(f"sqlite:///{path}")
+    log = SqlEventStore(f"sqlite:///{path}")
     log.write(EVENTS[0])
     log.close()
     with sqlite3.connect(path) as other:
@@ -124,7 +124,7 @@ def test_a_foreign_database_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 def test_reading_leaves_nothing_beside_the_database(tmp_path: Path) -> None:
-    EventStore(f"sqlite:///{tmp_path}/e.sqlite").close()
+    SqlEventStore(f"sqlite:///{tmp_path}/e.sqlite").close()
     assert not list(query(f"sqlite:///{tmp_path}/e.sqlite?timeout=3"))
     assert [file.name for file in tmp_path.iterdir()] == ["e.sqlite"]
 
@@ -144,7 +144,7 @@ def test_no_such_log_is_an_error_and_is_not_made(tmp_path: Path) -> None:
 
 def test_a_time_needs_a_zone() -> None:
     with pytest.raises(UsageError, match="no time zone"):
-        Filter(since=datetime(2026, 11, 22))
+        EventFilter(since=datetime(2026, 11, 22))
 
 
 def test_json_is_what_the_log_holds(tmp_path: Path, log: str) -> None:

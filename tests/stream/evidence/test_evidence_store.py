@@ -17,8 +17,8 @@ import pytest
 from PIL import Image as Pillow
 
 from stream.errors import OutputError, StorageError, UnblurError
-from stream.evidence.chain_entries import CHAIN, Bundle, Checkpoint, Placed, Removed, digest_of, placed
-from stream.evidence.evidence_store import EvidenceFolder
+from stream.evidence.chain_entries import CHAIN, Bundle, Checkpoint, Removed, VerifiedEntry, digest_of, placed
+from stream.evidence.evidence_store import EvidenceStore
 from stream.evidence.signing import PublicKey, Signer
 from stream.outputs.overlay import RESTORING
 from stream.outputs.restored_label import BORDER
@@ -34,7 +34,7 @@ def links(folder: Path) -> list[object]:
     return [place.link for place in placed_in(folder)]
 
 
-def placed_in(folder: Path) -> list[Placed]:
+def placed_in(folder: Path) -> list[VerifiedEntry]:
     return list(placed((folder / CHAIN).read_bytes().splitlines(keepends=True)))
 
 
@@ -126,7 +126,7 @@ def test_evidence_is_never_written_over(tmp_path: Path) -> None:
     write(tmp_path, range(3))
     evidence = open_folder(tmp_path)
     with pytest.raises(UnblurError, match="other evidence of the event event-1"):
-        evidence.keep(an_event(1, "Somebody Else"), *a_sighting(1))
+        evidence.add(an_event(1, "Somebody Else"), *a_sighting(1))
     evidence.close()
 
 
@@ -207,12 +207,12 @@ def test_a_chain_that_was_shortened_is_still_the_one_that_was_signed(tmp_path: P
     evidence = open_folder(tmp_path)
     evidence.amend(lambda event: None if event["id"] != "event-2" else event, "expired")
     keep(evidence, 3)
-    evidence.shorten()
+    evidence.prune_chain()
     evidence.close()
     write(tmp_path, range(4, 5))
     evidence = open_folder(tmp_path)
     evidence.amend(lambda event: None, "expired")
-    evidence.shorten()
+    evidence.prune_chain()
     evidence.close()
     write(tmp_path, range(5, 6))
 
@@ -292,7 +292,7 @@ def test_where_the_log_refused_an_event_the_chain_says_that_it_broke_off(more: b
     evidence = open_folder(tmp_path)
     for number in range(64):
         event = keep(evidence, number)
-    evidence.unlogged(event)
+    evidence.mark_unlogged(event)
     if more:
         keep(evidence, 64)
     evidence.close()
@@ -349,7 +349,7 @@ def test_only_the_owner_can_read_evidence(tmp_path: Path) -> None:
     write(folder, range(2))
     evidence = open_folder(folder)
     evidence.amend(lambda event: {**event, "name": None} if event["id"] == "event-1" else None, "forgotten")
-    evidence.shorten()
+    evidence.prune_chain()
     evidence.close()
     mark = Signer().mark(folder).path
     assert {path.stat().st_mode & 0o777 for path in (folder, mark.parent)} == {0o700}
@@ -359,7 +359,7 @@ def test_only_the_owner_can_read_evidence(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match="choose another folder"):
-        EvidenceFolder(tmp_path / "file" / "evidence", Signer(), lambda: PROVENANCE)
+        EvidenceStore(tmp_path / "file" / "evidence", Signer(), lambda: PROVENANCE)
 
 
 def test_crops_of_any_kind_are_kept_as_they_are(tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stream.errors import UsageError
-from stream.events.event_store import EventStore
-from stream.events.jsonl_log import EventFile, to_line
+from stream.events.event_store import SqlEventStore
+from stream.events.jsonl_log import JsonlEventLog, to_line
 from stream.evidence.chain_entries import CHAIN, Bundle, Checkpoint, Removal
 from stream.evidence.signing import Signer
-from stream.evidence.verify_chain import Audit, Findings
-from stream.evidence.verify_files import Inventory
-from stream.evidence.verify_log import CrossCheck
+from stream.evidence.verify_chain import ChainVerifier, VerificationReport
+from stream.evidence.verify_files import FileVerifier
+from stream.evidence.verify_log import LogVerifier
 from stream.values import Event
 from tests.stream.evidence.test_evidence_store import placed_in
 from tests.stream.support.proof import forged, keep, open_folder, write
@@ -29,13 +29,13 @@ from tests.stream.support.proof import forged, keep, open_folder, write
 pristine = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 
 
-def examined(folder: Path, *logs: Path | str, key: Signer | None = None) -> Findings:
-    findings = Findings()
-    audit = Audit(folder, findings)
-    inventory = Inventory(folder, audit, findings)
+def examined(folder: Path, *logs: Path | str, key: Signer | None = None) -> VerificationReport:
+    findings = VerificationReport()
+    audit = ChainVerifier(folder, findings)
+    inventory = FileVerifier(folder, audit, findings)
     audit.check_signatures({key.public.name: key.public} if key else inventory.keys)
     if logs:
-        check = CrossCheck(audit, inventory, findings)
+        check = LogVerifier(audit, inventory, findings)
         for log in logs:
             check.log(str(log))
         check.finish()
@@ -43,12 +43,12 @@ def examined(folder: Path, *logs: Path | str, key: Signer | None = None) -> Find
     return findings
 
 
-def names(findings: Findings) -> str:
+def names(findings: VerificationReport) -> str:
     return "\n".join(fault.name for fault in findings.faults)
 
 
 def logged(path: Path, events: list[Event]) -> Path:
-    log = EventFile(path)
+    log = JsonlEventLog(path)
     for event in events:
         log.write(event)
     log.close()
@@ -61,7 +61,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
     events = [*write(folder / "evidence", range(3)), *write(folder / "evidence", range(3, 6))]
     logged(folder / "log.jsonl", events)
-    store = EventStore(f"sqlite:///{folder / 'log.sqlite'}")
+    store = SqlEventStore(f"sqlite:///{folder / 'log.sqlite'}")
     for event in events:
         store.write(event)
     store.close()
@@ -331,8 +331,8 @@ def test_any_event_removed_put_in_changed_or_moved_in_the_log_is_named(
 def test_a_row_changed_in_the_store_is_named(copy: Callable[[], Path]) -> None:
     folder = copy()
     url = f"sqlite:///{folder / 'log.sqlite'}"
-    store = EventStore(url)
-    assert store.amend(lambda event: {**event, "name": "Bob"} if event["id"] == "event-4" else event) == 1
+    store = SqlEventStore(url)
+    assert store.rewrite_events(lambda event: {**event, "name": "Bob"} if event["id"] == "event-4" else event) == 1
     store.close()
     (fault,) = examined(folder / "evidence", url).faults
     assert (fault.name, fault.what) == (f"{url}: event event-4", "was changed (name): its bundle says otherwise")

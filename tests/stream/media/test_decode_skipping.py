@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stream.media.decode_skipping import BEHIND_S, CatchUp, Discard
+from stream.media.decode_skipping import BEHIND_S, DecodeSkipper, Discard
 
 FPS = 25
 
@@ -14,7 +14,7 @@ class Stream:
 
     def __init__(self, key_every: int) -> None:
         self.now = 1000.0
-        self._catch_up = CatchUp(lambda: self.now)
+        self._catch_up = DecodeSkipper(lambda: self.now)
         self._key_every = key_every
         self._sent = 0
 
@@ -75,7 +75,7 @@ def test_stamps_that_begin_anew_are_no_lag(jump_s: float) -> None:
 def test_a_clock_that_is_never_right_is_no_lag() -> None:
     """A camera whose seconds are a thousandth too long, for two hours."""
     now = 0.0
-    catch_up = CatchUp(lambda: now)
+    catch_up = DecodeSkipper(lambda: now)
     for step in range(7200):
         now = step * 1.001
         assert catch_up.choose_discard(float(step), key=True) == "DEFAULT"

@@ -17,12 +17,12 @@ from stream.media.http_stream import HttpClient, SilentError
 from stream.media.ip_networks import network_of
 from stream.media.pyav import open_media
 from stream.sources.factory import open_source
-from stream.sources.stream_spec import Patience
+from stream.sources.stream_spec import ReconnectPolicy
 from tests.stream.support.http_cameras import body_of, redirect_to, serve_cameras
 from tests.stream.support.media import number, write_film, write_playlist
 from tests.stream.support.web import serve
 
-QUICK = Patience(connect_s=5.0, picture_s=1.0, keyframe_s=3.0, endless=False)
+QUICK = ReconnectPolicy(connect_s=5.0, picture_s=1.0, keyframe_s=3.0, endless=False)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from stream.errors import SourceError
 from stream.media.pyav import open_media
 from stream.sources.factory import open_source
-from stream.sources.stream_spec import Patience
+from stream.sources.stream_spec import ReconnectPolicy
 from tests.stream.support.media import write_film
 
 
@@ -51,7 +51,7 @@ def test_a_text_leads_to_no_other_file(folder: Path, kind: str, suffix: str) -> 
 
 def test_a_loop_leads_to_no_other_file(folder: Path) -> None:
     (folder / "evil.mp4").write_text(EVIL["ffconcat"])
-    source = open_source(f"loop:{folder / 'evil.mp4'}", patience=Patience(endless=False))
+    source = open_source(f"loop:{folder / 'evil.mp4'}", patience=ReconnectPolicy(endless=False))
     with pytest.raises(SourceError, match="no video that can be read"):
         next(source.frames())
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stream.errors import OutputError, StorageError
-from stream.outputs.mp4_recorder import Recorder
+from stream.outputs.mp4_recorder import Mp4Recorder
 from stream.values import Frame, Image
 
 ROOT = Path(__file__).parents[3]
@@ -24,7 +24,7 @@ SCENE: Image = cv2.resize(
 
 
 def record(path: Path, pts: list[int], time_base: Fraction, images: list[Image] | None = None) -> None:
-    recorder = Recorder(path)
+    recorder = Mp4Recorder(path)
     for index, tick in enumerate(pts):
         image = images[index] if images else SCENE
         recorder.show(Frame("lobby", index, tick, time_base, None, image), image)
@@ -137,7 +137,7 @@ def test_another_size_is_fitted_into_the_first(tmp_path: Path) -> None:
 def test_the_name_appears_when_all_is_written(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     path.write_bytes(b"the recording before")
-    recorder = Recorder(path)
+    recorder = Mp4Recorder(path)
     recorder.show(Frame("lobby", 0, 0, Fraction(1, 25), None, SCENE), SCENE)
     assert path.read_bytes() == b"the recording before"
     recorder.close()
@@ -165,7 +165,7 @@ def test_it_ends_as_a_plain_mp4(tmp_path: Path) -> None:
 
 
 def test_without_a_picture_there_is_no_file(tmp_path: Path) -> None:
-    Recorder(tmp_path / "out.mp4").close()
+    Mp4Recorder(tmp_path / "out.mp4").close()
     assert not list(tmp_path.iterdir())
 
 
@@ -183,14 +183,14 @@ def test_after_kill_9_the_part_plays_and_the_name_is_not_there(tmp_path: Path) -
     assert salvaged == [Fraction(n, 25) for n in range(len(salvaged))]
 
 
-def show_all(recorder: Recorder, images: Image) -> None:
+def show_all(recorder: Mp4Recorder, images: Image) -> None:
     for index, image in enumerate(images):
         recorder.show(Frame("lobby", index, index, Fraction(1, 25), None, image), image)
 
 
 def test_a_full_disk_is_one_clear_error_and_the_part_plays(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (250, 180, 320, 3), np.uint8)
-    recorder = Recorder(tmp_path / "out.mp4")
+    recorder = Mp4Recorder(tmp_path / "out.mp4")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4_000_000, before[1]))
     try:
@@ -208,5 +208,5 @@ def test_a_place_where_no_file_can_be_is_refused_at_once(tmp_path: Path) -> None
     (tmp_path / "file").touch()
     for path in (tmp_path, tmp_path / "none" / "out.mp4", tmp_path / "file" / "out.mp4"):
         with pytest.raises(OutputError, match="cannot record to"):
-            Recorder(path)
+            Mp4Recorder(path)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

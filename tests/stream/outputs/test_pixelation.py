@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from models.assets.fetch import fetch_typefaces
-from stream.metrics import Meter
+from stream.metrics import StageMetrics
 from stream.outputs.overlay import Overlay
-from stream.outputs.pixelation import CELLS, Mosaic
-from stream.outputs.renderer import Composer
-from stream.outputs.text import Lettering
-from stream.results import Scene
+from stream.outputs.pixelation import CELLS, FacePixelator
+from stream.outputs.renderer import FrameRenderer
+from stream.outputs.text import TextRenderer
+from stream.results import AnnotatedFrame
 from stream.values import Box, Frame, Identity, Image, Track
 
 ANN = Identity("Ann", 0.6, 0.4, None, 0.6, None, "none", 1.0)
@@ -47,7 +47,7 @@ def is_hidden(before: Image, after: Image, box: Box) -> bool:
 @pytest.mark.parametrize("whom", ["unknown", "all"])
 @pytest.mark.parametrize("detected", [True, False])
 def test_faces_are_hidden_by_the_rule_and_the_rest_is_left(whom: str, detected: bool, noise: Image) -> None:
-    mosaic = Mosaic("all" if whom == "all" else "unknown")
+    mosaic = FacePixelator("all" if whom == "all" else "unknown")
     tracks = [a_track(1, LEFT, detected), a_track(2, RIGHT, detected)]
     hidden = mosaic.picture(noise, tracks, {1: ANN, 2: NOBODY}, [])
     assert is_hidden(noise, hidden, RIGHT)
@@ -58,7 +58,7 @@ def test_faces_are_hidden_by_the_rule_and_the_rest_is_left(whom: str, detected: 
 
 
 def test_whoever_has_no_name_yet_is_unknown(noise: Image) -> None:
-    hidden = Mosaic("unknown").picture(noise, [a_track(1, LEFT)], {}, [RIGHT])
+    hidden = FacePixelator("unknown").picture(noise, [a_track(1, LEFT)], {}, [RIGHT])
     assert is_hidden(noise, hidden, LEFT)
     assert is_hidden(noise, hidden, RIGHT), "a place where a face may be"
 
@@ -75,7 +75,7 @@ def test_whoever_has_no_name_yet_is_unknown(noise: Image) -> None:
 )
 def test_a_box_may_lie_anywhere(box: Box, noise: Image) -> None:
     before = noise.copy()
-    hidden = Mosaic("all").picture(noise, [a_track(1, box)], {}, [])
+    hidden = FacePixelator("all").picture(noise, [a_track(1, box)], {}, [])
     assert hidden.shape == noise.shape
     assert (noise == before).all(), "the frame itself is left as it was"
     if box.width == 60:
@@ -96,10 +96,10 @@ def test_every_output_gets_the_hidden_picture(noise: Image) -> None:
         def close(self) -> None: ...
 
     outputs = [Shown(), Shown()]
-    overlay = Overlay(Lettering(fetch_typefaces()))
-    composer = Composer(overlay, outputs, False, Meter(), lambda _: None, Mosaic("all"))
+    overlay = Overlay(TextRenderer(fetch_typefaces()))
+    composer = FrameRenderer(overlay, outputs, False, StageMetrics(), lambda _: None, FacePixelator("all"))
     frame = Frame("lobby", 0, 0, Fraction(1, 25), None, noise)
-    composer(Scene(frame, [a_track(1, RIGHT)], {1: ANN}, others=[LEFT]))
+    composer(AnnotatedFrame(frame, [a_track(1, RIGHT)], {1: ANN}, tentative_boxes=[LEFT]))
     for output in outputs:
         for picture in output.pictures:
             middle = Box(RIGHT.x + 4, RIGHT.y + 4, RIGHT.width - 8, RIGHT.height - 8)
@@ -111,9 +111,9 @@ def test_in_the_crop_of_somebody_known_whoever_is_beside_them_is_hidden(noise: I
     crop = noise[:128, :128].copy()
     unmoved = np.eye(2, 3, dtype=np.float32)
     face = Box(40, 30, 50, 60)
-    shown = Mosaic("unknown").crop(crop, unmoved, face, ANN)
+    shown = FacePixelator("unknown").crop(crop, unmoved, face, ANN)
     assert (inside(shown, face) == inside(crop, face)).all()
     beside = Box(96, 0, 32, 128)
     assert len(np.unique(inside(shown, beside).reshape(-1, 3), axis=0)) <= 3 * 8
-    for mosaic, who in ((Mosaic("unknown"), NOBODY), (Mosaic("all"), ANN)):
+    for mosaic, who in ((FacePixelator("unknown"), NOBODY), (FacePixelator("all"), ANN)):
         assert len(np.unique(mosaic.crop(crop, unmoved, face, who).reshape(-1, 3), axis=0)) <= 64

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from models.assets.fetch import fetch_typefaces
-from stream.metrics import Meter
+from stream.metrics import StageMetrics
 from stream.outputs.overlay import Overlay
-from stream.outputs.renderer import Composer
-from stream.outputs.text import Lettering
-from stream.results import Scene
+from stream.outputs.renderer import FrameRenderer
+from stream.outputs.text import TextRenderer
+from stream.results import AnnotatedFrame
 from stream.values import Frame, Image
 
 
@@ -32,17 +32,17 @@ class Output:
 
 @pytest.fixture(scope="module")
 def overlay() -> Overlay:
-    return Overlay(Lettering(fetch_typefaces()))
+    return Overlay(TextRenderer(fetch_typefaces()))
 
 
-def scene(index: int) -> Scene:
-    return Scene(Frame("door", index, index, Fraction(1, 25), None, np.zeros((48, 64, 3), np.uint8)), [], {})
+def scene(index: int) -> AnnotatedFrame:
+    return AnnotatedFrame(Frame("door", index, index, Fraction(1, 25), None, np.zeros((48, 64, 3), np.uint8)), [], {})
 
 
 def test_nothing_is_drawn_where_nobody_looks(overlay: Overlay) -> None:
-    meter, scenes = Meter(), list[Scene]()
+    meter, scenes = StageMetrics(), list[AnnotatedFrame]()
     output, other = Output(), Output()
-    composer = Composer(overlay, [output, other], True, meter, scenes.append)
+    composer = FrameRenderer(overlay, [output, other], True, meter, scenes.append)
     composer(scene(0))
     output.watched = {"yard"}
     composer(scene(1))
@@ -56,4 +56,4 @@ def test_nothing_is_drawn_where_nobody_looks(overlay: Overlay) -> None:
 
 
 def test_without_an_overlay_nobody_looks() -> None:
-    assert not Composer(None, [], True, Meter(), lambda _: None).wanted("door")
+    assert not FrameRenderer(None, [], True, StageMetrics(), lambda _: None).wanted("door")

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.assets.fetch import fetch_typefaces
-from stream.outputs.text import Lettering, line_height
+from stream.outputs.text import TextRenderer, line_height
 from stream.values import Image
 
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
-set_line = Lettering(fetch_typefaces()).line
+set_line = TextRenderer(fetch_typefaces()).line
 
 
 def ink(text: str, size: int = 48) -> Image:

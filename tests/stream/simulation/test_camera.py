@@ -14,7 +14,7 @@ import pytest
 from stream.errors import OutputError
 from stream.simulation.camera import SimulatedCamera, record
 from stream.simulation.cutout import Cutout
-from stream.simulation.scene import Passage, Scene, hall
+from stream.simulation.scene import Scene, WalkerPath, make_background
 from stream.simulation.sensor import Sensor
 from stream.values import Box
 
@@ -23,8 +23,8 @@ from stream.values import Box
 def scene() -> Scene:
     light = np.random.default_rng(0).random((60, 50, 4), np.float32)
     light[..., 3] = 1
-    walk = Passage("Somebody", True, "somebody.jpg", Cutout(light, Box(5, 5, 40, 50)), (160, 90), (10, 0), at=6)
-    return Scene(hall(320, 180), (walk,), 12)
+    walk = WalkerPath("Somebody", True, "somebody.jpg", Cutout(light, Box(5, 5, 40, 50)), (160, 90), (10, 0), at=6)
+    return Scene(make_background(320, 180), (walk,), 12)
 
 
 def test_recorded_camera_gives_every_frame_once(scene: Scene) -> None:
@@ -33,7 +33,7 @@ def test_recorded_camera_gives_every_frame_once(scene: Scene) -> None:
     assert [frame.index for frame in frames] == list(range(12))
     assert [frame.pts_s for frame in frames] == pytest.approx([index / 30 for index in range(12)])
     assert {(frame.camera, frame.wall_time) for frame in frames} == {("door", None)}
-    assert np.array_equal(frames[7].image, Sensor(scene).expose(7))
+    assert np.array_equal(frames[7].image, Sensor(scene).render_frame(7))
 
 
 def test_live_camera_plays_in_a_loop_in_real_time(scene: Scene) -> None:
@@ -44,7 +44,7 @@ def test_live_camera_plays_in_a_loop_in_real_time(scene: Scene) -> None:
     assert frames[-1].index == 14 + camera.dropped
     assert all(frame.wall_time is not None for frame in frames)
     last = frames[-1]
-    assert np.array_equal(last.image, Sensor(scene).expose(last.index % 12))
+    assert np.array_equal(last.image, Sensor(scene).render_frame(last.index % 12))
 
 
 def test_live_camera_counts_what_a_slow_reader_misses(scene: Scene) -> None:
@@ -75,7 +75,7 @@ def test_recording_holds_what_the_sensor_saw(scene: Scene, tmp_path: Path) -> No
     assert [frame.time for frame in frames] == pytest.approx([index / 30 for index in range(12)])
     sensor = Sensor(scene)
     for index, frame in enumerate(frames):
-        error = frame.to_ndarray(format="bgr24").astype(float) - sensor.expose(index)
+        error = frame.to_ndarray(format="bgr24").astype(float) - sensor.render_frame(index)
         assert abs(error.mean()) < 3, "no shift of colour"
         assert error.std() < 12
 

@@ -38,7 +38,7 @@ def test_middle_grey_is_a_fifth_of_the_light() -> None:
 def test_face_gets_the_asked_width_and_is_whole(cutout: Cutout) -> None:
     face = cutout.face
     assert face.width == pytest.approx(60)
-    x, y = (round(part) for part in face.centre)
+    x, y = (round(part) for part in face.center)
     middle = cutout.light[y - 25 : y + 25, x - 20 : x + 20, 3]
     assert middle.min() > 0.99
 
@@ -51,9 +51,9 @@ def test_background_is_gone(cutout: Cutout) -> None:
 
 
 def test_person_looks_as_in_the_photograph(astronaut: Image, cutout: Cutout) -> None:
-    x, y = (round(part) for part in cutout.face.centre)
+    x, y = (round(part) for part in cutout.face.center)
     seen = encoded(cutout.light[y - 20 : y + 20, x - 15 : x + 15, :3]).mean(axis=(0, 1))
-    cx, cy = (round(part) for part in COLLINS.centre)
+    cx, cy = (round(part) for part in COLLINS.center)
     photographed = astronaut[cy - 30 : cy + 30, cx - 23 : cx + 23].mean(axis=(0, 1))
     assert seen == pytest.approx(photographed, abs=6)
 
@@ -65,6 +65,6 @@ def test_same_photograph_gives_the_same_cutout(astronaut: Image, cutout: Cutout)
 
 def test_face_that_fills_the_photograph_can_be_cut(astronaut: Image) -> None:
     tight = astronaut[55:190, 170:275]
-    cutout = cut(tight, COLLINS.moved(-170, -55), 80)
+    cutout = cut(tight, COLLINS.shifted(-170, -55), 80)
     assert cutout.light[..., 3].max() > 0.99
     assert cutout.light[:, (0, -1), 3].max() < 0.9, "the edge softens where the photograph ends"

@@ -9,19 +9,19 @@ import pytest
 
 from stream.errors import SourceError
 from stream.simulation.cutout import Cutout
-from stream.simulation.ground_truth import Truth, speed_class
-from stream.simulation.scene import Occluder, Passage, Scene
+from stream.simulation.ground_truth import GroundTruth, speed_class
+from stream.simulation.scene import Occluder, Scene, WalkerPath
 from stream.values import Box
 
 CARD = Cutout(np.ones((30, 30, 4), np.float32), Box(5, 5, 20, 20))
 
 
-def passage(person: str, through: tuple[float, float], velocity: tuple[float, float]) -> Passage:
-    return Passage(person, person == "Known", f"{person}.jpg", CARD, through, velocity)
+def passage(person: str, through: tuple[float, float], velocity: tuple[float, float]) -> WalkerPath:
+    return WalkerPath(person, person == "Known", f"{person}.jpg", CARD, through, velocity)
 
 
-def truth(*passages: Passage, frames: int = 60) -> Truth:
-    return Truth.of(Scene(np.zeros((90, 160, 3), np.uint8), passages, frames, seed=3))
+def truth(*passages: WalkerPath, frames: int = 60) -> GroundTruth:
+    return GroundTruth.of(Scene(np.zeros((90, 160, 3), np.uint8), passages, frames, seed=3))
 
 
 def test_face_is_visible_while_half_of_it_is_inside() -> None:
@@ -47,7 +47,7 @@ def test_hidden_face_is_not_seen_in_between() -> None:
 def test_face_behind_an_occluder_is_not_seen() -> None:
     board = Occluder(np.ones((40, 40, 4), np.float32), (80, 45), (8, 0), at=30)
     scene = Scene(np.zeros((90, 160, 3), np.uint8), (passage("Known", (80, 45), (0, 0)),), 60, occluders=(board,))
-    (appearance,) = Truth.of(scene).appearances
+    (appearance,) = GroundTruth.of(scene).appearances
     assert {one.frame for one in appearance.sightings} == {*range(28), *range(33, 60)}
 
 
@@ -58,7 +58,7 @@ def test_who_never_comes_into_view_has_no_appearance() -> None:
 def test_truth_survives_the_disk(tmp_path: Path) -> None:
     sheet = truth(passage("Known", (0, 45), (15, 1)), passage("Stranger", (80, 45), (-30, 0)))
     sheet.save(tmp_path / "truth.json")
-    assert Truth.load(tmp_path / "truth.json") == sheet
+    assert GroundTruth.load(tmp_path / "truth.json") == sheet
     assert [path.name for path in tmp_path.iterdir()] == ["truth.json"]
 
 
@@ -67,13 +67,13 @@ def test_what_is_no_truth_is_refused_in_one_line(tmp_path: Path, content: str) -
     path = tmp_path / "truth.json"
     path.write_text(content)
     with pytest.raises(SourceError, match=r"truth\.json is not the truth of a simulated clip") as caught:
-        Truth.load(path)
+        GroundTruth.load(path)
     assert "\n" not in str(caught.value)
 
 
 def test_missing_truth_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="absent"):
-        Truth.load(tmp_path / "absent")
+        GroundTruth.load(tmp_path / "absent")
 
 
 def test_speed_classes() -> None:

@@ -8,21 +8,21 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from stream.simulation.cutout import Cutout
-from stream.simulation.scene import Occluder, Passage, Scene
+from stream.simulation.scene import Occluder, Scene, WalkerPath
 from stream.values import Box
 
 CARD = Cutout(np.ones((40, 30, 4), np.float32), Box(5, 10, 20, 24))
 speeds = st.floats(-40, 40).map(lambda speed: round(speed, 2))
 
 
-def passage(through: tuple[float, float], velocity: tuple[float, float], at: float = 0) -> Passage:
-    return Passage("Somebody", True, "somebody.jpg", CARD, through, velocity, at)
+def passage(through: tuple[float, float], velocity: tuple[float, float], at: float = 0) -> WalkerPath:
+    return WalkerPath("Somebody", True, "somebody.jpg", CARD, through, velocity, at)
 
 
 def test_face_is_where_it_was_asked_to_be_and_moves() -> None:
     walk = passage((100, 50), (3, -4), at=7)
-    assert walk.face(7).centre == (100, 50)
-    assert walk.face(9).centre == (106, 42)
+    assert walk.face(7).center == (100, 50)
+    assert walk.face(9).center == (106, 42)
     assert walk.speed == 5
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from stream.errors import SourceError, UsageError
 from stream.sources.factory import open_source
-from stream.sources.live import Capture
-from stream.sources.recorded import Playback, Replay
-from stream.sources.stream_spec import Patience
+from stream.sources.live import LiveSource
+from stream.sources.recorded import PlaybackOptions, RecordedSource
+from stream.sources.stream_spec import ReconnectPolicy
 from tests.stream.support.media import RATE, number, write_film, write_playlist
 from tests.stream.support.web import serve
 
@@ -25,14 +25,14 @@ from tests.stream.support.web import serve
 )
 def test_an_address_is_a_live_camera_named_after_its_host(spec: str, camera: str) -> None:
     source = open_source(spec)
-    assert isinstance(source, Capture)
+    assert isinstance(source, LiveSource)
     assert source.camera == camera
 
 
 def test_a_file_is_a_recording_named_after_its_stem(tmp_path: Path) -> None:
     path = write_film(tmp_path / "back yard.mp4", 3)
     source = open_source(str(path))
-    assert isinstance(source, Replay)
+    assert isinstance(source, RecordedSource)
     assert source.camera == "back yard"
     assert open_source(str(path), "lobby").camera == "lobby"
 
@@ -84,12 +84,14 @@ def test_what_is_no_video_is_refused_in_one_line(tmp_path: Path, name: str, cont
 )
 def test_what_cannot_be_a_source_is_refused_in_one_line(spec: str, words: str) -> None:
     with pytest.raises(SourceError, match=words) as refusal:
-        open_source(spec, patience=Patience(endless=False))
+        open_source(spec, patience=ReconnectPolicy(endless=False))
     assert "cret" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("playback", [Playback(from_s=1), Playback(to_s=1), Playback(datetime.now(UTC))])
-def test_a_live_camera_takes_no_part_of_a_recording(playback: Playback) -> None:
+@pytest.mark.parametrize(
+    "playback", [PlaybackOptions(from_s=1), PlaybackOptions(to_s=1), PlaybackOptions(datetime.now(UTC))]
+)
+def test_a_live_camera_takes_no_part_of_a_recording(playback: PlaybackOptions) -> None:
     with pytest.raises(UsageError, match="for recordings"):
         open_source("rtsp://camera.lan/1", playback=playback)
 
@@ -98,40 +100,40 @@ def test_a_film_on_a_web_server_is_a_recording(tmp_path: Path) -> None:
     write_film(tmp_path / "film.mp4", options={"movflags": "faststart"})
     with serve(tmp_path) as host:
         source = open_source(f"http://{host}/film.mp4?token=secret")
-        assert isinstance(source, Replay)
+        assert isinstance(source, RecordedSource)
         assert [number(frame.image) for frame in source.frames()] == list(range(90))
 
 
 def test_a_film_that_a_web_server_has_not_is_an_error(tmp_path: Path) -> None:
     with serve(tmp_path) as host, pytest.raises(SourceError, match="404 Not Found") as refusal:
-        open_source(f"http://{host}/film.mp4?token=secret", patience=Patience(endless=False))
+        open_source(f"http://{host}/film.mp4?token=secret", patience=ReconnectPolicy(endless=False))
     assert "secret" not in str(refusal.value)
 
 
 def test_a_film_without_a_length_is_live(tmp_path: Path) -> None:
     write_film(tmp_path / "film.mp4", options={"movflags": "frag_keyframe+empty_moov"})
     with serve(tmp_path, {"/live.mp4": ("video/mp4", lambda: iter([(tmp_path / "film.mp4").read_bytes()]))}) as host:
-        assert isinstance(open_source(f"http://{host}/live.mp4"), Capture)
+        assert isinstance(open_source(f"http://{host}/live.mp4"), LiveSource)
 
 
 def test_a_finished_playlist_is_a_recording(tmp_path: Path) -> None:
     write_playlist(tmp_path / "film.m3u8", finished=True)
     with serve(tmp_path) as host:
         source = open_source(f"http://{host}/film.m3u8")
-        assert isinstance(source, Replay)
+        assert isinstance(source, RecordedSource)
         assert [number(frame.image) for frame in source.frames()] == list(range(90))
 
 
 def test_a_playlist_that_is_not_there_yet_is_a_camera_to_wait_for(tmp_path: Path) -> None:
     with serve(tmp_path) as host:
-        assert isinstance(open_source(f"http://{host}/film.m3u8"), Capture)
+        assert isinstance(open_source(f"http://{host}/film.m3u8"), LiveSource)
 
 
 @pytest.mark.parametrize("name", ["film.mp4", "it's [a], film;: 2.mp4"])
 def test_a_film_that_loops_is_a_camera_without_an_end(tmp_path: Path, name: str) -> None:
     write_film(tmp_path / name, count=5)
     source = open_source(f"loop:{tmp_path / name}")
-    assert isinstance(source, Capture)
+    assert isinstance(source, LiveSource)
     seen = [frame.pts_s for frame, _ in zip(source.frames(), range(12), strict=False)]
     source.close()
     assert len(seen) == 12
@@ -149,11 +151,11 @@ def test_an_address_that_cannot_be_reached_is_a_camera_to_wait_for(tmp_path: Pat
     """Beside others; alone it is an error."""
     with serve(tmp_path) as host:
         pass
-    source = open_source(f"http://{host}/{name}", patience=Patience(endless=True))
-    assert isinstance(source, Capture)
+    source = open_source(f"http://{host}/{name}", patience=ReconnectPolicy(endless=True))
+    assert isinstance(source, LiveSource)
     if "mp4" in name:
         with pytest.raises(SourceError, match="Connection refused"):
-            open_source(f"http://{host}/{name}", patience=Patience(endless=False))
+            open_source(f"http://{host}/{name}", patience=ReconnectPolicy(endless=False))
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="this file system takes no such name")

@@ -6,8 +6,8 @@ from PIL import Image as Pillow
 
 from stream.errors import DamagedSourceError, SourceError
 from stream.sources.factory import open_source
-from stream.sources.image_sequence import Album
-from stream.sources.recorded import Playback
+from stream.sources.image_sequence import ImageSequence
+from stream.sources.recorded import PlaybackOptions
 from stream.values import Frame
 
 
@@ -24,7 +24,7 @@ def shades(frames: list[Frame]) -> list[int]:
 def test_a_folder_plays_in_natural_order_whatever_the_sizes(tmp_path: Path) -> None:
     save(tmp_path, "img10.png", "img2.png", "img1.bmp")
     (tmp_path / "notes.txt").write_text("not a picture")
-    source = open_source(str(tmp_path), playback=Playback(fps=Fraction(10)))
+    source = open_source(str(tmp_path), playback=PlaybackOptions(fps=Fraction(10)))
     frames = list(source.frames())
     assert shades(frames) == [1, 2, 10]
     assert [frame.pts_s for frame in frames] == pytest.approx([0, 0.1, 0.2])
@@ -45,7 +45,7 @@ def test_one_picture_plays(tmp_path: Path) -> None:
 
 def test_a_part(tmp_path: Path) -> None:
     save(tmp_path, *(f"{index}.png" for index in range(10)))
-    source = open_source(str(tmp_path), playback=Playback(fps=Fraction(2), from_s=1.0, to_s=2.5))
+    source = open_source(str(tmp_path), playback=PlaybackOptions(fps=Fraction(2), from_s=1.0, to_s=2.5))
     assert shades(list(source.frames())) == [2, 3, 4]
 
 
@@ -55,7 +55,7 @@ def test_unreadable_pictures_are_counted_and_named_after_the_rest(tmp_path: Path
     frames: list[Frame] = []
     with pytest.raises(DamagedSourceError, match=r"1 of 3 pictures could not be read.*2\.png"):
         frames.extend(open_source(str(tmp_path)).frames())
-    album = Album("a", [tmp_path / f"{index}.png" for index in (1, 2, 3)], Fraction(25))
+    album = ImageSequence("a", [tmp_path / f"{index}.png" for index in (1, 2, 3)], Fraction(25))
     assert album.frames == 3
     source = open_source(str(tmp_path)).frames()
     assert shades([next(source), next(source)]) == [1, 3]
@@ -75,7 +75,7 @@ def test_what_systems_leave_in_a_folder_takes_no_time(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"no picture")
     for spec in (str(tmp_path), f"{tmp_path}/**/*.*"):
-        frames = list(open_source(spec, playback=Playback(fps=Fraction(10))).frames())
+        frames = list(open_source(spec, playback=PlaybackOptions(fps=Fraction(10))).frames())
         assert [frame.pts_s for frame in frames] == pytest.approx([0, 0.1])
 
 

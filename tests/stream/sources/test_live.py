@@ -19,8 +19,8 @@ from aiohttp import web
 
 from stream.errors import SourceError
 from stream.sources.factory import SourceOptions, open_source
-from stream.sources.live import Capture
-from stream.sources.stream_spec import Feed, Patience
+from stream.sources.live import LiveSource
+from stream.sources.stream_spec import ReconnectPolicy, StreamSpec
 from stream.values import Frame
 from tests.stream.support.http_cameras import body_of, jpeg, serve_cameras, stream_of
 from tests.stream.support.media import RATE, noise, number, write_film, write_pictures, write_playlist
@@ -29,12 +29,12 @@ from tests.stream.support.web import paced, serve
 
 rtsp = pytest.mark.skipif(bool(why_not()), reason=why_not() or "")
 
-QUICK = Patience(connect_s=3.0, picture_s=1.0, first_retry_s=0.05, longest_retry_s=0.2)
+QUICK = ReconnectPolicy(connect_s=3.0, picture_s=1.0, first_retry_s=0.05, longest_retry_s=0.2)
 
 
-def camera(address: str, patience: Patience = QUICK) -> Capture:
+def camera(address: str, patience: ReconnectPolicy = QUICK) -> LiveSource:
     source = open_source(address, "yard", patience=patience)
-    assert isinstance(source, Capture)
+    assert isinstance(source, LiveSource)
     return source
 
 
@@ -49,7 +49,7 @@ def until(true: Callable[[], bool], within_s: float = 20.0) -> None:
 class Viewer:
     """Takes frames on a thread of its own, as the pipeline does, and keeps those it saw."""
 
-    def __init__(self, source: Capture) -> None:
+    def __init__(self, source: LiveSource) -> None:
         self.seen: list[Frame] = []
         self._source = source
         self._thread = Thread(target=self._look)
@@ -168,7 +168,7 @@ def test_a_login_lets_in_and_never_shows(capfd: pytest.CaptureFixture[str]) -> N
             server.kill()
             until(lambda: bool(logs))
         server.start()
-        wrong = camera(server.address("steady", "guard:wr0ng-word@"), Patience(connect_s=3.0, endless=False))
+        wrong = camera(server.address("steady", "guard:wr0ng-word@"), ReconnectPolicy(connect_s=3.0, endless=False))
         with pytest.raises(SourceError, match="401 Unauthorized") as refusal:
             next(wrong.frames())
     out = "".join([*capfd.readouterr(), str(logs), repr(wrong.status()), *traceback.format_exception(refusal.value)])
@@ -179,7 +179,7 @@ def test_a_login_lets_in_and_never_shows(capfd: pytest.CaptureFixture[str]) -> N
 
 
 def test_neither_a_feed_nor_its_text_shows_the_login() -> None:
-    feed = Feed("rtsp://guard:s3cr3t@camera.lan/1", "rtsp")
+    feed = StreamSpec("rtsp://guard:s3cr3t@camera.lan/1", "rtsp")
     assert "s3cr3t" not in f"{feed} {feed!r}"
 
 
@@ -199,7 +199,7 @@ def test_a_camera_that_refuses_is_called_again_and_again() -> None:
 
 
 def test_a_camera_that_must_be_there_and_refuses_is_an_error() -> None:
-    source = camera(f"rtsp://u:p@127.0.0.1:{closed_port()}/1", Patience(endless=False))
+    source = camera(f"rtsp://u:p@127.0.0.1:{closed_port()}/1", ReconnectPolicy(endless=False))
     with pytest.raises(SourceError, match=r"yard: cannot connect to rtsp://\*\*\*@127.*Connection refused"):
         next(source.frames())
 
@@ -209,7 +209,7 @@ def test_a_server_that_accepts_and_hangs_is_given_up_in_time() -> None:
         address = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/1"
         began = monotonic()
         with pytest.raises(SourceError, match="no answer in time"):
-            next(camera(address, Patience(connect_s=0.5, endless=False)).frames())
+            next(camera(address, ReconnectPolicy(connect_s=0.5, endless=False)).frames())
     assert 0.5 <= monotonic() - began < 5
 
 
@@ -234,7 +234,7 @@ def test_a_key_frame_that_probing_read_is_shown() -> None:
 @rtsp
 def test_waiting_for_a_key_frame_is_not_silence() -> None:
     """Whoever comes later waits for the next key frame, longer than a picture may take."""
-    patience = Patience(connect_s=5.0, picture_s=0.5, keyframe_s=60.0, first_retry_s=0.05)
+    patience = ReconnectPolicy(connect_s=5.0, picture_s=0.5, keyframe_s=60.0, first_retry_s=0.05)
     with RtspServer() as server, Viewer(camera(server.address("rare"))) as first:
         until(lambda: len(first.seen) > 5)
         source = camera(server.address("rare"), patience)
@@ -246,7 +246,7 @@ def test_waiting_for_a_key_frame_is_not_silence() -> None:
 @rtsp
 def test_a_camera_that_sends_seldom_is_not_called_again() -> None:
     with RtspServer() as server:
-        source = camera(server.address("slow"), Patience(picture_s=0.3, first_retry_s=0.05))
+        source = camera(server.address("slow"), ReconnectPolicy(picture_s=0.3, first_retry_s=0.05))
         with Viewer(source) as viewer:
             until(lambda: len(viewer.seen) >= 4)
             status = source.status()
@@ -264,7 +264,7 @@ def test_a_camera_without_tcp_is_watched_over_udp() -> None:
 def test_a_camera_without_tcp_is_an_error_where_tcp_is_asked_for() -> None:
     with RtspServer() as server:
         only_tcp = SourceOptions(transport="tcp")
-        source = open_source(server.address("udp"), patience=Patience(endless=False), options=only_tcp)
+        source = open_source(server.address("udp"), patience=ReconnectPolicy(endless=False), options=only_tcp)
         with pytest.raises(SourceError, match="rotocol not supported"):
             next(source.frames())
 
@@ -313,7 +313,7 @@ def test_a_live_hls_stream_comes_at_its_pace(tmp_path: Path) -> None:
     write_playlist(tmp_path / "film.m3u8", finished=False)
     with serve(tmp_path) as host:
         source = open_source(f"http://{host}/film.m3u8")
-        assert isinstance(source, Capture)
+        assert isinstance(source, LiveSource)
         with Viewer(source) as viewer:
             until(lambda: len(viewer.seen) >= 20)
     first, last = viewer.seen[0], viewer.seen[19]
@@ -390,7 +390,7 @@ def test_an_address_that_gives_one_picture_is_asked_again_and_again_but_not_too_
     with serve_cameras({"/snap.jpg": snapshot}) as port:
         options = SourceOptions(snapshot_s=0.1)
         source = open_source(f"http://127.0.0.1:{port}/snap.jpg", "yard", patience=QUICK, options=options)
-        assert isinstance(source, Capture)
+        assert isinstance(source, LiveSource)
         with Viewer(source) as viewer:
             until(lambda: len(viewer.seen) >= 12)
             status = source.status()
@@ -413,7 +413,7 @@ def test_a_single_picture_that_cannot_be_had_any_more_is_a_lost_connection() -> 
     with serve_cameras({"/snap.jpg": snapshot}) as port:
         options = SourceOptions(snapshot_s=0.05)
         source = open_source(f"http://127.0.0.1:{port}/snap.jpg", "yard", patience=QUICK, options=options)
-        assert isinstance(source, Capture)
+        assert isinstance(source, LiveSource)
         with Viewer(source):
             until(lambda: source.status().reconnects == 1)
             assert source.status().last_error == "Server returned 503 Service Unavailable"
@@ -421,7 +421,7 @@ def test_a_single_picture_that_cannot_be_had_any_more_is_a_lost_connection() -> 
 
 def test_a_page_is_no_camera() -> None:
     with serve_cameras({"/": body_of(b"<html><body>Login</body></html>", "text/html")}) as port:
-        source = camera(f"http://127.0.0.1:{port}/", Patience(endless=False))
+        source = camera(f"http://127.0.0.1:{port}/", ReconnectPolicy(endless=False))
         with pytest.raises(SourceError, match="no video that can be read"):
             next(source.frames())
 
@@ -435,7 +435,7 @@ def test_pictures_that_come_in_bursts_are_all_shown(tmp_path: Path, suffix: str)
     bursts = [content[at : at + size] for at in range(0, len(content), size)]
     routes = {f"/live.{suffix}": stream_of(lambda: iter([*bursts, b""]), "video/mp4", every_s=1.0)}
     with serve_cameras(routes) as port:
-        source = camera(f"http://127.0.0.1:{port}/live.{suffix}", Patience())
+        source = camera(f"http://127.0.0.1:{port}/live.{suffix}", ReconnectPolicy())
         with Viewer(source) as viewer:
             until(lambda: bool(viewer.seen) and viewer.seen[-1].index >= 110, within_s=40.0)
             assert source.status().dropped < 25

@@ -11,7 +11,7 @@ import pytest
 from av import VideoFrame
 
 from stream.media.frame_conversion import to_image
-from stream.sources.receiver import Inflow
+from stream.sources.receiver import FrameReceiver
 from stream.values import Image
 
 WITHIN_S = 20
@@ -31,7 +31,7 @@ def test_a_picture_that_is_not_wanted_is_not_converted(monkeypatch: pytest.Monke
         return to_image(each, pixel_aspect)
 
     monkeypatch.setattr("stream.sources.receiver.to_image", counted)
-    coming, asked, taken = Inflow("door", stalled_s=1.5), list[float](), threading.Semaphore(0)
+    coming, asked, taken = FrameReceiver("door", stalled_s=1.5), list[float](), threading.Semaphore(0)
 
     def wanted(pts_s: float) -> bool:
         asked.append(pts_s)
@@ -56,7 +56,7 @@ def test_a_picture_that_is_not_wanted_is_not_converted(monkeypatch: pytest.Monke
 
 
 def test_who_had_to_wait_for_a_turn_gets_the_newest_picture() -> None:
-    coming = Inflow("door", stalled_s=1.5)
+    coming = FrameReceiver("door", stalled_s=1.5)
 
     def wanted(_pts_s: float) -> bool:
         for number in (1, 2):

@@ -17,18 +17,18 @@ from PIL import Image as Pillow
 
 from stream.errors import DamagedSourceError, SourceError, UsageError
 from stream.sources.factory import SourceOptions, open_source
-from stream.sources.recorded import Playback, Replay
+from stream.sources.recorded import PlaybackOptions, RecordedSource
 from stream.values import Frame
 from tests.stream.support.media import noise, number, numbered, write_film, write_pictures, write_sound
 
 
-def replay(path: Path | str, **playback: object) -> Replay:
-    source = open_source(str(path), playback=Playback(**playback))  # type: ignore[arg-type]
-    assert isinstance(source, Replay)
+def replay(path: Path | str, **playback: object) -> RecordedSource:
+    source = open_source(str(path), playback=PlaybackOptions(**playback))  # type: ignore[arg-type]
+    assert isinstance(source, RecordedSource)
     return source
 
 
-def damaged(source: Replay) -> tuple[list[Frame], str]:
+def damaged(source: RecordedSource) -> tuple[list[Frame], str]:
     """The frames before the error, and what it says."""
     frames: list[Frame] = []
     with pytest.raises(DamagedSourceError) as error:
@@ -37,7 +37,7 @@ def damaged(source: Replay) -> tuple[list[Frame], str]:
     return frames, str(error.value)
 
 
-def keep(source: Replay, frames: list[Frame]) -> None:
+def keep(source: RecordedSource, frames: list[Frame]) -> None:
     for frame in source.frames():
         frames.append(frame)
 
@@ -117,7 +117,7 @@ def test_wall_time_counts_from_the_start_time(film: Path) -> None:
 )
 def test_a_playback_that_makes_no_sense_is_refused(playback: dict[str, object]) -> None:
     with pytest.raises(UsageError):
-        Playback(**playback)  # type: ignore[arg-type]
+        PlaybackOptions(**playback)  # type: ignore[arg-type]
 
 
 def test_a_part_past_the_end_is_refused(film: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stream.sources.status import Health
+from stream.sources.status import SourceStatusTracker
 
 STALLED_S = 1.5
 
@@ -20,8 +20,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def running(clock: Clock, fps: float, seconds: float) -> Health:
-    health = Health(STALLED_S)
+def running(clock: Clock, fps: float, seconds: float) -> SourceStatusTracker:
+    health = SourceStatusTracker(STALLED_S)
     for _ in range(round(fps * seconds)):
         clock.now += 1 / fps
         health.arrived()

@@ -5,10 +5,10 @@ from time import monotonic
 import pytest
 
 from stream.sources import timing as module
-from stream.sources.timing import Pace, Playout
+from stream.sources.timing import Playout, RealtimePacer
 
 
-def took(pace: Pace | Playout, *times: float) -> float:
+def took(pace: RealtimePacer | Playout, *times: float) -> float:
     began = monotonic()
     for pts_s in times:
         pace.wait(pts_s)
@@ -16,13 +16,13 @@ def took(pace: Pace | Playout, *times: float) -> float:
 
 
 def test_pictures_come_no_sooner_than_they_are_due() -> None:
-    assert 0.2 <= took(Pace(Event()), 7.0, 7.1, 7.2) < 10
+    assert 0.2 <= took(RealtimePacer(Event()), 7.0, 7.1, 7.2) < 10
 
 
 def test_a_closed_pace_waits_for_nothing() -> None:
     closed = Event()
     closed.set()
-    assert took(Pace(closed), 0.0, 1000.0) < 10
+    assert took(RealtimePacer(closed), 0.0, 1000.0) < 10
 
 
 class Clock(Event):

@@ -1,7 +1,7 @@
 import pytest
 
 from stream.sources import watchdog
-from stream.sources.status import Health
+from stream.sources.status import SourceStatusTracker
 from stream.sources.watchdog import ArrivalInterval, Watchdog
 
 
@@ -101,7 +101,7 @@ def test_an_interval_fades(clock: Clock) -> None:
 
 
 def test_a_slow_camera_does_not_stand_still_between_its_pictures(clock: Clock) -> None:
-    health = Health(stalled_s=1.5)
+    health = SourceStatusTracker(stalled_s=1.5)
     for _ in range(3):
         clock.now += 4.0
         health.arrived()

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stream.errors import UsageError
-from stream.storage.encryption import Cipher, opened
+from stream.storage.encryption import Cipher, decrypt_if
 
 
 def a_key(path: Path) -> Path:
@@ -23,25 +23,25 @@ def a_key(path: Path) -> Path:
 def test_content_comes_back(tmp_path: Path, content: bytes) -> None:
     cipher = Cipher(a_key(tmp_path / "key"))
     sealed = cipher.encrypt(content)
-    assert opened(tmp_path / "file", sealed, cipher) == content
+    assert decrypt_if(tmp_path / "file", sealed, cipher) == content
     assert len(content) < 16 or content not in sealed
 
 
 def test_what_was_never_encrypted_is_read_as_it_is(tmp_path: Path) -> None:
     for cipher in (None, Cipher(a_key(tmp_path / "key"))):
-        assert opened(tmp_path / "file", b"\x89PNG", cipher) == b"\x89PNG"
+        assert decrypt_if(tmp_path / "file", b"\x89PNG", cipher) == b"\x89PNG"
 
 
 def test_a_wrong_key_a_missing_key_and_damage_are_told(tmp_path: Path) -> None:
     cipher, other = Cipher(a_key(tmp_path / "key")), Cipher(a_key(tmp_path / "other"))
     sealed = cipher.encrypt(b"content")
     with pytest.raises(UsageError, match=r"file is damaged, or was encrypted with another key than .*other"):
-        opened(tmp_path / "file", sealed, other)
+        decrypt_if(tmp_path / "file", sealed, other)
     with pytest.raises(UsageError, match="file is encrypted: name the key's file"):
-        opened(tmp_path / "file", sealed, None)
+        decrypt_if(tmp_path / "file", sealed, None)
     for place in range(8, len(sealed)):
         with pytest.raises(UsageError, match="damaged"):
-            opened(tmp_path / "file", sealed[:place] + bytes([sealed[place] ^ 1]) + sealed[place + 1 :], cipher)
+            decrypt_if(tmp_path / "file", sealed[:place] + bytes([sealed[place] ^ 1]) + sealed[place + 1 :], cipher)
 
 
 @pytest.mark.parametrize(

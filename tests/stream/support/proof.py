@@ -11,10 +11,10 @@ import numpy as np
 
 from stream.events.jsonl_log import to_line
 from stream.evidence.chain_entries import BEGINNING, CHAIN, Bundle, digest_of, placed
-from stream.evidence.evidence_store import EvidenceFolder
+from stream.evidence.evidence_store import EvidenceStore
 from stream.evidence.signing import Signer
-from stream.results import Look, Moment
-from stream.values import Box, Crop, Event, EventType, Quality, Restoration, Track
+from stream.results import FaceSample, FrameTime
+from stream.values import Box, Event, EventType, FaceCrop, FaceQuality, Restoration, Track
 from tests.stream.support.events import an_event
 
 PROVENANCE = {
@@ -25,12 +25,12 @@ PROVENANCE = {
 }
 
 
-def a_sighting(number: int, restored: bool = True) -> tuple[Look, Restoration]:
+def a_sighting(number: int, restored: bool = True) -> tuple[FaceSample, Restoration]:
     """Track `number`, on a picture of noise, of which no two are the same."""
     image = np.random.default_rng(number).integers(0, 256, (128, 128, 3), np.uint8)
     matrix = np.array([[2, 0, -10], [0, 2, -30]], np.float32)
     points = np.array([[20, 30], [40, 30], [30, 40], [22, 50], [38, 50]], np.float32)
-    crop = Crop("lobby", number, number, number / 25, image, matrix, (3.0, 0.5), Quality(0.5, 1, 0.9))
+    crop = FaceCrop("lobby", number, number, number / 25, image, matrix, (3.0, 0.5), FaceQuality(0.5, 1, 0.9))
     track = Track(
         camera="lobby",
         id=number,
@@ -43,19 +43,19 @@ def a_sighting(number: int, restored: bool = True) -> tuple[Look, Restoration]:
         first_frame=number,
         first_pts_s=number / 25,
     )
-    look = Look(track, crop, Moment(number, number / 25, None), sha256(image.data).hexdigest())
+    look = FaceSample(track, crop, FrameTime(number, number / 25, None), sha256(image.data).hexdigest())
     if not restored:
         return look, Restoration(crop, image, "none", 1.0)
     return look, Restoration(crop, np.asarray(255 - image, np.uint8), "cnn", 9.5)
 
 
-def open_folder(folder: Path) -> EvidenceFolder:
-    return EvidenceFolder(folder, Signer(), lambda: PROVENANCE)
+def open_folder(folder: Path) -> EvidenceStore:
+    return EvidenceStore(folder, Signer(), lambda: PROVENANCE)
 
 
-def keep(folder: EvidenceFolder, number: int, name: str | None = "Ann", type: EventType = "new") -> Event:
+def keep(folder: EvidenceStore, number: int, name: str | None = "Ann", type: EventType = "new") -> Event:
     """Event `number` with its evidence; every second crop was restored."""
-    return folder.keep(an_event(number, name, type=type), *a_sighting(number, restored=number % 2 == 1))
+    return folder.add(an_event(number, name, type=type), *a_sighting(number, restored=number % 2 == 1))
 
 
 def write(folder: Path, numbers: range) -> list[Event]:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import structlog
 
-from stream.events.event_store import EventStore
-from stream.events.jsonl_log import EventFile
+from stream.events.event_store import SqlEventStore
+from stream.events.jsonl_log import JsonlEventLog
 from tests.stream.support.events import an_event
 
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 where = sys.argv[1]
-log = EventStore(where) if "://" in where else EventFile(Path(where))
+log = SqlEventStore(where) if "://" in where else JsonlEventLog(Path(where))
 for number in itertools.count():
     event = an_event(number, name="名前 " * 200)
     log.write(event)

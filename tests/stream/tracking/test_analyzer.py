@@ -14,10 +14,10 @@ from detectors.alignment import FivePointAligner
 from detectors.yunet import IN_VIDEO, YuNet
 from models.backends.selection import load
 from stream.load_control import LoadController, SearchBudget
-from stream.metrics import Meter
+from stream.metrics import StageMetrics
 from stream.storage.images import read_picture
-from stream.tracking.analyzer import Eye
-from stream.tracking.detection_schedule import CALM
+from stream.tracking.analyzer import FrameAnalyzer
+from stream.tracking.detection_schedule import IDLE_INTERVAL
 from stream.values import Frame, Image
 
 
@@ -28,26 +28,27 @@ def side_by_side(portraits: Path, *names: str) -> Image:
 
 def test_a_crop_knows_who_was_beside_it(yunet_path: Path, portraits: Path) -> None:
     detector = YuNet(load(yunet_path, "onnxruntime"), min_confidence=IN_VIDEO)
-    eye = Eye(detector, FivePointAligner(), live=False, meter=Meter())
+    eye = FrameAnalyzer(detector, FivePointAligner(), live=False, meter=StageMetrics())
     both, alone = side_by_side(portraits, "obama.jpg", "biden.jpg"), side_by_side(portraits, "obama.jpg")
     empty = np.zeros_like(alone)
-    first = eye.see(Frame("door", 0, 0, Fraction(1, 10), None, both)).looks
-    assert {look.track.id: look.crop.beside for look in first} == {1: {2}, 2: {1}}
-    later = eye.see(Frame("door", 9, 9, Fraction(1, 10), None, np.hstack([alone, empty]))).looks
-    assert all(not look.crop.beside for look in later if look.moment.frame == 9)
+    first = eye.process(Frame("door", 0, 0, Fraction(1, 10), None, both)).looks
+    assert {look.track.id: look.crop.co_visible_tracks for look in first} == {1: {2}, 2: {1}}
+    later = eye.process(Frame("door", 9, 9, Fraction(1, 10), None, np.hstack([alone, empty]))).looks
+    assert all(not look.crop.co_visible_tracks for look in later if look.moment.frame == 9)
     assert any(look.moment.frame == 9 for look in later)
 
 
 def test_a_picture_behind_a_cut_is_looked_at_in_a_recording(yunet_path: Path, portraits: Path) -> None:
     """A film of a picture a minute at 25 a second: somebody is in one alone, between two looks."""
     detector = YuNet(load(yunet_path, "onnxruntime"), min_confidence=IN_VIDEO)
-    eye = Eye(detector, FivePointAligner(), live=False, meter=Meter())
+    eye = FrameAnalyzer(detector, FivePointAligner(), live=False, meter=StageMetrics())
     person = side_by_side(portraits, "obama.jpg")
     blocks = np.random.default_rng(0).integers(0, 255, (8, 8, 3), np.uint8)
     empty = np.asarray(cv2.resize(blocks, person.shape[1::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
     pictures = [empty, person, empty, empty]
     seen = [
-        eye.see(Frame("door", index, index, Fraction(1, 25), None, picture)) for index, picture in enumerate(pictures)
+        eye.process(Frame("door", index, index, Fraction(1, 25), None, picture))
+        for index, picture in enumerate(pictures)
     ]
     assert [len(each.tracks) for each in seen] == [0, 1, 0, 0]
 
@@ -55,34 +56,36 @@ def test_a_picture_behind_a_cut_is_looked_at_in_a_recording(yunet_path: Path, po
 def test_a_picture_is_shown_while_the_camera_waits_for_its_turn(yunet_path: Path, portraits: Path) -> None:
     budget = SearchBudget(2, LoadController(), cores=2)
     detector = YuNet(load(yunet_path, "onnxruntime"), min_confidence=IN_VIDEO)
-    eye = Eye(detector, FivePointAligner(), live=True, meter=Meter(), budget=budget)
+    eye = FrameAnalyzer(detector, FivePointAligner(), live=True, meter=StageMetrics(), budget=budget)
     image = side_by_side(portraits, "obama.jpg")
 
     def seen(index: int) -> int:
-        return len(eye.see(Frame("door", index, index, Fraction(1, 25), None, image)).tracks)
+        return len(eye.process(Frame("door", index, index, Fraction(1, 25), None, image)).tracks)
 
     assert budget.begin("another camera", 0)
-    assert not eye.due(0.0, 0.01)
+    assert not eye.should_detect(0.0, 0.01)
     assert seen(0) == 0, "not searched"
     budget.end()
-    assert eye.due(0.04, 0.01), "the search is still due"
+    assert eye.should_detect(0.04, 0.01), "the search is still due"
     assert seen(1) == 1
 
 
 def test_a_live_camera_gives_its_turn_back_whatever_becomes_of_the_picture(yunet_path: Path, portraits: Path) -> None:
     budget = SearchBudget(2, LoadController(), cores=2)
     detector = YuNet(load(yunet_path, "onnxruntime"), min_confidence=IN_VIDEO)
-    eye = Eye(detector, FivePointAligner(), live=True, meter=Meter(), budget=budget)
-    other = Eye(detector, FivePointAligner(), live=True, meter=Meter(), budget=budget)
+    eye = FrameAnalyzer(detector, FivePointAligner(), live=True, meter=StageMetrics(), budget=budget)
+    other = FrameAnalyzer(detector, FivePointAligner(), live=True, meter=StageMetrics(), budget=budget)
     image = side_by_side(portraits, "obama.jpg")
     with ThreadPoolExecutor(1) as thread:
-        assert eye.due(0.0)
-        waiting = thread.submit(other.due, 0.0)
+        assert eye.should_detect(0.0)
+        waiting = thread.submit(other.should_detect, 0.0)
         with pytest.raises(TimeoutError):
             waiting.result(timeout=0.2)
-        eye.see(Frame("door", 0, 0, Fraction(1, 25), None, image))
+        eye.process(Frame("door", 0, 0, Fraction(1, 25), None, image))
         assert waiting.result(timeout=20)
-        assert not other.due(0.04), "the picture was never seen"
-        assert eye.due(0.6)
-        eye.finish()
-        assert thread.submit(lambda: any(other.due(0.6 + step / 25) for step in range(CALM))).result(timeout=20)
+        assert not other.should_detect(0.04), "the picture was never seen"
+        assert eye.should_detect(0.6)
+        eye.flush()
+        assert thread.submit(lambda: any(other.should_detect(0.6 + step / 25) for step in range(IDLE_INTERVAL))).result(
+            timeout=20
+        )

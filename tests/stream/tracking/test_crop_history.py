@@ -5,33 +5,36 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stream.tracking.analyzer import OTHERS, Company
-from stream.values import Crop, Quality
+from stream.tracking.analyzer import NEIGHBORS, CropHistory
+from stream.values import FaceCrop, FaceQuality
 
 
-def _crop(track: int, level: int) -> Crop:
+def _crop(track: int, level: int) -> FaceCrop:
     image = np.full((128, 128, 3), level, np.uint8)
-    return Crop("lobby", track, level, level / 25, image, np.eye(2, 3, dtype=np.float32), None, Quality(1, 1, 1))
+    return FaceCrop(
+        "lobby", track, level, level / 25, image, np.eye(2, 3, dtype=np.float32), None, FaceQuality(1, 1, 1)
+    )
 
 
 def test_a_crop_goes_with_those_of_its_track_before_it() -> None:
-    company = Company()
+    company = CropHistory()
     told = [
-        [int(other.image[0, 0, 0]) for other in company.joined(_crop(1, level)).others] for level in (10, 20, 30, 40)
+        [int(other.image[0, 0, 0]) for other in company.attach_neighbors(_crop(1, level)).neighbors]
+        for level in (10, 20, 30, 40)
     ]
     assert told == [[], [10], [20, 10], [30, 20]]
-    assert len(told[-1]) == OTHERS
+    assert len(told[-1]) == NEIGHBORS
 
 
 def test_tracks_keep_to_themselves_and_are_forgotten() -> None:
-    company = Company()
-    company.joined(_crop(1, 10))
-    assert company.joined(_crop(2, 20)).others == ()
+    company = CropHistory()
+    company.attach_neighbors(_crop(1, 10))
+    assert company.attach_neighbors(_crop(2, 20)).neighbors == ()
     company.forget(1)
-    assert company.joined(_crop(1, 30)).others == ()
+    assert company.attach_neighbors(_crop(1, 30)).neighbors == ()
     company.forget(7)
 
 
 def test_crops_of_another_size_are_no_company() -> None:
     with pytest.raises(ValueError, match="one size"):
-        replace(_crop(1, 10), others=(replace(_crop(1, 20), image=np.zeros((64, 64, 3), np.uint8)),))
+        replace(_crop(1, 10), neighbors=(replace(_crop(1, 20), image=np.zeros((64, 64, 3), np.uint8)),))

@@ -5,35 +5,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.results import Look, Moment
-from stream.tracking.crop_selector import BETTER, BLURRED_GAP_S, BLURRING, FRESH_S, LONGEST_GAP_S, RATE, Shortlist
-from stream.values import Box, Crop, Quality, Track
+from stream.results import FaceSample, FrameTime
+from stream.tracking.crop_selector import BETTER, BLURRED_GAP_S, BLURRING, FRESH_S, LONGEST_GAP_S, RATE, CropSelector
+from stream.values import Box, FaceCrop, FaceQuality, Track
 
 FACE = np.zeros((128, 128, 3), np.uint8)
 FPS = 25
 
 
-def look(step: int, quality: float = 0.5, track: int = 1, motion: tuple[float, float] | None = None) -> Look:
-    worth, unmoved = Quality(quality, 1, 1), np.eye(2, 3, dtype=np.float32)
-    crop = Crop("lobby", track, step, step / FPS, FACE, unmoved, motion, worth)
+def look(step: int, quality: float = 0.5, track: int = 1, motion: tuple[float, float] | None = None) -> FaceSample:
+    worth, unmoved = FaceQuality(quality, 1, 1), np.eye(2, 3, dtype=np.float32)
+    crop = FaceCrop("lobby", track, step, step / FPS, FACE, unmoved, motion, worth)
     points = np.zeros((5, 2), np.float32)
     face = Track(
         "lobby", track, Box(0, 0, 9, 9), points, (0, 0), 0.9, detected=True, hits=1, first_frame=0, first_pts_s=0
     )
-    return Look(face, crop, Moment(step, step / FPS, None))
+    return FaceSample(face, crop, FrameTime(step, step / FPS, None))
 
 
-def sent(shortlist: Shortlist, looks: list[Look]) -> list[Look]:
-    return [chosen for each in looks if (chosen := shortlist.offer(each))]
+def sent(shortlist: CropSelector, looks: list[FaceSample]) -> list[FaceSample]:
+    return [chosen for each in looks if (chosen := shortlist.push(each))]
 
 
 def test_the_first_crop_goes_at_once() -> None:
     first = look(0)
-    assert Shortlist().offer(first) is first
+    assert CropSelector().push(first) is first
 
 
 def test_many_at_first_then_few() -> None:
-    steps = [each.moment.pts_s for each in sent(Shortlist(), [look(step) for step in range(60 * FPS)])]
+    steps = [each.moment.pts_s for each in sent(CropSelector(), [look(step) for step in range(60 * FPS)])]
     in_second = [sum(second <= at < second + 1 for at in steps) for second in range(60)]
     assert 5 <= in_second[0] <= 8
     assert max(in_second[2:]) <= 2
@@ -42,7 +42,7 @@ def test_many_at_first_then_few() -> None:
 
 
 def test_between_turns_the_best_is_kept() -> None:
-    shortlist = Shortlist()
+    shortlist = CropSelector()
     qualities = [0.5, 0.5, 0.6, 0.4, 0.4, 0.4]
     first, second = sent(shortlist, [look(step, quality) for step, quality in enumerate(qualities)])
     assert (first.moment.frame, second.moment.frame) == (0, 2)
@@ -50,24 +50,24 @@ def test_between_turns_the_best_is_kept() -> None:
 
 
 def test_a_clearly_better_crop_does_not_wait() -> None:
-    shortlist = Shortlist()
+    shortlist = CropSelector()
     sent(shortlist, [look(step, 0.3) for step in range(20 * FPS)])
     start = 20 * FPS + 5
     better = look(start, 0.3 * BETTER * 1.01)
-    assert shortlist.offer(better) is better
-    assert shortlist.offer(look(start + 4, 0.3 * BETTER * 1.02)) is None
+    assert shortlist.push(better) is better
+    assert shortlist.push(look(start + 4, 0.3 * BETTER * 1.02)) is None
 
 
 def test_a_blurred_track_sends_crops_all_along() -> None:
     fast = [look(step, motion=(BLURRING + 1, 0)) for step in range(2 * FPS)]
-    gaps = np.diff([each.moment.frame for each in sent(Shortlist(), fast)]) / FPS
+    gaps = np.diff([each.moment.frame for each in sent(CropSelector(), fast)]) / FPS
     assert gaps.max() <= BLURRED_GAP_S + 1 / FPS
     assert len(gaps) >= 24
 
 
 def test_a_camera_sends_no_more_than_its_allowance() -> None:
     crowd = [look(step, 0.5, track, (20.0, 0)) for step in range(10 * FPS) for track in range(20)]
-    shortlist = Shortlist()
+    shortlist = CropSelector()
     chosen = sent(shortlist, crowd)
     assert len(chosen) <= RATE * 10 + RATE
     assert len(chosen) >= RATE * 10 - RATE
@@ -75,27 +75,27 @@ def test_a_camera_sends_no_more_than_its_allowance() -> None:
 
 
 def test_an_ended_track_gives_up_what_waits_and_is_forgotten() -> None:
-    shortlist = Shortlist()
+    shortlist = CropSelector()
     first, waiting = look(0), look(1, 0.45)
-    assert shortlist.offer(first) is first
-    assert shortlist.offer(waiting) is None
-    assert shortlist.close(1) is waiting
-    assert shortlist.close(1) is None
-    assert shortlist.close(99) is None
+    assert shortlist.push(first) is first
+    assert shortlist.push(waiting) is None
+    assert shortlist.flush(1) is waiting
+    assert shortlist.flush(1) is None
+    assert shortlist.flush(99) is None
     again = look(2)
-    assert shortlist.offer(again) is again
+    assert shortlist.push(again) is again
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4), st.floats(0, 1)), max_size=80))
 def test_every_crop_is_sent_dropped_or_waiting(offers: list[tuple[int, int, float]]) -> None:
-    shortlist = Shortlist()
+    shortlist = CropSelector()
     step = 0
     crops = []
     for gap, track, quality in offers:
         step += gap
         crops.append(look(step, quality, track))
     chosen = sent(shortlist, crops)
-    waiting = [each for track in range(5) if (each := shortlist.close(track))]
+    waiting = [each for track in range(5) if (each := shortlist.flush(track))]
     assert len(chosen) + len(waiting) + shortlist.dropped == len(crops)
     assert len({id(each) for each in chosen + waiting}) == len(chosen) + len(waiting)
 
@@ -104,9 +104,9 @@ def test_of_a_live_camera_no_crop_waits_until_it_is_no_longer_true() -> None:
     """The best comes just after a turn, when gaps are long."""
     looks = [look(step, 0.6 if step % (2 * FPS) == 1 else 0.5) for step in range(60 * FPS)]
 
-    def waited(shortlist: Shortlist) -> float:
-        chosen = ((step, shortlist.offer(each)) for step, each in enumerate(looks))
+    def waited(shortlist: CropSelector) -> float:
+        chosen = ((step, shortlist.push(each)) for step, each in enumerate(looks))
         return max(step / FPS - each.moment.pts_s for step, each in chosen if each)
 
-    assert waited(Shortlist(live=True)) <= FRESH_S + 1 / FPS
-    assert waited(Shortlist()) > 1
+    assert waited(CropSelector(live=True)) <= FRESH_S + 1 / FPS
+    assert waited(CropSelector()) > 1

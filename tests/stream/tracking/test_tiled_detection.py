@@ -12,11 +12,11 @@ import pytest
 from detectors.alignment import FivePointAligner
 from detectors.yunet import IN_STILLS, IN_VIDEO, YuNet
 from models.backends.selection import Session, load
-from stream.metrics import Meter
+from stream.metrics import StageMetrics
 from stream.storage.images import read_picture
-from stream.tracking.analyzer import Eye
+from stream.tracking.analyzer import FrameAnalyzer
 from stream.tracking.tiled_detection import SHRINK, Tile, TiledDetector, TileSchedule, merge, small_faces
-from stream.values import Box, Face, Frame, Image
+from stream.values import Box, FaceDetection, Frame, Image
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +45,13 @@ class Counting:
         self.long_side = long_side
         self.asked: list[int] = []
 
-    def detect(self, image: Image) -> list[Face]:
+    def detect(self, image: Image) -> list[FaceDetection]:
         self.asked.append(self.long_side)
         return []
 
 
-def face(x: float, y: float, width: float, confidence: float = 0.9) -> Face:
-    return Face(Box(x, y, width, width), np.zeros((5, 2), np.float32), confidence)
+def face(x: float, y: float, width: float, confidence: float = 0.9) -> FaceDetection:
+    return FaceDetection(Box(x, y, width, width), np.zeros((5, 2), np.float32), confidence)
 
 
 def test_a_small_face_in_a_large_picture_is_found_once(session: Session, portrait: Image) -> None:
@@ -62,7 +62,7 @@ def test_a_small_face_in_a_large_picture_is_found_once(session: Session, portrai
         image = scene(portrait, left, top)
         assert not yunet.detect(image)
         (found,) = tiled.detect(image)
-        x, y = found.box.centre
+        x, y = found.box.center
         assert left < x < left + 240
         assert top < y < top + 300
         assert np.hypot(*(found.landmarks.mean(0) - (x, y))) < 20
@@ -134,10 +134,10 @@ def test_what_the_whole_picture_shows_well_is_not_small() -> None:
 
 @pytest.mark.parametrize("live", [False, True])
 def test_a_small_face_is_followed_by_an_eye(session: Session, portrait: Image, live: bool) -> None:
-    meter = Meter()
-    eye = Eye(YuNet(session, min_confidence=IN_VIDEO), FivePointAligner(), live=live, meter=meter)
+    meter = StageMetrics()
+    eye = FrameAnalyzer(YuNet(session, min_confidence=IN_VIDEO), FivePointAligner(), live=live, meter=meter)
     seen = [
-        eye.see(Frame("door", index, index, Fraction(1), None, scene(portrait, 1700 + 8 * index, 900)))
+        eye.process(Frame("door", index, index, Fraction(1), None, scene(portrait, 1700 + 8 * index, 900)))
         for index in range(6)
     ]
     tracks = [{track.id for track in each.tracks} for each in seen]
@@ -147,9 +147,9 @@ def test_a_small_face_is_followed_by_an_eye(session: Session, portrait: Image, l
 
 
 def test_a_small_face_in_a_recording_is_searched_for_in_its_tile_between(session: Session, portrait: Image) -> None:
-    meter = Meter()
-    eye = Eye(YuNet(session, min_confidence=IN_VIDEO), FivePointAligner(), live=False, meter=meter)
+    meter = StageMetrics()
+    eye = FrameAnalyzer(YuNet(session, min_confidence=IN_VIDEO), FivePointAligner(), live=False, meter=meter)
     for index in range(4):
-        sighting = eye.see(Frame("door", index, index, Fraction(1, 50), None, scene(portrait, 1700 + index, 900)))
+        sighting = eye.process(Frame("door", index, index, Fraction(1, 50), None, scene(portrait, 1700 + index, 900)))
         assert [(track.id, track.detected) for track in sighting.tracks] == [(1, True)]
     assert meter.read().counts["tiles searched"] == 8 + 3

@@ -10,29 +10,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.tracking.tracker import CERTAIN, COAST_S, MEMORY_S, Tracker
-from stream.values import Box, Face, Frame, Image, Track
+from stream.tracking.tracker import INSTANT_CONFIRMATION, LOST_TRACK_BUFFER_S, MAX_COAST_S, Tracker
+from stream.values import Box, FaceDetection, Frame, Image, Track
 
 RATE = 25
 BLACK = np.zeros((720, 1280, 3), np.uint8)
 
 
-def face(x: float, y: float = 300.0, width: float = 60.0, confidence: float = 0.9) -> Face:
+def face(x: float, y: float = 300.0, width: float = 60.0, confidence: float = 0.9) -> FaceDetection:
     """A face with its middle at (x, y)."""
     points = np.array([[-0.2, -0.2], [0.2, -0.2], [0, 0], [-0.15, 0.2], [0.15, 0.2]]) * width + [x, y]
-    return Face(Box(x - width / 2, y - 0.65 * width, width, 1.3 * width), points.astype(np.float32), confidence)
+    return FaceDetection(
+        Box(x - width / 2, y - 0.65 * width, width, 1.3 * width), points.astype(np.float32), confidence
+    )
 
 
 def frame(index: int, image: Image = BLACK, camera: str = "lobby") -> Frame:
     return Frame(camera, index, index, Fraction(1, RATE), None, image)
 
 
-def follow(tracker: Tracker, seen: Sequence[Sequence[Face] | None], first: int = 0) -> list[list[Track]]:
+def follow(tracker: Tracker, seen: Sequence[Sequence[FaceDetection] | None], first: int = 0) -> list[list[Track]]:
     return [tracker.update(frame(index), faces).tracks for index, faces in enumerate(seen, first)]
 
 
 def middle(track: Track) -> float:
-    return track.box.centre[0]
+    return track.box.center[0]
 
 
 @pytest.mark.parametrize("speed", [0, 2, 10, 22, 30, 45])
@@ -88,14 +90,14 @@ def test_a_face_missed_for_a_while_keeps_its_id() -> None:
     tracks = follow(Tracker(), [[face(100 + 12 * step)] if step in present else [] for step in range(30)])
     assert {track.id for frame_tracks in tracks for track in frame_tracks} == {1}
     assert tracks[8][0].detected is False
-    assert tracks[7 + int(COAST_S * RATE) + 1] == []
+    assert tracks[7 + int(MAX_COAST_S * RATE) + 1] == []
     assert tracks[25][0].first_frame == 0
 
 
 def test_people_who_cross_keep_their_ids() -> None:
     """The one behind is not seen while their faces overlap."""
 
-    def pair(step: int) -> list[Face]:
+    def pair(step: int) -> list[FaceDetection]:
         right, left = 300 + 9 * step, 700 - 9 * step
         return [face(right, 300)] + ([face(left, 310)] if abs(right - left) > 40 else [])
 
@@ -134,7 +136,7 @@ def test_a_cut_ends_all_tracks() -> None:
     assert not update.ended
     update = tracker.update(frame(5, scenes[1]), None)
     assert [track.id for track in update.ended] == [1]
-    assert update.restless
+    assert update.needs_detection
     assert [track.id for track in tracker.update(frame(6, scenes[1]), [face(600)]).tracks] == [2]
 
 
@@ -146,7 +148,7 @@ def test_tracks_end_once_as_they_were_last_seen() -> None:
     ]
     assert [track.id for _, track in ended] == [1]
     step, track = ended[0]
-    assert (step - 4) / RATE == pytest.approx(MEMORY_S, abs=1.5 / RATE)
+    assert (step - 4) / RATE == pytest.approx(LOST_TRACK_BUFFER_S, abs=1.5 / RATE)
     assert (track.hits, track.detected, middle(track)) == (5, True, 604)
     assert tracker.finish() == []
 
@@ -181,7 +183,7 @@ def test_a_doubtful_detection_goes_on_with_a_track_but_begins_none() -> None:
 
 def test_a_detection_of_middling_confidence_waits_for_a_second() -> None:
     tracker = Tracker()
-    first, second = follow(tracker, [[face(200, confidence=CERTAIN - 0.1)]] * 2)
+    first, second = follow(tracker, [[face(200, confidence=INSTANT_CONFIRMATION - 0.1)]] * 2)
     assert first == []
     assert [track.id for track in second] == [1]
     assert second[0].first_frame == 0
@@ -203,12 +205,12 @@ def test_two_detections_of_one_face_are_one_track() -> None:
 
 def test_restless_while_a_face_is_new_fast_or_missed() -> None:
     tracker = Tracker()
-    assert not tracker.update(frame(0), []).restless
-    young = [tracker.update(frame(1 + step), [face(400)]).restless for step in range(6)]
+    assert not tracker.update(frame(0), []).needs_detection
+    young = [tracker.update(frame(1 + step), [face(400)]).needs_detection for step in range(6)]
     assert young == [True] * 3 + [False] * 3
-    assert tracker.update(frame(7), []).restless
+    assert tracker.update(frame(7), []).needs_detection
     fast = Tracker()
-    assert all(fast.update(frame(step), [face(100 + 20 * step)]).restless for step in range(20))
+    assert all(fast.update(frame(step), [face(100 + 20 * step)]).needs_detection for step in range(20))
 
 
 @settings(max_examples=30, deadline=None)
@@ -223,7 +225,7 @@ def test_restless_while_a_face_is_new_fast_or_missed() -> None:
         max_size=25,
     )
 )
-def test_any_detections_give_sound_and_repeatable_tracks(seen: list[list[Face] | None]) -> None:
+def test_any_detections_give_sound_and_repeatable_tracks(seen: list[list[FaceDetection] | None]) -> None:
     def story() -> Iterator[object]:
         tracker = Tracker()
         ended: set[int] = set()
@@ -247,7 +249,7 @@ def test_nothing_grows_over_an_endless_stream_of_strangers() -> None:
     tracker = Tracker()
     for step in range(120):
         tracker.update(frame(step), [face(x, y, 20) for x, y in rng.uniform([0, 0], [1280, 720], (3, 2))])
-    assert len(tracker.finish()) <= 3 * (MEMORY_S * RATE + 1)
+    assert len(tracker.finish()) <= 3 * (LOST_TRACK_BUFFER_S * RATE + 1)
 
 
 def test_nobody_is_followed_across_the_cuts_of_a_film(shared: Path) -> None:
@@ -264,14 +266,14 @@ def test_nobody_is_followed_across_the_cuts_of_a_film(shared: Path) -> None:
 
 def test_where_a_face_may_be_that_is_not_reported_is_a_rumour() -> None:
     tracker = Tracker()
-    doubtful = tracker.update(frame(0), [face(300, confidence=CERTAIN - 0.1)])
-    assert (doubtful.tracks, [box.centre[0] for box in doubtful.rumours]) == ([], [300])
+    doubtful = tracker.update(frame(0), [face(300, confidence=INSTANT_CONFIRMATION - 0.1)])
+    assert (doubtful.tracks, [box.center[0] for box in doubtful.rumours]) == ([], [300])
     seen = tracker.update(frame(1), [face(300)])
     assert (len(seen.tracks), seen.rumours) == (1, [])
-    for step in range(2, int(MEMORY_S * RATE)):
+    for step in range(2, int(LOST_TRACK_BUFFER_S * RATE)):
         carried = tracker.update(frame(step), None)
         assert len(carried.tracks) + len(carried.rumours) == 1, "until it is given up, it is one or the other"
-        assert bool(carried.tracks) == ((step - 1) / RATE <= COAST_S)
+        assert bool(carried.tracks) == ((step - 1) / RATE <= MAX_COAST_S)
 
 
 def test_motion_is_from_one_picture_of_the_camera_to_the_next_though_most_are_left_out() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stream.values import Image
-from stream.webrtc.broadcast import Screen, Shown
+from stream.webrtc.broadcast import BroadcastFrame, FrameBroadcast
 
 WITHIN_S = 5
 
@@ -29,12 +29,12 @@ def plain(grey: int, height: int = 48, width: int = 64) -> Image:
     return np.full((height, width, 3), grey, np.uint8)
 
 
-def ask(loop: asyncio.AbstractEventLoop, screen: Screen, than: int) -> Shown | None:
+def ask(loop: asyncio.AbstractEventLoop, screen: FrameBroadcast, than: int) -> BroadcastFrame | None:
     return asyncio.run_coroutine_threadsafe(screen.newer(than), loop).result(WITHIN_S)
 
 
 def test_a_viewer_gets_the_newest_picture(loop: asyncio.AbstractEventLoop) -> None:
-    screen = Screen(loop)
+    screen = FrameBroadcast(loop)
     screen.enter()
     for grey in (10, 120, 250):
         screen.show(plain(grey))
@@ -45,7 +45,7 @@ def test_a_viewer_gets_the_newest_picture(loop: asyncio.AbstractEventLoop) -> No
 
 
 def test_a_viewer_waits_for_a_picture_it_has_not_seen(loop: asyncio.AbstractEventLoop) -> None:
-    screen = Screen(loop)
+    screen = FrameBroadcast(loop)
     screen.enter()
     screen.show(plain(10))
     waiting = asyncio.run_coroutine_threadsafe(screen.newer(1), loop)
@@ -59,7 +59,7 @@ def test_a_viewer_waits_for_a_picture_it_has_not_seen(loop: asyncio.AbstractEven
 
 
 def test_nothing_is_made_where_nobody_looks(loop: asyncio.AbstractEventLoop) -> None:
-    screen = Screen(loop)
+    screen = FrameBroadcast(loop)
     screen.show(plain(10))
     screen.enter()
     screen.show(plain(20))
@@ -69,7 +69,7 @@ def test_nothing_is_made_where_nobody_looks(loop: asyncio.AbstractEventLoop) -> 
 
 
 def test_a_late_viewer_does_not_begin_with_an_old_picture(loop: asyncio.AbstractEventLoop) -> None:
-    screen = Screen(loop)
+    screen = FrameBroadcast(loop)
     screen.enter()
     screen.show(plain(10))
     screen.leave()
@@ -84,7 +84,7 @@ def test_a_late_viewer_does_not_begin_with_an_old_picture(loop: asyncio.Abstract
 def test_the_loop_is_told_once_however_many_pictures_wait(
     loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    screen, calls, held = Screen(loop), [], threading.Event()
+    screen, calls, held = FrameBroadcast(loop), [], threading.Event()
     screen.enter()
     loop.call_soon_threadsafe(held.wait, WITHIN_S)  # a loop that is busy
     real = loop.call_soon_threadsafe
@@ -104,7 +104,7 @@ def test_the_loop_is_told_once_however_many_pictures_wait(
 
 
 def test_who_waits_is_told_of_the_end(loop: asyncio.AbstractEventLoop) -> None:
-    screen = Screen(loop)
+    screen = FrameBroadcast(loop)
     screen.enter()
     waiting = asyncio.run_coroutine_threadsafe(screen.newer(0), loop)
     screen.close()

@@ -18,9 +18,9 @@ from av import VideoFrame
 
 from stream.values import Image
 from stream.webrtc import peers
-from stream.webrtc.broadcast import Screen
-from stream.webrtc.client_limiter import CrowdedError
-from stream.webrtc.egress import Viewers
+from stream.webrtc.broadcast import FrameBroadcast
+from stream.webrtc.client_limiter import TooManyPeersError
+from stream.webrtc.egress import WhepEgress
 from stream.webrtc.sdp import OfferError, without_local_names
 from stream.webrtc.video_encoder import Codec, Size
 
@@ -40,7 +40,7 @@ class Film:
     """A camera of 25 pictures a second, each darker or brighter than the last."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
-        self.screen, self._shape = Screen(asyncio.get_running_loop()), shape
+        self.screen, self._shape = FrameBroadcast(asyncio.get_running_loop()), shape
         self.shown = 0
         self._task = asyncio.create_task(self._run())
 
@@ -60,9 +60,9 @@ class Film:
 
 
 @asynccontextmanager
-async def lobby(most: int = 8, shape: tuple[int, int] = (HEIGHT, WIDTH)) -> AsyncIterator[tuple[Viewers, Film]]:
+async def lobby(most: int = 8, shape: tuple[int, int] = (HEIGHT, WIDTH)) -> AsyncIterator[tuple[WhepEgress, Film]]:
     film = Film(shape)
-    viewers = Viewers({"lobby": film.screen}, most=most)
+    viewers = WhepEgress({"lobby": film.screen}, most=most)
     try:
         yield viewers, film
     finally:
@@ -87,7 +87,7 @@ class Seeing:
         await self.connection.setLocalDescription(await self.connection.createOffer())
         return str(self.connection.localDescription.sdp)
 
-    async def join(self, viewers: Viewers, client: str | None = None, size: Size = "full") -> None:
+    async def join(self, viewers: WhepEgress, client: str | None = None, size: Size = "full") -> None:
         self.session, answer = await viewers.join("lobby", await self.offer(), size=size, client=client)
         await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
@@ -190,7 +190,7 @@ def test_a_browser_counts_once_however_many_pictures_it_shows() -> None:
             for tile in tiles:
                 await tile.join(viewers, client="one browser")
             assert viewers.sessions.limiter.clients == 1
-            with pytest.raises(CrowdedError, match="1 viewers are connected"):
+            with pytest.raises(TooManyPeersError, match="1 viewers are connected"):
                 await viewers.join("lobby", await tiles[0].offer(), client="another browser")
             for tile in tiles:
                 await viewers.sessions.leave(tile.session)
@@ -383,7 +383,7 @@ def test_what_cannot_be_answered_leaves_nothing_behind() -> None:
             assert len(viewers.sessions) == 0
             assert film.screen._viewers == 0
             await viewer.join(viewers)
-            await _refused(viewers.join("lobby", await Seeing().offer()), CrowdedError)
+            await _refused(viewers.join("lobby", await Seeing().offer()), TooManyPeersError)
             await silent.close()
             await viewer.connection.close()
 

@@ -13,10 +13,10 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack
 from av import VideoFrame
 
-from stream.sources.receiver import Guest
+from stream.sources.receiver import PushSource
 from stream.values import Frame
 from stream.webrtc import peers
-from stream.webrtc.ingest import Guests
+from stream.webrtc.ingest import WhipIngest
 from stream.webrtc.sdp import OfferError
 
 WITHIN_S = 30
@@ -40,7 +40,7 @@ class Film(MediaStreamTrack):
         return frame
 
 
-async def send(guests: Guests, grey: int) -> tuple[str, RTCPeerConnection]:
+async def send(guests: WhipIngest, grey: int) -> tuple[str, RTCPeerConnection]:
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     connection.addTrack(Film(grey))
     connection.addTrack(AudioStreamTrack())
@@ -66,8 +66,8 @@ def grey(frame: Frame) -> float:
 
 def test_what_a_guest_sends_are_frames() -> None:
     async def test() -> None:
-        guest = Guest("phone")
-        guests = Guests({"phone": guest})
+        guest = PushSource("phone")
+        guests = WhipIngest({"phone": guest})
         assert guest.status().state == "connecting"
         _, connection = await send(guests, 90)
         frames = guest.frames()
@@ -88,8 +88,8 @@ def test_what_a_guest_sends_are_frames() -> None:
 
 def test_a_guest_that_leaves_may_come_back() -> None:
     async def test() -> None:
-        guest = Guest("phone")
-        guests, frames = Guests({"phone": guest}), guest.frames()
+        guest = PushSource("phone")
+        guests, frames = WhipIngest({"phone": guest}), guest.frames()
         session, connection = await send(guests, 60)
         first = await next_frame(frames)
         await guests.sessions.leave(session)
@@ -109,8 +109,8 @@ def test_a_guest_that_leaves_may_come_back() -> None:
 
 def test_a_second_guest_takes_the_place_of_the_first() -> None:
     async def test() -> None:
-        guest = Guest("phone")
-        guests, frames = Guests({"phone": guest}), guest.frames()
+        guest = PushSource("phone")
+        guests, frames = WhipIngest({"phone": guest}), guest.frames()
         _, before = await send(guests, 60)
         await next_frame(frames)
         _, after = await send(guests, 200)
@@ -146,8 +146,8 @@ def test_a_guest_who_sends_nothing_is_told_of_and_so_is_its_camera(monkeypatch: 
     monkeypatch.setattr(peers, "_PICTURE_WITHIN_S", 0.2)
 
     async def test() -> None:
-        guest = Guest("phone")
-        guests = Guests({"phone": guest})
+        guest = PushSource("phone")
+        guests = WhipIngest({"phone": guest})
         connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         connection.addTrack(Silent(0))
         await connection.setLocalDescription(await connection.createOffer())
@@ -167,8 +167,8 @@ def test_a_guest_that_cannot_connect_is_told_of(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(peers, "_CONNECTED_WITHIN_S", 0.1)
 
     async def test() -> None:
-        guest = Guest("phone")
-        guests = Guests({"phone": guest})
+        guest = PushSource("phone")
+        guests = WhipIngest({"phone": guest})
         await guests.join("phone", await offer())
         while not guests.sessions.failures:
             await asyncio.sleep(0.01)  # the test has a time limit
@@ -181,7 +181,7 @@ def test_a_guest_that_cannot_connect_is_told_of(monkeypatch: pytest.MonkeyPatch)
 
 def test_nobody_waits_for_guests_who_never_connected() -> None:
     async def test() -> None:
-        guests = Guests({"phone": Guest("phone")})
+        guests = WhipIngest({"phone": PushSource("phone")})
         for _ in range(3):
             await guests.join("phone", await offer())
         following = set(guests._following)
@@ -196,8 +196,8 @@ def test_guests_who_never_connected_say_nothing_of_the_one_who_did(monkeypatch: 
     monkeypatch.setattr("stream.webrtc.ingest.SILENT_S", 0.5)
 
     async def test() -> None:
-        guest = Guest("phone")
-        guests, frames = Guests({"phone": guest}), guest.frames()
+        guest = PushSource("phone")
+        guests, frames = WhipIngest({"phone": guest}), guest.frames()
         for _ in range(3):
             await guests.join("phone", await offer())
         _, connection = await send(guests, 90)
@@ -214,7 +214,7 @@ def test_guests_who_never_connected_say_nothing_of_the_one_who_did(monkeypatch: 
 
 def test_only_guests_cameras_take_pictures() -> None:
     async def test() -> None:
-        guests = Guests({"phone": Guest("phone")})
+        guests = WhipIngest({"phone": PushSource("phone")})
         with pytest.raises(KeyError):
             await guests.join("lobby", "v=0")
         with pytest.raises(OfferError):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stream.webrtc.broadcast import Screen
+from stream.webrtc.broadcast import FrameBroadcast
 from stream.webrtc.shared_encoder import KEY_FRAMES_EVERY_S, SharedEncoder
 
 WITHIN_S = 30
@@ -17,11 +17,11 @@ def run(what: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(what, WITHIN_S))
 
 
-def of(screen: Screen) -> SharedEncoder:
+def of(screen: FrameBroadcast) -> SharedEncoder:
     return SharedEncoder(screen, "vp8", "full", ThreadPoolExecutor(1))
 
 
-async def show(screen: Screen, encoder: SharedEncoder) -> None:
+async def show(screen: FrameBroadcast, encoder: SharedEncoder) -> None:
     """A picture, until it is encoded."""
     before = encoder.encoded
     screen.show(np.full((48, 64, 3), before % 200, np.uint8))
@@ -31,7 +31,7 @@ async def show(screen: Screen, encoder: SharedEncoder) -> None:
 
 def test_every_subscriber_begins_with_a_key_frame() -> None:
     async def test() -> None:
-        screen = Screen(asyncio.get_running_loop())
+        screen = FrameBroadcast(asyncio.get_running_loop())
         encoder = of(screen)
         first = encoder.subscribe()
         await show(screen, encoder)
@@ -51,7 +51,7 @@ def test_every_subscriber_begins_with_a_key_frame() -> None:
 
 def test_requests_are_answered_once_in_a_while() -> None:
     async def test() -> None:
-        screen = Screen(asyncio.get_running_loop())
+        screen = FrameBroadcast(asyncio.get_running_loop())
         encoder = of(screen)
         subscription = encoder.subscribe()
         loop, keys, began_s = asyncio.get_running_loop(), 0, asyncio.get_running_loop().time()
@@ -68,7 +68,7 @@ def test_requests_are_answered_once_in_a_while() -> None:
 
 def test_who_is_too_slow_loses_pictures_and_goes_on_with_a_key_frame() -> None:
     async def test() -> None:
-        screen = Screen(asyncio.get_running_loop())
+        screen = FrameBroadcast(asyncio.get_running_loop())
         encoder = of(screen)
         subscription = encoder.subscribe()
         while not subscription.dropped:
@@ -85,7 +85,7 @@ def test_who_is_too_slow_loses_pictures_and_goes_on_with_a_key_frame() -> None:
 
 def test_nothing_is_encoded_where_nobody_watches() -> None:
     async def test() -> None:
-        screen = Screen(asyncio.get_running_loop())
+        screen = FrameBroadcast(asyncio.get_running_loop())
         encoder = of(screen)
         first, second = encoder.subscribe(), encoder.subscribe()
         await show(screen, encoder)
@@ -100,7 +100,7 @@ def test_nothing_is_encoded_where_nobody_watches() -> None:
 
 def test_the_end_of_a_screen_is_told() -> None:
     async def test() -> None:
-        screen = Screen(asyncio.get_running_loop())
+        screen = FrameBroadcast(asyncio.get_running_loop())
         subscription = of(screen).subscribe()
         screen.close()
         assert await subscription.next() is None

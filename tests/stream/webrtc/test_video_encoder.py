@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from stream.values import Image
-from stream.webrtc.broadcast import Shown
+from stream.webrtc.broadcast import BroadcastFrame
 from stream.webrtc.video_encoder import Codec, PictureEncoder, to_planes
 
 
@@ -33,7 +33,7 @@ def test_key_frames_come_when_they_are_asked_for(codec: Codec) -> None:
     encoder = PictureEncoder(codec, "full")
     keys = []
     for number in range(20):
-        (encoded,) = encoder.encode(Shown(number, 0.0, plain(number * 10)), number * 3600, key=number == 12)
+        (encoded,) = encoder.encode(BroadcastFrame(number, 0.0, plain(number * 10)), number * 3600, key=number == 12)
         assert encoded.packet.pts == number * 3600
         keys += [number] * encoded.is_key
     assert keys == [0, 12]
@@ -43,5 +43,7 @@ def test_key_frames_come_when_they_are_asked_for(codec: Codec) -> None:
 def test_another_shape_begins_with_a_key_frame(codec: Codec) -> None:
     encoder = PictureEncoder(codec, "full")
     shapes = [(48, 64), (48, 64), (96, 64), (96, 64)]
-    encoded = [encoder.encode(Shown(n, 0.0, plain(9, *shape)), n * 3600, key=False) for n, shape in enumerate(shapes)]
+    encoded = [
+        encoder.encode(BroadcastFrame(n, 0.0, plain(9, *shape)), n * 3600, key=False) for n, shape in enumerate(shapes)
+    ]
     assert [picture.is_key for (picture,) in encoded] == [True, False, True, False]

@@ -13,12 +13,12 @@ import pytest
 
 from configs.loader import load
 from stream.errors import DamagedSourceError, StorageError
-from stream.identification import Naming
-from stream.metrics import Meter
-from stream.results import Look, Moment, Scene
+from stream.identification import IdentificationWorker
+from stream.metrics import StageMetrics
+from stream.results import AnnotatedFrame, FaceSample, FrameTime
 from stream.storage.images import read_picture, write_picture
-from stream.values import Box, Crop, Event, Image, Quality, Restoration, Track
-from unblur.assembly.components import Parts
+from stream.values import Box, Event, FaceCrop, FaceQuality, Image, Restoration, Track
+from unblur.assembly.components import Components
 from unblur.assembly.pipeline_run import Run, assemble
 
 Ready = Callable[..., Run]
@@ -44,7 +44,9 @@ def ready() -> Iterator[Ready]:
     """Makes runs over some sources, logged to `log`."""
     with ExitStack() as stack:
 
-        def make(log: Kept, *sources: Path, watch: Callable[[Scene], None] = lambda _: None, pace: str = "fast") -> Run:
+        def make(
+            log: Kept, *sources: Path, watch: Callable[[AnnotatedFrame], None] = lambda _: None, pace: str = "fast"
+        ) -> Run:
             cameras = [{"source": str(source), "name": f"{number}"} for number, source in enumerate(sources)]
             return assemble(load(None, {"cameras": cameras, "pace": pace}), stack, watch, log)
 
@@ -79,7 +81,7 @@ def test_every_frame_becomes_a_scene_in_order(ready: Ready, demo: Path) -> None:
     run = ready(Kept(), demo / "camera.mp4", watch=lambda scene: shown.append(scene.frame.index))
     run.start()
     assert shown == list(range(445))
-    assert run.reading().counts["frames"] == 445
+    assert run.snapshot().counts["frames"] == 445
 
 
 def test_recordings_at_the_pace_of_life_run_side_by_side(ready: Ready, crowd: Path) -> None:
@@ -95,13 +97,13 @@ def test_a_log_that_fails_ends_the_run_at_once(ready: Ready, demo: Path) -> None
     run = ready(Kept(full=True), demo / "camera.mp4")
     with pytest.raises(StorageError, match="full"):
         run.start()
-    assert run.reading().counts["frames"] < 445
+    assert run.snapshot().counts["frames"] < 445
 
 
 def test_stopping_from_outside_ends_what_was_begun(ready: Ready, demo: Path) -> None:
     log, begun = Kept(), threading.Event()
 
-    def watch(scene: Scene) -> None:
+    def watch(scene: AnnotatedFrame) -> None:
         if scene.names:
             begun.set()
 
@@ -118,7 +120,7 @@ def test_stopping_from_outside_ends_what_was_begun(ready: Ready, demo: Path) -> 
 def test_a_window_that_is_closed_ends_the_run(ready: Ready, demo: Path) -> None:
     run = ready(Kept(), demo / "camera.mp4", pace="realtime")
     run.pipelines[0].run(pump=lambda: False)
-    assert run.reading().counts.get("frames", 0) < 445
+    assert run.snapshot().counts.get("frames", 0) < 445
 
 
 @pytest.fixture
@@ -168,16 +170,16 @@ def test_a_face_is_marked_while_it_is_with_the_deblurrer() -> None:
         def __init__(self) -> None:
             self.seen: list[frozenset[int]] = []
 
-        def restore(self, crops: Sequence[Crop], _passes: int | None = None, /) -> list[Restoration]:
+        def restore(self, crops: Sequence[FaceCrop], _passes: int | None = None, /) -> list[Restoration]:
             self.seen = [naming.restoring("lobby"), naming.restoring("yard")]
             return [Restoration(crop, crop.image, "none", 0) for crop in crops]
 
-    deblurrer, embedder = Asking(), Parts(load(None, {})).recognizer()
-    naming = Naming(deblurrer, embedder, Kept(), None, "session", Meter())
+    deblurrer, embedder = Asking(), Components(load(None, {})).recognizer()
+    naming = IdentificationWorker(deblurrer, embedder, Kept(), None, "session", StageMetrics())
     picture, unmoved = np.zeros((128, 128, 3), np.uint8), np.eye(2, 3, dtype=np.float32)
-    crop = Crop("lobby", 7, 0, 0.0, picture, unmoved, None, Quality(1, 1, 1))
+    crop = FaceCrop("lobby", 7, 0, 0.0, picture, unmoved, None, FaceQuality(1, 1, 1))
     points = np.zeros((5, 2), np.float32)
     track = Track("lobby", 7, Box(0, 0, 9, 9), points, (0, 0), 0.9, detected=True, hits=1, first_frame=0, first_pts_s=0)
-    naming.restore([Look(track, crop, Moment(0, 0.0, None))])
+    naming.restore([FaceSample(track, crop, FrameTime(0, 0.0, None))])
     assert deblurrer.seen == [{7}, set()]
     assert naming.restoring("lobby") == set()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import av
 
-from stream.simulation.ground_truth import Truth
+from stream.simulation.ground_truth import GroundTruth
 from unblur.evaluate.scoring.event_log import read_events, score
 
 KEYS = [
@@ -35,7 +35,7 @@ def test_every_track_begins_once_and_ends_once(demo: Path) -> None:
 
 
 def test_the_known_person_is_named_and_the_stranger_is_not(demo: Path) -> None:
-    result = score(read_events(demo / "events.jsonl"), Truth.load(demo / "truth.json"))
+    result = score(read_events(demo / "events.jsonl"), GroundTruth.load(demo / "truth.json"))
     verdicts = {(one.appearance.known, one.appearance.speed_class): one.verdict for one in result.outcomes}
     assert verdicts[(True, "slow")] == verdicts[(True, "medium")] == "right"
     assert all(verdict == "right" for (known, _), verdict in verdicts.items() if not known)

@@ -10,9 +10,9 @@ import pytest
 from configs.loader import load as load_config
 from configs.schema import Config
 from models.assets.fetch import fingerprint
-from recognize.gallery.people_gallery import Gallery, load
+from recognize.gallery.people_gallery import Gallery, load_gallery
 from recognize.gallery.person import Person
-from stream.events.event_store import EventStore
+from stream.events.event_store import SqlEventStore
 from stream.events.query import query
 from stream.evidence.signing import Signer
 from tests.recognize.conftest import directions
@@ -34,10 +34,10 @@ def data(tmp_path: Path) -> Path:
     demo's people, one of them with a photo of the owner's too, and Ann."""
     folder = tmp_path / "data"
     (folder / "demo").mkdir(parents=True)
-    evidence, store = open_folder(folder / "evidence"), EventStore(f"sqlite:///{folder / 'events.sqlite'}")
+    evidence, store = open_folder(folder / "evidence"), SqlEventStore(f"sqlite:///{folder / 'events.sqlite'}")
     for number in range(8):
         event = replace(an_event(number, "Ann"), camera="door" if number % 2 else "demo")
-        store.write(evidence.keep(event, *a_sighting(number)))
+        store.write(evidence.add(event, *a_sighting(number)))
     evidence.close()
     store.close()
     demo = {"Barack_Obama": Person(directions(2, 1)), "Joe_Biden": Person(directions(2, 2))}
@@ -45,13 +45,13 @@ def data(tmp_path: Path) -> Path:
     mixed = {**demo, "Joe_Biden": Person(directions(3, 2)), "Ann": Person(directions(2, 3))}
     Gallery(fingerprint("sface"), mixed).save(folder / "people.joblib")
     engine = application_database(folder)
-    Feedback(engine).say("event-0", "wrong", None, "operator")
+    Feedback(engine).add("event-0", "wrong", None, "operator")
     engine.dispose()
     return folder
 
 
 def known(data: Path) -> dict[str, int]:
-    people = load(data / "people.joblib", fingerprint("sface")).people
+    people = load_gallery(data / "people.joblib", fingerprint("sface")).people
     return {name: len(person.photos) for name, person in people.items()}
 
 

@@ -14,8 +14,8 @@ import pytest
 from stream.errors import OutputError, SourceError
 from stream.simulation.camera import record
 from stream.simulation.cutout import Cutout
-from stream.simulation.ground_truth import Truth
-from stream.simulation.scene import Passage, Scene, hall
+from stream.simulation.ground_truth import GroundTruth
+from stream.simulation.scene import Scene, WalkerPath, make_background
 from stream.values import Box
 from unblur.commands.demo_report import Run, write_report
 from unblur.evaluate.scoring.event_log import LoggedEvent
@@ -47,7 +47,7 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def event(truth: Truth, person: str, frame: int) -> LoggedEvent:
+def event(truth: GroundTruth, person: str, frame: int) -> LoggedEvent:
     place, one = next((i, one) for i, one in enumerate(truth.appearances) if one.person == person)
     seen = one.sightings[frame]
     left, top, width, height = (round(part) for part in seen.box)
@@ -73,12 +73,12 @@ def event(truth: Truth, person: str, frame: int) -> LoggedEvent:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("demo")
     passages = [
-        Passage(person, known, "x.jpg", CARD, (20, 40 + 60 * place), (5, 0))
+        WalkerPath(person, known, "x.jpg", CARD, (20, 40 + 60 * place), (5, 0))
         for place, (person, known) in enumerate(PEOPLE.items())
     ]
-    scene = Scene(hall(320, 320), tuple(passages), 40)
+    scene = Scene(make_background(320, 320), tuple(passages), 40)
     record(scene, folder / "anno tated.mp4")
-    truth = Truth.of(scene)
+    truth = GroundTruth.of(scene)
     events = [event(truth, person, frame) for frame in (3, 20) for person in NAMED]
     (folder / "crops").mkdir()
     for kind, level in (("raw", 60), ("restored", 200)):

@@ -9,7 +9,7 @@ import pytest
 from detectors.yunet import YuNet
 from models.backends.selection import load
 from stream.errors import SourceError
-from stream.simulation.ground_truth import Truth
+from stream.simulation.ground_truth import GroundTruth
 from stream.simulation.scene import Scene
 from stream.simulation.sensor import Sensor
 from unblur.commands.demo import ENROLLED, demo_scene, enrol_folder
@@ -26,13 +26,13 @@ def scene(portraits: Path, detector: YuNet) -> Scene:
 
 
 def test_known_person_and_stranger_pass_slow_and_fast(scene: Scene) -> None:
-    seen = {(one.known, one.speed_class) for one in Truth.of(scene).appearances}
+    seen = {(one.known, one.speed_class) for one in GroundTruth.of(scene).appearances}
     assert {(True, "slow"), (True, "fast"), (False, "slow"), (False, "fast")} <= seen
 
 
 def test_nobody_is_shown_with_the_picture_they_are_enrolled_by(scene: Scene) -> None:
     enrolled = {member.picture for member in ENROLLED.values()}
-    appearances = Truth.of(scene).appearances
+    appearances = GroundTruth.of(scene).appearances
     assert not enrolled & {one.picture for one in appearances}
     assert {one.person for one in appearances if one.known} <= set(ENROLLED)
     assert not {one.person for one in appearances if not one.known} & set(ENROLLED)
@@ -40,11 +40,11 @@ def test_nobody_is_shown_with_the_picture_they_are_enrolled_by(scene: Scene) -> 
 
 def test_every_face_can_be_found_in_the_middle_of_its_passage(scene: Scene, detector: YuNet) -> None:
     sensor = Sensor(scene)
-    for one in Truth.of(scene).appearances:
+    for one in GroundTruth.of(scene).appearances:
         clear = [sighting for sighting in one.sightings if sighting.visible > 0.99]
         x, y, width, height = clear[len(clear) // 2].box
-        found = detector.detect(sensor.expose(clear[len(clear) // 2].frame))
-        centres = [face.box.centre for face in found]
+        found = detector.detect(sensor.render_frame(clear[len(clear) // 2].frame))
+        centres = [face.box.center for face in found]
         assert any(
             abs(cx - x - width / 2) < width / 4 and abs(cy - y - height / 2) < height / 4 for cx, cy in centres
         ), one.person

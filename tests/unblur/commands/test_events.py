@@ -13,9 +13,9 @@ import pytest
 from rich.cells import cell_len
 
 from stream.errors import OutputError, StorageError, UsageError
-from stream.events.event_store import EventStore
-from stream.events.jsonl_log import EventFile
-from stream.events.query import Filter
+from stream.events.event_store import SqlEventStore
+from stream.events.jsonl_log import JsonlEventLog
+from stream.events.query import EventFilter
 from tests.stream.events.test_jsonl_log import no_room
 from tests.stream.support.events import an_event
 from unblur.commands.events import export, show
@@ -29,7 +29,7 @@ NAMES = ["Eileen Collins", "山田太郎", "محمد الأحمد", None, "👩�
 def log(tmp_path: Path) -> Path:
     """Five events of people with names in several scripts."""
     path = tmp_path / "e.jsonl"
-    file = EventFile(path)
+    file = JsonlEventLog(path)
     for number, name in enumerate(NAMES):
         file.write(an_event(number, name, wall_time=TEN if number % 2 else None))
     file.close()
@@ -42,7 +42,7 @@ def in_a_process(arguments: list[str], stdout: int) -> subprocess.CompletedProce
 
 
 def test_the_columns_are_aligned_in_any_script(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    show(str(log), Filter())
+    show(str(log), EventFilter())
     heading, *lines = capsys.readouterr().out.splitlines()
     assert heading.split() == ["time", "camera", "track", "event", "who", "score", "raw", "restored", "by"]
     assert [line.split()[0] for line in lines[:2]] == ["0.00", "2026-11-22T10:00:00.000Z"]
@@ -56,10 +56,10 @@ def test_an_event_is_shown_before_the_next_is_read(log: Path, capsys: pytest.Cap
     with log.open("ab") as file:
         file.write(b"no event\n")
     with pytest.raises(UsageError, match="line 6"):
-        show(str(log), Filter())
+        show(str(log), EventFilter())
     assert len(capsys.readouterr().out.splitlines()) == 1 + len(NAMES)
     with pytest.raises(UsageError, match="No such file"):
-        show(str(log.with_name("none")), Filter())
+        show(str(log.with_name("none")), EventFilter())
     assert capsys.readouterr().out == ""
 
 
@@ -67,10 +67,10 @@ def test_an_event_is_shown_before_the_next_is_read(log: Path, capsys: pytest.Cap
 def test_a_name_neither_breaks_a_line_nor_steers_the_terminal(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    log = EventFile(tmp_path / "e.jsonl")
+    log = JsonlEventLog(tmp_path / "e.jsonl")
     log.write(an_event(0, name))
     log.close()
-    show(str(tmp_path / "e.jsonl"), Filter())
+    show(str(tmp_path / "e.jsonl"), EventFilter())
     out = capsys.readouterr().out
     assert len(out.splitlines()) == 2
     assert name not in out
@@ -87,10 +87,10 @@ def test_a_log_is_not_written_over_itself(name: str, log: Path) -> None:
         source, out = str(log.rename(out)), log
     elif name == "e.sqlite":
         source = f"sqlite:///{out}"
-        EventStore(source).close()
+        SqlEventStore(source).close()
     before = {path.name: path.read_bytes() for path in log.parent.iterdir()}
     with pytest.raises(UsageError, match="overwrite the log"):
-        export(source, Filter(), "json", out)
+        export(source, EventFilter(), "json", out)
     assert {path.name: path.read_bytes() for path in log.parent.iterdir()} == before
 
 
@@ -99,7 +99,7 @@ def test_a_target_that_is_no_place_for_a_file_is_bad_usage(log: Path) -> None:
     before = sorted(log.parent.iterdir())
     for out in (log.parent, log.with_name("pipe"), log.parent / "none" / "out", log / "out"):
         with pytest.raises(OutputError, match="cannot write"):
-            export(str(log), Filter(), "csv", out)
+            export(str(log), EventFilter(), "csv", out)
     assert sorted(log.parent.iterdir()) == before
 
 
@@ -107,13 +107,13 @@ def test_a_full_disk_is_a_failure_and_keeps_what_was_there(log: Path) -> None:
     out = log.with_name("out.json")
     out.write_text("before")
     with no_room(), pytest.raises(StorageError, match=r"cannot write .*out\.json: .*; make room"):
-        export(str(log), Filter(), "json", out)
+        export(str(log), EventFilter(), "json", out)
     assert out.read_text() == "before"
     assert sorted(log.parent.iterdir()) == [log, out]
 
 
 def test_a_target_is_written_whole(log: Path) -> None:
-    export(str(log), Filter(person="unknown"), "json", log.with_name("out.json"))
+    export(str(log), EventFilter(person="unknown"), "json", log.with_name("out.json"))
     assert json.loads(log.with_name("out.json").read_text("utf-8"))["id"] == "event-3"
 
 

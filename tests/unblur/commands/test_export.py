@@ -14,7 +14,7 @@ from models.assets.manifest import Trained
 from models.backends import tensorrt_plans
 from models.backends.onnxruntime_backend import OnnxRuntime
 from models.errors import ModelError
-from models.weight_compression import packed
+from models.weight_compression import compress_weights
 from tests.models.support import networks
 from unblur.cli import main
 
@@ -38,7 +38,7 @@ def test_both_precisions_are_written_and_run(network: Path, tmp_path: Path, caps
 
 
 def test_weights_that_are_packed_on_disk_are_written_in_full(network: Path, tmp_path: Path) -> None:
-    onnx.save(packed(onnx.load_from_string(networks.deblurring(width=32))), network)
+    onnx.save(compress_weights(onnx.load_from_string(networks.deblurring(width=32))), network)
     assert main(["export", "--network", str(network), "--out", str(tmp_path)]) == 0
     kinds = {weights.data_type for weights in onnx.load(tmp_path / "face-fp32.onnx").graph.initializer}
     assert onnx.TensorProto.FLOAT in kinds

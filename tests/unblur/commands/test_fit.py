@@ -16,7 +16,7 @@ import yaml
 from configs.loader import load
 from stream.storage.images import read_picture
 from stream.values import Image
-from unblur.assembly.components import Parts
+from unblur.assembly.components import Components
 from unblur.cli import main
 
 Configure = Callable[..., Path]
@@ -104,7 +104,7 @@ def test_facenet_names_people(
     faces: Path, configured: Configure, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config, gallery = configured(embedder="facenet", threshold=0.7), tmp_path / "G.joblib"
-    assert Parts(load(config, {})).embedder.dimensions == 512
+    assert Components(load(config, {})).embedder.dimensions == 512
     assert main(["enroll", str(faces), "--gallery", str(gallery), "--config", str(config)]) == 1, "torn.png"
     capsys.readouterr()
     options = ["--out", str(tmp_path / "out"), "--gallery", str(gallery), "--config", str(config), "--deblur", "off"]

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stream.outputs.mp4_recorder import Recorder
+from stream.outputs.mp4_recorder import Mp4Recorder
 from stream.storage.images import read_picture
 from stream.values import Frame
 
@@ -44,7 +44,7 @@ def film(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Somebody comes for 2 s and is gone for 3: played over and over, each time they are seen anew."""
     picture = np.asarray(cv2.resize(read_picture(portraits / "astronaut.png"), (320, 320)), np.uint8)
     path = tmp_path_factory.mktemp("film") / "film.mp4"
-    recorder = Recorder(path)
+    recorder = Mp4Recorder(path)
     for index in range(50):
         image = picture if index < 20 else np.zeros((320, 320, 3), np.uint8)
         recorder.show(Frame("lobby", index, index * 100, Fraction(1, 1000), None, image), image)

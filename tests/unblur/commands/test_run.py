@@ -16,8 +16,8 @@ from models.assets.cache import digest
 from models.assets.manifest import network, own
 from recognize.gallery.calibration import threshold_for
 from stream.sources.factory import open_source
-from stream.sources.recorded import Playback
-from stream.sources.stream_spec import Patience
+from stream.sources.recorded import PlaybackOptions
+from stream.sources.stream_spec import ReconnectPolicy
 from stream.storage.images import read_picture
 from unblur import __version__
 from unblur.cli import main
@@ -52,7 +52,8 @@ def test_a_bundle_names_the_networks_the_gallery_and_the_very_frame(demo: Path) 
     assert {name: ran["onnx"] for name, ran in told["ran"].items()} == files
     assert all(ran["backend"] for ran in told["ran"].values())
     frames = {
-        frame.index: frame for frame in open_source(str(demo / "camera.mp4"), None, Playback(), Patience()).frames()
+        frame.index: frame
+        for frame in open_source(str(demo / "camera.mp4"), None, PlaybackOptions(), ReconnectPolicy()).frames()
     }
     for facts in bundles:
         crop = facts["crop"]

@@ -12,18 +12,18 @@ import pytest
 
 from configs.loader import load
 from deblur.cnn import CNN
-from deblur.deblurrers import Off, RichardsonLucy, Seed, Standby
+from deblur.deblurrers import BoxKernelDeblurrer, FallbackDeblurrer, PassThrough, RichardsonLucyDeblurrer
 from models.assets import manifest
 from models.assets.manifest import Trained
 from models.errors import ModelError
 from stream.interfaces import Deblurrer
 from tests.models.support import networks
-from unblur.assembly.components import Parts
+from unblur.assembly.components import Components
 from unblur.cli import main
 
 
 def deblurrer(mode: str, preset: str = "motion", backend: str = "auto") -> Deblurrer:
-    return Parts(load(None, {"deblur": {"mode": mode, "preset": preset}, "backend": backend})).deblurrer()
+    return Components(load(None, {"deblur": {"mode": mode, "preset": preset}, "backend": backend})).deblurrer()
 
 
 @pytest.fixture
@@ -51,13 +51,13 @@ def _pinned(weights: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> P
 @pytest.mark.parametrize(
     ("mode", "preset", "kind"),
     [
-        ("auto", "motion", Standby),
+        ("auto", "motion", FallbackDeblurrer),
         ("cnn", "motion", CNN),
-        ("richardson-lucy", "motion", RichardsonLucy),
-        ("auto", "seed", Seed),
-        ("richardson-lucy", "seed", Seed),
-        ("off", "motion", Off),
-        ("off", "seed", Off),
+        ("richardson-lucy", "motion", RichardsonLucyDeblurrer),
+        ("auto", "seed", BoxKernelDeblurrer),
+        ("richardson-lucy", "seed", BoxKernelDeblurrer),
+        ("off", "motion", PassThrough),
+        ("off", "seed", PassThrough),
     ],
 )
 def test_each_mode_has_its_deblurrer(network: Path, mode: str, preset: str, kind: type) -> None:
@@ -74,14 +74,14 @@ def test_every_trained_network_is_the_pinned_one() -> None:
 
 def test_without_its_file_richardson_lucy_takes_the_networks_place(network: Path) -> None:
     network.unlink()
-    assert type(deblurrer("auto")) is RichardsonLucy
+    assert type(deblurrer("auto")) is RichardsonLucyDeblurrer
     with pytest.raises(ModelError, match=r"no model at .*deblur\.onnx"):
         deblurrer("cnn")
 
 
 def test_another_file_is_refused_though_it_would_run(network: Path) -> None:
     network.write_bytes(networks.deblurring(seed=1))
-    assert type(deblurrer("auto")) is RichardsonLucy
+    assert type(deblurrer("auto")) is RichardsonLucyDeblurrer
     with pytest.raises(ModelError, match=r"deblur\.onnx is not the network that is expected \(sha256 differs\)"):
         deblurrer("cnn")
 
@@ -91,7 +91,7 @@ def test_when_every_backend_fails_richardson_lucy_takes_the_networks_place(
     weights: Path, monkeypatch: pytest.MonkeyPatch, backend: str
 ) -> None:
     _pinned(weights, b"no network", monkeypatch)
-    assert type(deblurrer("auto", backend=backend)) is RichardsonLucy
+    assert type(deblurrer("auto", backend=backend)) is RichardsonLucyDeblurrer
     with pytest.raises(ModelError, match="does not load"):
         deblurrer("cnn", backend=backend)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from stream.outputs.restored_label import BORDER
-from stream.simulation.ground_truth import Truth
+from stream.simulation.ground_truth import GroundTruth
 from stream.storage.images import read_picture
 from stream.values import Image
 from unblur.cli import main
@@ -44,7 +44,7 @@ def detail(image: Image, box: tuple[float, float, float, float]) -> np.ndarray:
 
 def shown(film: Path, demo: Path) -> dict[str, float]:
     """Which part of the moments at which more than half of a person's face is in the picture it can be seen, sharp."""
-    truth = Truth.load(demo / "truth.json")
+    truth = GroundTruth.load(demo / "truth.json")
     seen: dict[str, list[bool]] = {}
     for (number, before), (_, after) in zip(frames(demo / "camera.mp4"), frames(film), strict=True):
         for appearance in truth.appearances:
@@ -95,7 +95,7 @@ def test_nobody_is_shown_where_all_are_hidden(demo: Path, tmp_path: Path) -> Non
 def test_only_who_has_a_name_is_shown_where_the_unknown_are_hidden(demo: Path, tmp_path: Path) -> None:
     film = run(demo, tmp_path, "--redact", "unknown")
     seen = shown(film, demo)
-    known = {appearance.person for appearance in Truth.load(demo / "truth.json").appearances if appearance.known}
+    known = {appearance.person for appearance in GroundTruth.load(demo / "truth.json").appearances if appearance.known}
     assert known & set(seen)
     for person, share in seen.items():
         assert share > 0.5 if person in known else share == 0.0, person

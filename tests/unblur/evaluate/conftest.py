@@ -55,7 +55,7 @@ def _face(path: Path, detector: YuNet) -> Image:
     picture = np.asarray(cv2.imread(str(path)), np.uint8)
     box = detector.detect(picture)[0].box
     scale = FACE / box.width
-    matrix = np.array([[scale, 0, 120 - scale * box.centre[0]], [0, scale, 120 - scale * box.centre[1]]])
+    matrix = np.array([[scale, 0, 120 - scale * box.center[0]], [0, scale, 120 - scale * box.center[1]]])
     warped = cv2.warpAffine(picture, matrix, (240, 240), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT_101)
     return np.asarray(warped, np.uint8)
 

@@ -8,7 +8,7 @@ import pytest
 from stream import threads
 from stream.threads import thread_states
 from tests.stream.support.events import an_event
-from unblur.notify.dispatcher import Outbox
+from unblur.notify.dispatcher import Dispatcher
 
 
 def test_delivery_goes_on_after_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,7 +24,7 @@ def test_delivery_goes_on_after_an_error_of_ours(monkeypatch: pytest.MonkeyPatch
             if len(delivered) == 2:
                 all_there.set()
 
-    with closing(Outbox("a test's outbox", deliver)) as outbox:
+    with closing(Dispatcher("a test's outbox", deliver)) as outbox:
         for number in range(3):
             outbox.put(an_event(number))
         outbox.open()

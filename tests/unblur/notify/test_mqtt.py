@@ -23,7 +23,7 @@ from tests.stream.support.events import an_event
 from tests.unblur.notify.support.broker import MOSQUITTO, Broker, Listener
 from tests.unblur.notify.support.waiting import until
 from unblur.notify import dispatcher, mqtt
-from unblur.notify.base import NO_HOST_NAME, Delivery
+from unblur.notify.base import NO_HOST_NAME, DeliveryStatus
 from unblur.notify.mqtt import Mqtt
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="there is no mosquitto here")
@@ -76,7 +76,7 @@ def test_events_come_as_they_are_in_the_log_and_presence_follows(telling: Tellin
         assert json.loads(listener.until(EVENTS)) == event.to_json()
         here.append(json.loads(listener.until(PRESENCE))["present"])
     assert here == [["Ann Lee"], ["Ann Lee", None], [None]]
-    assert told.delivery() == Delivery("mqtt", 3, 0, 0, None)
+    assert told.delivery() == DeliveryStatus("mqtt", 3, 0, 0, None)
 
 
 def test_what_is_retained_awaits_who_comes_later(telling: Telling, listener: Listener, broker: Broker) -> None:
@@ -128,7 +128,7 @@ def test_events_wait_for_a_broker_that_is_down(
     listener.until("unblur/available", "online")
     numbers = [json.loads(listener.until("unblur/lobby/events"))["frame"] for _ in range(5)]
     assert numbers == [0, 1, 2, 3, 4]
-    until(lambda: told.delivery() == Delivery("mqtt", 5, 0, 0, None))
+    until(lambda: told.delivery() == DeliveryStatus("mqtt", 5, 0, 0, None))
 
 
 def test_what_is_too_much_is_lost_oldest_first_and_counted(telling: Telling, listener: Listener) -> None:
@@ -136,7 +136,7 @@ def test_what_is_too_much_is_lost_oldest_first_and_counted(telling: Telling, lis
     for number in range(dispatcher.CAPACITY + 7):
         told.write(an_event(number))
     assert told.delivery().waiting == dispatcher.CAPACITY
-    assert told.delivery().lost == 7
+    assert told.delivery().dropped == 7
     told.open(["lobby"])
     assert json.loads(listener.until("unblur/lobby/events"))["frame"] == 7
 
@@ -164,7 +164,7 @@ def test_a_login_over_tls(telling: Telling, tmp_path: Path) -> None:
     for told in (trusted, doubtful):
         told.write(an_event(1))
         told.open(["lobby"])
-    until(lambda: trusted.delivery().told == 1)
+    until(lambda: trusted.delivery().delivered == 1)
     until(lambda: "certificate" in str(doubtful.delivery().problem))
 
 

@@ -24,13 +24,13 @@ from tests.stream.support.events import an_event
 from tests.unblur.notify.support.receiver import Call, Receiver, status
 from tests.unblur.notify.support.waiting import WITHIN_S, until
 from unblur.notify import webhook
-from unblur.notify.base import NO_HOST_NAME, Delivery
-from unblur.notify.webhook import Patience, Webhook, sign, wanted
+from unblur.notify.base import NO_HOST_NAME, DeliveryStatus
+from unblur.notify.webhook import Webhook, WebhookTiming, sign, wanted
 from unblur.notify.webhook_queue import Queue, forget_others
 
 KEY = bytes(range(32))
 SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
-QUICK = Patience(answer_s=0.5, first_retry_s=0.01, longest_retry_s=0.02)
+QUICK = WebhookTiming(answer_s=0.5, first_retry_s=0.01, longest_retry_s=0.02)
 
 Hooked = Callable[..., Webhook]
 
@@ -53,7 +53,7 @@ def hooked(engine: sql.Engine) -> Iterator[Hooked]:
     """Makes one that posts to a port of this machine, and opens it."""
     made = []
 
-    def make(port: int, patience: Patience = QUICK, **settings: object) -> Webhook:
+    def make(port: int, patience: WebhookTiming = QUICK, **settings: object) -> Webhook:
         url = f"http://127.0.0.1:{port}/hook?key=s3cret"
         made.append(Webhook(settings_of(**{"url": url, **settings}), engine, patience))
         made[-1].open(["lobby"])
@@ -94,7 +94,7 @@ def test_an_event_arrives_signed_and_as_it_is_in_the_log(receiver: Receiver, hoo
     signed = f"{event.id}.{call.headers['webhook-timestamp']}.".encode() + call.body
     expected = base64.b64encode(hmac.digest(KEY, signed, hashlib.sha256)).decode()
     assert call.headers["webhook-signature"] == f"v1,{expected}"
-    until(lambda: hook.delivery() == Delivery("door", 1, 0, 0, None))
+    until(lambda: hook.delivery() == DeliveryStatus("door", 1, 0, 0, None))
 
 
 def test_a_server_that_is_down_gets_all_in_order_when_it_is_up(hooked: Hooked) -> None:
@@ -107,7 +107,7 @@ def test_a_server_that_is_down_gets_all_in_order_when_it_is_up(hooked: Hooked) -
     until(lambda: hook.delivery().waiting == 4)
     with Receiver(port=down.port) as up:
         assert [number(received(up)) for _ in range(4)] == [0, 1, 2, 3]
-        until(lambda: hook.delivery() == Delivery("door", 4, 0, 0, None))
+        until(lambda: hook.delivery() == DeliveryStatus("door", 4, 0, 0, None))
 
 
 @pytest.mark.parametrize("trouble", [500, 404, 429])
@@ -119,7 +119,7 @@ def test_what_is_refused_is_tried_again_and_the_next_waits(receiver: Receiver, h
     assert [number(received(receiver)) for _ in range(3)] == [1, 1, 1]
     assert hook.delivery().problem == f"answered {trouble}"
     receiver.answer = status(200)
-    until(lambda: hook.delivery().told == 2)
+    until(lambda: hook.delivery().delivered == 2)
 
 
 def test_a_slow_server_is_not_waited_for(receiver: Receiver, hooked: Hooked) -> None:
@@ -129,10 +129,13 @@ def test_a_slow_server_is_not_waited_for(receiver: Receiver, hooked: Hooked) -> 
         slow.wait(WITHIN_S)
 
     receiver.answer = idle
-    hook = hooked(receiver.port, Patience(answer_s=WITHIN_S))
+    hook = hooked(receiver.port, WebhookTiming(answer_s=WITHIN_S))
     hook.write(an_event(1))
     received(receiver)
-    assert (hook.delivery().told, hook.delivery().problem) == (0, None)  # it was written before there was an answer
+    assert (hook.delivery().delivered, hook.delivery().problem) == (
+        0,
+        None,
+    )  # it was written before there was an answer
     slow.set()
 
 
@@ -148,7 +151,7 @@ def test_a_server_that_does_not_answer_in_time_is_asked_again(receiver: Receiver
     received(receiver)
     until(lambda: hook.delivery().problem == "no answer in 0.5 s")
     receiver.answer = status(200)
-    until(lambda: hook.delivery().told == 1)
+    until(lambda: hook.delivery().delivered == 1)
     slow.set()
 
 
@@ -168,7 +171,7 @@ def test_an_answer_is_not_read_however_long_it_is(receiver: Receiver, hooked: Ho
     receiver.answer = endless
     hook = hooked(receiver.port)
     hook.write(an_event(1))
-    until(lambda: hook.delivery().told == 1)
+    until(lambda: hook.delivery().delivered == 1)
     hook.close()
     assert sum(sent) < 16 << 20  # what sockets hold, at most
 
@@ -186,7 +189,7 @@ def test_no_redirect_is_followed(receiver: Receiver, hooked: Hooked) -> None:
 
 def test_who_asks_for_time_is_given_it(receiver: Receiver, hooked: Hooked) -> None:
     receiver.answer = status(503, Retry_After="1")
-    hook = hooked(receiver.port, Patience(first_retry_s=0.01, longest_retry_s=2.0))
+    hook = hooked(receiver.port, WebhookTiming(first_retry_s=0.01, longest_retry_s=2.0))
     hook.write(an_event(1))
     received(receiver)
     began = time.monotonic()
@@ -196,12 +199,12 @@ def test_who_asks_for_time_is_given_it(receiver: Receiver, hooked: Hooked) -> No
 
 def test_what_cannot_arrive_is_given_up_and_counted(receiver: Receiver, hooked: Hooked) -> None:
     receiver.answer = status(500)
-    hook = hooked(receiver.port, Patience(first_retry_s=0.01, longest_retry_s=0.02, event_s=0.2))
+    hook = hooked(receiver.port, WebhookTiming(first_retry_s=0.01, longest_retry_s=0.02, event_s=0.2))
     hook.write(an_event(1))
-    until(lambda: hook.delivery().lost == 1)
+    until(lambda: hook.delivery().dropped == 1)
     receiver.answer = status(200)
     hook.write(an_event(2))
-    until(lambda: hook.delivery() == Delivery("door", 1, 0, 1, None))
+    until(lambda: hook.delivery() == DeliveryStatus("door", 1, 0, 1, None))
 
 
 def test_what_waits_survives_a_kill(engine: sql.Engine, hooked: Hooked, receiver: Receiver) -> None:
@@ -228,7 +231,7 @@ def test_what_waits_survives_a_kill(engine: sql.Engine, hooked: Hooked, receiver
     receiver.answer = status(200)
     hook = hooked(receiver.port)
     assert [number(received(receiver)) for _ in range(7)] == [3, 4, 5, 6, 7, 8, 9]
-    until(lambda: hook.delivery() == Delivery("door", 7, 0, 0, None))
+    until(lambda: hook.delivery() == DeliveryStatus("door", 7, 0, 0, None))
 
 
 def test_a_database_that_refuses_for_a_while_loses_nothing(
@@ -243,7 +246,7 @@ def test_a_database_that_refuses_for_a_while_loses_nothing(
     with engine.begin() as connection:
         connection.execute(sql.text("ALTER TABLE elsewhere RENAME TO webhook_posts"))
     assert number(received(receiver)) == 1
-    until(lambda: hook.delivery() == Delivery("door", 1, 0, 0, None))
+    until(lambda: hook.delivery() == DeliveryStatus("door", 1, 0, 0, None))
 
 
 def test_two_hooks_do_not_wait_for_each_other(receiver: Receiver, hooked: Hooked) -> None:
@@ -251,7 +254,7 @@ def test_two_hooks_do_not_wait_for_each_other(receiver: Receiver, hooked: Hooked
         ill, well = hooked(broken.port, name="ill"), hooked(receiver.port, name="well")
         for hook in (ill, well):
             hook.write(an_event(1))
-        until(lambda: well.delivery() == Delivery("well", 1, 0, 0, None))
+        until(lambda: well.delivery() == DeliveryStatus("well", 1, 0, 0, None))
         until(lambda: ill.delivery().problem == "answered 500")
         assert ill.delivery().waiting == 1
 

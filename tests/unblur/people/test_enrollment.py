@@ -10,12 +10,12 @@ import pytest
 
 from configs.schema import Config
 from models.assets.fetch import fingerprint
-from recognize.gallery.people_gallery import Gallery, load
+from recognize.gallery.people_gallery import Gallery, load_gallery
 from stream.errors import UsageError
 from stream.storage.images import read_picture, write_picture
 from unblur.people.enrollment import enroll
 from unblur.people.face_thumbnails import faces_of
-from unblur.people.photo_review import Examiner
+from unblur.people.photo_review import PhotoReviewer
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def album(portraits: Path, tmp_path: Path) -> Path:
 
 
 def known(target: Path) -> Gallery:
-    return load(target, fingerprint("sface"))
+    return load_gallery(target, fingerprint("sface"))
 
 
 def crops(target: Path) -> set[str]:
@@ -46,7 +46,7 @@ def of_all(gallery: Gallery) -> set[str]:
     return {f"{photo}.png" for photo in gallery.photos}
 
 
-def test_who_is_enrolled_can_be_seen(album: Path, target: Path, examiner: Examiner, portraits: Path) -> None:
+def test_who_is_enrolled_can_be_seen(album: Path, target: Path, examiner: PhotoReviewer, portraits: Path) -> None:
     enroll(Config(), album, target, strict=False)
     gallery = known(target)
     assert len(gallery.photos) == 3, "not the photo in the wrong folder"

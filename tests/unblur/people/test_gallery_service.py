@@ -17,40 +17,40 @@ from recognize.gallery import person
 from recognize.gallery.enrollment import Enroller, Enrolment
 from recognize.gallery.people_gallery import Gallery
 from recognize.gallery.person import Person
-from recognize.gallery.photo_checks import Finding
-from stream.errors import DoubtError, GalleryError, UsageError
+from recognize.gallery.photo_checks import PhotoIssue
+from stream.errors import ConfirmationRequiredError, GalleryError, UsageError
 from stream.storage.images import read_picture
 from stream.values import Image
 from tests.unblur.conftest import Notes
 from unblur.people.enrollment import enroll
 from unblur.people.face_thumbnails import faces_of
-from unblur.people.gallery_service import People
-from unblur.people.photo_review import Examiner, Objection, Shot, usable
+from unblur.people.gallery_service import GalleryService
+from unblur.people.photo_review import PhotoReviewer, Rejection, ReviewedPhoto, usable
 
 WITHIN_S = 20.0
 
 
 @pytest.fixture(scope="session")
-def obama(portraits: Path, examiner: Examiner) -> list[Shot]:
+def obama(portraits: Path, examiner: PhotoReviewer) -> list[ReviewedPhoto]:
     return [examiner.picture(name, read_picture(portraits / name)) for name in ("obama.jpg", "obama2.jpg")]
 
 
 @pytest.fixture(scope="session")
-def biden(portraits: Path, examiner: Examiner) -> Shot:
+def biden(portraits: Path, examiner: PhotoReviewer) -> ReviewedPhoto:
     return examiner.picture("biden.jpg", read_picture(portraits / "biden.jpg"))
 
 
 @pytest.fixture(scope="session")
-def blurred(portraits: Path, examiner: Examiner) -> Shot:
+def blurred(portraits: Path, examiner: PhotoReviewer) -> ReviewedPhoto:
     moved = kernels.blur(read_picture(portraits / "obama3.jpg"), kernels.line(61, 0)).astype(np.uint8)
     return examiner.picture("moved.png", moved)
 
 
-def on_disk(folder: Path, examiner: Examiner) -> Gallery:
-    return galleries.load(folder / "people.joblib", examiner.fingerprint, allow_empty=True)
+def on_disk(folder: Path, examiner: PhotoReviewer) -> Gallery:
+    return galleries.load_gallery(folder / "people.joblib", examiner.fingerprint, allow_empty=True)
 
 
-def until(gallery: People, names: tuple[str, ...]) -> None:
+def until(gallery: GalleryService, names: tuple[str, ...]) -> None:
     deadline = time.monotonic() + WITHIN_S
     while gallery.gallery.names != names:
         assert time.monotonic() < deadline, gallery.gallery.names
@@ -58,7 +58,12 @@ def until(gallery: People, names: tuple[str, ...]) -> None:
 
 
 def test_a_change_is_on_disk_in_use_and_noted(
-    people: People, used: list[Gallery], notes: Notes, obama: list[Shot], tmp_path: Path, examiner: Examiner
+    people: GalleryService,
+    used: list[Gallery],
+    notes: Notes,
+    obama: list[ReviewedPhoto],
+    tmp_path: Path,
+    examiner: PhotoReviewer,
 ) -> None:
     assert people.enrol(" Barack Obama ", "44th", obama, "ann") == "Barack Obama"
     assert used[-1] is people.gallery
@@ -70,12 +75,12 @@ def test_a_change_is_on_disk_in_use_and_noted(
 
 @pytest.mark.parametrize("name", ["unknown", "\u200b", "Ann\u202e"])
 def test_a_name_of_an_earlier_version_still_opens_and_can_be_changed(
-    people: People, obama: list[Shot], tmp_path: Path, examiner: Examiner, name: str
+    people: GalleryService, obama: list[ReviewedPhoto], tmp_path: Path, examiner: PhotoReviewer, name: str
 ) -> None:
-    known = people.gallery.adding(
+    known = people.gallery.with_people(
         {name: Person(np.stack([shot.embedding for shot in obama if shot.embedding is not None]))}
     )
-    with galleries.alone(tmp_path / "people.joblib"):
+    with galleries.gallery_lock(tmp_path / "people.joblib"):
         known.save(tmp_path / "people.joblib")
     until(people, (name,))
     with pytest.raises(UsageError, match=r"a name is one line|nobody can be called"):
@@ -84,7 +89,9 @@ def test_a_name_of_an_earlier_version_still_opens_and_can_be_changed(
     assert on_disk(tmp_path, examiner).names == ("Ann",)
 
 
-def test_each_photo_can_be_seen_until_it_is_removed(people: People, obama: list[Shot], tmp_path: Path) -> None:
+def test_each_photo_can_be_seen_until_it_is_removed(
+    people: GalleryService, obama: list[ReviewedPhoto], tmp_path: Path
+) -> None:
     people.enrol("Obama", None, obama, "ann")
     first, second = people.gallery.people["Obama"].photos
     crop = obama[0].crop
@@ -100,13 +107,18 @@ def test_each_photo_can_be_seen_until_it_is_removed(people: People, obama: list[
 
 
 @pytest.mark.parametrize("photo", ["../people", "..%2fpeople", "people.joblib", "", "\x00"])
-def test_no_path_leads_anywhere(people: People, obama: list[Shot], photo: str) -> None:
+def test_no_path_leads_anywhere(people: GalleryService, obama: list[ReviewedPhoto], photo: str) -> None:
     people.enrol("Obama", None, obama, "ann")
     assert people.face(photo) is None
 
 
 def test_who_is_deleted_is_gone(
-    people: People, obama: list[Shot], biden: Shot, tmp_path: Path, examiner: Examiner, notes: Notes
+    people: GalleryService,
+    obama: list[ReviewedPhoto],
+    biden: ReviewedPhoto,
+    tmp_path: Path,
+    examiner: PhotoReviewer,
+    notes: Notes,
 ) -> None:
     people.enrol("Obama", None, obama, "ann")
     people.enrol("Biden", None, [biden], "ann")
@@ -119,7 +131,7 @@ def test_who_is_deleted_is_gone(
     assert notes[-1] == ("bob", "deleted", "Biden")
 
 
-def test_a_merged_person_keeps_all_crops(people: People, obama: list[Shot], notes: Notes) -> None:
+def test_a_merged_person_keeps_all_crops(people: GalleryService, obama: list[ReviewedPhoto], notes: Notes) -> None:
     people.enrol("Obama", None, obama[:1], "ann")
     people.enrol("Barack", "44th", obama[1:], "ann")
     people.merge("Barack", "Obama", "ann")
@@ -130,10 +142,12 @@ def test_a_merged_person_keeps_all_crops(people: People, obama: list[Shot], note
     assert notes[-1] == ("ann", "merged into Obama", "Barack")
 
 
-def test_two_who_are_unlike_are_merged_by_somebody_who_is_sure(people: People, obama: list[Shot], biden: Shot) -> None:
+def test_two_who_are_unlike_are_merged_by_somebody_who_is_sure(
+    people: GalleryService, obama: list[ReviewedPhoto], biden: ReviewedPhoto
+) -> None:
     people.enrol("Obama", None, obama, "ann")
     people.enrol("Biden", None, [biden], "ann")
-    with pytest.raises(DoubtError, match="Biden and Obama do not look like one person"):
+    with pytest.raises(ConfirmationRequiredError, match="Biden and Obama do not look like one person"):
         people.merge("Biden", "Obama", "ann")
     assert people.gallery.names == ("Obama", "Biden")
     people.merge("Biden", "Obama", "ann", sure=True)
@@ -141,7 +155,7 @@ def test_two_who_are_unlike_are_merged_by_somebody_who_is_sure(people: People, o
 
 
 def test_what_would_poison_the_gallery_is_not_enrolled(
-    people: People, obama: list[Shot], biden: Shot, blurred: Shot
+    people: GalleryService, obama: list[ReviewedPhoto], biden: ReviewedPhoto, blurred: ReviewedPhoto
 ) -> None:
     people.enrol("Biden", None, [biden], "ann")
     with pytest.raises(UsageError, match=r"blurred: over .* cannot be enrolled"):
@@ -155,7 +169,9 @@ def test_what_would_poison_the_gallery_is_not_enrolled(
     assert len(people.gallery.people["Obama"].photos) == 2
 
 
-def test_what_cannot_be_changes_nothing(people: People, obama: list[Shot], used: list[Gallery], notes: Notes) -> None:
+def test_what_cannot_be_changes_nothing(
+    people: GalleryService, obama: list[ReviewedPhoto], used: list[Gallery], notes: Notes
+) -> None:
     people.enrol("Obama", None, obama, "ann")
     before = len(used), list(notes)
     with pytest.raises(UsageError, match="known already"):
@@ -167,12 +183,14 @@ def test_what_cannot_be_changes_nothing(people: People, obama: list[Shot], used:
     assert (len(used), list(notes)) == before
 
 
-def test_a_crop_of_an_event_is_added_or_complained_of(people: People, obama: list[Shot], biden: Shot) -> None:
+def test_a_crop_of_an_event_is_added_or_complained_of(
+    people: GalleryService, obama: list[ReviewedPhoto], biden: ReviewedPhoto
+) -> None:
     people.enrol("Obama", None, obama[:1], "ann")
     people.enrol("Biden", None, [biden], "ann")
     crop = obama[1].crop
     assert crop is not None
-    assert people.add_crop("Nobody", crop, "ann") == Objection("Nobody is not known", "nobody")
+    assert people.add_crop("Nobody", crop, "ann") == Rejection("Nobody is not known", "nobody")
     objection = people.add_crop("Biden", crop, "ann")
     assert objection
     assert objection.kind == "unfit"
@@ -185,7 +203,7 @@ def test_a_crop_of_an_event_is_added_or_complained_of(people: People, obama: lis
 
 
 def test_a_crop_unlike_the_other_photos_takes_somebody_who_is_sure(
-    people: People, obama: list[Shot], portraits: Path, examiner: Examiner
+    people: GalleryService, obama: list[ReviewedPhoto], portraits: Path, examiner: PhotoReviewer
 ) -> None:
     people.enrol("Obama", None, obama, "ann")
     crop = examiner.picture("astronaut.png", read_picture(portraits / "astronaut.png")).crop
@@ -199,7 +217,9 @@ def test_a_crop_unlike_the_other_photos_takes_somebody_who_is_sure(
     assert len(people.gallery.people["Obama"].photos) == 3
 
 
-def test_nobody_is_sure_of_a_face_that_is_somebody_elses(people: People, obama: list[Shot], biden: Shot) -> None:
+def test_nobody_is_sure_of_a_face_that_is_somebody_elses(
+    people: GalleryService, obama: list[ReviewedPhoto], biden: ReviewedPhoto
+) -> None:
     people.enrol("Obama", None, obama[:1], "ann")
     people.enrol("Biden", None, [biden], "ann")
     crop = obama[1].crop
@@ -210,17 +230,19 @@ def test_nobody_is_sure_of_a_face_that_is_somebody_elses(people: People, obama: 
 
 
 def test_another_programs_change_is_taken_over(
-    people: People, obama: list[Shot], biden: Shot, tmp_path: Path, used: list[Gallery]
+    people: GalleryService, obama: list[ReviewedPhoto], biden: ReviewedPhoto, tmp_path: Path, used: list[Gallery]
 ) -> None:
     people.enrol("Obama", None, obama, "ann")
     assert biden.embedding is not None
-    theirs = people.gallery.adding({"Biden": person.Person(biden.embedding[None])})
+    theirs = people.gallery.with_people({"Biden": person.Person(biden.embedding[None])})
     theirs.save(tmp_path / "people.joblib")
     until(people, ("Obama", "Biden"))
     assert used[-1] is people.gallery
 
 
-def test_another_programs_change_is_not_lost(people: People, obama: list[Shot], biden: Shot, tmp_path: Path) -> None:
+def test_another_programs_change_is_not_lost(
+    people: GalleryService, obama: list[ReviewedPhoto], biden: ReviewedPhoto, tmp_path: Path
+) -> None:
     people.close()  # nobody looks at the file but the change itself
     assert biden.embedding is not None
     theirs = Gallery(people.gallery.fingerprint, {"Biden": person.Person(biden.embedding[None])})
@@ -229,7 +251,9 @@ def test_another_programs_change_is_not_lost(people: People, obama: list[Shot], 
     assert people.gallery.names == ("Biden", "Obama")
 
 
-def test_a_file_that_cannot_be_read_is_not_written_over(people: People, obama: list[Shot], tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_not_written_over(
+    people: GalleryService, obama: list[ReviewedPhoto], tmp_path: Path
+) -> None:
     people.enrol("Obama", None, obama, "ann")
     file = tmp_path / "people.joblib"
     file.write_bytes(b"something else")
@@ -239,7 +263,9 @@ def test_a_file_that_cannot_be_read_is_not_written_over(people: People, obama: l
     assert people.gallery.names == ("Obama",)
 
 
-def test_two_who_change_at_once_both_do(people: People, obama: list[Shot], biden: Shot, examiner: Examiner) -> None:
+def test_two_who_change_at_once_both_do(
+    people: GalleryService, obama: list[ReviewedPhoto], biden: ReviewedPhoto, examiner: PhotoReviewer
+) -> None:
     people.enrol("Obama", None, obama, "ann")
     people.enrol("Biden", None, [biden], "ann")
 
@@ -256,7 +282,7 @@ def test_two_who_change_at_once_both_do(people: People, obama: list[Shot], biden
 
 
 def test_the_command_keeps_what_the_page_has_changed_meanwhile(
-    people: People, obama: list[Shot], portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    people: GalleryService, obama: list[ReviewedPhoto], portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "photos" / "Joe Biden"
     folder.mkdir(parents=True)
@@ -275,7 +301,9 @@ def test_the_command_keeps_what_the_page_has_changed_meanwhile(
     assert all(people.face(photo) for photo in people.gallery.photos)
 
 
-def test_verdicts(examiner: Examiner, obama: list[Shot], biden: Shot, people: People, portraits: Path) -> None:
+def test_verdicts(
+    examiner: PhotoReviewer, obama: list[ReviewedPhoto], biden: ReviewedPhoto, people: GalleryService, portraits: Path
+) -> None:
     people.enrol("Biden", None, [biden], "ann")
     blank: Image = np.full((200, 200, 3), 128, np.uint8)
     shots = [
@@ -287,8 +315,15 @@ def test_verdicts(examiner: Examiner, obama: list[Shot], biden: Shot, people: Pe
         examiner.picture("pair.png", np.hstack([read_picture(portraits / "astronaut.png")] * 2)),
     ]
     found = [sorted(shot.findings) for shot in examiner.judged(shots, None, people.gallery)]
-    assert found[:6] == [[], [], [Finding.DUPLICATE], [Finding.MIXED_UP], [Finding.NO_FACE], [Finding.UNREADABLE]]
-    assert Finding.SEVERAL in found[6]
+    assert found[:6] == [
+        [],
+        [],
+        [PhotoIssue.DUPLICATE],
+        [PhotoIssue.MISLABELED],
+        [PhotoIssue.NO_FACE],
+        [PhotoIssue.UNREADABLE],
+    ]
+    assert PhotoIssue.SEVERAL in found[6]
     assert [usable(shot) for shot in shots] == [True, True, True, True, False, False, True]
     (same,) = examiner.judged([obama[0]], "Biden", people.gallery)
-    assert list(same.findings) == [Finding.UNLIKE]  # and nobody else is like him
+    assert list(same.findings) == [PhotoIssue.UNLIKE]  # and nobody else is like him

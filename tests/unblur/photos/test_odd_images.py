@@ -11,7 +11,7 @@ import pytest
 from PIL import Image as Pillow
 
 from models.assets.fetch import fingerprint
-from recognize.gallery.people_gallery import load
+from recognize.gallery.people_gallery import load_gallery
 from tests.stream.storage.test_images import exif_jpeg
 from unblur.cli import main
 
@@ -37,7 +37,7 @@ def test_an_odd_exif_tag_ends_no_command(
     shutil.copy(odd, tmp_path / "faces" / "Obama")
     target = tmp_path / "odd.joblib"
     assert main(["enroll", str(tmp_path / "faces"), "--gallery", str(target)]) == 0
-    assert load(target, fingerprint("sface")).names == ("Obama",)
+    assert load_gallery(target, fingerprint("sface")).names == ("Obama",)
     assert main(["image", str(odd), "--out", str(tmp_path / "out"), "--gallery", str(gallery)]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == "Barack Obama"
     assert main(["run", str(odd), "--gallery", str(gallery), "--events", str(tmp_path / "e.jsonl")]) == 0
@@ -62,7 +62,7 @@ def test_what_was_not_looked_at_at_enrollment_is_named_and_the_status_tells(
     assert f"passed over: {ann / '7.nef'}: is no picture by its name" in said
     assert "8.jpg" in said
     assert "not looked at: 2 files or folders" in said
-    assert len(load(tmp_path / "g.joblib", fingerprint("sface")).people["Ann"].embeddings) == 4
+    assert len(load_gallery(tmp_path / "g.joblib", fingerprint("sface")).people["Ann"].embeddings) == 4
 
 
 def test_where_only_one_kind_of_file_is_there_the_reason_is_said(

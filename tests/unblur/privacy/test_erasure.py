@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from models.assets.fetch import fingerprint
-from recognize.gallery.people_gallery import load
+from recognize.gallery.people_gallery import load_gallery
 from stream.events.query import query
 from stream.evidence.chain_entries import CHAIN, Removed, placed
 from stream.evidence.signing import Signer
@@ -59,7 +59,7 @@ def test_what_is_left_is_whole_and_says_that_something_was_forgotten(folder: Pat
         left = list(query(str(log)))
         assert [event["id"] for event in left] == ["event-2", "event-4", "event-5", "event-6"]
         assert {event["name"] for event in left} == {"Ann", "Bob"}
-    assert load(folder / "people.joblib", fingerprint("sface")).names == ("Ann", "Bob")
+    assert load_gallery(folder / "people.joblib", fingerprint("sface")).names == ("Ann", "Bob")
     lines = (folder / "evidence" / CHAIN).read_bytes().splitlines(keepends=True)
     (word,) = [place.link for place in placed(lines) if isinstance(place.link, Removed)]
     assert word.why == "forgotten"
@@ -86,10 +86,10 @@ def test_forgetting_that_was_interrupted_is_finished_by_doing_it_again(folder: P
     with ExitStack() as stack:
         opened = records(folder, stack)
         assert opened.evidence
-        ready = opened.evidence._finish
-        opened.evidence._finish = lambda: None  # type: ignore[method-assign]  # killed just after the chain was written
+        ready = opened.evidence._reconcile_files
+        opened.evidence._reconcile_files = lambda: None  # type: ignore[method-assign]  # killed just after the chain was written
         erase(GONE, opened)
-        opened.evidence._finish = ready  # type: ignore[method-assign]
+        opened.evidence._reconcile_files = ready  # type: ignore[method-assign]
         assert (folder / "evidence" / "event-0.json").exists()
     with ExitStack() as stack:
         records(folder, stack)

@@ -12,14 +12,14 @@ import pytest
 from configs.schema import Limit, Retention
 from models.assets.fetch import fingerprint
 from recognize.gallery import gallery_edits
-from recognize.gallery.people_gallery import Gallery, load
+from recognize.gallery.people_gallery import Gallery, load_gallery
 from recognize.gallery.person import Person
 from stream.errors import StorageError
-from stream.events.event_store import EventStore
-from stream.events.jsonl_log import EventFile
+from stream.events.event_store import SqlEventStore
+from stream.events.jsonl_log import JsonlEventLog
 from stream.events.query import query
-from stream.evidence.chain_entries import CHAIN, Cut, placed
-from stream.evidence.evidence_store import EvidenceFolder
+from stream.evidence.chain_entries import CHAIN, Truncation, placed
+from stream.evidence.evidence_store import EvidenceStore
 from stream.evidence.signing import Signer
 from tests.recognize.conftest import directions
 from tests.stream.evidence.test_verify_chain import examined
@@ -28,8 +28,8 @@ from tests.stream.support.proof import write
 from tests.unblur.support.kept import BEGIN, GONE, bytes_of, keep, keep_served, records, said, served, waiting
 from unblur.cli import main
 from unblur.people.face_thumbnails import faces_of
-from unblur.privacy.personal_data import Records, open_records
-from unblur.privacy.retention import Expired, expire
+from unblur.privacy.personal_data import PersonalData, open_personal_data
+from unblur.privacy.retention import RetentionReport, apply_retention
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def expired(folder: Path, now: datetime, **limits: Limit) -> Expired:
+def expired(folder: Path, now: datetime, **limits: Limit) -> RetentionReport:
     with ExitStack() as stack:
-        return expire(Retention(**limits), records(folder, stack), now)
+        return apply_retention(Retention(**limits), records(folder, stack), now)
 
 
 def ids(where: object) -> list[object]:
@@ -49,7 +49,7 @@ def ids(where: object) -> list[object]:
 
 def test_without_limits_nothing_goes(folder: Path) -> None:
     before = bytes_of(folder / "evidence") + (folder / "log.jsonl").read_bytes()
-    assert expired(folder, BEGIN + timedelta(days=10_000)) == Expired(0, 0, 0, ())
+    assert expired(folder, BEGIN + timedelta(days=10_000)) == RetentionReport(0, 0, 0, ())
     assert bytes_of(folder / "evidence") + (folder / "log.jsonl").read_bytes() == before
 
 
@@ -67,9 +67,9 @@ def test_old_crops_go_alone_and_the_chain_is_shortened(folder: Path) -> None:
     last = len((folder / "evidence" / CHAIN).read_bytes())
     now = datetime.now(UTC)
     assert expired(folder, now + timedelta(days=2), crops=Limit(days=3)).bundles == 0
-    assert expired(folder, now + timedelta(days=4), crops=Limit(days=3)) == Expired(0, 7, 0, ())
+    assert expired(folder, now + timedelta(days=4), crops=Limit(days=3)) == RetentionReport(0, 7, 0, ())
     lines = (folder / "evidence" / CHAIN).read_bytes().splitlines(keepends=True)
-    assert isinstance(next(placed(lines)).link, Cut)
+    assert isinstance(next(placed(lines)).link, Truncation)
     assert len(lines) == 2
     assert len(b"".join(lines)) < last
     assert len(ids(folder / "log.jsonl")) == 7
@@ -100,13 +100,13 @@ def test_the_oldest_events_go_until_the_rest_has_room(folder: Path) -> None:
 def test_while_a_run_writes_room_that_was_made_is_not_made_again(tmp_path: Path) -> None:
     """The store's file keeps its size then: measured by that, ever more events would have to go."""
     store = f"sqlite:///{tmp_path / 'log.sqlite'}"
-    with closing(EventStore(store)) as began:
+    with closing(SqlEventStore(store)) as began:
         began.write(an_event(1, wall_time=BEGIN))
     fill(store, 1000)
     limits = Retention(events=Limit(megabytes=(tmp_path / "log.sqlite").stat().st_size / 2e6))
     with ExitStack() as stack:
-        kept = open_records(None, [store], None, None, None, "", stack)
-        entries = [expire(limits, kept, BEGIN, serving=True).entries for _ in range(4)]
+        kept = open_personal_data(None, [store], None, None, None, "", stack)
+        entries = [apply_retention(limits, kept, BEGIN, serving=True).entries for _ in range(4)]
     assert entries[0] > 400
     assert sum(entries[1:]) < 200  # of pages that are filled in part
     assert entries[-1] < 10
@@ -119,7 +119,7 @@ def test_a_bundle_that_cannot_be_read_goes_in_its_turn(folder: Path) -> None:
     for path in evidence.glob("event-5.*"):
         os.utime(path, (BEGIN.timestamp(), BEGIN.timestamp()))
     now = datetime.now(UTC)
-    assert expired(folder, now + timedelta(days=2), crops=Limit(days=3)) == Expired(0, 1, 0, ())
+    assert expired(folder, now + timedelta(days=2), crops=Limit(days=3)) == RetentionReport(0, 1, 0, ())
     assert not list(evidence.glob("event-5.*"))
     assert expired(folder, BEGIN + timedelta(days=1, hours=4), events=Limit(days=1)).entries == 12
     assert {path.name.partition(".")[0] for path in evidence.glob("event*")} == {"event-4", "event-6"}
@@ -132,7 +132,7 @@ def test_what_fails_keeps_nothing_else_from_going(folder: Path) -> None:
         opened = records(folder, stack)
         (folder / "log.jsonl").unlink()
         every = Limit(days=1)
-        told = expire(Retention(events=every, galleries=every), opened, BEGIN + timedelta(days=40))
+        told = apply_retention(Retention(events=every, galleries=every), opened, BEGIN + timedelta(days=40))
     assert (told.entries, told.bundles, told.people) == (7, 7, ("Ann", "Bob", GONE))
     (why,) = told.failed
     assert str(folder / "log.jsonl") in why
@@ -146,13 +146,13 @@ def test_what_was_interrupted_is_finished_by_the_next(folder: Path, monkeypatch:
         opened = records(folder, stack)
         assert opened.evidence
         with monkeypatch.context() as broken:
-            broken.setattr(EvidenceFolder, "amend", _refused)
-            assert expire(Retention(events=limit), opened, BEGIN).failed == ("the disk refused",)
+            broken.setattr(EvidenceStore, "amend", _refused)
+            assert apply_retention(Retention(events=limit), opened, BEGIN).failed == ("the disk refused",)
         assert len(ids(folder / "log.jsonl")) == 7
         with monkeypatch.context() as broken:
-            broken.setattr(EventFile, "amend", _refused)
-            assert expire(Retention(events=limit), opened, BEGIN).failed == ("the disk refused",)
-        expire(Retention(events=limit), opened, BEGIN)
+            broken.setattr(JsonlEventLog, "amend", _refused)
+            assert apply_retention(Retention(events=limit), opened, BEGIN).failed == ("the disk refused",)
+        apply_retention(Retention(events=limit), opened, BEGIN)
     assert ids(folder / "log.jsonl") == ["event-4", "event-5", "event-6"]
     left = {path.name.partition(".")[0] for path in (folder / "evidence").glob("*.png")}
     assert left <= {"event-4", "event-5", "event-6"}
@@ -166,7 +166,7 @@ def _refused(*_: object) -> int:
 def test_people_enrolled_long_ago_are_forgotten(folder: Path) -> None:
     told = expired(folder, BEGIN + timedelta(days=31.5), galleries=Limit(days=30))
     assert told.people == ("Ann", GONE)
-    assert load(folder / "people.joblib", fingerprint("sface")).names == ("Bob",)
+    assert load_gallery(folder / "people.joblib", fingerprint("sface")).names == ("Bob",)
     assert GONE.encode() not in (folder / "people.joblib").read_bytes()
 
 
@@ -175,19 +175,19 @@ def test_a_change_makes_nobody_younger(folder: Path) -> None:
     path = folder / "people.joblib"
     Gallery(fingerprint("sface"), {"Old": Person(directions(2, 1))}).save(path)
     os.utime(path, (BEGIN.timestamp(), BEGIN.timestamp()))
-    gallery_edits.enrolled(load(path, fingerprint("sface")), "New", None, directions(2, 2)).save(path)
+    gallery_edits.enroll_person(load_gallery(path, fingerprint("sface")), "New", None, directions(2, 2)).save(path)
     assert expired(folder, datetime.now(UTC), galleries=Limit(days=1)).people == ("Old",)
     assert expired(folder, datetime.now(UTC) + timedelta(days=2), galleries=Limit(days=1)).people == ("New",)
 
 
 def test_a_gallery_that_comes_later_is_held_to_its_limit(tmp_path: Path) -> None:
     path = tmp_path / "people.joblib"
-    kept = Records(path, [], None, None, None, fingerprint("sface"))
+    kept = PersonalData(path, [], None, None, None, fingerprint("sface"))
     limits = Retention(galleries=Limit(days=1))
-    assert expire(limits, kept, BEGIN) == Expired(0, 0, 0, ())
-    assert not kept.dismiss("Old")
+    assert apply_retention(limits, kept, BEGIN) == RetentionReport(0, 0, 0, ())
+    assert not kept.remove_people("Old")
     Gallery(fingerprint("sface"), {"Old": Person(directions(2, 1), enrolled=1.0)}).save(path)
-    assert expire(limits, kept, BEGIN).people == ("Old",)
+    assert apply_retention(limits, kept, BEGIN).people == ("Old",)
 
 
 def test_a_gallery_that_is_too_large_loses_those_enrolled_first(folder: Path) -> None:
@@ -212,8 +212,8 @@ def test_opinions_and_unsent_posts_go_with_their_events(tmp_path: Path) -> None:
     keep_served(tmp_path)
     with ExitStack() as stack:
         limits = Retention(events=Limit(days=1))
-        told = expire(limits, served(tmp_path, stack), BEGIN + timedelta(days=1, hours=4))
-    assert told == Expired(4, 4, 9, ())
+        told = apply_retention(limits, served(tmp_path, stack), BEGIN + timedelta(days=1, hours=4))
+    assert told == RetentionReport(4, 4, 9, ())
     assert [event for event, _, _ in said(tmp_path)] == ["event-5", "event-5"]
     assert [event["id"] for hook, event in waiting(tmp_path) if hook == "door"] == ["event-4", "event-5", "event-6"]
 
@@ -222,8 +222,8 @@ def test_the_crops_of_people_enrolled_long_ago_go_with_them(tmp_path: Path) -> N
     keep_served(tmp_path)
     with ExitStack() as stack:
         limits = Retention(galleries=Limit(days=30))
-        told = expire(limits, served(tmp_path, stack), BEGIN + timedelta(days=31.5))
+        told = apply_retention(limits, served(tmp_path, stack), BEGIN + timedelta(days=31.5))
     assert told.people == ("Ann", GONE)
     gallery = tmp_path / "people.joblib"
     crops = {path.stem for path in faces_of(gallery).iterdir()}
-    assert crops == load(gallery, fingerprint("sface")).photos
+    assert crops == load_gallery(gallery, fingerprint("sface")).photos

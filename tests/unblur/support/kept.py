@@ -13,10 +13,10 @@ import numpy as np
 import sqlalchemy as sql
 
 from models.assets.fetch import fingerprint
-from recognize.gallery.people_gallery import Gallery, load
+from recognize.gallery.people_gallery import Gallery, load_gallery
 from recognize.gallery.person import Person
-from stream.events.event_store import EventStore
-from stream.events.jsonl_log import EventFile, to_line
+from stream.events.event_store import SqlEventStore
+from stream.events.jsonl_log import JsonlEventLog, to_line
 from stream.storage.encryption import Cipher
 from stream.storage.images import write_picture
 from stream.values import Candidate, Event, EventType
@@ -26,9 +26,9 @@ from tests.stream.support.proof import a_sighting, open_folder
 from unblur.app_database import application_database
 from unblur.feedback import Feedback
 from unblur.notify.webhook_queue import Queue
-from unblur.people.face_thumbnails import Faces, faces_of
-from unblur.privacy.app_event_data import Annex
-from unblur.privacy.personal_data import Records, open_records
+from unblur.people.face_thumbnails import FaceThumbnails, faces_of
+from unblur.privacy.app_event_data import AppEventData
+from unblur.privacy.personal_data import PersonalData, open_personal_data
 
 GONE = "Zoë Gone"
 BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -58,10 +58,10 @@ def story() -> list[Event]:
 def keep(folder: Path, cipher: Cipher | None = None) -> None:
     """Evidence, log, an earlier log, store and gallery."""
     evidence = open_folder(folder / "evidence")
-    events = [evidence.keep(event, *a_sighting(number)) for number, event in enumerate(story())]
+    events = [evidence.add(event, *a_sighting(number)) for number, event in enumerate(story())]
     evidence.close()
-    log, earlier = EventFile(folder / "log.jsonl"), EventFile(folder / "log.jsonl.previous")
-    store = EventStore(f"sqlite:///{folder / 'log.sqlite'}")
+    log, earlier = JsonlEventLog(folder / "log.jsonl"), JsonlEventLog(folder / "log.jsonl.previous")
+    store = SqlEventStore(f"sqlite:///{folder / 'log.sqlite'}")
     for event in events:
         for kept in (log, earlier, store):
             kept.write(event)
@@ -81,32 +81,34 @@ def keep_served(folder: Path) -> None:
         log.unlink()
     (folder / "log.sqlite").rename(folder / "events.sqlite")
     gallery = folder / "people.joblib"
-    Faces(faces_of(gallery), None)
-    for photo in load(gallery, fingerprint("sface")).photos:
+    FaceThumbnails(faces_of(gallery), None)
+    for photo in load_gallery(gallery, fingerprint("sface")).photos:
         write_picture(faces_of(gallery) / f"{photo}.png", np.full((128, 128, 3), int(photo[:2], 16), np.uint8))
     engine = application_database(folder)
     feedback, hooks = Feedback(engine), [Queue(engine, "door"), Queue(engine, "desk")]
-    feedback.say("event-0", "wrong", None, "operator")
-    feedback.say("event-5", "wrong", unicodedata.normalize("NFD", GONE), "operator")
-    feedback.say("event-5", "right", "Bob", "operator")
+    feedback.add("event-0", "wrong", None, "operator")
+    feedback.add("event-5", "wrong", unicodedata.normalize("NFD", GONE), "operator")
+    feedback.add("event-5", "right", "Bob", "operator")
     for event in story():
         for hook in hooks:
             hook.add(event.id, to_line(event.to_json()), 0.0)
     engine.dispose()
 
 
-def records(folder: Path, stack: ExitStack, cipher: Cipher | None = None) -> Records:
+def records(folder: Path, stack: ExitStack, cipher: Cipher | None = None) -> PersonalData:
     logs = [str(folder / "log.jsonl"), f"sqlite:///{folder / 'log.sqlite'}"]
-    return open_records(folder / "people.joblib", logs, folder / "evidence", None, cipher, fingerprint("sface"), stack)
+    return open_personal_data(
+        folder / "people.joblib", logs, folder / "evidence", None, cipher, fingerprint("sface"), stack
+    )
 
 
-def served(folder: Path, stack: ExitStack) -> Records:
+def served(folder: Path, stack: ExitStack) -> PersonalData:
     """What `keep_served` kept."""
     engine = application_database(folder)
     stack.callback(engine.dispose)
     store = f"sqlite:///{folder / 'events.sqlite'}"
     evidence, network = folder / "evidence", fingerprint("sface")
-    return open_records(folder / "people.joblib", [store], evidence, Annex(engine), None, network, stack)
+    return open_personal_data(folder / "people.joblib", [store], evidence, AppEventData(engine), None, network, stack)
 
 
 def waiting(folder: Path) -> list[tuple[str, dict[str, object]]]:

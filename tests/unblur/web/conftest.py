@@ -12,8 +12,8 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from models.assets.fetch import fingerprint
-from recognize.gallery.people_gallery import Gallery, load
-from stream.sources.receiver import Guest
+from recognize.gallery.people_gallery import Gallery, load_gallery
+from stream.sources.receiver import PushSource
 from tests.unblur.web.support.serving import OPERATOR, PASSWORD, QUICK, VIEWER, House
 from unblur.app_database import application_database
 from unblur.web.auth.accounts import Accounts
@@ -63,7 +63,7 @@ def staffed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def house(request: pytest.FixtureRequest, staffed: Path, tmp_path: Path) -> Iterator[House]:
     """With two accounts, a camera that is a guest's, and perhaps a token."""
     shutil.copytree(staffed, tmp_path / "data")
-    guest = Guest("phone")
+    guest = PushSource("phone")
     made = House(tmp_path / "data", [guest], getattr(request, "param", None))
     yield made
     made.close()
@@ -73,7 +73,7 @@ def house(request: pytest.FixtureRequest, staffed: Path, tmp_path: Path) -> Iter
 @pytest.fixture
 def empty_house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
     """Where nobody has an account."""
-    guest = Guest("phone")
+    guest = PushSource("phone")
     made = House(tmp_path, [guest], getattr(request, "param", None))
     yield made
     made.close()
@@ -83,7 +83,7 @@ def empty_house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hous
 @pytest.fixture(scope="session")
 def known(gallery: Path) -> Gallery:
     """Barack Obama."""
-    return load(gallery, fingerprint("sface"))
+    return load_gallery(gallery, fingerprint("sface"))
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 from configs.schema import Web
 from tests.unblur.web.support.serving import OPERATOR, PASSWORD, House, Visitor
 from tests.unblur.web.support.sockets import FORM, answer, connected
-from unblur.web.pages.live import Watching
+from unblur.web.pages.live import LiveView
 
 SECOND = "GET /account HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Smuggled: "
 TOKEN = "a token of enough letters"
@@ -93,7 +93,7 @@ def test_a_chunk_that_is_none_is_refused(house: House, chunk: str) -> None:
     ],
 )
 def test_no_path_leads_around_the_guard(house: House, prefix: str, path: str) -> None:
-    watching = Watching(Web(port=0, prefix=prefix), [])
+    watching = LiveView(Web(port=0, prefix=prefix), [])
     watching.open(house.reception.guard(None), house.reception.pages)
     for place in {path, prefix + path if path.startswith("/") else path}:
         got = said(watching.address, f"GET {place} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/html\r\n\r\n")

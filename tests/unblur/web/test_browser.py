@@ -18,20 +18,20 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from configs.schema import Web
 from stream.sources.factory import open_source
-from stream.sources.live import Capture
-from stream.sources.receiver import Guest
-from stream.sources.stream_spec import Feed
+from stream.sources.live import LiveSource
+from stream.sources.receiver import PushSource
+from stream.sources.stream_spec import StreamSpec
 from stream.values import Frame, Image
 from tests.stream.support.events import an_event
 from tests.unblur.notify.support.waiting import until
 from tests.unblur.web.conftest import WITHIN_MS
 from tests.unblur.web.support.serving import OPERATOR, PASSWORD, VIEWER, House, opened
-from unblur.web.pages.live import Watching
+from unblur.web.pages.live import LiveView
 
 TOKEN = "a token of enough letters"
 COLOURS = {"lobby": (200, 60, 40), "front door": (40, 180, 60)}
 """BGR."""
-CAMERAS = [Capture(Feed("rtsp://127.0.0.1:1/none"), name) for name in COLOURS]
+CAMERAS = [LiveSource(StreamSpec("rtsp://127.0.0.1:1/none"), name) for name in COLOURS]
 """Their pictures come from the tests."""
 _MIDDLE = """shown => {
     const canvas = document.createElement("canvas");
@@ -51,7 +51,7 @@ _HIDDEN = """() => {
 class Film:
     """Shows one colour on each of the server's cameras."""
 
-    def __init__(self, watching: Watching) -> None:
+    def __init__(self, watching: LiveView) -> None:
         self._watching = watching
         self._stop = threading.Event()
         self.frozen = threading.Event()
@@ -76,7 +76,7 @@ class Film:
 
 
 @pytest.fixture
-def watching() -> Iterator[Watching]:
+def watching() -> Iterator[LiveView]:
     served = opened(Web(port=0), CAMERAS)
     yield served
     served.close()
@@ -86,7 +86,7 @@ def camera(page: Page, name: str) -> Locator:
     return page.locator(".camera", has_text=name)
 
 
-def test_every_camera_is_live(watching: Watching, page: Page) -> None:
+def test_every_camera_is_live(watching: LiveView, page: Page) -> None:
     with Film(watching):
         page.goto(watching.address)
         for name, colour in COLOURS.items():
@@ -94,7 +94,7 @@ def test_every_camera_is_live(watching: Watching, page: Page) -> None:
             assert camera(page, name).locator("video").evaluate(_MIDDLE) == pytest.approx(colour, abs=12)
 
 
-def test_one_camera_can_be_watched_alone(watching: Watching, page: Page) -> None:
+def test_one_camera_can_be_watched_alone(watching: LiveView, page: Page) -> None:
     with Film(watching):
         page.goto(watching.address)
         lobby, door = (page.locator(f".camera[data-name='{name}']") for name in COLOURS)
@@ -108,7 +108,7 @@ def test_one_camera_can_be_watched_alone(watching: Watching, page: Page) -> None
         expect(door).to_be_visible()
 
 
-def test_a_picture_that_stands_still_is_told(watching: Watching, page: Page) -> None:
+def test_a_picture_that_stands_still_is_told(watching: LiveView, page: Page) -> None:
     with Film(watching) as film:
         page.goto(watching.address)
         state = camera(page, "lobby").locator(".state")
@@ -130,7 +130,7 @@ def test_a_camera_that_never_came_and_a_recording_that_has_ended_are_told(page: 
     served.close()
 
 
-def test_events_are_listed_as_they_come(watching: Watching, page: Page) -> None:
+def test_events_are_listed_as_they_come(watching: LiveView, page: Page) -> None:
     watching.announcer.write(an_event(1, name="Ann Lee"))
     page.goto(watching.address)
     entries = page.get_by_role("log").get_by_role("listitem")
@@ -214,7 +214,7 @@ _WITHOUT_CANDIDATES = """() => {
 
 
 def test_where_webrtc_cannot_pass_pictures_come_over_http_and_the_reason_is_shown(
-    watching: Watching, page: Page
+    watching: LiveView, page: Page
 ) -> None:
     page.add_init_script(f"({_WITHOUT_CANDIDATES})()")
     with Film(watching) as film:
@@ -241,7 +241,7 @@ def test_one_browser_too_many_is_told_so(page: Page, browser: Browser) -> None:
     served.close()
 
 
-def test_what_nobody_sees_is_not_fetched(watching: Watching, page: Page) -> None:
+def test_what_nobody_sees_is_not_fetched(watching: LiveView, page: Page) -> None:
     with Film(watching):
         page.goto(watching.address)
         for name in COLOURS:
@@ -292,7 +292,7 @@ def test_only_operators_find_the_way_to_send(page: Page, house: House) -> None:
 
 @pytest.mark.parametrize("width", [320, 360])
 def test_sending_fits_a_phone(page: Page, width: int) -> None:
-    guest = Guest("phone")
+    guest = PushSource("phone")
     served = opened(Web(port=0), [guest])
     page.set_viewport_size({"width": width, "height": 740})
     page.goto(f"{served.address}/send?camera=phone")
@@ -318,7 +318,7 @@ def test_the_token_is_asked_for(page: Page) -> None:
 
 
 def test_a_browser_as_camera(page: Page) -> None:
-    guest = Guest("phone")
+    guest = PushSource("phone")
     served = opened(Web(port=0), [guest])
     page.goto(f"{served.address}/send?camera=phone")
     page.get_by_role("button").click()

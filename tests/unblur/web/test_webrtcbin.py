@@ -11,12 +11,12 @@ from urllib.parse import quote
 import pytest
 
 from configs.schema import Web
-from stream.sources.receiver import Guest
+from stream.sources.receiver import PushSource
 from tests.stream.support.rtsp import PYTHON
 from tests.unblur.notify.support.waiting import until
 from tests.unblur.web.pages.test_live import CAMERA, filming
 from tests.unblur.web.support.serving import opened
-from unblur.web.pages.live import Watching
+from unblur.web.pages.live import LiveView
 
 SCRIPT = Path(__file__).with_name("support") / "webrtcbin_peer.py"
 WITHIN_S = 60
@@ -60,8 +60,8 @@ def test_it_watches(codec: str) -> None:
 
 
 @pytest.fixture
-def phone() -> Iterator[tuple[Watching, Guest]]:
-    guest = Guest("phone")
+def phone() -> Iterator[tuple[LiveView, PushSource]]:
+    guest = PushSource("phone")
     served = opened(Web(port=0), [guest])
     yield served, guest
     served.close()
@@ -69,7 +69,7 @@ def phone() -> Iterator[tuple[Watching, Guest]]:
 
 
 @pytest.mark.parametrize("codec", ["VP8", "H264"])
-def test_it_sends(codec: str, phone: tuple[Watching, Guest]) -> None:
+def test_it_sends(codec: str, phone: tuple[LiveView, PushSource]) -> None:
     served, guest = phone
     with peer("whip", f"{served.address}/phone/whip", codec) as sender:
         until(lambda: guest.status().state == "live")

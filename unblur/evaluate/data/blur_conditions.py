@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from deblur import degradation, kernels
 from detectors.alignment import SIDE
 from stream.errors import SourceError, UsageError
-from stream.tracking.analyzer import OTHERS
+from stream.tracking.analyzer import NEIGHBORS
 from stream.values import Array, Image
 
 NOISE = 0.01
@@ -73,7 +73,7 @@ class Condition:
 
     def _shot(self, photograph: Image, rng: np.random.Generator, aside: np.random.Generator) -> Shot:
         kernel, motion = self.draw(rng)
-        others = (self._other(photograph, kernel, aside) for _ in range(OTHERS))
+        others = (self._other(photograph, kernel, aside) for _ in range(NEIGHBORS))
         return Shot(self._taken(photograph, kernel, rng), kernel, motion, tuple(others))
 
     def _other(self, photograph: Image, kernel: Array, rng: np.random.Generator) -> Another:
@@ -97,7 +97,7 @@ def conditions(data: Path) -> dict[str, Condition]:
         *(Condition(f"traj{size}", _trajectory(size)) for size in SIZES),
         Condition("levin", _measured(data / "kernels/levin09.npz")),
         Condition("h264", _trajectory(19), lambda image: degradation.h264(image, CRF)),
-        Condition("low", _trajectory(13), lambda image: degradation.low(image, FAR)),
+        Condition("low", _trajectory(13), lambda image: degradation.downsample(image, FAR)),
     ]
     return {condition.name: condition for condition in found}
 

@@ -22,8 +22,8 @@ from stream.errors import OutputError, SourceError
 from stream.interfaces import Detector
 from stream.simulation.camera import CRF, record
 from stream.simulation.cutout import cut
-from stream.simulation.ground_truth import Truth
-from stream.simulation.scene import Occluder, Passage, Scene, hall
+from stream.simulation.ground_truth import GroundTruth
+from stream.simulation.scene import Occluder, Scene, WalkerPath, make_background
 from stream.storage.images import write_picture
 from stream.values import Box
 from unblur import terminal
@@ -51,7 +51,7 @@ LIT, SWITCHING, DIM = 60, 6, 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Filming:
+class ClipSettings:
     """How a clip is to be. At most `at_once` people walk at a time. With `crossing` they come in twos, who meet and
     pass one before the other; with `occlusion` something passes before each face; with `lighting` the light goes
     off and on again. `shutter` as `Scene.shutter`; `crf` is H.264's constant rate factor."""
@@ -88,14 +88,14 @@ def one_each(portraits: Iterable[Portrait], turn: int = 0) -> list[Portrait]:
     return [each[turn % len(each)] for each in taken.values()]
 
 
-def film(cast: Sequence[Walker], filming: Filming, seed: int, video: Path, truth: Path) -> None:
+def film(cast: Sequence[Walker], filming: ClipSettings, seed: int, video: Path, truth: Path) -> None:
     """Take the clip (MP4), then write its truth; the same seed gives the same. Raises OutputError, SourceError."""
     if not cast:
         raise SourceError("nobody can be filmed: no face was found in any photograph")
     taken = scene(cast, filming, seed)
     record(taken, video, crf=filming.crf)
     try:
-        Truth.of(taken).save(truth)
+        GroundTruth.of(taken).save(truth)
     except OSError as error:
         raise OutputError(f"cannot write the truth {truth}: {error.strerror}") from error
 
@@ -111,7 +111,7 @@ def lay_out(gallery: Iterable[Portrait], folder: Path) -> Path:
     return folder
 
 
-def make(people: Path, filming: Filming, seed: int, every: int, out: Path) -> None:
+def make(people: Path, filming: ClipSettings, seed: int, every: int, out: Path) -> None:
     """clip.mp4 and truth.json of everybody in an archive or folder, and in people/ the photographs to enrol.
 
     Of the enrolled, and of strangers, each second, third ... only (`every`).
@@ -127,21 +127,23 @@ def make(people: Path, filming: Filming, seed: int, every: int, out: Path) -> No
     lay_out(parts["gallery"], out / "people")
 
 
-def scene(cast: Sequence[Walker], filming: Filming, seed: int) -> Scene:
+def scene(cast: Sequence[Walker], filming: ClipSettings, seed: int) -> Scene:
     """Everybody of the cast walks by once, in an order drawn with the seed."""
     rng = np.random.default_rng(seed)
     passages, frames = _schedule([cast[place] for place in rng.permutation(len(cast))], filming, rng)
     occluders = tuple(_occluder(passage, rng) for passage in passages) if filming.occlusion else ()
     lighting = _lighting(frames) if filming.lighting else ((0.0, 1.0),)
-    background = hall(WIDTH, HEIGHT)
+    background = make_background(WIDTH, HEIGHT)
     return Scene(background, passages, frames, 30, filming.shutter, 2.0, seed, occluders, lighting)
 
 
-def _schedule(cast: Sequence[Walker], filming: Filming, rng: np.random.Generator) -> tuple[tuple[Passage, ...], int]:
+def _schedule(
+    cast: Sequence[Walker], filming: ClipSettings, rng: np.random.Generator
+) -> tuple[tuple[WalkerPath, ...], int]:
     """Who walks when and where, the lower in the picture the nearer, and how many frames that takes."""
     size = 2 if filming.crossing else 1
     free = list(rng.uniform(0, LIT, max(1, filming.at_once // size)))
-    passages: list[Passage] = []
+    passages: list[WalkerPath] = []
     for first in range(0, len(cast), size):
         lane = int(np.argmin(free))
         height = HEIGHT * (lane + 1) / (len(free) + 1)
@@ -157,11 +159,13 @@ def _schedule(cast: Sequence[Walker], filming: Filming, rng: np.random.Generator
     return tuple(sorted(passages, key=lambda passage: passage.through[1])), math.ceil(max(free))
 
 
-def _passage(walker: Walker, speed: Speed, way: int, through: tuple[float, float], rng: np.random.Generator) -> Passage:
+def _passage(
+    walker: Walker, speed: Speed, way: int, through: tuple[float, float], rng: np.random.Generator
+) -> WalkerPath:
     """Somebody whose face is at `through` at moment 0, give or take what two people differ in height."""
     pace, slope, width = rng.uniform(*SPEEDS[speed]), rng.uniform(-SLOPE, SLOPE), rng.uniform(*FACES)
     portrait = walker.portrait
-    return Passage(
+    return WalkerPath(
         portrait.person,
         walker.known,
         portrait.file,
@@ -171,7 +175,7 @@ def _passage(walker: Walker, speed: Speed, way: int, through: tuple[float, float
     )
 
 
-def _occluder(passage: Passage, rng: np.random.Generator) -> Occluder:
+def _occluder(passage: WalkerPath, rng: np.random.Generator) -> Occluder:
     """A grey board that passes before the face once, wherever that is in the picture then."""
     face = passage.face(0)
     width, height = BOARD[0] * face.width, BOARD[1] * face.height
@@ -180,7 +184,7 @@ def _occluder(passage: Passage, rng: np.random.Generator) -> Occluder:
     across, down = passage.velocity
     moment = passage.at + (WIDTH * rng.uniform(*MEETING) - passage.through[0]) / across
     overtaken = math.copysign((face.width + width) / rng.uniform(*HIDDEN), across)
-    return Occluder(light, passage.face(moment).centre, (across - overtaken, down), moment)
+    return Occluder(light, passage.face(moment).center, (across - overtaken, down), moment)
 
 
 def _lighting(frames: int) -> tuple[tuple[float, float], ...]:

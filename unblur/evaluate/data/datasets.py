@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stream.errors import SourceError
 from stream.interfaces import Detector
-from stream.values import Array, Face, Image
+from stream.values import Array, FaceDetection, Image
 from unblur.evaluate.data import archives
 
 ARCHIVE = "lfw160.tar"
@@ -37,7 +37,7 @@ class Photograph:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cast:
+class DatasetSplit:
     """`gallery` and `probes` are of the same people, `strangers` of others. `faceless` counts the photographs on which
     no face was found: they are left out, and so are the probes of somebody of whose gallery nothing remains."""
 
@@ -56,7 +56,7 @@ class Cast:
         return np.searchsorted(self.people, [photograph.person for photograph in photographs])
 
 
-def cast(data: Path, split: Split, detector: Detector, every: int = 1) -> Cast:
+def cast(data: Path, split: Split, detector: Detector, every: int = 1) -> DatasetSplit:
     """The people of a split; of each second, third ... only (`every`), in the order of their names, to be quick.
 
     Raises SourceError if the split's archive is not there or not laid out as it ought to be.
@@ -70,7 +70,7 @@ def cast(data: Path, split: Split, detector: Detector, every: int = 1) -> Cast:
     if not probes or not found["strangers"]:
         raise SourceError(f"no faces were found in {archive}")
     faceless = sum(map(len, taken.values())) - sum(map(len, found.values()))
-    return Cast(found["gallery"], probes, found["strangers"], faceless)
+    return DatasetSplit(found["gallery"], probes, found["strangers"], faceless)
 
 
 Role = Literal["gallery", "probe", "strangers"]
@@ -157,8 +157,8 @@ def middle_face(detector: Detector, continued: Image) -> Array | None:
     return None if nearest is None else nearest.landmarks + np.float32(MARGIN)
 
 
-def portrayed(detector: Detector, image: Image) -> Face | None:
+def portrayed(detector: Detector, image: Image) -> FaceDetection | None:
     """The face nearest to a photograph's centre, whose portrait it is; None if none is found."""
     middle = np.array([image.shape[1], image.shape[0]]) / 2
     faces = detector.detect(image)
-    return min(faces, key=lambda face: float(np.hypot(*(np.array(face.box.centre) - middle))), default=None)
+    return min(faces, key=lambda face: float(np.hypot(*(np.array(face.box.center) - middle))), default=None)

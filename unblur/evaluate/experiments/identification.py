@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.alignment import align
-from recognize.restoration_fusion import caution, confirmed, fused
+from recognize.restoration_fusion import fused, not_contradicted_by_raw, still_threshold_offset
 from stream.interfaces import Detector
 from stream.values import Array, Image, Restoration
 from unblur.evaluate.data.blur_conditions import Condition, Shot
-from unblur.evaluate.data.datasets import Cast, Photograph, middle_face
+from unblur.evaluate.data.datasets import DatasetSplit, Photograph, middle_face
 from unblur.evaluate.experiments import methods
 from unblur.evaluate.experiments.methods import Makers, Probe, Restore, probe
 from unblur.evaluate.experiments.reference_embedders import Judge
-from unblur.evaluate.scoring.open_set_metrics import Indices, Trial
+from unblur.evaluate.scoring.open_set_metrics import Indices, OpenSetTrial
 
 RAW = "raw"
 TRUE = "true"
@@ -42,7 +42,7 @@ class Enrolled:
     owners: Indices
 
     @classmethod
-    def of(cls, cast: Cast, judge: Judge) -> Enrolled:
+    def of(cls, cast: DatasetSplit, judge: Judge) -> Enrolled:
         crops = [align(each.image, each.landmarks)[0] for each in cast.gallery]
         return cls(cast.people, judge.embed(crops), cast.labels(cast.gallery))
 
@@ -56,8 +56,8 @@ class Enrolled:
         """N x P: what decides, at a threshold for sharp crops, if both are heard; `blur` is 0 where a crop was left
         alone. -inf throughout where the raw crop contradicts."""
         scores = self.scores(fused(raw, restored, blur))
-        cautious = scores - caution(blur)[:, None]
-        return np.where(confirmed(scores, self.scores(raw))[:, None], cautious, np.float32(-np.inf))
+        cautious = scores - still_threshold_offset(blur)[:, None]
+        return np.where(not_contradicted_by_raw(scores, self.scores(raw))[:, None], cautious, np.float32(-np.inf))
 
 
 Alignment = Literal["sharp", "blurred"]
@@ -68,7 +68,7 @@ Alignment = Literal["sharp", "blurred"]
 class Outcome:
     """One condition: the trial of each row, faces for the contact sheet, and the share of faces that were found."""
 
-    trials: dict[str, Trial]
+    trials: dict[str, OpenSetTrial]
     sheet: dict[str, list[Image]]
     found: float
 
@@ -77,7 +77,7 @@ class Outcome:
 class Identification:
     """The experiment, ready to be run condition by condition; several threads may."""
 
-    cast: Cast
+    cast: DatasetSplit
     enrolled: Enrolled
     judge: Judge
     detector: Detector
@@ -108,7 +108,7 @@ class Identification:
 
     def _rows(
         self, probes: Sequence[Probe], rows: Mapping[str, Restore], seen: NDArray[np.bool_]
-    ) -> tuple[dict[str, Trial], dict[str, list[Image]]]:
+    ) -> tuple[dict[str, OpenSetTrial], dict[str, list[Image]]]:
         images = [each.crop.image for each in probes]
         raw = self.judge.embed(images)
         trials, sheet = {RAW: self._trial(self.enrolled.scores(raw), seen)}, {RAW: images[:SHEET]}
@@ -129,12 +129,12 @@ class Identification:
         embeddings[changed] = self.judge.embed([restorations[place].image for place in changed])
         return embeddings
 
-    def _trial(self, scores: Array, seen: NDArray[np.bool_]) -> Trial:
+    def _trial(self, scores: Array, seen: NDArray[np.bool_]) -> OpenSetTrial:
         every = np.full((len(seen), len(self.enrolled.people)), -np.inf, np.float32)
         every[seen] = scores
         known = len(self.cast.probes)
         owners = np.unique([each.person for each in self.cast.strangers], return_inverse=True)[1]
-        return Trial(every[:known], self.cast.labels(self.cast.probes), every[known:], owners)
+        return OpenSetTrial(every[:known], self.cast.labels(self.cast.probes), every[known:], owners)
 
 
 def _crop(shot: Shot, landmarks: Array) -> Probe:

@@ -16,7 +16,7 @@ from models.backends.selection import load
 from stream.interfaces import Detector
 from unblur import terminal
 from unblur.evaluate.data.blur_conditions import Condition, chosen, conditions
-from unblur.evaluate.data.datasets import ARCHIVE, Cast, cast
+from unblur.evaluate.data.datasets import ARCHIVE, DatasetSplit, cast
 from unblur.evaluate.experiments import methods, reference_embedders
 from unblur.evaluate.experiments.identification import RAW, Alignment, Enrolled, Identification, Outcome
 from unblur.evaluate.experiments.reference_embedders import Judge
@@ -24,7 +24,7 @@ from unblur.evaluate.experiments.settings import Settings, side_by_side
 from unblur.evaluate.reporting import output_folder, plots
 from unblur.evaluate.reporting.run_record import record
 from unblur.evaluate.reporting.tables import Cell, Column, Table, markdown
-from unblur.evaluate.scoring.open_set_metrics import Trial, threshold_at
+from unblur.evaluate.scoring.open_set_metrics import OpenSetTrial, threshold_at
 from unblur.terminal import download_bar
 
 TITLE = "Identification"
@@ -98,7 +98,7 @@ def fixed_threshold(judge: Judge, people: int, settings: Settings, detector: Det
     return threshold_at(Enrolled.of(chosen_by, judge).scores(judge.embed(crops)), 0.01)
 
 
-def _notes(who: Cast, judge: Judge, threshold: float) -> list[str]:
+def _notes(who: DatasetSplit, judge: Judge, threshold: float) -> list[str]:
     rule = "threshold_for" if judge.threshold else "what 1 % of val's sharp strangers exceed"
     strangers = len({each.person for each in who.strangers})
     return [
@@ -124,7 +124,7 @@ def _table(title: str, outcomes: Outcomes, threshold: float, seed: int) -> Table
     return table
 
 
-def _harm(raw: Trial, restored: Trial, threshold: float) -> dict[str, Cell]:
+def _harm(raw: OpenSetTrial, restored: OpenSetTrial, threshold: float) -> dict[str, Cell]:
     before, after = raw.named(threshold), restored.named(threshold)
     was, is_now = before == raw.labels, after == raw.labels
     return {

@@ -12,14 +12,14 @@ import numpy as np
 
 from deblur import kernels
 from deblur.cnn import CNN, SIDE, Inputs
-from deblur.deblurrers import RichardsonLucy, seed_preset, steps
+from deblur.deblurrers import RichardsonLucyDeblurrer, final_iterations, seed_preset
 from deblur.richardson_lucy import deconvolve
 from models.assets import manifest
 from models.backends.selection import Backend, Session, load
 from models.errors import ModelError
 from stream.errors import UsageError
 from stream.interfaces import Deblurrer
-from stream.values import Array, Crop, Image, Quality, Restoration
+from stream.values import Array, FaceCrop, FaceQuality, Image, Restoration
 from unblur.evaluate.data.blur_conditions import Another, Motion
 from unblur.evaluate.reporting.run_record import named
 
@@ -42,10 +42,10 @@ class Probe:
     the motion where it is straight (told to informed rows; `crop.motion` is None). `others` are crops of the same face
     from other pictures (shown to rows in company; `crop.others` is empty)."""
 
-    crop: Crop
+    crop: FaceCrop
     kernel: Array
     motion: Motion | None
-    others: tuple[Crop, ...]
+    others: tuple[FaceCrop, ...]
 
 
 Restore = Callable[[Sequence[Probe]], list[Restoration]]
@@ -63,14 +63,14 @@ def probe(image: Image, matrix: Array, kernel: Array, motion: Motion | None, oth
     return Probe(crop, kernels.warped(kernel, turn), motion, tuple(_cut_out(each, matrix) for each in others))
 
 
-def _cut_out(another: Another, matrix: Array) -> Crop:
+def _cut_out(another: Another, matrix: Array) -> FaceCrop:
     there = (another.astray @ np.vstack([matrix, (0, 0, 1)]))[:2].astype(np.float32)
     image = cv2.warpAffine(another.image, there, (SIDE, SIDE), borderMode=cv2.BORDER_REFLECT_101)
     return _crop(np.asarray(image, np.uint8), there)
 
 
-def _crop(image: Image, matrix: Array) -> Crop:
-    return Crop(CAMERA, 0, 0, 0.0, image, matrix, None, Quality(1, 1, 1))
+def _crop(image: Image, matrix: Array) -> FaceCrop:
+    return FaceCrop(CAMERA, 0, 0, 0.0, image, matrix, None, FaceQuality(1, 1, 1))
 
 
 Makers = Mapping[str, Callable[[], Deblurrer]]
@@ -86,7 +86,7 @@ def makers(backend: Backend = "auto", network: Path | None = None) -> Makers:
         NETWORK: lambda: CNN(_session(backend, network), OPEN),
         COMPANY: lambda: CNN(_session(backend, network), OPEN),
         ONCE: lambda: CNN(_session(backend, network), OPEN, looks=1),
-        RICHARDSON_LUCY: lambda: RichardsonLucy(OPEN),
+        RICHARDSON_LUCY: lambda: RichardsonLucyDeblurrer(OPEN),
     }
 
 
@@ -148,7 +148,7 @@ def told_of(deblurrer: Deblurrer, motion: bool, others: bool) -> Restore:
 
     def restore(probes: Sequence[Probe]) -> list[Restoration]:
         return deblurrer.restore([
-            replace(each.crop, motion=each.motion if motion else None, others=each.others if others else ())
+            replace(each.crop, velocity=each.motion if motion else None, neighbors=each.others if others else ())
             for each in probes
         ])  # fmt: skip
 
@@ -168,7 +168,7 @@ def seed(probes: Sequence[Probe]) -> list[Restoration]:
 def oracle(probes: Sequence[Probe]) -> list[Restoration]:
     """Richardson-Lucy with total variation and the true kernel, which no blind method has."""
     return [
-        _restored(probe, deconvolve(probe.crop.image, probe.kernel, steps(kernels.extent(probe.kernel))))
+        _restored(probe, deconvolve(probe.crop.image, probe.kernel, final_iterations(kernels.extent(probe.kernel))))
         for probe in probes
     ]
 

@@ -22,7 +22,7 @@ from models.assets import cache
 from models.assets.fetch import fetch, fingerprint
 from models.assets.manifest import network
 from models.backends.selection import load
-from recognize.embedders.embedder import normalised
+from recognize.embedders.embedder import normalize
 from recognize.embedders.sface import SFace
 from recognize.gallery import people_gallery as galleries
 from stream.values import Array, Image
@@ -39,7 +39,7 @@ def plain_loop(clip: Path, gallery: Path, embed: Embed) -> list[str]:
     """The names given to any face of any frame."""
     fetch("yunet")
     detector = cv2.FaceDetectorYN.create(str(cache.path(network("yunet"))), "", (320, 320), _CONFIDENCE, 0.3, 5000)
-    people = galleries.load(gallery, fingerprint("sface"))
+    people = galleries.load_gallery(gallery, fingerprint("sface"))
     names: set[str] = set()
     with av.open(str(clip)) as container:
         for frame in container.decode(video=0):
@@ -56,7 +56,7 @@ def plain_loop(clip: Path, gallery: Path, embed: Embed) -> list[str]:
 def opencv() -> Embed:
     """SFace as OpenCV runs it."""
     recogniser = cv2.FaceRecognizerSF.create(str(fetch("sface")), "")
-    return lambda image, face: normalised(np.asarray(recogniser.feature(recogniser.alignCrop(image, face)), np.float32))
+    return lambda image, face: normalize(np.asarray(recogniser.feature(recogniser.alignCrop(image, face)), np.float32))
 
 
 def prepared() -> Embed:

@@ -28,8 +28,8 @@ from configs.schema import Config
 from detectors.yunet import YuNet
 from models.assets.fetch import fetch
 from models.backends.selection import load
-from stream.simulation.ground_truth import Truth
-from unblur.evaluate.data.clips import Filming, film, lay_out, one_each, walkers
+from stream.simulation.ground_truth import GroundTruth
+from unblur.evaluate.data.clips import ClipSettings, film, lay_out, one_each, walkers
 from unblur.evaluate.data.datasets import ARCHIVE, roles
 from unblur.evaluate.experiments.stage_times import Stages
 from unblur.evaluate.scoring.event_log import read_events, score
@@ -59,7 +59,7 @@ class Footage:
 
     @property
     def frames(self) -> int:
-        return Truth.load(self.truth).frames
+        return GroundTruth.load(self.truth).frames
 
 
 def recorded(data: Path, folder: Path, known: int = KNOWN, strangers: int = STRANGERS) -> Footage:
@@ -69,7 +69,7 @@ def recorded(data: Path, folder: Path, known: int = KNOWN, strangers: int = STRA
     passers = walkers(one_each(people["probe"])[:known], detector, known=True)
     passers += walkers(one_each(people["strangers"])[:strangers], detector, known=False)
     with working("filming people who walk past"):
-        film(passers, Filming("slow", AT_ONCE), SEED, footage.clip, footage.truth)
+        film(passers, ClipSettings("slow", AT_ONCE), SEED, footage.clip, footage.truth)
     enroll(Config(), lay_out(people["gallery"], folder / "people"), footage.gallery, strict=False)
     return footage
 
@@ -126,7 +126,7 @@ def plain(footage: Footage, found: Path, *options: str) -> list[str | Path]:
 
 def compare(footage: Footage, folder: Path) -> str:
     """The table of all programs, as Markdown."""
-    truth = Truth.load(footage.truth)
+    truth = GroundTruth.load(footage.truth)
     shown = {one.person for one in truth.appearances if one.known}
     found, again = folder / "plain.json", folder / "prepared.json"
     log, unrestored = folder / "events.jsonl", folder / "unrestored.jsonl"
@@ -183,7 +183,7 @@ def _row(program: str, process: Process, frames: int, named: str) -> str:
     return f"| {program} | {rate:.1f} | {process.wall_s:.1f} | {process.cpu_s:.1f} | {memory:.0f} | {named} |"
 
 
-def _at_once(truth: Truth) -> str:
+def _at_once(truth: GroundTruth) -> str:
     faces = Counter(sighting.frame for one in truth.appearances for sighting in one.sightings)
     number = [faces[frame] for frame in range(truth.frames)]
     mean, middle = sum(number) / len(number), sorted(number)[len(number) // 10 : -len(number) // 10]
@@ -194,7 +194,7 @@ def _at_once(truth: Truth) -> str:
 
 def endure(footage: Footage, folder: Path, minutes: float) -> str:
     """Memory over a long recording: the clip again and again in one file, without encoding it anew."""
-    rate = Truth.load(footage.truth).fps
+    rate = GroundTruth.load(footage.truth).fps
     loops = max(1, round(minutes * 60 * rate / footage.frames))
     long = Footage(_repeated(footage.clip, folder / "long.mp4", loops), footage.truth, footage.gallery)
     memory = watched(f"unblur, for {minutes:g} minutes of footage", ours(long, folder / "long.jsonl")).memory_mb

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Self
 
 from configs.loader import load
-from stream.metrics import Reading
+from stream.metrics import MetricsSnapshot
 from unblur.assembly.pipeline_run import assemble
 
 
@@ -34,7 +34,7 @@ class Stages:
         return cls(**json.loads(path.read_text(encoding="utf-8")))
 
     @classmethod
-    def of(cls, reading: Reading) -> Self:
+    def of(cls, reading: MetricsSnapshot) -> Self:
         counts = {what: reading.counts.get(what, 0) for what in ("frames", "detections", "crops", "restored")}
         return cls(counts, reading.seconds)
 

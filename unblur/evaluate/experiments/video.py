@@ -26,11 +26,11 @@ from models.assets.fetch import fetch
 from models.backends import selection
 from stream.errors import OutputError, UsageError
 from stream.interfaces import Detector
-from stream.simulation.ground_truth import Truth
+from stream.simulation.ground_truth import GroundTruth
 from unblur import terminal
-from unblur.assembly.components import Parts
+from unblur.assembly.components import Components
 from unblur.assembly.run_summary import run_to_end
-from unblur.evaluate.data.clips import SPEEDS, Filming, Speed, Walker, film, lay_out, one_each, walkers
+from unblur.evaluate.data.clips import SPEEDS, ClipSettings, Speed, Walker, film, lay_out, one_each, walkers
 from unblur.evaluate.data.datasets import ARCHIVE, Roles, Split, roles
 from unblur.evaluate.experiments import video_baselines
 from unblur.evaluate.experiments.settings import Settings
@@ -44,11 +44,11 @@ from unblur.terminal import download_bar
 
 TITLE = "Video"
 ARCHIVES: Mapping[Split, str] = {"test": "lfw250_people.tar", "val": ARCHIVE}
-CIRCUMSTANCES: Mapping[str, Callable[[Speed], Filming]] = {
-    "plain": Filming,
-    "crossing": partial(Filming, crossing=True),
-    "occlusion": partial(Filming, occlusion=True),
-    "lighting": partial(Filming, lighting=True),
+CIRCUMSTANCES: Mapping[str, Callable[[Speed], ClipSettings]] = {
+    "plain": ClipSettings,
+    "crossing": partial(ClipSettings, crossing=True),
+    "occlusion": partial(ClipSettings, occlusion=True),
+    "lighting": partial(ClipSettings, lighting=True),
 }
 MODES = "off", "richardson-lucy", "cnn", "auto"
 """Rows of the program itself: its --deblur."""
@@ -159,7 +159,7 @@ def _enrolled(people: Roles, settings: Settings, gallery: Path) -> Path:
 def _run(
     clips: Sequence[Clip], rows: Sequence[str], gallery: Path, settings: Settings, folder: Path
 ) -> dict[str, dict[Clip, Score]]:
-    parts = Parts(Config(backend=settings.backend))
+    parts = Components(Config(backend=settings.backend))
     scores: dict[str, dict[Clip, Score]] = {row: {} for row in rows}
     with terminal.progress() as progress:
         task = progress.add_task("watch", total=len(clips) * len(rows))
@@ -171,7 +171,7 @@ def _run(
                 video_baselines.watch(clip.video, row, parts, gallery, events)
             else:
                 run_to_end(_config(clip.video, row, gallery, events, settings))
-            scores[row][clip] = score(read_events(events), Truth.load(clip.truth))
+            scores[row][clip] = score(read_events(events), GroundTruth.load(clip.truth))
             progress.advance(task)
     return scores
 

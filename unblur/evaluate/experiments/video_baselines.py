@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from deblur.deblurrers import Off
+from deblur.deblurrers import PassThrough
 from detectors.alignment import VIEW, FivePointAligner
 from detectors.yunet import IN_VIDEO
 from recognize.embedders.embedder import Embedder
@@ -20,15 +20,15 @@ from recognize.gallery.calibration import threshold_for
 from recognize.gallery.people_gallery import Gallery
 from stream.errors import StorageError
 from stream.events.jsonl_log import to_line
-from stream.identification import Naming
+from stream.identification import IdentificationWorker
 from stream.interfaces import Aligner, Detector
-from stream.metrics import Meter
+from stream.metrics import StageMetrics
 from stream.pipeline import Camera, Pipeline
-from stream.results import Look, Moment, Scene, Sighting
+from stream.results import AnnotatedFrame, FaceSample, FrameResult, FrameTime
 from stream.sources.factory import open_source
-from stream.tracking.analyzer import Eye
-from stream.values import Array, Candidate, Event, Face, Frame, Identity, Restoration, Track
-from unblur.assembly.components import Parts
+from stream.tracking.analyzer import FrameAnalyzer
+from stream.values import Array, Candidate, Event, FaceDetection, Frame, Identity, Restoration, Track
+from unblur.assembly.components import Components
 
 FRAMES, MAJORITY, FRIGATE = "frame-by-frame", "majority", "frigate"
 
@@ -104,14 +104,14 @@ RULES: Mapping[str, Callable[[float], Rule]] = {FRAMES: Majority, MAJORITY: Majo
 """Rules by the names of their rows. Frame by frame every detection is a track of its own: one vote decides."""
 
 
-def watch(clip: Path, row: str, parts: Parts, gallery: Path, events: Path) -> None:
+def watch(clip: Path, row: str, parts: Components, gallery: Path, events: Path) -> None:
     """Run a clip by the rule of that row, and write the event log. Raises GalleryError, SourceError, StorageError."""
-    meter, log = Meter(), _Log()
-    known = galleries.load(gallery, parts.embedder.fingerprint)
+    meter, log = StageMetrics(), _Log()
+    known = galleries.load_gallery(gallery, parts.embedder.fingerprint)
     recognizer = Attempts(parts.embedder, known, RULES[row])
     detector, aligner = parts.detector(IN_VIDEO), FivePointAligner()
-    eye = Glance(detector, aligner) if row == FRAMES else Eye(detector, aligner, live=False, meter=meter)
-    naming = Naming(Off(), recognizer, log, None, f"{clip.stem} {row}", meter)
+    eye = Glance(detector, aligner) if row == FRAMES else FrameAnalyzer(detector, aligner, live=False, meter=meter)
+    naming = IdentificationWorker(PassThrough(), recognizer, log, None, f"{clip.stem} {row}", meter)
     Pipeline([Camera(open_source(str(clip)), eye, _unseen)], naming, meter).run()
     try:
         events.write_text("".join(f"{to_line(event.to_json())}\n" for event in log.events), encoding="utf-8")
@@ -133,11 +133,11 @@ class Attempts:
         scores = self._gallery.scores(self._embedder.embed([each.image for each in restorations]))
         return [self._identity(*pair) for pair in zip(restorations, scores, strict=True)]
 
-    def reconsider(self) -> dict[tuple[str, int], Identity]:
+    def reidentify(self) -> dict[tuple[str, int], Identity]:
         """What a track was called stands: whom these know does not change."""
         return {}
 
-    def disowned(self) -> dict[tuple[str, int], Identity]:
+    def take_revoked(self) -> dict[tuple[str, int], Identity]:
         """Nobody loses a name to others here."""
         return {}
 
@@ -163,20 +163,20 @@ class Glance:
         self._last: list[Track] = []
         self._seen = 0
 
-    def due(self, _pts_s: float, _patience_s: float) -> bool:
+    def should_detect(self, _pts_s: float, _patience_s: float) -> bool:
         return True
 
-    def see(self, frame: Frame) -> Sighting:
+    def process(self, frame: Frame) -> FrameResult:
         ended, self._last = self._last, [self._track(frame, face) for face in self._detector.detect(frame.image)]
         crops = [(track, self._aligner.crop(frame, track)) for track in self._last]
-        return Sighting(
-            frame, self._last, [Look(track, crop, Moment.of(frame)) for track, crop in crops if crop], ended
+        return FrameResult(
+            frame, self._last, [FaceSample(track, crop, FrameTime.of(frame)) for track, crop in crops if crop], ended
         )
 
-    def finish(self) -> list[Look]:
+    def flush(self) -> list[FaceSample]:
         return []
 
-    def _track(self, frame: Frame, face: Face) -> Track:
+    def _track(self, frame: Frame, face: FaceDetection) -> Track:
         self._seen += 1
         standing = (0.0, 0.0)
         return Track(
@@ -206,5 +206,5 @@ class _Log:
         """Nothing to close."""
 
 
-def _unseen(scene: Scene) -> None:
+def _unseen(scene: AnnotatedFrame) -> None:
     """Nobody looks at the picture."""

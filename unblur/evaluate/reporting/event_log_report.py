@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import get_args
 
-from stream.simulation.ground_truth import Truth
+from stream.simulation.ground_truth import GroundTruth
 from unblur.evaluate.reporting.tables import Cell, Column, Table
 from unblur.evaluate.scoring.event_log import Score, Verdict, read_events, score
 
@@ -25,7 +25,7 @@ _COLUMNS = (
 
 def evaluate(events: Path, truth: Path) -> str:
     """The log's table, as Markdown. Raises SourceError if log or truth cannot be read."""
-    cells = summary(score(read_events(events), Truth.load(truth)))
+    cells = summary(score(read_events(events), GroundTruth.load(truth)))
     return Table("Appearances", _COLUMNS, [cells]).markdown() + "\n"
 
 

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from stream.errors import StorageError, UsageError
-from unblur.evaluate.reporting.run_record import Record
+from unblur.evaluate.reporting.run_record import RunRecord
 from unblur.evaluate.reporting.tables import Table, document, markdown
 
 Draw = Callable[[Path], None]
@@ -21,7 +21,7 @@ def require(*libraries: str) -> None:
         raise UsageError(f"{' and '.join(absent)} cannot be found: pip install 'unblur[evaluate]'")
 
 
-def write(out: Path, title: str, tables: Sequence[Table], record: Record, plots: Mapping[str, Draw]) -> None:
+def write(out: Path, title: str, tables: Sequence[Table], record: RunRecord, plots: Mapping[str, Draw]) -> None:
     """table.md, table.json and the plots. Each file is replaced as a whole. Raises StorageError."""
     _replace(out / "table.md", lambda file: _put(file, markdown(title, tables, record)))
     _replace(out / "table.json", lambda file: _put(file, document(title, tables, record)))

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class RunRecord:
     """Where the figures come from; `notes` is what else a reader must know."""
 
     data: str
@@ -31,9 +31,9 @@ class Record:
         return "\n".join(f"- {line}" for line in (*told, *self.notes))
 
 
-def record(archives: Iterable[Path], seed: int, backend: str, *notes: str) -> Record:
+def record(archives: Iterable[Path], seed: int, backend: str, *notes: str) -> RunRecord:
     """The record of a run that begins here and now: while it goes on, the checkout may change."""
-    return Record(", ".join(map(named, archives)), seed, commit(), machine(), backend, notes)
+    return RunRecord(", ".join(map(named, archives)), seed, commit(), machine(), backend, notes)
 
 
 def named(file: Path) -> str:

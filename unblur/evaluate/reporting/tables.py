@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
-from unblur.evaluate.reporting.run_record import Record
+from unblur.evaluate.reporting.run_record import RunRecord
 from unblur.evaluate.scoring.open_set_metrics import Estimate
 
 Cell = str | float | Estimate | None
@@ -45,12 +45,12 @@ def _written(cell: Cell, form: str) -> str:
             return format(cell, form)
 
 
-def markdown(title: str, tables: Sequence[Table], record: Record) -> str:
+def markdown(title: str, tables: Sequence[Table], record: RunRecord) -> str:
     """A page with all tables and where they come from."""
     return "\n\n".join([f"# {title}", record.markdown(), *(table.markdown() for table in tables)]) + "\n"
 
 
-def document(title: str, tables: Sequence[Table], record: Record) -> str:
+def document(title: str, tables: Sequence[Table], record: RunRecord) -> str:
     """The same as JSON."""
     content = {"title": title, "record": asdict(record), "tables": [asdict(table) for table in tables]}
     return json.dumps(content, indent=1) + "\n"

@@ -18,7 +18,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stream.errors import SourceError
-from stream.simulation.ground_truth import VISIBLE, Appearance, Sighting, Truth
+from stream.simulation.ground_truth import VISIBLE, Appearance, GroundTruth, GroundTruthBox
 from stream.values import EventType, Method
 
 Verdict = Literal["right", "wrong", "unknown", "missed"]
@@ -103,7 +103,7 @@ class Score:
         return sum(one.verdict == verdict and one.appearance.known == known for one in self.outcomes)
 
 
-def score(events: Iterable[LoggedEvent], truth: Truth) -> Score:
+def score(events: Iterable[LoggedEvent], truth: GroundTruth) -> Score:
     """Score the log of one clip, in the order in which it was written, against the clip's truth."""
     assigned: dict[int | None, list[LoggedEvent]] = defaultdict(list)
     last: dict[tuple[str, int], int] = {}
@@ -138,7 +138,7 @@ def _visible(event: LoggedEvent, appearance: Appearance) -> float:
     return seen.visible if seen.frame == event.frame else VISIBLE / 2
 
 
-def _sighting(event: LoggedEvent, appearance: Appearance) -> Sighting:
+def _sighting(event: LoggedEvent, appearance: Appearance) -> GroundTruthBox:
     """The one nearest in time to an event."""
     return min(appearance.sightings, key=lambda one: abs(one.frame - event.frame))
 

@@ -71,7 +71,7 @@ def over(values: Numbers, statistic: Callable[..., Numbers] = np.mean) -> Estima
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trial:
+class OpenSetTrial:
     """What was measured in one condition with one row: probes' scores and labels, strangers' scores, and whose each
     stranger's photograph is (any numbers, equal for one person)."""
 

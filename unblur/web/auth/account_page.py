@@ -9,12 +9,12 @@ from aiohttp import hdrs, web
 
 from unblur.web.auth.accounts import SHORTEST, AccountError
 from unblur.web.auth.login_page import Note
-from unblur.web.auth.login_throttle import Doorkeeper, TooManyTriesError
-from unblur.web.auth.sessions import SESSION, Session, Sessions, hand_out
-from unblur.web.transport.openapi import Operation
-from unblur.web.transport.rendering import draw
-from unblur.web.transport.request_body import filled_in
-from unblur.web.transport.request_origin import address
+from unblur.web.auth.login_throttle import PasswordChecker, TooManyTriesError
+from unblur.web.auth.sessions import SESSION, Session, Sessions, set_cookie
+from unblur.web.transport.openapi import Endpoint
+from unblur.web.transport.rendering import render
+from unblur.web.transport.request_body import read_form
+from unblur.web.transport.request_origin import client_address
 
 PATH = "/account"
 
@@ -25,7 +25,7 @@ class OwnAccount:
     name = "account"
     path = PATH
 
-    def __init__(self, sessions: Sessions, doorkeeper: Doorkeeper, note: Note) -> None:
+    def __init__(self, sessions: Sessions, doorkeeper: PasswordChecker, note: Note) -> None:
         self._sessions, self._doorkeeper, self._note = sessions, doorkeeper, note
 
     def routes(self) -> list[web.AbstractRouteDef]:
@@ -35,7 +35,7 @@ class OwnAccount:
             web.post(f"{PATH}/sessions", self._end_session),
         ]
 
-    def operations(self) -> list[Operation]:
+    def operations(self) -> list[Endpoint]:
         return []
 
     async def _page(self, request: web.Request) -> web.Response:
@@ -45,15 +45,15 @@ class OwnAccount:
         own = request.get(SESSION)
         every = await asyncio.to_thread(self._sessions.of, own.user.name) if own else []
         rows = [(each, _moment(each.began_s), _moment(each.used_s)) for each in every]
-        return draw(request, "account", status, own=own, sessions=rows, said=said, fault=fault, shortest=SHORTEST)
+        return render(request, "account", status, own=own, sessions=rows, said=said, fault=fault, shortest=SHORTEST)
 
     async def _change_password(self, request: web.Request) -> web.Response:
-        own, form = _own(request), await filled_in(request)
+        own, form = _own(request), await read_form(request)
         new = form.get("new", "")
         if new != form.get("again", ""):
             return await self._drawn(request, 400, fault="the new password was typed in two ways")
         try:
-            if not await self._doorkeeper.check(own.user.name, form.get("password", ""), address(request)):
+            if not await self._doorkeeper.check(own.user.name, form.get("password", ""), client_address(request)):
                 return await self._drawn(request, 403, fault="that is not your password")
             await asyncio.to_thread(self._sessions.accounts.set_password, own.user.name, new)
         except TooManyTriesError as error:
@@ -70,12 +70,12 @@ class OwnAccount:
         account = await asyncio.to_thread(self._sessions.accounts.check, own.user.name, password)
         answer = web.Response(status=303, headers={hdrs.LOCATION: f"{PATH}?changed"})
         if account:  # else somebody else has changed it since
-            cookie = await asyncio.to_thread(self._sessions.begin, account, address(request), own.browser)
-            hand_out(request, answer, cookie)
+            cookie = await asyncio.to_thread(self._sessions.create, account, client_address(request), own.browser)
+            set_cookie(request, answer, cookie)
         return answer
 
     async def _end_session(self, request: web.Request) -> web.Response:
-        own, number = _own(request), (await filled_in(request)).get("number", "")
+        own, number = _own(request), (await read_form(request)).get("number", "")
         known = {str(each.number): each for each in await asyncio.to_thread(self._sessions.of, own.user.name)}
         if number not in known:
             raise web.HTTPNotFound(text="there is no such session")

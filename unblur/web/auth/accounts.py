@@ -59,7 +59,7 @@ class Account:
     """Somebody whose password was right. `generation` is another with every password."""
 
     user: User
-    generation: str
+    password_version: str
 
 
 class Accounts:
@@ -122,7 +122,9 @@ class Accounts:
         if len(password) > LONGEST:
             name, password = "", ""
         with self.engine.connect() as connection:
-            row = connection.execute(sql.select(users).where(users.c.name == folded(name))).one_or_none()
+            row = connection.execute(
+                sql.select(users).where(users.c.name == normalize_account_name(name))
+            ).one_or_none()
         try:
             self._hasher.verify(row.hash if row else self._nobodys, _bytes(password))
         except VerifyMismatchError:
@@ -130,7 +132,7 @@ class Accounts:
         return Account(User(row.name, row.role), row.generation) if row else None
 
     def _change(self, name: str, change: sql.Update | sql.Delete) -> None:
-        wanted = folded(name)
+        wanted = normalize_account_name(name)
         if self._changed(change.where(users.c.name == wanted)):
             return
         if wanted not in {user.name for user in self.all()}:
@@ -148,7 +150,7 @@ class Accounts:
         return self._hasher.hash(_bytes(password))
 
 
-def folded(name: str) -> str:
+def normalize_account_name(name: str) -> str:
     """A name in the one form in which it is kept. One that is too long to be anybody's is cut and stays too long:
     normalising takes the square of the length, and meanwhile nothing else runs."""
     kept = unicodedata.normalize("NFKC", name).casefold() if len(name) <= _WRITTEN else name[:_WRITTEN]
@@ -156,7 +158,7 @@ def folded(name: str) -> str:
 
 
 def _named(name: str) -> str:
-    kept = folded(name)
+    kept = normalize_account_name(name)
     try:
         normalize_name(kept, _LONGEST_NAME)
     except UsageError as error:

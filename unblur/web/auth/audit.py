@@ -15,11 +15,11 @@ from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 from sqlalchemy.exc import OperationalError
 
-from stream.events.event_store import is_busy, storable
-from stream.storage.spool import WaitingLines
-from unblur.web.transport.access import require
-from unblur.web.transport.openapi import Operation
-from unblur.web.transport.rendering import draw
+from stream.events.event_store import encode_surrogates, is_busy
+from stream.storage.spool import EventSpool
+from unblur.web.transport.access import require_role
+from unblur.web.transport.openapi import Endpoint
+from unblur.web.transport.rendering import render
 
 MOST = 10_000
 """Entries that are kept,"""
@@ -80,7 +80,7 @@ class Audit:
         _metadata.create_all(engine)
         self._engine, self._clock = engine, clock
         self._lock = threading.Lock()
-        self._waiting = WaitingLines(Path(str(engine.url.database)))
+        self._waiting = EventSpool(Path(str(engine.url.database)))
 
     def note(self, who: str, what: str, about: str) -> None:
         """Write down that `who` did `what` with, or to, `about`. On disk when it returns: while another program holds
@@ -125,23 +125,23 @@ class Audit:
     def routes(self) -> list[web.AbstractRouteDef]:
         return [web.get("/audit", self._page)]
 
-    def operations(self) -> list[Operation]:
-        return [Operation("GET", "/audit", "Who did what, the newest first", self._listed, Wanted, Entries, "operator")]
+    def operations(self) -> list[Endpoint]:
+        return [Endpoint("GET", "/audit", "Who did what, the newest first", self._listed, Wanted, Entries, "operator")]
 
     async def _listed(self, _: web.Request, wanted: Wanted) -> Entries:
         return await asyncio.to_thread(self.entries, wanted)
 
     async def _page(self, request: web.Request) -> web.Response:
-        require(request, "operator")
+        require_role(request, "operator")
         try:
             wanted = Wanted.model_validate({"before": request.query.get("before", _LARGEST)})
         except ValidationError as error:
             raise web.HTTPBadRequest(text="before is the number of an entry") from error
-        return draw(request, "audit", log=await asyncio.to_thread(self.entries, wanted))
+        return render(request, "audit", log=await asyncio.to_thread(self.entries, wanted))
 
 
 def _short(text: str, letters: int) -> str:
-    return str(storable(text))[:letters]
+    return str(encode_surrogates(text))[:letters]
 
 
 def _entry(row: sql.Row[tuple[object, ...]]) -> Entry:

@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 from aiohttp import hdrs, web
 
-from unblur.web.auth.accounts import Account, folded
-from unblur.web.auth.login_throttle import Doorkeeper, TooManyTriesError
-from unblur.web.auth.sessions import SESSION, Sessions, hand_out, held, take_back
-from unblur.web.transport.access import asking
-from unblur.web.transport.openapi import Operation
-from unblur.web.transport.rendering import draw
-from unblur.web.transport.request_body import filled_in
-from unblur.web.transport.request_origin import address
+from unblur.web.auth.accounts import Account, normalize_account_name
+from unblur.web.auth.login_throttle import PasswordChecker, TooManyTriesError
+from unblur.web.auth.sessions import SESSION, Sessions, clear_cookie, read_cookie, set_cookie
+from unblur.web.transport.access import current_user
+from unblur.web.transport.openapi import Endpoint
+from unblur.web.transport.rendering import render
+from unblur.web.transport.request_body import read_form
+from unblur.web.transport.request_origin import client_address
 
 Note = Callable[[str, str, str], None]
 """Writes down who did what to whom."""
@@ -29,13 +29,13 @@ _PLACE_HERE = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 """A path of ours in ASCII; what browsers might read as the address of another host is none: // and backslashes."""
 
 
-class Entrance:
+class LoginPage:
     """The page to sign in on, and what signs out."""
 
     name = "login"
     path = None
 
-    def __init__(self, sessions: Sessions, doorkeeper: Doorkeeper, note: Note) -> None:
+    def __init__(self, sessions: Sessions, doorkeeper: PasswordChecker, note: Note) -> None:
         self._sessions, self._doorkeeper, self._note = sessions, doorkeeper, note
 
     def routes(self) -> list[web.AbstractRouteDef]:
@@ -45,54 +45,56 @@ class Entrance:
             web.post("/logout", self._sign_out),
         ]
 
-    def operations(self) -> list[Operation]:
+    def operations(self) -> list[Endpoint]:
         return []
 
     async def _page(self, request: web.Request) -> web.Response:
-        if asking(request):
+        if current_user(request):
             raise web.HTTPSeeOther(_next(request))
         anybody = await asyncio.to_thread(self._sessions.accounts.exist)
-        return draw(request, "login", fault="" if anybody else "nobody", name="")
+        return render(request, "login", fault="" if anybody else "nobody", name="")
 
     async def _sign_in(self, request: web.Request) -> web.Response:
-        form = await filled_in(request, _LONGEST)
+        form = await read_form(request, _LONGEST)
         name, password = form.get("name", ""), form.get("password", "")
         kept = name[:LONGEST_NAME]
         try:
-            account = await self._doorkeeper.check(name, password, address(request))
+            account = await self._doorkeeper.check(name, password, client_address(request))
         except TooManyTriesError as error:
-            answer = draw(request, "login", 429, fault="often", name=kept, wait_s=error.wait_s)
+            answer = render(request, "login", 429, fault="often", name=kept, wait_s=error.wait_s)
             answer.headers[hdrs.RETRY_AFTER] = str(error.wait_s)
             return answer
         if account is None:
-            await asyncio.to_thread(self._note_failure, name, address(request))
-            return draw(request, "login", 403, fault="wrong", name=kept)
+            await asyncio.to_thread(self._note_failure, name, client_address(request))
+            return render(request, "login", 403, fault="wrong", name=kept)
         return await self._let_in(request, account)
 
     async def _let_in(self, request: web.Request, account: Account) -> web.Response:
         """With a session of its own, whatever the browser held before: nobody can have chosen it for them."""
-        cookie = await asyncio.to_thread(self._begun, account, held(request), address(request), _browser(request))
+        cookie = await asyncio.to_thread(
+            self._begun, account, read_cookie(request), client_address(request), _browser(request)
+        )
         answer = web.Response(status=303, headers={hdrs.LOCATION: _next(request)})
-        hand_out(request, answer, cookie)
+        set_cookie(request, answer, cookie)
         return answer
 
     def _begun(self, account: Account, before: str, where: str, browser: str) -> str:
         if session := self._sessions.find(before):
             self._sessions.end(session.user.name, session.number)
         self._note(account.user.name, "signed in", f"from {where}")
-        return self._sessions.begin(account, where, browser)
+        return self._sessions.create(account, where, browser)
 
     async def _sign_out(self, request: web.Request) -> web.Response:
         answer = web.Response(status=303, headers={hdrs.LOCATION: "/login"})
         if session := request.get(SESSION):
             await asyncio.to_thread(self._sessions.end, session.user.name, session.number)
             await asyncio.to_thread(self._note, session.user.name, "signed out", "")
-        take_back(request, answer)
+        clear_cookie(request, answer)
         return answer
 
     def _note_failure(self, name: str, where: str) -> None:
         """What was typed as a name may be a password: only names that are somebody's are written down."""
-        kept = folded(name)
+        kept = normalize_account_name(name)
         known = kept in {user.name for user in self._sessions.accounts.all()}
         self._note(NOBODY, "failed to sign in", f"{kept if known else 'an unknown name'} from {where}")
 

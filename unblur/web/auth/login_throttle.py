@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from unblur.web.auth.accounts import Account, Accounts, folded
+from unblur.web.auth.accounts import Account, Accounts, normalize_account_name
 
 _AT_ONCE, _WAITING = 2, 16
 """A check takes 64 MiB (RFC 9106, 4), and long enough that those who wait for theirs must be few."""
@@ -22,20 +22,20 @@ class TooManyTriesError(Exception):
         super().__init__(f"too many tries: try again in {self.wait_s} s")
 
 
-class Doorkeeper:
+class PasswordChecker:
     """Checks passwords of `accounts`. An address has fewer tries than an account, whose owner nobody shall be able to
     keep out for longer than a minute. All methods run on the event loop."""
 
     def __init__(self, accounts: Accounts, clock: Callable[[], float] = time.monotonic) -> None:
         self._accounts = accounts
-        self._by_address = Throttle(5, 900, clock)
-        self._by_name = Throttle(10, 60, clock)
+        self._by_address = LoginThrottle(5, 900, clock)
+        self._by_name = LoginThrottle(10, 60, clock)
         self._free = asyncio.Semaphore(_AT_ONCE)
         self._checking = 0
 
     async def check(self, name: str, password: str, address: str) -> Account | None:
         """Whose name and password these are, tried from `address`. Raises TooManyTriesError."""
-        name = folded(name)[:64]
+        name = normalize_account_name(name)[:64]
         if self._checking >= _WAITING:
             raise TooManyTriesError(1)
         if wait_s := max(self._by_address.wait_s(address), self._by_name.wait_s(name)):
@@ -64,7 +64,7 @@ class _Tries:
     last_s: float
 
 
-class Throttle:
+class LoginThrottle:
     """Allows `free` tries at once, and then one after 1, 2, 4, ... seconds, at most `longest_s`. Every try counts when
     it begins, so that many at once are no way around; one that was right is taken back. Nobody gains by waiting to be
     forgotten: in that time the longest pauses allow as many tries as there are before them."""

@@ -24,15 +24,15 @@ from urllib.parse import quote
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from unblur.web.auth.sessions import SESSION, Session, Sessions, held
-from unblur.web.transport.access import LOCAL, TOKEN, User, admit, ask, asking
+from unblur.web.auth.sessions import SESSION, Session, Sessions, read_cookie
+from unblur.web.transport.access import LOCAL, TOKEN, User, current_user, run_auth_lookup, set_current_user
 from unblur.web.transport.connection_limits import has_place
-from unblur.web.transport.errors import refusal, refusing_when_busy, unavailable
+from unblur.web.transport.errors import error_response, map_database_errors, unavailable
 from unblur.web.transport.openapi import ROOT
-from unblur.web.transport.rendering import CSRF, draw, texts
-from unblur.web.transport.request_body import filled_in
+from unblur.web.transport.rendering import CSRF, render, texts
+from unblur.web.transport.request_body import read_form
 from unblur.web.transport.request_limits import ConcurrencyLimiter
-from unblur.web.transport.request_origin import address, is_from_here, is_local, is_ours
+from unblur.web.transport.request_origin import client_address, is_local, is_local_client, is_same_origin
 from unblur.web.transport.security_headers import ELSEWHERE, PROBES, STATIC
 
 LOGIN = "/login"
@@ -47,7 +47,7 @@ _KEPT = (hdrs.ALLOW, hdrs.LOCATION, hdrs.RETRY_AFTER)
 """What an answer that was raised says in its headers."""
 
 
-def guard(token: str | None, sessions: Sessions | None = None) -> Middleware:
+def auth_middleware(token: str | None, sessions: Sessions | None = None) -> Middleware:
     """Lets through whoever bears the `token`, or is signed in."""
 
     bodies = ConcurrencyLimiter(
@@ -69,10 +69,10 @@ def guard(token: str | None, sessions: Sessions | None = None) -> Middleware:
 
 async def _handle(handler: Handler, bodies: ConcurrencyLimiter, request: web.Request) -> web.StreamResponse:
     """Whoever is not known must not keep others out: neither by connections, nor by bodies that never end."""
-    is_known = asking(request) is not None
+    is_known = current_user(request) is not None
     if not has_place(request, is_known):
         raise unavailable("too many connections at once: try again in a moment")
-    with nullcontext() if is_known or not request.body_exists else bodies.admit(address(request)):
+    with nullcontext() if is_known or not request.body_exists else bodies.admit(client_address(request)):
         return await handler(request)
 
 
@@ -80,7 +80,7 @@ async def _answer(
     request: web.Request, handler: Handler, token: str | None, sessions: Sessions | None
 ) -> web.StreamResponse:
     try:
-        with refusing_when_busy():
+        with map_database_errors():
             await _admit(request, token, sessions)
             return await handler(request)
     except web.HTTPUnauthorized as error:
@@ -91,7 +91,7 @@ async def _answer(
         return web.Response(status=error.status, headers=_kept(error))
     except web.HTTPException as error:
         if sessions and _is_for_people(request):
-            page = draw(request, "refused", error.status, said=_said(error))
+            page = render(request, "refused", error.status, said=_said(error))
             page.headers.update(_kept(error))
             return page
         return _refused(error)
@@ -100,20 +100,20 @@ async def _answer(
 async def _admit(request: web.Request, token: str | None, sessions: Sessions | None) -> None:
     """Note who asks. Raises HTTPUnauthorized, HTTPForbidden."""
     if token is not None and _bears(request, token):
-        admit(request, TOKEN)
+        set_current_user(request, TOKEN)
     elif sessions and _is_everybodys(request):
         return  # whatever the database is at
-    elif sessions and (session := await ask(partial(sessions.find, held(request)))):
+    elif sessions and (session := await run_auth_lookup(partial(sessions.find, read_cookie(request)))):
         await _require_page_of(session, request, sessions)
         request[SESSION], request[CSRF] = session, session.csrf
-        admit(request, session.user, partial(sessions.whose, held(request)))
-    elif sessions is not None and await ask(sessions.accounts.exist):
+        set_current_user(request, session.user, partial(sessions.user_of, read_cookie(request)))
+    elif sessions is not None and await run_auth_lookup(sessions.accounts.exist):
         _require_open(request, {LOGIN})
     elif token is not None:
         _require_open(request, {LOGIN, *_ASKING_FOR_TOKEN} if sessions else _ASKING_FOR_TOKEN)
     else:
         _require_local(request)
-        admit(request, LOCAL, partial(_local, sessions))
+        set_current_user(request, LOCAL, partial(_local, sessions))
 
 
 def _local(sessions: Sessions | None) -> User | None:
@@ -125,8 +125,8 @@ async def _require_page_of(session: Session, request: web.Request, sessions: Ses
     _require_ours(request)
     if request.method in _SAFE or request.path == LOGIN:
         return
-    borne = request.headers.get(CSRF_HEADER) or (await filled_in(request)).get(CSRF_FIELD, "")
-    if not sessions.bears(session, borne):
+    borne = request.headers.get(CSRF_HEADER) or (await read_form(request)).get(CSRF_FIELD, "")
+    if not sessions.check_csrf_token(session, borne):
         raise web.HTTPForbidden(text="this was not sent by a page of yours: open it again, and try once more")
 
 
@@ -150,13 +150,13 @@ def _require_local(request: web.Request) -> None:
         raise web.HTTPForbidden(
             text=f"{request.host} is not a name of this machine: set web.token, or add an account, to be reached by it"
         )
-    if not is_from_here(request):
+    if not is_local_client(request):
         raise web.HTTPForbidden(text="others can reach this through a proxy: set web.token, or add an account")
     _require_ours(request)
 
 
 def _require_ours(request: web.Request) -> None:
-    if request.method not in _SAFE and not is_ours(request):
+    if request.method not in _SAFE and not is_same_origin(request):
         raise web.HTTPForbidden(text="this was not sent by a page of ours")
 
 
@@ -171,7 +171,7 @@ def _to_the_login(request: web.Request) -> web.Response:
 
 
 def _refused(error: web.HTTPException) -> web.Response:
-    refused = refusal(error.status, error.text or error.reason)
+    refused = error_response(error.status, error.text or error.reason)
     refused.headers.update(_kept(error))
     if isinstance(error, web.HTTPUnauthorized):
         refused.headers[hdrs.WWW_AUTHENTICATE] = 'Bearer realm="unblur"'

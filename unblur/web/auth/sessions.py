@@ -16,7 +16,7 @@ from aiohttp import web
 from itsdangerous import BadSignature, Signer
 from sqlalchemy.exc import SQLAlchemyError
 
-from stream.events.event_store import reason, storable
+from stream.events.event_store import database_error, encode_surrogates
 from unblur.web.auth.accounts import Account, Accounts, metadata, users
 from unblur.web.transport.access import User
 from unblur.web.transport.path_prefix import prefix
@@ -83,17 +83,17 @@ class Sessions:
         self._cookies = Signer(key, salt="cookie", digest_method=hashlib.sha256)
         self._forms = Signer(key, salt="form", digest_method=hashlib.sha256)
 
-    def begin(self, account: Account, address: str, browser: str) -> str:
+    def create(self, account: Account, address: str, browser: str) -> str:
         """The cookie of a new session."""
         made, now = secrets.token_urlsafe(32), self._clock()
         row = {
             "digest": _digest(made),
             "name": account.user.name,
-            "generation": account.generation,
+            "generation": account.password_version,
             "began_s": now,
             "used_s": now,
             "address": address[:64],
-            "browser": str(storable(browser))[:200],
+            "browser": str(encode_surrogates(browser))[:200],
         }
         with self._engine.begin() as connection:
             connection.execute(sql.insert(sessions).values(row))
@@ -115,7 +115,7 @@ class Sessions:
             self._note_use(row.number, now)
         return self._session(row)
 
-    def whose(self, cookie: str) -> User | None:
+    def user_of(self, cookie: str) -> User | None:
         """Who is signed in with this cookie, in the role that they have now."""
         session = self.find(cookie)
         return session.user if session else None
@@ -132,7 +132,7 @@ class Sessions:
             ending = sql.delete(sessions).where(sessions.c.name == name, sessions.c.number == number)
             return connection.execute(ending).rowcount > 0
 
-    def bears(self, session: Session, token: str) -> bool:
+    def check_csrf_token(self, session: Session, token: str) -> bool:
         """Whether a form, or a script's request, bears what only this session's pages were told."""
         return secrets.compare_digest(session.csrf.encode(), token.encode(errors="surrogateescape"))
 
@@ -154,7 +154,7 @@ class Sessions:
                 connection.execute(sql.update(sessions).where(sessions.c.number == number).values(used_s=now))
         except SQLAlchemyError as error:
             self._refused_s = now
-            _log.warning("the use of a session cannot be noted: it may end too early", problem=reason(error))
+            _log.warning("the use of a session cannot be noted: it may end too early", problem=database_error(error))
 
     def _clear_out(self, connection: sql.Connection, name: str) -> None:
         alive = self._alive().with_only_columns(sessions.c.number).subquery()
@@ -181,12 +181,12 @@ def _digest(made: str) -> str:
     return hashlib.sha256(made.encode()).hexdigest()
 
 
-def held(request: web.Request) -> str:
+def read_cookie(request: web.Request) -> str:
     """The cookie that came with the request; empty if none did."""
     return request.cookies.get(_name(request), "")
 
 
-def hand_out(request: web.Request, response: web.StreamResponse, cookie: str) -> None:
+def set_cookie(request: web.Request, response: web.StreamResponse, cookie: str) -> None:
     """Not for scripts, nor for requests of other sites that change something. Lax, for links from elsewhere, as in a
     notification, shall find who follows them signed in."""
     response.set_cookie(
@@ -200,7 +200,7 @@ def hand_out(request: web.Request, response: web.StreamResponse, cookie: str) ->
     )
 
 
-def take_back(request: web.Request, response: web.StreamResponse) -> None:
+def clear_cookie(request: web.Request, response: web.StreamResponse) -> None:
     """The browser forgets it."""
     path = prefix(request) or "/"
     response.del_cookie(_name(request), path=path, secure=is_encrypted(request), httponly=True, samesite="Lax")

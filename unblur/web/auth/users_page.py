@@ -10,12 +10,20 @@ from typing import TypeVar
 from aiohttp import hdrs, web
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
-from unblur.web.auth.accounts import LONGEST, ROLES, SHORTEST, AccountError, Accounts, NoAccountError, folded
+from unblur.web.auth.accounts import (
+    LONGEST,
+    ROLES,
+    SHORTEST,
+    AccountError,
+    Accounts,
+    NoAccountError,
+    normalize_account_name,
+)
 from unblur.web.auth.login_page import Note
-from unblur.web.transport.access import Role, require
-from unblur.web.transport.openapi import Nothing, Operation, explain
-from unblur.web.transport.rendering import draw
-from unblur.web.transport.request_body import filled_in
+from unblur.web.transport.access import Role, require_role
+from unblur.web.transport.openapi import Endpoint, Nothing, explain
+from unblur.web.transport.rendering import render
+from unblur.web.transport.request_body import read_form
 
 PATH = "/users"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -67,13 +75,13 @@ class Users:
             web.post(f"{PATH}/remove", self._remove_by_form),
         ]
 
-    def operations(self) -> list[Operation]:
+    def operations(self) -> list[Endpoint]:
         one = "/users/{name}"
         return [
-            Operation("GET", "/users", "Every account", self._listed, Nothing, People, "operator"),
-            Operation("POST", "/users", "Add an account", self._add, Newcomer, Person, "operator"),
-            Operation("PATCH", one, "Change an account's role", self._change, Person, Person, "operator"),
-            Operation("DELETE", one, "Remove an account", self._remove, Named, Nothing, "operator"),
+            Endpoint("GET", "/users", "Every account", self._listed, Nothing, People, "operator"),
+            Endpoint("POST", "/users", "Add an account", self._add, Newcomer, Person, "operator"),
+            Endpoint("PATCH", one, "Change an account's role", self._change, Person, Person, "operator"),
+            Endpoint("DELETE", one, "Remove an account", self._remove, Named, Nothing, "operator"),
         ]
 
     async def _listed(self, _: web.Request, __: Nothing) -> People:
@@ -85,24 +93,24 @@ class Users:
             request,
             lambda: self._accounts.add(new.name, new.password.get_secret_value(), new.role),
             "added an account",
-            f"{folded(new.name)}, {new.role}",
+            f"{normalize_account_name(new.name)}, {new.role}",
         )
-        return Person(name=folded(new.name), role=new.role)
+        return Person(name=normalize_account_name(new.name), role=new.role)
 
     async def _change(self, request: web.Request, wanted: Person) -> Person:
-        name = folded(wanted.name)
+        name = normalize_account_name(wanted.name)
         change = f"{name}, now {wanted.role}"
         await self._do(request, lambda: self._accounts.set_role(name, wanted.role), "changed a role", change)
         return Person(name=name, role=wanted.role)
 
     async def _remove(self, request: web.Request, whose: Named) -> Nothing:
-        name = folded(whose.name)
+        name = normalize_account_name(whose.name)
         await self._do(request, lambda: self._accounts.remove(name), "removed an account", name)
         return Nothing()
 
     async def _do(self, request: web.Request, change: Callable[[], object], what: str, about: str) -> None:
         """And write it down. Raises HTTPForbidden, HTTPNotFound, HTTPBadRequest."""
-        who = require(request, "operator").name
+        who = require_role(request, "operator").name
         try:
             await asyncio.to_thread(change)
         except NoAccountError as error:
@@ -118,17 +126,17 @@ class Users:
         self, request: web.Request, status: int = 200, fault: str = "", new: Mapping[str, str] = _NOTHING
     ) -> web.Response:
         """The page; with a fault, the account that could not be added still stands in the form."""
-        require(request, "operator")
+        require_role(request, "operator")
         users = await asyncio.to_thread(self._accounts.all)
-        return draw(request, "users", status, users=users, roles=ROLES, fault=fault, shortest=SHORTEST, new=new)
+        return render(request, "users", status, users=users, roles=ROLES, fault=fault, shortest=SHORTEST, new=new)
 
     async def _ask_to_remove(self, request: web.Request) -> web.Response:
         """Whether somebody is sure; what is removed cannot be brought back."""
-        require(request, "operator")
-        name = folded(request.query.get("name", ""))
+        require_role(request, "operator")
+        name = normalize_account_name(request.query.get("name", ""))
         if name not in {user.name for user in await asyncio.to_thread(self._accounts.all)}:
             raise web.HTTPNotFound(text="there is no such account")
-        return draw(request, "removal", name=name)
+        return render(request, "removal", name=name)
 
     async def _add_by_form(self, request: web.Request) -> web.Response:
         return await self._by_form(request, Newcomer, self._add)
@@ -142,8 +150,8 @@ class Users:
     async def _by_form(
         self, request: web.Request, model: type[Sent], change: Callable[[web.Request, Sent], Awaitable[object]]
     ) -> web.Response:
-        require(request, "operator")
-        sent = await filled_in(request)
+        require_role(request, "operator")
+        sent = await read_form(request)
         new = sent if model is Newcomer else _NOTHING
         try:
             await change(request, model.model_validate(sent))

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from aiohttp import web
 
-from stream.events.pagination import Archive
+from stream.events.pagination import EventPager
 from stream.values import Image
-from unblur.web.transport.access import require
+from unblur.web.transport.access import require_role
 
 Kind = Literal["raw", "restored"]
 Read = Callable[[str, Kind], bytes]
@@ -33,7 +33,7 @@ def read_crop(folder: Path, event: str, kind: Kind) -> bytes:
 class Crops:
     """Serves the pictures of events that the store knows: nothing else is looked for."""
 
-    def __init__(self, archive: Archive, read: Read) -> None:
+    def __init__(self, archive: EventPager, read: Read) -> None:
         self._archive, self._read = archive, read
 
     def routes(self) -> list[web.AbstractRouteDef]:
@@ -45,7 +45,7 @@ class Crops:
         return None if png is None else _decoded(png)
 
     async def _picture(self, request: web.Request) -> web.Response:
-        require(request, "viewer")
+        require_role(request, "viewer")
         event, kind = request.match_info["event"], request.match_info["kind"]
         png = await asyncio.to_thread(self._png, event, "restored" if kind == "restored" else "raw")
         if png is None:

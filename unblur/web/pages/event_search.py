@@ -10,10 +10,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from stream.events.pagination import MOST, PLACE, Archive, Place
-from stream.events.query import UNKNOWN, Filter, LoggedEvent, Record, write_csv, write_json
+from stream.events.pagination import MOST, PLACE, Cursor, EventPager
+from stream.events.query import UNKNOWN, EventDict, EventFilter, EventRecord, write_csv, write_json
 from stream.values import EventType
-from unblur.feedback import Feedback, Opinion
+from unblur.feedback import Feedback, FeedbackEntry
 
 _SAID = ("feedback", "feedback_person", "feedback_who", "feedback_when")
 """Columns beyond an event's."""
@@ -41,10 +41,10 @@ class Wanted(BaseModel):
     restored: bool | None = None
     type: EventType | None = None
 
-    def filter(self) -> Filter:
+    def filter(self) -> EventFilter:
         """As the event store is asked."""
         unknown = (self.person or "").casefold() == UNKNOWN and self.known is None
-        return Filter(
+        return EventFilter(
             person=None if unknown else self.person,
             camera=self.camera,
             since=self.since,
@@ -62,7 +62,7 @@ class Search(Wanted):
     limit: int = Field(50, ge=1, le=MOST)
 
 
-def understood(given: Mapping[str, str]) -> tuple[Search, Sequence[str]]:
+def parse_search(given: Mapping[str, str]) -> tuple[Search, Sequence[str]]:
     """What of a form can be searched for, and what is wrong with the rest: names of fields, or "order" of the times."""
     try:
         search = Search.model_validate(given)
@@ -73,10 +73,10 @@ def understood(given: Mapping[str, str]) -> tuple[Search, Sequence[str]]:
     return search, ["order"] if backwards else []
 
 
-class Sighting(LoggedEvent):
+class Sighting(EventRecord):
     """An event as it stands in the log, and what was said of it last."""
 
-    feedback: Opinion | None
+    feedback: FeedbackEntry | None
 
 
 class Found(BaseModel):
@@ -89,18 +89,18 @@ class Found(BaseModel):
 class Detail(Sighting):
     """An event with everything that was said of it, the latest first."""
 
-    history: list[Opinion]
+    history: list[FeedbackEntry]
 
 
-class Finder:
+class EventSearch:
     """Looks through the event store and the feedback together. Blocks while it reads."""
 
-    def __init__(self, archive: Archive, feedback: Feedback) -> None:
+    def __init__(self, archive: EventPager, feedback: Feedback) -> None:
         self._archive, self._feedback = archive, feedback
 
     def page(self, search: Search) -> Found:
         """What is asked for."""
-        after = Place.parse(search.before) if search.before else None
+        after = Cursor.parse(search.before) if search.before else None
         leaf = self._archive.page(self._filter(search), after, search.limit)
         events = [Sighting.model_validate(record) for record in self._told(leaf.records)]
         return Found(events=events, next=str(leaf.next) if leaf.next else None)
@@ -127,26 +127,26 @@ class Finder:
             write_csv(map(_flat, self._told(leaf.records)), lines, more=_SAID, header=number == 0)
             yield lines.getvalue()
 
-    def _filter(self, wanted: Wanted) -> Filter:
+    def _filter(self, wanted: Wanted) -> EventFilter:
         """Capitals make no other name: people write them as they please."""
         chosen = wanted.filter()
         return replace(chosen, spellings=self._archive.spellings(chosen.person)) if chosen.person else chosen
 
-    def _told(self, records: Sequence[Record]) -> Iterator[Record]:
+    def _told(self, records: Sequence[EventDict]) -> Iterator[EventDict]:
         """The events with what was said of them."""
         said = self._feedback.latest([str(record["id"]) for record in records])
         for record in records:
             yield record | {"feedback": said.get(str(record["id"]))}
 
 
-def _plain(record: Record) -> Record:
+def _plain(record: EventDict) -> EventDict:
     """Ready for JSON."""
     opinion = record["feedback"]
-    return record | {"feedback": opinion.model_dump(mode="json") if isinstance(opinion, Opinion) else None}
+    return record | {"feedback": opinion.model_dump(mode="json") if isinstance(opinion, FeedbackEntry) else None}
 
 
-def _flat(record: Record) -> Record:
+def _flat(record: EventDict) -> EventDict:
     """With one value a column."""
     opinion = record["feedback"]
-    said = opinion.model_dump(mode="json").values() if isinstance(opinion, Opinion) else [None] * len(_SAID)
+    said = opinion.model_dump(mode="json").values() if isinstance(opinion, FeedbackEntry) else [None] * len(_SAID)
     return record | dict(zip(_SAID, said, strict=True))

@@ -10,20 +10,20 @@ from types import MappingProxyType
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 
-from stream.events.pagination import Archive
+from stream.events.pagination import EventPager
 from stream.values import Image
 from unblur.feedback import Feedback, Verdict
-from unblur.people.photo_review import Objection
+from unblur.people.photo_review import Rejection
 from unblur.web.pages.event_crops import Crops, Read
-from unblur.web.pages.event_search import Detail, Finder, Found, Search, Wanted, understood
+from unblur.web.pages.event_search import Detail, EventSearch, Found, Search, Wanted, parse_search
 from unblur.web.pages.people_page import person_id
 from unblur.web.pages.people_schemas import Name
-from unblur.web.transport.access import User, may_stay, require
-from unblur.web.transport.openapi import ROOT, Operation, explain
-from unblur.web.transport.rendering import draw
-from unblur.web.transport.request_body import filled_in
+from unblur.web.transport.access import User, is_still_authorized, require_role
+from unblur.web.transport.openapi import ROOT, Endpoint, explain
+from unblur.web.transport.rendering import render
+from unblur.web.transport.request_body import read_form
 
-Add = Callable[[str, Image, str, bool], Objection | None]
+Add = Callable[[str, Image, str, bool], Rejection | None]
 """Adds a crop to a person of the gallery, in the name of who asks, who may be sure; what speaks against it, or None."""
 Note = Callable[[str, str, str], None]
 """Writes down who did what to what."""
@@ -50,20 +50,20 @@ class Said(Named):
 class _Objected(web.HTTPBadRequest):
     """The crop is not added."""
 
-    def __init__(self, objection: Objection) -> None:
+    def __init__(self, objection: Rejection) -> None:
         super().__init__(text=objection.why)
         self.objection = objection
 
 
-class Sightings:
+class EventsPage:
     """The events page, its part of the REST interface, and the pictures."""
 
     name = "events"
     path = "/events"
 
-    def __init__(self, archive: Archive, feedback: Feedback, read: Read, add: Add, note: Note) -> None:
+    def __init__(self, archive: EventPager, feedback: Feedback, read: Read, add: Add, note: Note) -> None:
         self._archive, self._feedback, self._add, self._note = archive, feedback, add, note
-        self._finder = Finder(archive, feedback)
+        self._finder = EventSearch(archive, feedback)
         self._crops = Crops(archive, read)
 
     def routes(self) -> list[web.AbstractRouteDef]:
@@ -75,14 +75,14 @@ class Sightings:
             *self._crops.routes(),
         ]
 
-    def operations(self) -> list[Operation]:
+    def operations(self) -> list[Endpoint]:
         told = "/events/{id}/feedback"
         return [
-            Operation("GET", "/events", "Events, newest first, a page at a time", self._found, Search, Found),
-            Operation("GET", "/events.csv", "Events as a table", self._csv, Wanted, "text/csv"),
-            Operation("GET", "/events.jsonl", "Events as JSON lines", self._json, Wanted, "application/jsonl"),
-            Operation("GET", "/events/{id}", "An event", self._one, Named, Detail),
-            Operation("POST", told, "Say whether an event's name is right", self._told, Said, Detail, "operator"),
+            Endpoint("GET", "/events", "Events, newest first, a page at a time", self._found, Search, Found),
+            Endpoint("GET", "/events.csv", "Events as a table", self._csv, Wanted, "text/csv"),
+            Endpoint("GET", "/events.jsonl", "Events as JSON lines", self._json, Wanted, "application/jsonl"),
+            Endpoint("GET", "/events/{id}", "An event", self._one, Named, Detail),
+            Endpoint("POST", told, "Say whether an event's name is right", self._told, Said, Detail, "operator"),
         ]
 
     async def _found(self, _: web.Request, search: Search) -> Found:
@@ -92,7 +92,7 @@ class Sightings:
         return await self._detail(named.id)
 
     async def _told(self, request: web.Request, said: Said) -> Detail:
-        await self._say(require(request, "operator"), said)
+        await self._say(require_role(request, "operator"), said)
         return await self._detail(said.id)
 
     async def _csv(self, request: web.Request, wanted: Wanted) -> web.StreamResponse:
@@ -102,16 +102,16 @@ class Sightings:
         return await _download(request, self._finder.json(wanted), "events.jsonl", "application/jsonl")
 
     async def _page(self, request: web.Request) -> web.Response:
-        require(request, "viewer")
+        require_role(request, "viewer")
         given = {name: value for name, value in request.query.items() if value}
-        search, faults = understood(given)
+        search, faults = parse_search(given)
         return await asyncio.to_thread(self._drawn, request, search, faults)
 
     def _drawn(self, request: web.Request, search: Search, faults: Sequence[str]) -> web.Response:
         latest = self._archive.latest()  # before the page, so that no event falls between the two
         url = request.rel_url.without_query_params("before")
         found = Found(events=[], next=None) if faults else self._finder.page(search)
-        return draw(
+        return render(
             request,
             "events",
             status=400 if faults else 200,
@@ -127,13 +127,13 @@ class Sightings:
         )
 
     async def _event(self, request: web.Request) -> web.Response:
-        require(request, "viewer")
+        require_role(request, "viewer")
         return await self._shown(request)
 
     async def _sent(self, request: web.Request) -> web.Response:
         """The form on an event's page."""
-        user = require(request, "operator")
-        given = {name: value for name, value in (await filled_in(request)).items() if value}
+        user = require_role(request, "operator")
+        given = {name: value for name, value in (await read_form(request)).items() if value}
         try:
             said = Said.model_validate({**given, "id": request.match_info["id"]})
             await self._say(user, said)
@@ -154,12 +154,12 @@ class Sightings:
         request: web.Request,
         fault: str | None = None,
         given: Mapping[str, str] = _NOTHING,
-        objection: Objection | None = None,
+        objection: Rejection | None = None,
     ) -> web.Response:
         """The event; with a fault, what was `given` still stands in the form."""
         event = await self._detail(request.match_info["id"])
         names = await asyncio.to_thread(self._archive.names, _OFFERED)
-        return draw(
+        return render(
             request,
             "event",
             status=400 if fault else 200,
@@ -186,15 +186,15 @@ class Sightings:
         if said.verdict == "added" and (objection := self._added(event, said, who)):
             raise _Objected(objection)
         person = event.name if said.verdict == "right" else said.person
-        self._feedback.say(event.id, said.verdict, person, who)
+        self._feedback.add(event.id, said.verdict, person, who)
         self._note(who, f"feedback: {said.verdict}{f', {person}' if person else ''}", event.id)
 
-    def _added(self, event: Detail, said: Said, who: str) -> Objection | None:
+    def _added(self, event: Detail, said: Said, who: str) -> Rejection | None:
         if not said.person:
-            return Objection("say whom to add it to", "unfit")
+            return Rejection("say whom to add it to", "unfit")
         crop = self._crops.raw(event.id)
         if crop is None:
-            return Objection("there is no picture of this event", "unfit")
+            return Rejection("there is no picture of this event", "unfit")
         return self._add(said.person, crop, who, said.sure)
 
 
@@ -206,7 +206,7 @@ async def _download(request: web.Request, parts: Iterator[str], name: str, kind:
     await response.prepare(request)
     with suppress(ConnectionError):  # whoever asked is gone
         while (part := await asyncio.to_thread(next, parts, None)) is not None:
-            if not await may_stay(request, "viewer"):
+            if not await is_still_authorized(request, "viewer"):
                 _hang_up(request)
                 break
             await response.write(part.encode())

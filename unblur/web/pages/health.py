@@ -19,14 +19,14 @@ from pydantic import AwareDatetime, BaseModel
 
 from configs.schema import Output
 from stream.events.event_store import connect, database_file
-from stream.metrics import Reading
+from stream.metrics import MetricsSnapshot
 from unblur import __version__
 from unblur.assembly.pipeline_run import Run
-from unblur.notify.base import Delivery, Notice
+from unblur.notify.base import DeliveryStatus, Notifier
 from unblur.web.pages.health_problems import Problem, Status, failing_threads, locked_stores, problems, status
-from unblur.web.pages.live import Camera, Watching, described
-from unblur.web.transport.openapi import Operation
-from unblur.web.transport.rendering import draw
+from unblur.web.pages.live import Camera, LiveView, camera_info
+from unblur.web.transport.openapi import Endpoint
+from unblur.web.transport.rendering import render
 
 DROPS = {
     "detect": "frames dropped",
@@ -65,6 +65,16 @@ class LostPeer(BaseModel):
     problem: str
 
 
+class Notification(BaseModel):
+    """How many events a notifier delivered (`told`), dropped (`lost`), and still has to deliver."""
+
+    name: str
+    told: int
+    waiting: int
+    lost: int
+    problem: str | None
+
+
 class Report(BaseModel):
     """How everything is. `why` says why it is not ready; `problems` what is not as it should be, and what helps."""
 
@@ -80,8 +90,8 @@ class Report(BaseModel):
     cameras: list[Camera]
     stages: list[Stage]
     networks: list[Network]
-    disk: list[Space]
-    notifications: list[Delivery]
+    disk: list[DiskUsage]
+    notifications: list[Notification]
     lost_peers: list[LostPeer] = []
 
 
@@ -91,10 +101,10 @@ class Health:
     name = "health"
     path = "/health"
 
-    def __init__(self, run: Run, output: Output, notices: Sequence[Notice] = ()) -> None:
+    def __init__(self, run: Run, output: Output, notices: Sequence[Notifier] = ()) -> None:
         self._run, self._notices = run, notices
         self._started = datetime.now(UTC)
-        self._disk = Disk(_places(output))
+        self._disk = DiskMonitor(_places(output))
 
     def routes(self) -> list[web.AbstractRouteDef]:
         return [
@@ -103,11 +113,11 @@ class Health:
             web.get("/readyz", self._ready),
         ]
 
-    def operations(self) -> list[Operation]:
-        return [Operation("GET", "/health", "How everything is", self._reported, gives=Report)]
+    def operations(self) -> list[Endpoint]:
+        return [Endpoint("GET", "/health", "How everything is", self._reported, response_model=Report)]
 
     async def _page(self, request: web.Request) -> web.Response:
-        return draw(request, "health")
+        return render(request, "health")
 
     async def _alive(self, _: web.Request) -> web.Response:
         return web.json_response({"alive": True})
@@ -132,14 +142,14 @@ class Health:
         return await asyncio.to_thread(self._report)
 
     def _report(self) -> Report:
-        run, live_view, reading = self._run, self._run.outputs.live_view, self._run.reading()
-        failures = live_view.failures if isinstance(live_view, Watching) else []
+        run, live_view, reading = self._run, self._run.outputs.live_view, self._run.snapshot()
+        failures = live_view.failures if isinstance(live_view, LiveView) else []
         why = self._why_not()
-        cameras = [described(source, reading) for source in run.sources]
+        cameras = [camera_info(source, reading) for source in run.sources]
         deliveries = [notice.delivery() for notice in self._notices]
         found = [
             *problems(cameras, deliveries, run.load.level, datetime.now(UTC)),
-            *locked_stores(run.outputs.ledgers),
+            *locked_stores(run.outputs.event_stores),
             *failing_threads(),
         ]
         return Report(
@@ -159,12 +169,12 @@ class Health:
                 for each in run.networks
             ],
             disk=self._disk.spaces(),
-            notifications=deliveries,
+            notifications=[_notification(each) for each in deliveries],
             lost_peers=[LostPeer(**asdict(each)) for each in failures],
         )
 
 
-def _stages(reading: Reading) -> list[Stage]:
+def _stages(reading: MetricsSnapshot) -> list[Stage]:
     return [
         Stage(
             name=name,
@@ -186,7 +196,7 @@ _EVERY_S = 60.0
 """A folder of evidence may hold a million files."""
 
 
-class Space(BaseModel):
+class DiskUsage(BaseModel):
     """What something takes of its disk, and what is left there, in bytes."""
 
     name: str
@@ -194,16 +204,16 @@ class Space(BaseModel):
     free: int
 
 
-class Disk:
+class DiskMonitor:
     """Measures files and folders by their names here, at most once a minute. Safe to use from several threads."""
 
     def __init__(self, places: Mapping[str, Path]) -> None:
         self._places = places
         self._lock = threading.Lock()
         self._measured_s = -_EVERY_S
-        self._spaces: list[Space] = []
+        self._spaces: list[DiskUsage] = []
 
-    def spaces(self) -> list[Space]:
+    def spaces(self) -> list[DiskUsage]:
         """Raises OSError if a disk is gone."""
         with self._lock:
             if time.monotonic() - self._measured_s >= _EVERY_S:
@@ -212,9 +222,9 @@ class Disk:
             return self._spaces
 
 
-def _space(name: str, path: Path) -> Space:
+def _space(name: str, path: Path) -> DiskUsage:
     folder = path if path.is_dir() else path.parent
-    return Space(name=name, size=sum(_sizes(path)), free=shutil.disk_usage(folder).free)
+    return DiskUsage(name=name, size=sum(_sizes(path)), free=shutil.disk_usage(folder).free)
 
 
 def _sizes(path: Path) -> Iterator[int]:
@@ -228,3 +238,13 @@ def _sizes(path: Path) -> Iterator[int]:
         for beside in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
             with suppress(FileNotFoundError):
                 yield beside.stat().st_size
+
+
+def _notification(delivery: DeliveryStatus) -> Notification:
+    return Notification(
+        name=delivery.name,
+        told=delivery.delivered,
+        waiting=delivery.waiting,
+        lost=delivery.dropped,
+        problem=delivery.problem,
+    )

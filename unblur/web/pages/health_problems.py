@@ -8,11 +8,11 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from stream.events.event_store import EventStore
-from stream.events.jsonl_log import EventFile
+from stream.events.event_store import SqlEventStore
+from stream.events.jsonl_log import JsonlEventLog
 from stream.load_control import LEVELS, Level
 from stream.threads import thread_states
-from unblur.notify.base import Delivery
+from unblur.notify.base import DeliveryStatus
 from unblur.web.pages.live import Camera
 
 LATEST_S = 1.5
@@ -50,7 +50,7 @@ def status(ready: bool, cameras: Sequence[Camera], problems: Sequence[Problem]) 
 
 
 def problems(
-    cameras: Sequence[Camera], deliveries: Sequence[Delivery], level: Level, now: datetime
+    cameras: Sequence[Camera], deliveries: Sequence[DeliveryStatus], level: Level, now: datetime
 ) -> Iterator[Problem]:
     """All that there are at the moment `now` (timezone-aware)."""
     for camera in cameras:
@@ -112,10 +112,10 @@ def failing_threads() -> Iterator[Problem]:
             )
 
 
-def locked_stores(ledgers: Iterable[tuple[str, EventFile | EventStore]]) -> Iterator[Problem]:
+def locked_stores(ledgers: Iterable[tuple[str, JsonlEventLog | SqlEventStore]]) -> Iterator[Problem]:
     """Event stores among a run's `ledgers` that another program holds locked."""
     for _, store in ledgers:
-        if isinstance(store, EventStore) and (since := store.busy_since):
+        if isinstance(store, SqlEventStore) and (since := store.busy_since):
             yield Problem(
                 what=f"another program has held the event store {store.place} locked since "
                 f"{since.isoformat(timespec='seconds')}: {store.waiting} events wait on disk",

@@ -13,25 +13,25 @@ from pydantic import AwareDatetime, BaseModel
 
 from configs.schema import Web
 from stream.interfaces import Source
-from stream.metrics import Meter, Reading
+from stream.metrics import MetricsSnapshot, StageMetrics
 from stream.sources.factory import Live
-from stream.sources.receiver import Guest
-from stream.sources.recorded import Replay
+from stream.sources.receiver import PushSource
+from stream.sources.recorded import RecordedSource
 from stream.sources.status import State
 from stream.values import Frame, Image
-from stream.webrtc.broadcast import Screen
-from stream.webrtc.egress import Viewers
-from stream.webrtc.ingest import Guests
-from stream.webrtc.peers import Failure
+from stream.webrtc.broadcast import FrameBroadcast
+from stream.webrtc.egress import WhepEgress
+from stream.webrtc.ingest import WhipIngest
+from stream.webrtc.peers import PeerFailure
 from stream.webrtc.video_encoder import Codec
 from unblur.web.streaming.mjpeg import Mjpeg
-from unblur.web.streaming.sse import Announcer
+from unblur.web.streaming.sse import EventBroadcaster
 from unblur.web.streaming.viewer_clients import client_of, mark_browser, size_of
 from unblur.web.streaming.webrtc_signaling import Signalling
-from unblur.web.transport.access import asking
+from unblur.web.transport.access import current_user
 from unblur.web.transport.app import Page, application
-from unblur.web.transport.openapi import ROOT, Operation
-from unblur.web.transport.rendering import LINKS, draw
+from unblur.web.transport.openapi import ROOT, Endpoint
+from unblur.web.transport.rendering import LINKS, render
 from unblur.web.transport.server import Server
 
 _CODECS: Mapping[str, Codec] = {"vp8": "vp8", "h264": "h264"}
@@ -66,23 +66,23 @@ class Cameras(BaseModel):
     cameras: list[Camera]
 
 
-class Watching:
+class LiveView:
     """The live page, and what shows the cameras' pictures on it to whoever may see them. `announcer` is the log that
     tells them the events."""
 
     name = "live"
     path = "/"
 
-    def __init__(self, settings: Web, sources: Sequence[Source], meter: Meter | None = None) -> None:
+    def __init__(self, settings: Web, sources: Sequence[Source], meter: StageMetrics | None = None) -> None:
         """Those `sources` that are guests send their pictures here; `meter` is the run's."""
         self._settings = settings
-        self._meter = meter or Meter()
+        self._meter = meter or StageMetrics()
         self._sources = sources
         self._server = Server(settings.prefix)
-        self.announcer = Announcer(self._server.loop)
-        self._screens = {source.camera: Screen(self._server.loop) for source in sources}
-        self._viewers = Viewers(self._screens, settings.codec, settings.viewers)
-        self._guests = Guests({source.camera: source for source in sources if isinstance(source, Guest)})
+        self.announcer = EventBroadcaster(self._server.loop)
+        self._screens = {source.camera: FrameBroadcast(self._server.loop) for source in sources}
+        self._viewers = WhepEgress(self._screens, settings.codec, settings.viewers)
+        self._guests = WhipIngest({source.camera: source for source in sources if isinstance(source, PushSource)})
 
     def open(self, guard: Middleware, pages: Sequence[Page] = ()) -> None:
         """Let people in whom the guard lets through, to the live page and to `pages`. Raises OutputError if the address
@@ -100,7 +100,7 @@ class Watching:
         return len(self._viewers.sessions)
 
     @property
-    def failures(self) -> Sequence[Failure]:
+    def failures(self) -> Sequence[PeerFailure]:
         """The latest WebRTC peers that signaled, and to or from which no picture went; the oldest first."""
         both = [*self._viewers.sessions.failures, *self._guests.sessions.failures]
         return sorted(both, key=lambda each: each.at)
@@ -130,14 +130,14 @@ class Watching:
         return [
             web.get("/", self._page),
             web.get("/send", self._sending),
-            web.get(f"{ROOT}/events/stream", self.announcer.listen),
+            web.get(f"{ROOT}/events/stream", self.announcer.stream),
             *Mjpeg(self._viewers.jpegs, self._viewers.sessions.limiter).routes(),
             *Signalling("whep", "viewer", self._viewers.sessions, self._watch).routes(),
             *Signalling("whip", "operator", self._guests.sessions, self._send).routes(),
         ]
 
-    def operations(self) -> list[Operation]:
-        return [Operation("GET", "/cameras", "Every camera, and how it is", self._listed, gives=Cameras)]
+    def operations(self) -> list[Endpoint]:
+        return [Endpoint("GET", "/cameras", "Every camera, and how it is", self._listed, response_model=Cameras)]
 
     def _application(self, guard: Middleware, pages: Sequence[Page]) -> web.Application:
         made = application(guard, (self, *pages))
@@ -157,39 +157,39 @@ class Watching:
 
     async def _listed(self, _: web.Request, __: object) -> Cameras:
         reading = self._meter.read()
-        return Cameras(cameras=[described(source, reading) for source in self._sources])
+        return Cameras(cameras=[camera_info(source, reading) for source in self._sources])
 
     async def _page(self, request: web.Request) -> web.Response:
         links = request.app[LINKS]
-        user = asking(request)  # nobody, yet, where a script has to show the token
+        user = current_user(request)  # nobody, yet, where a script has to show the token
         may_send = user is None or user.may("operator")
-        page = draw(request, "live", events=dict(links).get("events"), may_send=may_send)
+        page = render(request, "live", events=dict(links).get("events"), may_send=may_send)
         mark_browser(request, page)
         return page
 
     async def _sending(self, request: web.Request) -> web.Response:
-        return draw(request, "send", camera=request.query.get("camera", ""), obstacle=self._obstacle(request))
+        return render(request, "send", camera=request.query.get("camera", ""), obstacle=self._why_cannot_send(request))
 
-    def _obstacle(self, request: web.Request) -> Literal["viewer", "camera"] | None:
+    def _why_cannot_send(self, request: web.Request) -> Literal["viewer", "camera"] | None:
         """Why whoever asks cannot send; None also for somebody whose script has yet to show the token."""
-        user, name = asking(request), request.query.get("camera", "")
+        user, name = current_user(request), request.query.get("camera", "")
         if user is None:
             return None  # nor are they told which cameras there are
         if not user.may("operator"):
             return "viewer"
-        return None if any(isinstance(each, Guest) and each.camera == name for each in self._sources) else "camera"
+        return None if any(isinstance(each, PushSource) and each.camera == name for each in self._sources) else "camera"
 
 
-def described(source: Source, reading: Reading) -> Camera:
+def camera_info(source: Source, reading: MetricsSnapshot) -> Camera:
     """A camera, how it is and how much of it is searched, and where its picture can be fetched, and sent if it is a
     guest's."""
     path = f"/{quote(source.camera, safe='')}"
     status = _lively(source, reading) if isinstance(source, Live) else {"state": _played(source)}
-    whip = f"{path}/whip" if isinstance(source, Guest) else None
+    whip = f"{path}/whip" if isinstance(source, PushSource) else None
     return Camera(name=source.camera, whep=f"{path}/whep", whip=whip, **status)
 
 
-def _lively(source: Live, reading: Reading) -> dict[str, object]:
+def _lively(source: Live, reading: MetricsSnapshot) -> dict[str, object]:
     return asdict(source.status()) | {
         "searched_fps": reading.searched_fps.get(source.camera, 0.0),
         "delay_p95_s": reading.delay_p95_s.get(source.camera),
@@ -198,4 +198,4 @@ def _lively(source: Live, reading: Reading) -> dict[str, object]:
 
 
 def _played(source: Source) -> Literal["recording", "ended"]:
-    return "ended" if isinstance(source, Replay) and source.ended else "recording"
+    return "ended" if isinstance(source, RecordedSource) and source.ended else "recording"

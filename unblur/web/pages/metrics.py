@@ -13,20 +13,20 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from stream.events.event_store import EventStore
-from stream.metrics import BOUNDS_S, Reading, Timing
+from stream.events.event_store import SqlEventStore
+from stream.metrics import BOUNDS_S, MetricsSnapshot, StageTiming
 from stream.sources.factory import Live
 from stream.threads import thread_states
 from stream.values import Event
 from unblur.assembly.pipeline_run import Run
-from unblur.notify.base import Delivery, Notice
-from unblur.web.transport.openapi import Operation
+from unblur.notify.base import DeliveryStatus, Notifier
+from unblur.web.transport.openapi import Endpoint
 
 _CROPS = {"crops passed over": "a better crop came", "looks dropped": "no time"}
 _BOUNDS = [*(f"{bound:g}" for bound in BOUNDS_S), "+Inf"]
 
 
-class Tally:
+class EventCounter:
     """A log that only counts."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Metrics(Collector):
     name = "metrics"
     path = None
 
-    def __init__(self, run: Run, tally: Tally, notices: Sequence[Notice] = ()) -> None:
+    def __init__(self, run: Run, tally: EventCounter, notices: Sequence[Notifier] = ()) -> None:
         self._run, self._tally, self._notices = run, tally, notices
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -60,7 +60,7 @@ class Metrics(Collector):
     def routes(self) -> list[web.AbstractRouteDef]:
         return [web.get("/metrics", self._scraped)]
 
-    def operations(self) -> list[Operation]:
+    def operations(self) -> list[Endpoint]:
         return []
 
     async def _scraped(self, _: web.Request) -> web.Response:
@@ -72,7 +72,7 @@ class Metrics(Collector):
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        reading = self._run.reading()
+        reading = self._run.snapshot()
         live = [source for source in self._run.sources if isinstance(source, Live)]
         yield from _cameras(live, reading)
         yield from _pace(live, reading)
@@ -91,7 +91,7 @@ class Metrics(Collector):
         yield CounterMetricFamily("unblur_connections_refused_total", "Connections too many.", refused)
 
 
-def _cameras(sources: Sequence[Live], reading: Reading) -> Iterable[Metric]:
+def _cameras(sources: Sequence[Live], reading: MetricsSnapshot) -> Iterable[Metric]:
     """The live ones; a recording has no rate, and drops nothing."""
     fps = GaugeMetricFamily("unblur_camera_fps", "Pictures a second that arrive.", labels=["camera"])
     age = GaugeMetricFamily("unblur_frame_age_seconds", "Since the newest picture arrived.", labels=["camera"])
@@ -108,7 +108,7 @@ def _cameras(sources: Sequence[Live], reading: Reading) -> Iterable[Metric]:
     return fps, age, dropped, reconnects
 
 
-def _pace(sources: Sequence[Live], reading: Reading) -> Iterable[Metric]:
+def _pace(sources: Sequence[Live], reading: MetricsSnapshot) -> Iterable[Metric]:
     """How much of the live ones is searched, how late names come, and what is left out."""
     searched = GaugeMetricFamily("unblur_camera_searched_fps", "Pictures searched a second.", labels=["camera"])
     delay = GaugeMetricFamily(
@@ -123,7 +123,7 @@ def _pace(sources: Sequence[Live], reading: Reading) -> Iterable[Metric]:
     return searched, delay, dropped
 
 
-def _work(reading: Reading) -> Iterable[Metric]:
+def _work(reading: MetricsSnapshot) -> Iterable[Metric]:
     seconds = HistogramMetricFamily("unblur_stage_seconds", "How long each stage takes.", labels=["stage"])
     for name, timing in reading.stages.items():
         seconds.add_metric([name], _cumulative(timing), timing.seconds)
@@ -137,7 +137,7 @@ def _work(reading: Reading) -> Iterable[Metric]:
     return seconds, faces, crops
 
 
-def _cumulative(timing: Timing) -> list[tuple[str, float]]:
+def _cumulative(timing: StageTiming) -> list[tuple[str, float]]:
     totals, total = [], 0
     for bound, number in zip(_BOUNDS, timing.buckets, strict=True):
         total += number
@@ -150,17 +150,17 @@ def _own_work(run: Run) -> Iterable[Metric]:
     restarts = CounterMetricFamily("unblur_thread_restarts_total", "Times that a thread failed.", labels=["thread"])
     for state in thread_states():
         restarts.add_metric([state.name], state.restarts + bool(state.problem))
-    stores = [ledger for _, ledger in run.outputs.ledgers if isinstance(ledger, EventStore)]
+    stores = [ledger for _, ledger in run.outputs.event_stores if isinstance(ledger, SqlEventStore)]
     waiting = sum(store.waiting for store in stores)
     return restarts, GaugeMetricFamily("unblur_events_waiting", "Events that a locked store has yet to take.", waiting)
 
 
-def _notifications(deliveries: Sequence[Delivery]) -> Iterable[Metric]:
+def _notifications(deliveries: Sequence[DeliveryStatus]) -> Iterable[Metric]:
     told = CounterMetricFamily("unblur_notifications_told_total", "Events told.", labels=["to"])
     lost = CounterMetricFamily("unblur_notifications_lost_total", "Events that nobody was told.", labels=["to"])
     waiting = GaugeMetricFamily("unblur_notifications_waiting", "Events yet to be told.", labels=["to"])
     for each in deliveries:
-        told.add_metric([each.name], each.told)
-        lost.add_metric([each.name], each.lost)
+        told.add_metric([each.name], each.delivered)
+        lost.add_metric([each.name], each.dropped)
         waiting.add_metric([each.name], each.waiting)
     return told, lost, waiting

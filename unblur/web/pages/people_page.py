@@ -11,10 +11,10 @@ from aiohttp import web
 from recognize.gallery.people_gallery import Gallery
 from stream.errors import UsageError
 from stream.values import Image
-from unblur.people.gallery_service import People
-from unblur.people.photo_review import Examiner, Shot, objections, require_usable
+from unblur.people.gallery_service import GalleryService
+from unblur.people.photo_review import PhotoReviewer, ReviewedPhoto, objections, require_usable
 from unblur.web.pages import people_schemas
-from unblur.web.pages.pending_photos import Tray
+from unblur.web.pages.pending_photos import PendingPhotos
 from unblur.web.pages.people_schemas import (
     Addition,
     Enrolment,
@@ -28,10 +28,10 @@ from unblur.web.pages.people_schemas import (
     WhichPhoto,
 )
 from unblur.web.photos.uploads import REQUEST, Uploads
-from unblur.web.transport.access import require
-from unblur.web.transport.errors import told
-from unblur.web.transport.openapi import Nothing, Operation
-from unblur.web.transport.rendering import draw
+from unblur.web.transport.access import require_role
+from unblur.web.transport.errors import map_errors
+from unblur.web.transport.openapi import Endpoint, Nothing
+from unblur.web.transport.rendering import render
 
 MOST = 20
 """Photos in one request."""
@@ -51,10 +51,10 @@ class PeoplePage:
     path = "/people"
 
     def __init__(
-        self, people: People, examiner: Examiner, uploads: Uploads, evidence: Callable[[str], Image | None]
+        self, people: GalleryService, examiner: PhotoReviewer, uploads: Uploads, evidence: Callable[[str], Image | None]
     ) -> None:
         self._people, self._examiner, self._uploads, self._evidence = people, examiner, uploads, evidence
-        self._tray = Tray()
+        self._tray = PendingPhotos()
 
     def routes(self) -> list[web.AbstractRouteDef]:
         return [
@@ -63,40 +63,40 @@ class PeoplePage:
             web.get("/faces/{photo}.png", self._face),
         ]
 
-    def operations(self) -> list[Operation]:
+    def operations(self) -> list[Endpoint]:
         one = "/people/{id}"
         return [
-            Operation("GET", "/people", "Everybody who is known", self._list, gives=KnownPeople),
-            Operation("GET", "/people/photos", "What is to be said of photos that were looked at",
+            Endpoint("GET", "/people", "Everybody who is known", self._list, response_model=KnownPeople),
+            Endpoint("GET", "/people/photos", "What is to be said of photos that were looked at",
                       self._judge, Proposal, ProposedPhotos, "operator"),
-            Operation("GET", one, "Somebody who is known", self._get, WhichPerson, KnownPerson),
-            Operation("POST", "/people", "Enrol somebody new", self._enrol, Enrolment, KnownPerson, "operator"),
-            Operation("PATCH", one, "Rename or describe", self._revise, PersonRevision, KnownPerson, "operator"),
-            Operation("DELETE", one, "Forget somebody", self._delete, WhichPerson, Nothing, "operator"),
-            Operation("POST", f"{one}/merge", "Make two one", self._merge, Merging, KnownPerson, "operator"),
-            Operation("POST", f"{one}/photos", "Add photos to somebody", self._add, Addition, KnownPerson, "operator"),
-            Operation("DELETE", f"{one}/photos/{{photo}}", "Forget a photo", self._remove, WhichPhoto, KnownPerson,
+            Endpoint("GET", one, "Somebody who is known", self._get, WhichPerson, KnownPerson),
+            Endpoint("POST", "/people", "Enrol somebody new", self._enrol, Enrolment, KnownPerson, "operator"),
+            Endpoint("PATCH", one, "Rename or describe", self._revise, PersonRevision, KnownPerson, "operator"),
+            Endpoint("DELETE", one, "Forget somebody", self._delete, WhichPerson, Nothing, "operator"),
+            Endpoint("POST", f"{one}/merge", "Make two one", self._merge, Merging, KnownPerson, "operator"),
+            Endpoint("POST", f"{one}/photos", "Add photos to somebody", self._add, Addition, KnownPerson, "operator"),
+            Endpoint("DELETE", f"{one}/photos/{{photo}}", "Forget a photo", self._remove, WhichPhoto, KnownPerson,
                       "operator"),
-            Operation("POST", "/people/photos", "Look at photos that may be enrolled, and at what was looked at before",
+            Endpoint("POST", "/people/photos", "Look at photos that may be enrolled, and at what was looked at before",
                       self._look, Proposal, ProposedPhotos, "operator", ("photo",)),
-            Operation("POST", "/people/crops", "Look at the raw crop of an event, and at what was looked at before",
+            Endpoint("POST", "/people/crops", "Look at the raw crop of an event, and at what was looked at before",
                       self._look_at_event, people_schemas.EventCrop, ProposedPhotos, "operator"),
         ]  # fmt: skip
 
     async def _page(self, request: web.Request) -> web.Response:
-        require(request, "viewer")
-        return draw(request, "people", people=await asyncio.to_thread(self._everybody), most=MOST, bytes=BYTES)
+        require_role(request, "viewer")
+        return render(request, "people", people=await asyncio.to_thread(self._everybody), most=MOST, bytes=BYTES)
 
     async def _person_page(self, request: web.Request) -> web.Response:
-        require(request, "viewer")
-        with told():
+        require_role(request, "viewer")
+        with map_errors():
             person = await asyncio.to_thread(self._somebody, request.match_info["id"])
         others = [other for other in await asyncio.to_thread(self._everybody) if other.id != person.id]
-        return draw(request, "person", person=person, others=others, most=MOST, bytes=BYTES)
+        return render(request, "person", person=person, others=others, most=MOST, bytes=BYTES)
 
     async def _face(self, request: web.Request) -> web.Response:
-        require(request, "viewer")
-        with told():
+        require_role(request, "viewer")
+        with map_errors():
             content = await asyncio.to_thread(self._people.face, request.match_info["photo"])
         if content is None:
             raise web.HTTPNotFound(text="there is no such picture")
@@ -106,7 +106,7 @@ class PeoplePage:
         return KnownPeople(people=await asyncio.to_thread(self._everybody))
 
     async def _get(self, _: web.Request, which: WhichPerson) -> KnownPerson:
-        with told():
+        with map_errors():
             return await asyncio.to_thread(self._somebody, which.id)
 
     async def _enrol(self, request: web.Request, new: Enrolment) -> KnownPerson:
@@ -116,7 +116,7 @@ class PeoplePage:
             self._tray.drop(shots)
             return self._somebody(person_id(name))
 
-        with told():
+        with map_errors():
             return await asyncio.to_thread(enrol)
 
     async def _add(self, request: web.Request, more: Addition) -> KnownPerson:
@@ -127,7 +127,7 @@ class PeoplePage:
             self._tray.drop(shots)
             return self._somebody(more.id)
 
-        with told():
+        with map_errors():
             return await asyncio.to_thread(add)
 
     async def _revise(self, request: web.Request, revision: PersonRevision) -> KnownPerson:
@@ -139,7 +139,7 @@ class PeoplePage:
                 self._people.describe(name, revision.description, _who(request))
             return self._somebody(person_id(name))
 
-        with told():
+        with map_errors():
             return await asyncio.to_thread(revise)
 
     async def _merge(self, request: web.Request, merging: Merging) -> KnownPerson:
@@ -147,11 +147,11 @@ class PeoplePage:
             self._people.merge(self._name(merging.id), self._name(merging.into), _who(request), merging.sure)
             return self._somebody(merging.into)
 
-        with told():
+        with map_errors():
             return await asyncio.to_thread(merge)
 
     async def _delete(self, request: web.Request, which: WhichPerson) -> Nothing:
-        with told():
+        with map_errors():
             await asyncio.to_thread(lambda: self._people.delete(self._name(which.id), _who(request)))
         return Nothing()
 
@@ -160,11 +160,11 @@ class PeoplePage:
             self._people.remove(self._name(which.id), which.photo, _who(request))
             return self._somebody(which.id)
 
-        with told():
+        with map_errors():
             return await asyncio.to_thread(remove)
 
     async def _judge(self, _: web.Request, proposal: Proposal) -> ProposedPhotos:
-        with told():
+        with map_errors():
             return await asyncio.to_thread(self._looked, (), proposal)
 
     async def _look(self, request: web.Request, proposal: Proposal) -> ProposedPhotos:
@@ -174,7 +174,7 @@ class PeoplePage:
             shots = [self._examiner.picture(each.name, each.image, each.fault, each.remark) for each in sent]
             return self._looked(shots, proposal)
 
-        with told():
+        with map_errors():
             return await asyncio.to_thread(look)
 
     async def _look_at_event(self, _: web.Request, crop: people_schemas.EventCrop) -> ProposedPhotos:
@@ -184,10 +184,10 @@ class PeoplePage:
                 raise KeyError(crop.event)
             return self._looked([self._examiner.crop("crop", image)], crop)
 
-        with told():
+        with map_errors():
             return await asyncio.to_thread(look)
 
-    def _looked(self, shots: Sequence[Shot], proposal: Proposal) -> ProposedPhotos:
+    def _looked(self, shots: Sequence[ReviewedPhoto], proposal: Proposal) -> ProposedPhotos:
         name = self._name(proposal.person) if proposal.person else None
         beside = self._tray.get(proposal.others())
         self._tray.put(shots)
@@ -198,7 +198,7 @@ class PeoplePage:
             ]
         )
 
-    def _chosen(self, name: str | None, ids: Sequence[str], sure: Sequence[str]) -> list[Shot]:
+    def _chosen(self, name: str | None, ids: Sequence[str], sure: Sequence[str]) -> list[ReviewedPhoto]:
         """The shots to enrol. Raises UsageError if one of them is not to be enrolled at all, or is doubtful and nobody
         is sure of it."""
         shots = self._examiner.judged(self._tray.get(ids), name, self._people.gallery)
@@ -234,4 +234,4 @@ def person_id(name: str) -> str:
 
 
 def _who(request: web.Request) -> str:
-    return require(request, "operator").name
+    return require_role(request, "operator").name

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from stream.errors import UsageError
 from stream.names import LONGEST, normalize_name, normalize_text
-from unblur.people.photo_review import Shot, usable
+from unblur.people.photo_review import ReviewedPhoto, usable
 
 LONGEST_DESCRIPTION = 2000
 Id = Annotated[str, Field(max_length=64)]
@@ -144,7 +144,7 @@ class Merging(WhichPerson):
     sure: bool = False
 
 
-def shown(shot: Shot) -> ProposedPhoto:
+def shown(shot: ReviewedPhoto) -> ProposedPhoto:
     """A shot as it is answered."""
     picture = None
     if shot.crop is not None:

@@ -11,14 +11,14 @@ from pydantic import BaseModel
 
 from stream.errors import UnblurError
 from stream.values import Image
-from unblur.web.photos.photo_schemas import DevelopedPhoto, told
-from unblur.web.photos.photo_worker import RETRY_S, BusyError, Darkroom, Method
-from unblur.web.photos.result_cache import Prints
+from unblur.web.photos.photo_schemas import DevelopedPhoto, to_response
+from unblur.web.photos.photo_worker import RETRY_S, BusyError, Method, PhotoWorker
+from unblur.web.photos.result_cache import ResultCache
 from unblur.web.photos.uploads import Upload, Uploads
-from unblur.web.transport.access import require
-from unblur.web.transport.errors import refusal
-from unblur.web.transport.openapi import Operation
-from unblur.web.transport.rendering import draw
+from unblur.web.transport.access import require_role
+from unblur.web.transport.errors import error_response
+from unblur.web.transport.openapi import Endpoint
+from unblur.web.transport.rendering import render
 
 LONG_SIDE = 4096
 """Pixels of a photo's longer side. Larger ones are shrunk: work grows with the pixels, and faces do not gain by it."""
@@ -48,7 +48,7 @@ class PhotoPage:
     path = "/photo"
 
     def __init__(
-        self, darkroom: Darkroom, uploads: Uploads, prints: Prints, note: Callable[[str, str, str], None]
+        self, darkroom: PhotoWorker, uploads: Uploads, prints: ResultCache, note: Callable[[str, str, str], None]
     ) -> None:
         """`note` writes down who did what, to what."""
         self._darkroom, self._uploads, self._prints, self._note = darkroom, uploads, prints, note
@@ -61,27 +61,27 @@ class PhotoPage:
     def routes(self) -> list[web.AbstractRouteDef]:
         return [web.get("/photo", self._asked), web.get("/photo/{id}", self._shown)]
 
-    def operations(self) -> list[Operation]:
+    def operations(self) -> list[Endpoint]:
         files = ("photo", "sharp")
         return [
-            Operation("POST", "/photos", "Unblur a photo", self._sent, Wanted, DevelopedPhoto, files=files),
-            Operation("GET", "/photos/{id}/{picture}.png", "Its pictures", self._picture, PictureName, "image/png"),
+            Endpoint("POST", "/photos", "Unblur a photo", self._sent, Wanted, DevelopedPhoto, files=files),
+            Endpoint("GET", "/photos/{id}/{picture}.png", "Its pictures", self._picture, PictureName, "image/png"),
         ]
 
     async def _asked(self, request: web.Request) -> web.Response:
-        require(request, "viewer")
-        return draw(request, "photo", gone=False)
+        require_role(request, "viewer")
+        return render(request, "photo", gone=False)
 
     async def _shown(self, request: web.Request) -> web.Response:
-        found = self._prints.find(request.match_info["id"], require(request, "viewer").name)
+        found = self._prints.find(request.match_info["id"], require_role(request, "viewer").name)
         if not found:
-            return draw(request, "photo", 404, gone=True)
-        response = draw(request, "developed", photo=told(found))
+            return render(request, "photo", 404, gone=True)
+        response = render(request, "developed", photo=to_response(found))
         response.headers.update(_PRIVATE)
         return response
 
     async def _sent(self, request: web.Request, wanted: Wanted) -> DevelopedPhoto | web.Response:
-        user = require(request, "viewer").name
+        user = require_role(request, "viewer").name
         photo, sharp, remark = await self._received(request)
         try:
             developed = replace(await self._darkroom.develop(photo, sharp, wanted.method), remark=remark)
@@ -90,7 +90,7 @@ class PhotoPage:
         except UnblurError as error:
             raise web.HTTPServiceUnavailable(text=f"the photo cannot be developed: {error}") from error
         await asyncio.to_thread(self._note, user, "unblurred a photo", f"faces: {len(developed.faces)}")
-        return told(self._prints.keep(user, wanted.method, developed))
+        return to_response(self._prints.keep(user, wanted.method, developed))
 
     async def _received(self, request: web.Request) -> tuple[Image, Image | None, str | None]:
         """The photo, the sharp original if there is one, and what is to be said of the photo's file. Raises
@@ -107,7 +107,7 @@ class PhotoPage:
         return photo, sharp[0], _remark(sent["photo"][0])
 
     async def _picture(self, request: web.Request, wanted: PictureName) -> web.Response:
-        found = self._prints.find(wanted.id, require(request, "viewer").name)
+        found = self._prints.find(wanted.id, require_role(request, "viewer").name)
         if not found or wanted.picture not in found.developed.pictures:
             raise web.HTTPNotFound(text="there is no such picture, or no longer")
         body = found.developed.pictures[wanted.picture]
@@ -134,4 +134,4 @@ def _size(image: Image) -> str:
 
 
 def _later(error: BusyError) -> web.Response:
-    return refusal(503, str(error), RETRY_S)
+    return error_response(503, str(error), RETRY_S)

@@ -10,8 +10,8 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from stream.values import Method as Restorer
-from unblur.web.photos.photo_worker import Gain, Method
-from unblur.web.photos.result_cache import Print
+from unblur.web.photos.photo_worker import Method, QualityGain
+from unblur.web.photos.result_cache import CachedResult
 from unblur.web.transport.openapi import ROOT
 
 
@@ -80,7 +80,7 @@ class DevelopedPhoto(BaseModel):
     gain: Gained | None
 
 
-def told(kept: Print) -> DevelopedPhoto:
+def to_response(kept: CachedResult) -> DevelopedPhoto:
     developed = kept.developed
     links = {name: f"{ROOT}/photos/{kept.id}/{name}.png" for name in developed.pictures}
     faces = zip(developed.faces, developed.gains, strict=True)
@@ -98,10 +98,10 @@ def told(kept: Print) -> DevelopedPhoto:
     )
 
 
-def _face(number: int, face: Mapping[str, object], gain: Gain | None, links: Mapping[str, str]) -> FaceInPhoto:
+def _face(number: int, face: Mapping[str, object], gain: QualityGain | None, links: Mapping[str, str]) -> FaceInPhoto:
     crops = {"raw": links[f"face-{number}-raw"], "restored": links.get(f"face-{number}-restored")}
     return FaceInPhoto.model_validate({**face, **crops, "gain": _gained(gain)})
 
 
-def _gained(gain: Gain | None) -> Gained | None:
+def _gained(gain: QualityGain | None) -> Gained | None:
     return None if gain is None else Gained.model_validate(gain)

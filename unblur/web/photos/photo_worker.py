@@ -19,8 +19,8 @@ from recognize.gallery.people_gallery import Gallery
 from recognize.track_recognizer import TrackRecognizer
 from stream.threads import lower_priority
 from stream.values import Image
-from unblur.assembly.components import Parts
-from unblur.photos.photo_restoration import PhotoLab, Portrait, Result, equip, sheet
+from unblur.assembly.components import Components
+from unblur.photos.photo_restoration import PhotoRestorer, PhotoResult, RestoredFace, equip, side_by_side
 
 Method = Literal["auto", "cnn", "richardson-lucy", "seed"]
 WAITING = 3
@@ -36,7 +36,7 @@ class BusyError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Gain:
+class QualityGain:
     """How near to the sharp original: as it came, and restored."""
 
     before: Fidelity
@@ -44,7 +44,7 @@ class Gain:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Developed:
+class RestoredPhoto:
     """A photo of `width` x `height` pixels, developed: its faces as `unblur image` tells them, `pictures` as PNG by
     name, and, where a sharp original was given, what was gained on the whole photo and on each face's crop. `remark`
     says what of the file was not decoded."""
@@ -53,12 +53,12 @@ class Developed:
     height: int
     faces: Sequence[Mapping[str, object]]
     pictures: Mapping[str, bytes]
-    gain: Gain | None
-    gains: Sequence[Gain | None]
+    gain: QualityGain | None
+    gains: Sequence[QualityGain | None]
     remark: str | None = None
 
 
-class Darkroom:
+class PhotoWorker:
     """Develops photos with networks of its own, which are loaded when the first photo comes."""
 
     def __init__(self, config: Config, gallery: Callable[[], Gallery], waiting: int = WAITING) -> None:
@@ -66,9 +66,9 @@ class Darkroom:
         self._config, self._gallery = config, gallery
         self._worker = ThreadPoolExecutor(1, "darkroom", lower_priority, (_YIELDING,))
         self._places = waiting
-        self._labs: dict[Method, PhotoLab] = {}
+        self._labs: dict[Method, PhotoRestorer] = {}
 
-    async def develop(self, photo: Image, sharp: Image | None, method: Method) -> Developed:
+    async def develop(self, photo: Image, sharp: Image | None, method: Method) -> RestoredPhoto:
         """Restore the photo's faces and say whose they are; `sharp` is the photo as it would be unblurred, of the same
         size. Raises BusyError if as many wait as may, ModelError and GalleryError."""
         if not self._places:
@@ -83,23 +83,23 @@ class Darkroom:
         """Finish the photo at hand; the others are not begun."""
         self._worker.shutdown(cancel_futures=True)
 
-    def _develop(self, photo: Image, sharp: Image | None, method: Method) -> Developed:
+    def _develop(self, photo: Image, sharp: Image | None, method: Method) -> RestoredPhoto:
         self._recognizer.use(self._gallery())
-        (result,) = self._lab(method).develop([(Path("photo"), photo)])
+        (result,) = self._lab(method).restore([(Path("photo"), photo)])
         gains = [None if sharp is None else _on_crop(portrait, sharp) for portrait in result.portraits]
         gain = None if sharp is None else _gain(result, sharp)
-        return Developed(photo.shape[1], photo.shape[0], result.to_json(), _pictures(result), gain, gains)
+        return RestoredPhoto(photo.shape[1], photo.shape[0], result.to_json(), _pictures(result), gain, gains)
 
     @cached_property
-    def _parts(self) -> Parts:
-        return Parts(self._config)
+    def _parts(self) -> Components:
+        return Components(self._config)
 
     @cached_property
     def _recognizer(self) -> TrackRecognizer:
         settings = self._config.recognition
         return TrackRecognizer(self._parts.embedder, self._gallery(), settings.threshold, settings.fpir)
 
-    def _lab(self, method: Method) -> PhotoLab:
+    def _lab(self, method: Method) -> PhotoRestorer:
         if method not in self._labs:
             self._labs[method] = equip(self._parts, self._recognizer, self._settings(method))
         return self._labs[method]
@@ -109,19 +109,19 @@ class Darkroom:
         return self._config.deblur.model_copy(update=chosen)
 
 
-def _gain(result: Result, sharp: Image) -> Gain:
+def _gain(result: PhotoResult, sharp: Image) -> QualityGain:
     before = fidelity(result.photo, sharp)
-    return Gain(before, before if result.restored is result.photo else fidelity(result.restored, sharp))
+    return QualityGain(before, before if result.restored is result.photo else fidelity(result.restored, sharp))
 
 
-def _on_crop(portrait: Portrait, sharp: Image) -> Gain:
+def _on_crop(portrait: RestoredFace, sharp: Image) -> QualityGain:
     restoration = portrait.restoration
     crop, _ = align(sharp, portrait.face.landmarks, restoration.image.shape[0])
-    return Gain(fidelity(restoration.crop.image, crop), fidelity(restoration.image, crop))
+    return QualityGain(fidelity(restoration.crop.image, crop), fidelity(restoration.image, crop))
 
 
-def _pictures(result: Result) -> dict[str, bytes]:
-    pictures = {"original": result.photo, "restored": result.restored, "sheet": sheet(result)}
+def _pictures(result: PhotoResult) -> dict[str, bytes]:
+    pictures = {"original": result.photo, "restored": result.restored, "sheet": side_by_side(result)}
     for number, portrait in enumerate(result.portraits, 1):
         pictures[f"face-{number}-raw"] = portrait.restoration.crop.image
         if portrait.restoration.method != "none":

@@ -18,10 +18,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from stream.values import Image
 from unblur.web.photos.image_decoder import Decoder
-from unblur.web.transport.access import TOKEN, User, require
+from unblur.web.transport.access import TOKEN, User, require_role
 from unblur.web.transport.errors import unavailable
-from unblur.web.transport.request_body import UPLOAD_PACE, Deadline, Pace, deadline
-from unblur.web.transport.request_origin import address
+from unblur.web.transport.request_body import UPLOAD_PACE, Deadline, MinimumRate, deadline
+from unblur.web.transport.request_origin import client_address
 
 PIXELS = 50_000_000
 """Of one picture: more than a telephone's."""
@@ -68,7 +68,7 @@ class Uploads:
         request: int = REQUEST,
         a_minute: int = A_MINUTE,
         seconds: float = SECONDS,
-        pace: Pace = UPLOAD_PACE,
+        pace: MinimumRate = UPLOAD_PACE,
         wait: float = WAIT,
     ) -> None:
         self._file, self._request, self._pace, self._wait = file, request, pace, wait
@@ -93,7 +93,7 @@ class Uploads:
     ) -> dict[str, list[Upload]]:
         """The same for several fields, by name, with at most so many pictures in each. There may be none in some, as
         when a browser sends a form in which nothing was chosen, but not in all."""
-        user = require(request, "viewer")
+        user = require_role(request, "viewer")
         async with self._place(_sender(request, user)):
             sent = await self._sent(request, most, partial(self._rate.count, user.name))
             uploads: dict[str, list[Upload]] = {field: [] for field in most}
@@ -192,7 +192,7 @@ def displayed(name: str) -> str:
 
 def _sender(request: web.Request, user: User) -> str:
     """The token is everybody's who knows it."""
-    return f"{user.name} {address(request)}" if user == TOKEN else user.name
+    return f"{user.name} {client_address(request)}" if user == TOKEN else user.name
 
 
 class _Rate:

@@ -10,13 +10,13 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
-from stream.webrtc.client_limiter import ClientLimiter, CrowdedError
-from stream.webrtc.jpeg_broadcast import Jpeg, JpegFeed
+from stream.webrtc.client_limiter import ClientLimiter, TooManyPeersError
+from stream.webrtc.jpeg_broadcast import Jpeg, JpegBroadcast
 from stream.webrtc.video_encoder import Size
 from unblur.web.streaming.viewer_clients import client_of, size_of
 from unblur.web.streaming.webrtc_signaling import LOOK_S, crowded
-from unblur.web.transport.access import may_stay, require
-from unblur.web.transport.errors import refusal
+from unblur.web.transport.access import is_still_authorized, require_role
+from unblur.web.transport.errors import error_response
 from unblur.web.transport.openapi import ROOT
 
 _EVERY_S = 0.1
@@ -36,22 +36,22 @@ class Mjpeg:
     `X-Camera` of which they are. `feed` is the feed of a camera in one size; it raises KeyError for a camera that there
     is not. Each answer counts as one connection with `limiter`."""
 
-    def __init__(self, feed: Callable[[str, Size], JpegFeed], limiter: ClientLimiter) -> None:
+    def __init__(self, feed: Callable[[str, Size], JpegBroadcast], limiter: ClientLimiter) -> None:
         self._feed, self._limiter = feed, limiter
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/{camera}/mjpeg", self._answer), web.get(f"{ROOT}/mjpeg", self._answer)]
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        require(request, "viewer")
+        require_role(request, "viewer")
         try:
             feeds = {name: self._feed(name, size_of(request)) for name in _names(request)}
         except KeyError as error:
-            return refusal(404, f"there is no camera {error.args[0]!r}")
+            return error_response(404, f"there is no camera {error.args[0]!r}")
         client = client_of(request) or f"answer {id(request)}"
         try:
             self._limiter.enter(client)
-        except CrowdedError as error:
+        except TooManyPeersError as error:
             return crowded(error)
         try:
             return await _send(request, feeds)
@@ -69,7 +69,7 @@ def _names(request: web.Request) -> set[str]:
     return names
 
 
-async def _send(request: web.Request, feeds: Mapping[str, JpegFeed]) -> web.StreamResponse:
+async def _send(request: web.Request, feeds: Mapping[str, JpegBroadcast]) -> web.StreamResponse:
     """Everything there is, until whoever asked is gone, or may see it no more, or the server ends."""
     response, waiting = web.StreamResponse(headers=_HEADERS), _Waiting()
     with ExitStack() as stack:
@@ -113,7 +113,7 @@ class _Waiting:
         return parts
 
 
-async def _read(camera: str, feed: JpegFeed, waiting: _Waiting) -> None:
+async def _read(camera: str, feed: JpegBroadcast, waiting: _Waiting) -> None:
     feed.enter()
     try:
         number = 0
@@ -128,7 +128,7 @@ async def _read(camera: str, feed: JpegFeed, waiting: _Waiting) -> None:
 
 async def _watch_over(request: web.Request, waiting: _Waiting) -> None:
     """Whoever is signed out sees nothing any more."""
-    while await may_stay(request, "viewer"):
+    while await is_still_authorized(request, "viewer"):
         await asyncio.sleep(LOOK_S)
     waiting.end()
 

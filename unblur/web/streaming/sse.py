@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from stream.events.jsonl_log import to_line
-from stream.events.query import Record
+from stream.events.query import EventDict
 from stream.values import Event
-from unblur.web.transport.access import may_stay
+from unblur.web.transport.access import is_still_authorized
 
 KEPT = 200
 """Events that somebody who comes, or comes back, is told first; as many may wait for one who is slow."""
@@ -34,7 +34,7 @@ class _Message:
     lines: bytes
 
 
-class Announcer:
+class EventBroadcaster:
     """A log that tells everybody who listens. `write` may be called from any thread, and never waits; who is so slow
     that more than `KEPT` events wait for them is let go, and comes back by itself."""
 
@@ -52,7 +52,7 @@ class Announcer:
             self._latest.append(message)
             self._loop.call_soon_threadsafe(self._tell, message)
 
-    def recall(self, records: Iterable[Record]) -> None:
+    def recall(self, records: Iterable[EventDict]) -> None:
         """What was logged by runs before this one, the oldest first: it is told first to whoever comes."""
         with self._lock:
             for record in records:
@@ -63,14 +63,14 @@ class Announcer:
         """Nothing more will happen: everybody is let go."""
         self._loop.call_soon_threadsafe(self._let_go)
 
-    async def listen(self, request: web.Request) -> web.StreamResponse:
+    async def stream(self, request: web.Request) -> web.StreamResponse:
         """`GET /api/v1/events/stream`: the latest events, or those after `Last-Event-ID`, and then each as it comes."""
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         waiting = self._listener(request.headers.get("Last-Event-ID"))
         try:
             await response.prepare(request)
             await response.write(_SILENT)  # a proxy, and a browser's script, learn at once that this has begun
-            while (lines := await _next(waiting)) is not None and await may_stay(request, "viewer"):
+            while (lines := await _next(waiting)) is not None and await is_still_authorized(request, "viewer"):
                 await response.write(lines)
         except ConnectionError:
             pass  # whoever listened is gone
@@ -116,5 +116,5 @@ async def _next(waiting: _Waiting) -> bytes | None:
         return _SILENT
 
 
-def _lines(record: Record) -> bytes:
+def _lines(record: EventDict) -> bytes:
     return f"id: {record['id']}\nevent: {record['type']}\ndata: {to_line(record)}\n\n".encode()

@@ -12,12 +12,12 @@ import structlog
 from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
-from stream.events.event_store import reason
-from stream.webrtc.client_limiter import CrowdedError
-from stream.webrtc.peers import Sessions
+from stream.events.event_store import database_error
+from stream.webrtc.client_limiter import TooManyPeersError
+from stream.webrtc.peers import PeerManager
 from stream.webrtc.sdp import OfferError
-from unblur.web.transport.access import Role, may_stay, require
-from unblur.web.transport.errors import refusal
+from unblur.web.transport.access import Role, is_still_authorized, require_role
+from unblur.web.transport.errors import error_response
 from unblur.web.transport.request_body import read_body
 
 SDP = "application/sdp"
@@ -44,7 +44,7 @@ class Signalling:
     """The routes `/{camera}/<kind>` and `/{camera}/<kind>/{session}`. A session's id is a secret: who has it may end
     it. `role` is what it takes to begin one."""
 
-    def __init__(self, kind: Literal["whep", "whip"], role: Role, sessions: Sessions, join: Join) -> None:
+    def __init__(self, kind: Literal["whep", "whip"], role: Role, sessions: PeerManager, join: Join) -> None:
         self._kind, self._role, self._sessions, self._join = kind, role, sessions, join
         self._looking_after: set[asyncio.Task[None]] = set()
 
@@ -65,16 +65,16 @@ class Signalling:
         return web.Response(status=204, headers=allowed)
 
     async def _post(self, request: web.Request) -> web.Response:
-        require(request, self._role)
+        require_role(request, self._role)
         offer = await _body(request, SDP)
         camera = request.match_info["camera"]
         try:
             session, answer = await self._join(request, camera, offer)
         except KeyError:
-            return refusal(404, f"there is no camera {camera!r}")
+            return error_response(404, f"there is no camera {camera!r}")
         except OfferError as error:
-            return refusal(400, str(error))
-        except CrowdedError as error:
+            return error_response(400, str(error))
+        except TooManyPeersError as error:
             return crowded(error)
         self._look_after(session, request)
         headers = {
@@ -105,9 +105,9 @@ class Signalling:
     async def _stays(self, request: web.Request) -> bool | None:
         """None if the database does not say."""
         try:
-            return await may_stay(request, self._role)
+            return await is_still_authorized(request, self._role)
         except SQLAlchemyError as error:
-            _log.warning("nobody knows whether a session may go on", kind=self._kind, problem=reason(error))
+            _log.warning("nobody knows whether a session may go on", kind=self._kind, problem=database_error(error))
             return None
 
     async def _patch(self, request: web.Request) -> web.Response:
@@ -115,20 +115,20 @@ class Signalling:
         try:
             await self._sessions.add_candidates(request.match_info["session"], fragment)
         except KeyError:
-            return refusal(404, "there is no such session")
+            return error_response(404, "there is no such session")
         except OfferError as error:
-            return refusal(400, str(error))
+            return error_response(400, str(error))
         return web.Response(status=204)
 
     async def _delete(self, request: web.Request) -> web.Response:
         if not await self._sessions.leave(request.match_info["session"]):
-            return refusal(404, "there is no such session")
+            return error_response(404, "there is no such session")
         return web.Response(status=200)
 
 
-def crowded(error: CrowdedError) -> web.Response:
+def crowded(error: TooManyPeersError) -> web.Response:
     """The answer to one client too many."""
-    return refusal(503, str(error), _CROWDED_RETRY_S)
+    return error_response(503, str(error), _CROWDED_RETRY_S)
 
 
 async def _body(request: web.Request, content_type: str) -> str:

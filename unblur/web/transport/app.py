@@ -9,7 +9,7 @@ from typing import Protocol
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from unblur.web.transport.openapi import ROOT, Operation, document
+from unblur.web.transport.openapi import ROOT, Endpoint, document
 from unblur.web.transport.path_prefix import prefix
 from unblur.web.transport.rendering import LINKS
 from unblur.web.transport.security_headers import STATIC, protect
@@ -51,6 +51,6 @@ class Page(Protocol):
         """Pages and files."""
         ...
 
-    def operations(self) -> Sequence[Operation]:
+    def operations(self) -> Sequence[Endpoint]:
         """Its part of the REST interface."""
         ...

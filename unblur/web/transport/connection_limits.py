@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from unblur.web.transport.request_origin import household, is_local
+from unblur.web.transport.request_origin import client_network, is_local
 
 MOST = 256
 """Connections at once, in all,"""
@@ -19,28 +19,28 @@ KEPT = 16
 """Of all: no matter how many are signed in, so many are left for probes, and for signing in."""
 
 
-class Connection(Protocol):
+class ClientConnection(Protocol):
     """A connection that can be ended."""
 
     def force_close(self) -> None: ...
 
 
-class Crowd:
+class ConnectionLimiter:
     """Counts connections by where they come from. Those whose last request proved nothing (none has come yet, or who
     asked is not signed in) make room for others, the one that came first before the rest: so none of them keeps anybody
     out. Used by one thread."""
 
     def __init__(self, most: int = MOST, of_one: int = OF_ONE, kept: int = KEPT) -> None:
         self._most, self._of_one, self._kept = most, of_one, kept
-        self._unproved: dict[Connection, str] = {}
-        self._proved: dict[Connection, str] = {}
+        self._unproved: dict[ClientConnection, str] = {}
+        self._proved: dict[ClientConnection, str] = {}
         self._inside: Counter[str] = Counter()
         self.refused = 0
         """Connections that were turned away, or ended to make room."""
 
-    def enter(self, peer: str, connection: Connection) -> bool:
+    def enter(self, peer: str, connection: ClientConnection) -> bool:
         """One more from there; False if that is one too many."""
-        here = household(peer) or peer
+        here = client_network(peer) or peer
         if self._inside[here] >= self._of_one and not is_local(peer):
             is_in = self._displace(here)
         else:
@@ -52,7 +52,7 @@ class Crowd:
             self.refused += 1
         return is_in
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: ClientConnection) -> None:
         """One less, if it is still among those who entered."""
         here = self._unproved.pop(connection, None) or self._proved.pop(connection, None)
         if here is not None:
@@ -60,7 +60,7 @@ class Crowd:
             if not self._inside[here]:
                 del self._inside[here]
 
-    def prove(self, connection: Connection) -> bool:
+    def prove(self, connection: ClientConnection) -> bool:
         """Whoever asks is signed in; False if so many are that there would be no place for probes."""
         here = self._unproved.get(connection)
         if here is None:
@@ -71,7 +71,7 @@ class Crowd:
         self._proved[connection] = self._unproved.pop(connection)
         return True
 
-    def disprove(self, connection: Connection) -> None:
+    def disprove(self, connection: ClientConnection) -> None:
         """Whoever asks now is not signed in."""
         if connection in self._proved:
             self._unproved[connection] = self._proved.pop(connection)
@@ -96,10 +96,10 @@ _IDLE_S = 75.0
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 15\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-class Door(web.BaseSite):
+class LimitedSite(web.BaseSite):
     """Listens at an address, and lets `crowd` in to the application of `runner`."""
 
-    def __init__(self, runner: web.AppRunner, host: str, port: int, crowd: Crowd) -> None:
+    def __init__(self, runner: web.AppRunner, host: str, port: int, crowd: ConnectionLimiter) -> None:
         super().__init__(runner)
         self._host, self._port, self._crowd = host, port, crowd
 
@@ -112,15 +112,15 @@ class Door(web.BaseSite):
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._comer, self._host, self._port, backlog=self._backlog)
 
-    def _comer(self) -> _Comer:
+    def _comer(self) -> LimitedRequestHandler:
         assert self._runner.server
-        return _Comer(self._crowd, self._runner.server)
+        return LimitedRequestHandler(self._crowd, self._runner.server)
 
 
-class _Comer(web.RequestHandler):
+class LimitedRequestHandler(web.RequestHandler):
     """A connection: what is under way in it takes as long as it takes."""
 
-    def __init__(self, crowd: Crowd, server: web.Server) -> None:
+    def __init__(self, crowd: ConnectionLimiter, server: web.Server) -> None:
         self._running = asyncio.get_running_loop()
         super().__init__(server, loop=self._running, keepalive_timeout=_IDLE_S, access_log=None)  # type: ignore[arg-type]
         self._crowd = crowd
@@ -163,7 +163,7 @@ class _Comer(web.RequestHandler):
 def has_place(request: web.Request, is_known: bool) -> bool:
     """Whether its connection has a place for this request; that of somebody who is not known may end for another."""
     connection = request.protocol
-    return not isinstance(connection, _Comer) or connection.prove(is_known)
+    return not isinstance(connection, LimitedRequestHandler) or connection.prove(is_known)
 
 
 def _peer(transport: asyncio.Transport) -> str:

@@ -9,8 +9,8 @@ import structlog
 from aiohttp import hdrs, web
 from sqlalchemy.exc import OperationalError
 
-from stream.errors import DoubtError, OutputError, StorageError, UsageError
-from stream.events.event_store import is_busy, reason
+from stream.errors import ConfirmationRequiredError, OutputError, StorageError, UsageError
+from stream.events.event_store import database_error, is_busy
 
 _log = structlog.get_logger(__name__)
 RETRY_S = 5
@@ -23,24 +23,24 @@ def unavailable(reason: str) -> web.HTTPServiceUnavailable:
 
 
 @contextmanager
-def refusing_when_busy() -> Iterator[None]:
+def map_database_errors() -> Iterator[None]:
     """Raises HTTPServiceUnavailable where a database is locked by another program, or refuses to work."""
     try:
         yield
     except OperationalError as error:
-        _log.warning("a request needs a database that cannot be used", reason=reason(error))
+        _log.warning("a request needs a database that cannot be used", reason=database_error(error))
         why = "another program is using the database" if is_busy(error) else "the database cannot be used"
         raise unavailable(f"{why} at this moment: try again in a few seconds") from error
 
 
-def refusal(status: int, error: str, retry_s: int | None = None) -> web.Response:
+def error_response(status: int, error: str, retry_s: int | None = None) -> web.Response:
     """An error as JSON; with `retry_s`, after so many seconds the client may try again (Retry-After)."""
     headers = None if retry_s is None else {hdrs.RETRY_AFTER: str(retry_s)}
     return web.json_response({"error": error}, status=status, headers=headers)
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def map_errors() -> Iterator[None]:
     """What cannot be done, as an answer."""
     try:
         yield
@@ -48,7 +48,7 @@ def told() -> Iterator[None]:
         raise web.HTTPNotFound(text="there is no such person or picture, or no longer") from error
     except (OutputError, StorageError) as error:
         raise web.HTTPInsufficientStorage(text=str(error)) from error
-    except DoubtError as error:
+    except ConfirmationRequiredError as error:
         raise web.HTTPConflict(text=str(error)) from error
     except UsageError as error:
         raise web.HTTPBadRequest(text=str(error)) from error

@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 from configs.faults import say
 from unblur import __version__
-from unblur.web.transport.access import Role, require
+from unblur.web.transport.access import Role, require_role
 from unblur.web.transport.request_body import read_body
 
 ROOT = "/api/v1"
@@ -51,7 +51,7 @@ class Nothing(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class Endpoint:
     """One operation. `answer` gets the request and a `takes` made of the path's names, the query (or, where something
     is sent, the JSON body). `files` are fields of a multipart body instead, which `answer` reads itself. `gives` is the
     JSON of the answer, or the content type of another."""
@@ -59,9 +59,9 @@ class Operation:
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     summary: str
-    answer: Callable[[web.Request, Any], Awaitable[Given]]
-    takes: type[BaseModel] = Nothing
-    gives: type[BaseModel] | str = Nothing
+    handler: Callable[[web.Request, Any], Awaitable[Given]]
+    request_model: type[BaseModel] = Nothing
+    response_model: type[BaseModel] | str = Nothing
     role: Role = "viewer"
     files: tuple[str, ...] = ()
 
@@ -70,21 +70,21 @@ class Operation:
         return web.RouteDef(self.method, ROOT + self.path, self._handle, {})
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        require(request, self.role)
-        given = await self.answer(request, await self._taken(request))
+        require_role(request, self.role)
+        given = await self.handler(request, await self._taken(request))
         return _json(given) if isinstance(given, BaseModel) else given
 
     async def _taken(self, request: web.Request) -> BaseModel:
         sent = self.method in _SENT and not self.files
         values = await _body(request) if sent else _query(request)
         try:
-            return self.takes.model_validate({**values, **request.match_info})
+            return self.request_model.model_validate({**values, **request.match_info})
         except ValidationError as error:
             raise web.HTTPBadRequest(text=explain(error)) from error
 
-    def described(self) -> dict[str, object]:
+    def openapi(self) -> dict[str, object]:
         """As OpenAPI has it."""
-        schema = self.takes.model_json_schema(ref_template=_REFERENCE)
+        schema = self.request_model.model_json_schema(ref_template=_REFERENCE)
         inside = set(re.findall(r"{(\w+)}", self.path))
         sent = self.method in _SENT and not self.files
         needed = set(schema.get("required", ()))
@@ -103,30 +103,32 @@ class Operation:
         elif sent:
             described["requestBody"] = {
                 "required": True,
-                "content": {"application/json": {"schema": _reference(self.takes)}},
+                "content": {"application/json": {"schema": _reference(self.request_model)}},
             }
         return described
 
     def _responses(self) -> Mapping[str, object]:
-        if isinstance(self.gives, str):
-            content: dict[str, object] = {self.gives: {}}
+        if isinstance(self.response_model, str):
+            content: dict[str, object] = {self.response_model: {}}
         else:
-            content = {"application/json": {"schema": _reference(self.gives)}}
+            content = {"application/json": {"schema": _reference(self.response_model)}}
         refused = {"application/json": {"schema": _reference(Refusal)}}
         known = _REFUSALS | (_OF_BODIES if self.method in _SENT else {}) | (_OF_UPLOADS if self.files else {})
         refusals = {str(status): {"description": said, "content": refused} for status, said in known.items()}
         return {"200": {"description": self.summary, "content": content}, **refusals}
 
 
-def document(operations: Sequence[Operation]) -> dict[str, object]:
+def document(operations: Sequence[Endpoint]) -> dict[str, object]:
     """The OpenAPI 3.1 document of these operations."""
-    models = {model for each in operations for model in (each.takes, each.gives) if isinstance(model, type)} | {Refusal}
+    models = {
+        model for each in operations for model in (each.request_model, each.response_model) if isinstance(model, type)
+    } | {Refusal}
     _, schemas = models_json_schema(
         [(model, "validation") for model in sorted(models, key=lambda m: m.__name__)], ref_template=_REFERENCE
     )
     paths: dict[str, dict[str, object]] = {}
     for each in operations:
-        paths.setdefault(ROOT + each.path, {})[each.method.lower()] = each.described()
+        paths.setdefault(ROOT + each.path, {})[each.method.lower()] = each.openapi()
     return {
         "openapi": "3.1.0",
         "info": {"title": "unblur", "version": __version__},

@@ -11,7 +11,7 @@ import yaml
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from unblur.web.transport.access import asking
+from unblur.web.transport.access import current_user
 from unblur.web.transport.path_prefix import prefix
 
 _HERE = Path(__file__).parents[1]
@@ -23,7 +23,7 @@ LINKS: web.AppKey[Sequence[tuple[str, str]]] = web.AppKey("links")
 """The navigation: names of texts and where they lead."""
 
 
-def draw(request: web.Request, name: str, /, status: int = 200, **values: object) -> web.Response:
+def render(request: web.Request, name: str, /, status: int = 200, **values: object) -> web.Response:
     """The page `name`: its template with `values`, its section of the texts as `text`, and who asks as `user`."""
     every = texts()
     drawn = (
@@ -36,7 +36,7 @@ def draw(request: web.Request, name: str, /, status: int = 200, **values: object
             links=[{"said": every["links"][link], "path": path} for link, path in request.app[LINKS]],
             path=request.path,
             prefix=prefix(request),
-            user=asking(request),
+            user=current_user(request),
             csrf=request.get(CSRF, ""),
         )
     )

@@ -16,7 +16,7 @@ _CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class MinimumRate:
     """How slowly a body may arrive: `grace_s` seconds, and one more for every `bytes_per_s` bytes of it, but never
     longer than `longest_s` in all (as Apache's mod_reqtimeout has it)."""
 
@@ -29,16 +29,16 @@ class Pace:
         return min(self.grace_s + size / self.bytes_per_s, self.longest_s)
 
 
-PACE = Pace()
+PACE = MinimumRate()
 """Of forms, JSON and offers."""
-UPLOAD_PACE = Pace(bytes_per_s=16 * 1024.0, longest_s=120.0)
+UPLOAD_PACE = MinimumRate(bytes_per_s=16 * 1024.0, longest_s=120.0)
 """Of pictures."""
 
 
 class Deadline:
     """When the next byte must be there."""
 
-    def __init__(self, pace: Pace, limit: asyncio.Timeout) -> None:
+    def __init__(self, pace: MinimumRate, limit: asyncio.Timeout) -> None:
         self._pace, self._limit = pace, limit
         self._began_s, self._size = asyncio.get_running_loop().time(), 0
         self.arrived(0)
@@ -50,7 +50,7 @@ class Deadline:
 
 
 @asynccontextmanager
-async def deadline(pace: Pace) -> AsyncIterator[Deadline]:
+async def deadline(pace: MinimumRate) -> AsyncIterator[Deadline]:
     """While a body is read. Raises HTTPRequestTimeout if it comes more slowly than `pace`."""
     try:
         async with asyncio.timeout(None) as limit:
@@ -59,7 +59,7 @@ async def deadline(pace: Pace) -> AsyncIterator[Deadline]:
         raise web.HTTPRequestTimeout(text="the body came too slowly: send it again") from error
 
 
-async def read_body(request: web.Request, longest: int, pace: Pace | None = None) -> bytes:
+async def read_body(request: web.Request, longest: int, pace: MinimumRate | None = None) -> bytes:
     """The whole body, of at most `longest` bytes; it may be asked for several times. Raises HTTPBadRequest,
     HTTPRequestTimeout, HTTPRequestEntityTooLarge."""
     if _BODY not in request:
@@ -70,7 +70,7 @@ async def read_body(request: web.Request, longest: int, pace: Pace | None = None
     return body
 
 
-async def _read(request: web.Request, longest: int, pace: Pace) -> bytes:
+async def _read(request: web.Request, longest: int, pace: MinimumRate) -> bytes:
     if (request.content_length or 0) > longest:
         raise web.HTTPRequestEntityTooLarge(longest, request.content_length or 0)
     body = bytearray()
@@ -94,7 +94,7 @@ _LONGEST = 1 << 20
 """Bytes of a form."""
 
 
-async def filled_in(request: web.Request, longest: int = _LONGEST) -> Mapping[str, str]:
+async def read_form(request: web.Request, longest: int = _LONGEST) -> Mapping[str, str]:
     """A form's fields, in UTF-8 as our pages are; none of another content type. Raises HTTPBadRequest,
     HTTPRequestTimeout, and HTTPRequestEntityTooLarge for a form of more bytes than `longest`."""
     if request.content_type != TYPE:

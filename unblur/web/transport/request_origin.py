@@ -20,12 +20,12 @@ def is_local(host: str) -> bool:
         return False
 
 
-def is_from_here(request: web.Request) -> bool:
+def is_local_client(request: web.Request) -> bool:
     """Whether somebody asks who sits at this machine, and not a proxy for somebody else."""
     return is_local(request.remote or "") and not any(header in request.headers for header in _PASSED_ON)
 
 
-def is_ours(request: web.Request) -> bool:
+def is_same_origin(request: web.Request) -> bool:
     """Whether a page of ours asks, or no page at all.
 
     Browsers say of a request where it comes from: all of them by `Origin`, with every method but GET and HEAD, and
@@ -43,17 +43,17 @@ def is_encrypted(request: web.Request) -> bool:
     return request.secure or request.headers.get(hdrs.X_FORWARDED_PROTO, "").partition(",")[0].strip() == "https"
 
 
-def address(request: web.Request) -> str:
+def client_address(request: web.Request) -> str:
     """Who asks: an IPv4 address, or an IPv6 network of one household (/64). A proxy on this machine, and no other, is
     believed in what it adds to X-Forwarded-For."""
     peer = request.remote or ""
     if is_local(peer):
         added = request.headers.getall(hdrs.X_FORWARDED_FOR, [peer])[-1]  # some proxies add a line, not to the line
         peer = added.rpartition(",")[2].strip()
-    return household(peer) or "unknown"
+    return client_network(peer) or "unknown"
 
 
-def household(peer: str) -> str | None:
+def client_network(peer: str) -> str | None:
     """An IPv4 address, or the IPv6 network (/64) in which one household has as many addresses as it likes; None if this
     is no address."""
     try:

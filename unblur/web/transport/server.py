@@ -10,7 +10,7 @@ from aiohttp import web
 
 from stream.errors import OutputError
 from stream.threads import SupervisedThread
-from unblur.web.transport.connection_limits import Crowd, Door
+from unblur.web.transport.connection_limits import ConnectionLimiter, LimitedSite
 from unblur.web.transport.path_prefix import prefixed
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ class Server:
         """`prefix` is the path below which a proxy publishes what is served; empty: none that is known before."""
         self._prefix = prefix
         self.loop = asyncio.new_event_loop()
-        self._crowd = Crowd()
+        self._crowd = ConnectionLimiter()
         self._runner: web.AppRunner | None = None
         self._thread = SupervisedThread("web", self._run)
         self._thread.start()
@@ -62,7 +62,7 @@ class Server:
         assert runner.server
         runner.server.request_factory = prefixed(self._prefix, runner.server.request_factory)
         try:
-            await Door(runner, host, port, self._crowd).start()
+            await LimitedSite(runner, host, port, self._crowd).start()
         except OSError:
             await runner.cleanup()
             raise

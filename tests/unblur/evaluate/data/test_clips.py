@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from detectors.yunet import YuNet
 from stream.errors import SourceError
-from stream.simulation.ground_truth import Appearance, Truth
+from stream.simulation.ground_truth import Appearance, GroundTruth
 from stream.simulation.sensor import Sensor
 from stream.values import Box, Image
 from unblur.cli import main
-from unblur.evaluate.data.clips import FACES, SPEEDS, Filming, Speed, Walker, film, scene, walkers
+from unblur.evaluate.data.clips import FACES, SPEEDS, ClipSettings, Speed, Walker, film, scene, walkers
 from unblur.evaluate.data.datasets import Portrait, roles
 
 CARD = np.full((60, 50, 3), 128, np.uint8)
@@ -33,7 +33,7 @@ def cast(data: Path, detector: YuNet) -> list[Walker]:
 
 @pytest.mark.parametrize("speed", SPEEDS)
 def test_everybody_walks_by_once_at_the_speed(cast: list[Walker], speed: Speed) -> None:
-    truth = Truth.of(scene(cast, Filming(speed), seed=4))
+    truth = GroundTruth.of(scene(cast, ClipSettings(speed), seed=4))
     shown = {(one.person, one.known) for one in truth.appearances}
     assert shown == {("Barack_Obama", True), ("Joe_Biden", True), ("Eileen_Collins", False)}
     assert len(truth.appearances) == 3
@@ -49,7 +49,7 @@ def test_everybody_walks_by_once_at_the_speed(cast: list[Walker], speed: Speed) 
 @settings(max_examples=5, deadline=None)
 @given(st.integers(1, 6), st.integers(0, 99))
 def test_no_more_walk_at_once_than_asked_for(at_once: int, seed: int) -> None:
-    taken = scene(CROWD, Filming("fast", at_once), seed)
+    taken = scene(CROWD, ClipSettings("fast", at_once), seed)
     spans = [passage.span(taken.width, taken.height) for passage in taken.passages]
     present = Counter(frame for enter, leave in spans for frame in range(int(np.ceil(enter)), int(leave)))
     assert max(present.values()) <= at_once
@@ -59,7 +59,7 @@ def test_no_more_walk_at_once_than_asked_for(at_once: int, seed: int) -> None:
 
 @pytest.mark.slow
 def test_who_crosses_is_hidden_by_the_other_in_the_picture() -> None:
-    taken = scene(CROWD, Filming("fast", crossing=True), seed=1)
+    taken = scene(CROWD, ClipSettings("fast", crossing=True), seed=1)
     sensor = Sensor(taken)
     hidden = [max(sensor.hidden(round(one.at) + off, one) for off in (-1, 0, 1)) for one in taken.passages]
     assert sum(share > 0.3 for share in hidden) == len(CROWD) / 2, "of two who meet, one passes behind"
@@ -71,19 +71,19 @@ def test_who_crosses_is_hidden_by_the_other_in_the_picture() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("speed", ["slow", "fast"])
 def test_every_face_is_hidden_for_some_frames_by_something(speed: Speed) -> None:
-    for one in Truth.of(scene(CROWD, Filming(speed, at_once=1, occlusion=True), seed=2)).appearances:
+    for one in GroundTruth.of(scene(CROWD, ClipSettings(speed, at_once=1, occlusion=True), seed=2)).appearances:
         seen = {sighting.frame for sighting in one.sightings}
         assert 3 <= len(set(range(one.first_frame, one.last_frame + 1)) - seen) <= 30, "its own board, and others'"
 
 
 @pytest.mark.slow
 def test_without_being_asked_to_nothing_hides_a_face() -> None:
-    for one in Truth.of(scene(CROWD, Filming("fast"), seed=3)).appearances:
+    for one in GroundTruth.of(scene(CROWD, ClipSettings("fast"), seed=3)).appearances:
         assert len(one.sightings) == one.last_frame - one.first_frame + 1
 
 
 def test_light_goes_off_and_on_again() -> None:
-    taken = scene(CROWD, Filming("fast", lighting=True), seed=3)
+    taken = scene(CROWD, ClipSettings("fast", lighting=True), seed=3)
     levels = [taken.brightness(frame) for frame in range(taken.frames)]
     assert min(levels) == pytest.approx(0.2)
     assert max(levels) == levels[0] == 1
@@ -92,14 +92,14 @@ def test_light_goes_off_and_on_again() -> None:
 
 @pytest.mark.slow
 def test_same_seed_gives_the_same_clip_and_another_seed_another(cast: list[Walker], tmp_path: Path) -> None:
-    filming = Filming("fast", crossing=True, occlusion=True, lighting=True, crf=40)
+    filming = ClipSettings("fast", crossing=True, occlusion=True, lighting=True, crf=40)
     for name in ("one", "two"):
         film(cast[:1], filming, 5, tmp_path / f"{name}.mp4", tmp_path / f"{name}.json")
     for kind in ("mp4", "json"):
         assert (tmp_path / f"one.{kind}").read_bytes() == (tmp_path / f"two.{kind}").read_bytes()
-    assert Truth.of(scene(cast[:1], filming, 6)) != Truth.load(tmp_path / "one.json")
+    assert GroundTruth.of(scene(cast[:1], filming, 6)) != GroundTruth.load(tmp_path / "one.json")
     with av.open(str(tmp_path / "one.mp4")) as container:
-        assert sum(1 for _ in container.decode(video=0)) == Truth.load(tmp_path / "one.json").frames
+        assert sum(1 for _ in container.decode(video=0)) == GroundTruth.load(tmp_path / "one.json").frames
 
 
 def test_photographs_without_a_face_are_passed_over(detector: YuNet, tmp_path: Path) -> None:
@@ -107,14 +107,14 @@ def test_photographs_without_a_face_are_passed_over(detector: YuNet, tmp_path: P
     found = walkers([Portrait("Nobody", "nobody.jpg", blank)], detector, known=True)
     assert found == []
     with pytest.raises(SourceError, match="nobody can be filmed"):
-        film(found, Filming(), 0, tmp_path / "clip.mp4", tmp_path / "truth.json")
+        film(found, ClipSettings(), 0, tmp_path / "clip.mp4", tmp_path / "truth.json")
 
 
 def test_command_leaves_clip_truth_and_people_to_enrol(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "clip"
     chosen = ["--speed", "fast", "--seed", "2", "--shutter", "0.4", "--at-once", "3", "--crf", "35", "--occlusion"]
     assert main(["evaluate", "clip", str(data / "test/lfw160.tar"), "--out", str(out), *chosen]) == 0
-    appearances: tuple[Appearance, ...] = Truth.load(out / "truth.json").appearances
+    appearances: tuple[Appearance, ...] = GroundTruth.load(out / "truth.json").appearances
     assert {one.shutter for one in appearances} == {0.4}
     assert {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()} == {
         "clip.mp4",

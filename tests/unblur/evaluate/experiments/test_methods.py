@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from deblur import kernels
-from deblur.deblurrers import RichardsonLucy
+from deblur.deblurrers import RichardsonLucyDeblurrer
 from stream.errors import UsageError
 from stream.values import Image
 from unblur.evaluate.data.archives import centre
@@ -62,7 +62,7 @@ def test_informed_rows_stand_only_where_the_motion_is_known(deblurrers: Makers) 
 
 def test_sharp_crops_are_left_alone_by_a_deblurrer(sharp: Image) -> None:
     probes = [probe(sharp, UPRIGHT, kernels.box(1), None)]
-    (restored,) = methods.told_of(RichardsonLucy(), motion=False, others=False)(probes)
+    (restored,) = methods.told_of(RichardsonLucyDeblurrer(), motion=False, others=False)(probes)
     assert restored.image is sharp
 
 

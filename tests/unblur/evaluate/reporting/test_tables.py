@@ -8,7 +8,7 @@ import pytest
 from stream.errors import OutputError, StorageError
 from unblur import terminal
 from unblur.evaluate.reporting import output_folder
-from unblur.evaluate.reporting.run_record import Record, record
+from unblur.evaluate.reporting.run_record import RunRecord, record
 from unblur.evaluate.reporting.tables import Column, Table, document, markdown
 from unblur.evaluate.scoring.open_set_metrics import Estimate
 
@@ -17,7 +17,7 @@ TABLE = Table(
     [Column("blur", "blur"), Column("gain", "gain", "+.2f"), Column("lost", "lost")],
     [{"blur": "box5", "gain": Estimate(1.234, 1.1, 1.3), "lost": 3}, {"blur": "none"}],
 )
-RECORD = Record("test/faces.tar", 7, "abc1234", "a machine, 2 cores", "onnxruntime", ("8 faces",))
+RECORD = RunRecord("test/faces.tar", 7, "abc1234", "a machine, 2 cores", "onnxruntime", ("8 faces",))
 
 
 def test_markdown_has_figures_with_intervals_and_where_they_come_from() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stream.errors import SourceError
-from stream.simulation.ground_truth import Appearance, Sighting, Truth
+from stream.simulation.ground_truth import Appearance, GroundTruth, GroundTruthBox
 from stream.values import Event, EventType, Identity
 from unblur.evaluate.scoring.event_log import LoggedEvent, Outcome, read_events, score
 
@@ -18,7 +18,7 @@ FPS = 30
 def appearance(person: str, *, known: bool = True, first: int = 0, last: int = 60, y: float = 100) -> Appearance:
     """A face 50 pixels wide that moves right by 10 pixels a frame."""
     sightings = tuple(
-        Sighting(frame=frame, box=(10.0 * frame, y, 50, 60), visible=1.0) for frame in range(first, last + 1)
+        GroundTruthBox(frame=frame, box=(10.0 * frame, y, 50, 60), visible=1.0) for frame in range(first, last + 1)
     )
     return Appearance(
         person=person,
@@ -34,8 +34,8 @@ def appearance(person: str, *, known: bool = True, first: int = 0, last: int = 6
     )
 
 
-def truth(*appearances: Appearance) -> Truth:
-    return Truth(width=1280, height=720, fps=FPS, frames=200, seed=0, appearances=appearances)
+def truth(*appearances: Appearance) -> GroundTruth:
+    return GroundTruth(width=1280, height=720, fps=FPS, frames=200, seed=0, appearances=appearances)
 
 
 def event(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unblur.evaluate.scoring.open_set_metrics import Estimate, Trial, dir_at, over, threshold_at
+from unblur.evaluate.scoring.open_set_metrics import Estimate, OpenSetTrial, dir_at, over, threshold_at
 
 PROBES = np.array([[0.9, 0.1], [0.3, 0.6], [0.5, 0.2], [-np.inf, -np.inf]], np.float32)
 LABELS = np.array([0, 1, 1, 0])
@@ -44,7 +44,7 @@ def test_rates_of_a_trial_with_their_intervals() -> None:
     probes = rng.random((100, 20), np.float32) * 0.5
     probes[np.arange(100), labels] += 0.3
     strangers = rng.random((60, 20), np.float32) * 0.6
-    trial = Trial(probes, labels, strangers, np.repeat(np.arange(30), 2))
+    trial = OpenSetTrial(probes, labels, strangers, np.repeat(np.arange(30), 2))
     rates = trial.rates(0.55, seed=0)
     right = probes.argmax(1) == labels
     assert rates["rank1"].value == pytest.approx(right.mean())
@@ -66,14 +66,14 @@ def test_interval_resamples_people_not_photographs() -> None:
     labels = np.repeat(np.arange(10), 10)
     probes = np.where(np.arange(10) == labels[:, None], np.float32(0.9), np.float32(0.1))
     probes[labels < 5] = probes[labels < 5, ::-1]
-    trial = Trial(probes, labels, np.zeros((5, 10), np.float32), np.arange(5))
+    trial = OpenSetTrial(probes, labels, np.zeros((5, 10), np.float32), np.arange(5))
     rank1 = trial.rates(0.5, 0)["rank1"]
     assert rank1.value == 0.5
     assert rank1.high - rank1.low > 0.5, "among 100 independent probes it would be 0.2"
 
 
 def test_faces_not_found_are_nobody() -> None:
-    trial = Trial(PROBES, LABELS, STRANGERS, np.arange(4))
+    trial = OpenSetTrial(PROBES, LABELS, STRANGERS, np.arange(4))
     assert trial.named(0.5).tolist() == [0, 1, 0, -1]
     assert trial.rates(0.5, 0)["rank1"].value == 0.5
 

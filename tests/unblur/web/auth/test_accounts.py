@@ -20,7 +20,7 @@ from tests.unblur.web.auth.test_throttle import Clock
 from tests.unblur.web.support.serving import PASSWORD, QUICK
 from unblur.app_database import application_database
 from unblur.web.auth import sessions as limits
-from unblur.web.auth.accounts import Account, AccountError, Accounts, NoAccountError, folded
+from unblur.web.auth.accounts import Account, AccountError, Accounts, NoAccountError, normalize_account_name
 from unblur.web.auth.sessions import Sessions
 from unblur.web.transport.access import Role, User
 
@@ -79,13 +79,13 @@ def test_what_is_too_long_is_refused_before_it_is_normalised(accounts: Accounts)
     with pytest.raises(NoAccountError):
         accounts.remove(LONG)
     assert time.process_time() - began_s < 0.5
-    assert len(folded(LONG)) == len(folded("x" * 257)) == 256  # which nobody's name is
+    assert len(normalize_account_name(LONG)) == len(normalize_account_name("x" * 257)) == 256  # which nobody's name is
 
 
 def test_a_name_is_the_same_with_all_its_marks_apart(accounts: Accounts) -> None:
     name = "\u1fa7" * 64
     apart = unicodedata.normalize("NFD", name)
-    assert (len(apart), len(folded(apart))) == (256, len(folded(name)))
+    assert (len(apart), len(normalize_account_name(apart))) == (256, len(normalize_account_name(name)))
 
 
 def test_a_password_that_is_too_long_takes_as_long(engine: sql.Engine) -> None:
@@ -156,7 +156,7 @@ def test_two_who_leave_at_once_leave_an_operator(accounts: Accounts) -> None:
 def test_passwords_and_cookies_lie_nowhere_in_clear(engine: sql.Engine, tmp_path: Path) -> None:
     accounts = Accounts(engine)
     accounts.add("ann", PASSWORD, "operator")
-    cookie = Sessions(accounts).begin(known(accounts), "192.0.2.7", "Firefox")
+    cookie = Sessions(accounts).create(known(accounts), "192.0.2.7", "Firefox")
     with closing(sqlite3.connect(str(engine.url.database))) as database:
         everything = "\n".join(database.iterdump())
         assert "$argon2id$v=19$m=65536,t=3,p=4$" in everything
@@ -167,7 +167,7 @@ def test_passwords_and_cookies_lie_nowhere_in_clear(engine: sql.Engine, tmp_path
 
 def test_a_session_is_found_by_its_cookie_alone(accounts: Accounts) -> None:
     sessions = Sessions(accounts)
-    cookie = sessions.begin(known(accounts), "192.0.2.7", "Firefox \udcff")
+    cookie = sessions.create(known(accounts), "192.0.2.7", "Firefox \udcff")
     session = sessions.find(cookie)
     assert session
     assert (session.user.name, session.address) == ("ann", "192.0.2.7")
@@ -175,19 +175,19 @@ def test_a_session_is_found_by_its_cookie_alone(accounts: Accounts) -> None:
     for other in ("", ".", "x" * 5000, flipped, cookie.split(".")[0], cookie.upper(), "\udcff.\udcff"):
         assert sessions.find(other) is None
     assert Sessions(accounts).find(cookie)  # as after a new start
-    assert not sessions.bears(session, "")
-    assert sessions.bears(session, session.csrf)
+    assert not sessions.check_csrf_token(session, "")
+    assert sessions.check_csrf_token(session, session.csrf)
 
 
 def test_sessions_end_with_the_password_and_the_account(accounts: Accounts) -> None:
     sessions = Sessions(accounts)
-    first = sessions.begin(known(accounts), "", "")
+    first = sessions.create(known(accounts), "", "")
     before = known(accounts)
     accounts.set_password("ann", "another password")
     assert sessions.find(first) is None
-    assert sessions.find(sessions.begin(before, "", "")) is None  # begun meanwhile, with the old one
+    assert sessions.find(sessions.create(before, "", "")) is None  # begun meanwhile, with the old one
     accounts.add("bob", PASSWORD, "viewer")
-    theirs = sessions.begin(known(accounts, "bob"), "", "")
+    theirs = sessions.create(known(accounts, "bob"), "", "")
     accounts.remove("bob")
     accounts.add("bob", PASSWORD, "viewer")
     assert sessions.find(theirs) is None
@@ -196,7 +196,7 @@ def test_sessions_end_with_the_password_and_the_account(accounts: Accounts) -> N
 def test_a_new_role_counts_at_once(accounts: Accounts) -> None:
     accounts.add("bob", PASSWORD, "operator")
     sessions = Sessions(accounts)
-    cookie = sessions.begin(known(accounts, "bob"), "", "")
+    cookie = sessions.create(known(accounts, "bob"), "", "")
     accounts.set_role("bob", "viewer")
     session = sessions.find(cookie)
     assert session
@@ -206,7 +206,7 @@ def test_a_new_role_counts_at_once(accounts: Accounts) -> None:
 def test_sessions_end_when_idle_and_when_old(accounts: Accounts) -> None:
     clock = Clock()
     sessions = Sessions(accounts, clock)
-    idle, used = (sessions.begin(known(accounts), "", "") for _ in range(2))
+    idle, used = (sessions.create(known(accounts), "", "") for _ in range(2))
     began_s = clock.now_s
     clock.now_s += limits.IDLE_S - 1
     assert sessions.find(used)
@@ -222,7 +222,7 @@ def test_sessions_end_when_idle_and_when_old(accounts: Accounts) -> None:
 def test_a_use_that_cannot_be_noted_ends_no_session_and_is_seldom_told(accounts: Accounts, engine: sql.Engine) -> None:
     clock = Clock()
     sessions = Sessions(accounts, clock)
-    cookie = sessions.begin(known(accounts), "", "")
+    cookie = sessions.create(known(accounts), "", "")
     full = "CREATE TRIGGER full BEFORE UPDATE ON sessions BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
     with engine.begin() as connection:
         connection.execute(sql.text(full))
@@ -241,9 +241,9 @@ def test_a_use_that_cannot_be_noted_ends_no_session_and_is_seldom_told(accounts:
 def test_an_account_has_only_so_many_sessions(accounts: Accounts, engine: sql.Engine) -> None:
     clock = Clock()
     sessions, account = Sessions(accounts, clock), known(accounts)
-    cookies = [sessions.begin(account, "", "") for _ in range(limits.MOST + 3)]
+    cookies = [sessions.create(account, "", "") for _ in range(limits.MOST + 3)]
     assert [sessions.find(cookie) is None for cookie in cookies] == [True] * 3 + [False] * limits.MOST
     clock.now_s += limits.LONGEST_S
-    sessions.begin(account, "", "")
+    sessions.create(account, "", "")
     with engine.connect() as connection:
         assert connection.scalar(sql.text("SELECT count(*) FROM sessions")) == 1

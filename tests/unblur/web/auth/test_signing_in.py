@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from stream.sources.receiver import Guest
+from stream.sources.receiver import PushSource
 from tests.stream.support.events import an_event
 from tests.stream.support.web import serve
 from tests.unblur.web.support.serving import OPERATOR, PASSWORD, VIEWER, House
@@ -187,7 +187,7 @@ def test_a_browser_as_camera_is_for_operators(house: House, page: Page) -> None:
     sign_in(page)
     page.get_by_role("button", name="Send this device's camera").click()
     guest = house.sources[0]
-    assert isinstance(guest, Guest)
+    assert isinstance(guest, PushSource)
     assert next(guest.frames()).image.shape[2] == 3
     expect(page.get_by_role("status")).to_have_text("sending")
     page.get_by_role("button", name="Stop").click()

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.unblur.web.support.register import COLOURS, EVENTS, Register, seen
-from unblur.people.photo_review import Objection
+from unblur.people.photo_review import Rejection
 from unblur.web.pages.people_page import person_id
 
 _MIDDLE = """image => {
@@ -111,7 +111,7 @@ def test_an_operator_says_who_it_is(register: Register, page: Page) -> None:
     page.get_by_label("Who is it?").press("Enter")
     words = page.get_by_role("article").get_by_role("listitem")
     expect(words.first).to_contain_text("Ada: this is somebody else: Ann Lee")
-    register.complaint = Objection("too blurred to be learnt", "unfit")
+    register.complaint = Rejection("too blurred to be learnt", "unfit")
     page.get_by_label("Who is it?").fill("Ann Lee")
     page.get_by_role("button", name="Add to this person").click()
     expect(page.get_by_role("alert")).to_contain_text("too blurred to be learnt")
@@ -129,7 +129,7 @@ def test_who_is_not_known_can_be_added_as_somebody_new(register: Register, page:
     page.goto(f"{register.watching.address}/events/event-1")
     newcomer = page.get_by_role("link", name="Add as somebody new")
     expect(newcomer).to_have_attribute("href", "/people?event=event-1")
-    register.complaint = Objection("Ann & Lee is not known", "nobody")
+    register.complaint = Rejection("Ann & Lee is not known", "nobody")
     page.get_by_label("Who is it?").fill("Ann & Lee")
     page.get_by_role("button", name="Add to this person").click()
     offered = page.get_by_role("alert").get_by_role("link", name="Add as somebody new")
@@ -142,7 +142,7 @@ def test_who_is_not_known_can_be_added_as_somebody_new(register: Register, page:
 
 def test_a_doubtful_face_is_added_by_somebody_who_is_sure(register: Register, page: Page) -> None:
     page.goto(f"{register.watching.address}/events/event-1")
-    register.complaint = Objection("unlike their other photos: 0.04, needed 0.38", "doubtful")
+    register.complaint = Rejection("unlike their other photos: 0.04, needed 0.38", "doubtful")
     expect(page.get_by_label("I am sure")).to_have_count(0)
     page.get_by_label("Who is it?").fill("Ann Lee")
     page.get_by_role("button", name="Add to this person").click()

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from tests.stream.support.events import fill
 from tests.unblur.web.support.register import COLOURS, EVENTS, Register, seen
-from unblur.people.photo_review import Objection
+from unblur.people.photo_review import Rejection
 
 API = "/api/v1/events"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -223,7 +223,7 @@ def test_a_crop_that_cannot_be_added_changes_nothing(client: httpx.Client, regis
     for event, person in refused:
         answer = client.post(f"{API}/{event}/feedback", json={"verdict": "added", "person": person})
         assert answer.status_code == 400
-    register.complaint = Objection("too blurred", "unfit")
+    register.complaint = Rejection("too blurred", "unfit")
     answer = client.post("/events/event-1/feedback", content="verdict=added&person=Ann", headers=FORM)
     assert answer.status_code == 400
     assert "too blurred" in answer.text

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stream.load_control import LEVELS, Level
-from unblur.notify.base import Delivery
+from unblur.notify.base import DeliveryStatus
 from unblur.web.pages.health_problems import Problem, problems, status
 from unblur.web.pages.live import Camera
 
@@ -21,7 +21,7 @@ def camera(state: Any = "live", since_s: float = 60, **what: Any) -> Camera:
     return Camera(name="door", state=state, whep="/door/whep", since=NOW - timedelta(seconds=since_s), **given)
 
 
-def found(*cameras: Camera, level: Level = LEVELS[0], deliveries: Sequence[Delivery] = ()) -> list[Problem]:
+def found(*cameras: Camera, level: Level = LEVELS[0], deliveries: Sequence[DeliveryStatus] = ()) -> list[Problem]:
     return list(problems(cameras, deliveries, level, NOW))
 
 
@@ -69,7 +69,7 @@ def test_a_camera_that_is_away_is_no_matter_of_speed(away: Camera) -> None:
 
 
 def test_whoever_is_not_told_of_events_is_named() -> None:
-    hook = Delivery("hook", 0, 3, 0, "refused")
+    hook = DeliveryStatus("hook", 0, 3, 0, "refused")
     (problem,) = found(deliveries=[hook])
     assert (problem.about, "refused" in problem.what) == ("hook", True)
 

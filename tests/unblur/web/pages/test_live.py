@@ -23,25 +23,25 @@ from av import VideoFrame
 from configs.schema import Web
 from stream.errors import OutputError
 from stream.sources.factory import open_source
-from stream.sources.live import Capture
-from stream.sources.receiver import Guest
-from stream.sources.stream_spec import Feed
+from stream.sources.live import LiveSource
+from stream.sources.receiver import PushSource
+from stream.sources.stream_spec import StreamSpec
 from stream.values import Frame
 from tests.unblur.web.support.serving import opened
-from unblur.web.pages.live import Watching
+from unblur.web.pages.live import LiveView
 
 TOKEN = "a token of enough letters"
 SDP = {"Content-Type": "application/sdp"}
 FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag", "If-Match": "*"}
 CAMERA = "front door"
-UNREACHED = Capture(Feed("rtsp://viewer:s3cret@127.0.0.1:1/none"), CAMERA)
+UNREACHED = LiveSource(StreamSpec("rtsp://viewer:s3cret@127.0.0.1:1/none"), CAMERA)
 """Its pictures come from the test."""
 WHEP = "/front%20door/whep"
 WITHIN_S = 30
 
 
 @contextmanager
-def filming(**settings: object) -> Iterator[Watching]:
+def filming(**settings: object) -> Iterator[LiveView]:
     """A server with one camera, whose pictures keep coming."""
     watching, stop = opened(Web.model_validate({"port": 0, **settings}), [UNREACHED]), threading.Event()
 
@@ -63,13 +63,13 @@ def filming(**settings: object) -> Iterator[Watching]:
 
 
 @pytest.fixture
-def filmed(request: pytest.FixtureRequest) -> Iterator[Watching]:
+def filmed(request: pytest.FixtureRequest) -> Iterator[LiveView]:
     with filming(**getattr(request, "param", {})) as watching:
         yield watching
 
 
 @pytest.fixture
-def client(filmed: Watching) -> Iterator[httpx.Client]:
+def client(filmed: LiveView) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=filmed.address) as asking:
         yield asking
 
@@ -94,7 +94,7 @@ def test_a_session_from_its_offer_to_its_end(client: httpx.Client, offer: str) -
     assert client.patch(location, content=fragment, headers=FRAGMENT).status_code == 404
 
 
-def test_an_offer_may_come_in_pieces(filmed: Watching, offer: str) -> None:
+def test_an_offer_may_come_in_pieces(filmed: LiveView, offer: str) -> None:
     host, port = filmed.address.removeprefix("http://").split(":")
     body, middle = offer.encode(), len(offer) // 2
     head = (
@@ -154,7 +154,7 @@ def test_cameras_are_listed_with_their_state(client: httpx.Client) -> None:
 
 
 def test_guests_are_listed_with_where_to_send() -> None:
-    served = opened(Web(port=0), [Guest("phone")])
+    served = opened(Web(port=0), [PushSource("phone")])
     (camera,) = httpx.get(f"{served.address}/api/v1/cameras").json()["cameras"]
     assert camera["whip"] == "/phone/whip"
     served.close()

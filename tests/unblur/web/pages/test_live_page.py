@@ -19,7 +19,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from models.assets.fetch import fetch_typefaces
 from stream.outputs.overlay import KNOWN, WHITE
-from stream.outputs.text import Lettering
+from stream.outputs.text import TextRenderer
 from stream.values import Image
 from tests.stream.support.rtsp import RtspServer, why_not
 
@@ -73,7 +73,7 @@ def seen(page: Page) -> Image:
 def plate(height: int) -> Image:
     """The name as the overlay letters it, without the room at the plate's ends."""
     size = height // 40
-    drawn = Lettering(fetch_typefaces()).line(NAME, size, WHITE, KNOWN)
+    drawn = TextRenderer(fetch_typefaces()).line(NAME, size, WHITE, KNOWN)
     return np.ascontiguousarray(drawn[:, size // 3 : -(size // 3)])
 
 

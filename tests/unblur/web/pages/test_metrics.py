@@ -47,7 +47,7 @@ def values(families: Mapping[str, Metric], name: str) -> list[tuple[dict[str, st
 
 
 def test_cameras(families: Mapping[str, Metric], seen: House) -> None:
-    counts = seen.run.reading().counts
+    counts = seen.run.snapshot().counts
     ((where, fps),) = values(families, "unblur_camera_fps")
     assert (where, fps >= 0) == (HERE, True), "it is gone, and has no rate soon"
     ((where, age_s),) = values(families, "unblur_frame_age_seconds")
@@ -63,7 +63,7 @@ def test_cameras(families: Mapping[str, Metric], seen: House) -> None:
 def test_how_much_is_searched_how_late_names_come_and_what_is_left_out(
     families: Mapping[str, Metric], seen: House
 ) -> None:
-    reading = seen.run.reading()
+    reading = seen.run.snapshot()
     ((where, searched),) = values(families, "unblur_camera_searched_fps")
     assert (where, searched >= 0) == (HERE, True)
     ((where, delay_s),) = values(families, "unblur_name_delay_p95_seconds")
@@ -75,7 +75,7 @@ def test_how_much_is_searched_how_late_names_come_and_what_is_left_out(
 
 
 def test_faces_and_events(families: Mapping[str, Metric], seen: House) -> None:
-    counts = seen.run.reading().counts
+    counts = seen.run.snapshot().counts
     assert values(families, "unblur_faces_total") == [(HERE, counts["faces"])]
     events = values(families, "unblur_events_total")
     assert ({"type": "new", "known": "false"}, 1.0) in events
@@ -85,7 +85,7 @@ def test_faces_and_events(families: Mapping[str, Metric], seen: House) -> None:
 
 
 def test_stages_are_histograms(families: Mapping[str, Metric], seen: House) -> None:
-    stages = seen.run.reading().stages
+    stages = seen.run.snapshot().stages
     counts = {labels["stage"]: number for labels, number in values(families, "unblur_stage_seconds_count")}
     sums = {labels["stage"]: number for labels, number in values(families, "unblur_stage_seconds_sum")}
     assert families["unblur_stage_seconds"].type == "histogram"

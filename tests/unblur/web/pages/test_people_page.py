@@ -22,9 +22,9 @@ from stream.values import Image
 from tests.unblur.conftest import Notes
 from tests.unblur.web.support.serving import opened
 from unblur.people.face_thumbnails import faces_of
-from unblur.people.gallery_service import People
-from unblur.people.photo_review import Examiner
-from unblur.web.pages.live import Watching
+from unblur.people.gallery_service import GalleryService
+from unblur.people.photo_review import PhotoReviewer
+from unblur.web.pages.live import LiveView
 from unblur.web.pages.people_page import MOST, PeoplePage, person_id
 from unblur.web.photos.uploads import Uploads
 
@@ -36,7 +36,7 @@ NOBODY = "0" * 16
 
 
 @pytest.fixture
-def watching(people: People, examiner: Examiner, portraits: Path) -> Iterator[Watching]:
+def watching(people: GalleryService, examiner: PhotoReviewer, portraits: Path) -> Iterator[LiveView]:
     crop = examiner.picture("astronaut.png", read_picture(portraits / "astronaut.png")).crop
 
     def evidence(event: str) -> Image | None:
@@ -50,7 +50,7 @@ def watching(people: People, examiner: Examiner, portraits: Path) -> Iterator[Wa
 
 
 @pytest.fixture
-def client(watching: Watching) -> Iterator[httpx.Client]:
+def client(watching: LiveView) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=watching.address, timeout=60) as opened:
         yield opened
 
@@ -94,7 +94,9 @@ def test_from_photos_to_a_person(client: httpx.Client, portraits: Path, notes: N
     assert client.post(API, json={**new, "name": "Twice"}).status_code == 404  # a photo is enrolled once
 
 
-def test_a_doubtful_photo_takes_somebody_who_is_sure(client: httpx.Client, portraits: Path, people: People) -> None:
+def test_a_doubtful_photo_takes_somebody_who_is_sure(
+    client: httpx.Client, portraits: Path, people: GalleryService
+) -> None:
     (first,) = looked(client, portraits / "obama.jpg")
     photos = looked(client, portraits / "obama.jpg", portraits / "astronaut.png", beside=str(first["id"]))
     assert [kinds(photo) for photo in photos] == [[], ["near-duplicate"], []]
@@ -107,7 +109,7 @@ def test_a_doubtful_photo_takes_somebody_who_is_sure(client: httpx.Client, portr
 
 
 def test_nobody_is_sure_enough_for_what_would_poison_the_gallery(
-    client: httpx.Client, portraits: Path, people: People
+    client: httpx.Client, portraits: Path, people: GalleryService
 ) -> None:
     enrolled(client, "Biden", portraits / "biden.jpg")
     moved = kernels.blur(read_picture(portraits / "obama3.jpg"), kernels.line(61, 0)).astype(np.uint8)
@@ -159,7 +161,7 @@ def test_what_cannot_be_enrolled_is_told(client: httpx.Client) -> None:
     assert "wall.png: no face: none was found: it cannot be enrolled" in refused.json()["error"]
 
 
-def test_an_events_crop_is_enrolled(client: httpx.Client, people: People) -> None:
+def test_an_events_crop_is_enrolled(client: httpx.Client, people: GalleryService) -> None:
     (photo,) = client.post(f"{API}/crops", json={"event": EVENT}).json()["photos"]
     assert kinds(photo) == []
     assert client.post(API, json={"name": "Eileen Collins", "photos": [photo["id"]]}).status_code == 200
@@ -293,7 +295,7 @@ def drop(page: Page, *files: Path) -> None:
 
 
 def test_photos_are_dropped_and_a_person_appears(
-    watching: Watching, page: Page, portraits: Path, tmp_path: Path, people: People
+    watching: LiveView, page: Page, portraits: Path, tmp_path: Path, people: GalleryService
 ) -> None:
     again, wall = tmp_path / "again.jpg", tmp_path / "wall.png"
     again.write_bytes((portraits / "obama.jpg").read_bytes())
@@ -325,7 +327,7 @@ def test_photos_are_dropped_and_a_person_appears(
 
 
 def test_a_name_that_is_known_takes_more_photos(
-    watching: Watching, client: httpx.Client, page: Page, portraits: Path, people: People
+    watching: LiveView, client: httpx.Client, page: Page, portraits: Path, people: GalleryService
 ) -> None:
     enrolled(client, "Obama", portraits / "obama.jpg")
     page.goto(f"{watching.address}/people")
@@ -339,7 +341,7 @@ def test_a_name_that_is_known_takes_more_photos(
     expect(page.get_by_role("img", name="of Obama")).to_have_count(2)
 
 
-def test_an_unknown_of_the_events_becomes_somebody(watching: Watching, page: Page, people: People) -> None:
+def test_an_unknown_of_the_events_becomes_somebody(watching: LiveView, page: Page, people: GalleryService) -> None:
     page.goto(f"{watching.address}/people?event={EVENT}&name=Eileen%20Collins")
     expect(page.locator(".proposed > li")).to_contain_text("A good photo")
     expect(page.get_by_role("status")).to_have_text("1 photo, 1 good")
@@ -350,7 +352,7 @@ def test_an_unknown_of_the_events_becomes_somebody(watching: Watching, page: Pag
 
 
 def test_a_person_is_revised_merged_and_deleted_on_their_page(
-    watching: Watching, client: httpx.Client, page: Page, portraits: Path, people: People
+    watching: LiveView, client: httpx.Client, page: Page, portraits: Path, people: GalleryService
 ) -> None:
     enrolled(client, "Obama", portraits / "obama.jpg")
     enrolled(client, "Joe", portraits / "biden.jpg")
@@ -389,7 +391,7 @@ def test_a_person_is_revised_merged_and_deleted_on_their_page(
 
 
 def test_a_long_name_leaves_room_for_the_buttons_on_a_phone(
-    watching: Watching, client: httpx.Client, browser: Browser, portraits: Path
+    watching: LiveView, client: httpx.Client, browser: Browser, portraits: Path
 ) -> None:
     name = "W" * 80
     person = enrolled(client, name, portraits / "biden.jpg")
@@ -409,7 +411,7 @@ def test_a_long_name_leaves_room_for_the_buttons_on_a_phone(
     page.close()
 
 
-def test_more_photos_than_one_request_holds(watching: Watching, page: Page, tmp_path: Path) -> None:
+def test_more_photos_than_one_request_holds(watching: LiveView, page: Page, tmp_path: Path) -> None:
     walls = [tmp_path / f"{number}.png" for number in range(MOST + 3)]
     for wall in walls:
         Pillow.new("RGB", (64, 64), "grey").save(wall)

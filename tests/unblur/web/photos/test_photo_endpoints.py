@@ -22,8 +22,8 @@ from stream.storage.images import read_picture
 from stream.values import Image
 from tests.unblur.web.support.studio import API, WITHIN_S, Studio, encoded, moved, shrunk
 from unblur.cli import main
-from unblur.web.photos.result_cache import Prints
-from unblur.web.transport.access import User, admit
+from unblur.web.photos.result_cache import ResultCache
+from unblur.web.transport.access import User, set_current_user
 
 COMMANDS = {
     "auto": [],
@@ -180,7 +180,7 @@ def test_pictures_are_found_by_their_names_alone(studio: Studio, blurred: Image)
 def test_what_somebody_else_sent_is_not_shown(known: Gallery, blurred: Image) -> None:
     @web.middleware
     async def trusting(request: web.Request, handler: Handler) -> web.StreamResponse:
-        admit(request, User(request.headers["X-User"], "viewer"))
+        set_current_user(request, User(request.headers["X-User"], "viewer"))
         return await handler(request)
 
     studio = Studio(lambda: known, guarded=trusting)
@@ -209,7 +209,7 @@ def test_the_people_known_are_those_of_the_moment(known: Gallery, blurred: Image
     galleries = [known]
     studio = Studio(lambda: galleries[-1])
     assert studio.developed(encoded(blurred))["faces"][0]["name"] == "Barack Obama"
-    galleries.append(known.without("Barack Obama"))
+    galleries.append(known.without_people("Barack Obama"))
     assert studio.developed(encoded(blurred))["faces"][0]["name"] is None
     studio.close()
 
@@ -236,7 +236,7 @@ def test_where_too_many_wait_one_more_is_sent_away(known: Gallery, blurred: Imag
 
 
 def test_what_was_developed_is_gone_after_a_while(known: Gallery, blurred: Image) -> None:
-    studio = Studio(lambda: known, Prints(kept_s=0.5))
+    studio = Studio(lambda: known, ResultCache(kept_s=0.5))
     told = studio.developed(encoded(blurred))
     deadline = time.monotonic() + WITHIN_S
     while studio.get(told["pictures"]["restored"]).status_code != 404:
@@ -247,8 +247,10 @@ def test_what_was_developed_is_gone_after_a_while(known: Gallery, blurred: Image
     studio.close()
 
 
-@pytest.mark.parametrize(("prints", "left"), [(Prints(most=2), 2), (Prints(most_bytes=1), 1), (Prints(), 3)])
-def test_there_is_room_for_so_many(prints: Prints, left: int, known: Gallery, blurred: Image) -> None:
+@pytest.mark.parametrize(
+    ("prints", "left"), [(ResultCache(most=2), 2), (ResultCache(most_bytes=1), 1), (ResultCache(), 3)]
+)
+def test_there_is_room_for_so_many(prints: ResultCache, left: int, known: Gallery, blurred: Image) -> None:
     studio = Studio(lambda: known, prints)
     pages = [studio.developed(encoded(blurred))["page"] for _ in range(3)]
     assert [studio.get(page).status_code for page in pages] == [404] * (3 - left) + [200] * left

@@ -24,11 +24,11 @@ from configs.schema import Web
 from stream.values import Image
 from tests.unblur.web.support.serving import OPERATOR, VIEWER, House, Visitor, opened
 from tests.unblur.web.support.sockets import answer, connected, head
-from unblur.web.pages.live import Watching
+from unblur.web.pages.live import LiveView
 from unblur.web.photos.image_decoder import FORMATS, SCANS, Decoder
 from unblur.web.photos.uploads import Uploads, displayed
-from unblur.web.transport.openapi import Operation
-from unblur.web.transport.request_body import Pace
+from unblur.web.transport.openapi import Endpoint
+from unblur.web.transport.request_body import MinimumRate
 
 PATH = "/upload"
 MOST = 3
@@ -54,7 +54,7 @@ class Desk:
     def routes(self) -> list[web.AbstractRouteDef]:
         return [web.post(PATH, self._post)]
 
-    def operations(self) -> list[Operation]:
+    def operations(self) -> list[Endpoint]:
         return []
 
     async def _post(self, request: web.Request) -> web.Response:
@@ -248,7 +248,7 @@ def test_a_form_that_does_not_say_how_long_it_is() -> None:
 
 
 def test_a_sender_who_stops_is_not_waited_for() -> None:
-    with desk(pace=Pace(grace_s=0.2, longest_s=0.2)) as client:
+    with desk(pace=MinimumRate(grace_s=0.2, longest_s=0.2)) as client:
         head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"
         with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=20) as connection:
             connection.sendall(f"{head}Content-Length: 1000\r\n\r\n--x\r\n".encode())
@@ -259,7 +259,7 @@ def test_a_sender_who_stops_is_not_waited_for() -> None:
 def test_one_who_trickles_keeps_nobody_else_waiting(house: House) -> None:
     """Nor has anybody more than one place."""
     uploads = Uploads(wait=0.2)
-    served = Watching(Web(port=0), [])
+    served = LiveView(Web(port=0), [])
     served.open(house.reception.guard(None), [Desk(uploads), *house.reception.pages])
     slow, other = Visitor(served.address), Visitor(served.address)
     assert slow.sign_in(OPERATOR).status_code == other.sign_in(VIEWER).status_code == 303

@@ -14,14 +14,14 @@ import pytest
 from tests.unblur.notify.support.waiting import until
 from tests.unblur.web.pages.test_live import CAMERA, SDP, TOKEN, WHEP, filming
 from tests.unblur.web.support.serving import OPERATOR, VIEWER, House
-from unblur.web.pages.live import Watching
+from unblur.web.pages.live import LiveView
 from unblur.web.streaming import mjpeg
 
 PATH = f"/{quote(CAMERA)}/mjpeg"
 
 
 @pytest.fixture
-def filmed(request: pytest.FixtureRequest) -> Iterator[Watching]:
+def filmed(request: pytest.FixtureRequest) -> Iterator[LiveView]:
     with filming(**getattr(request, "param", {})) as watching:
         yield watching
 
@@ -51,7 +51,7 @@ def _parts(chunks: Iterator[bytes]) -> Iterator[tuple[str, np.ndarray]]:
             yield fields["X-Camera"], picture
 
 
-def test_pictures_keep_coming(filmed: Watching) -> None:
+def test_pictures_keep_coming(filmed: LiveView) -> None:
     with reading(filmed.address, PATH) as (answer, parts):
         assert answer.headers["Content-Type"] == "multipart/x-mixed-replace; boundary=picture"
         assert answer.headers["X-Accel-Buffering"] == "no"
@@ -70,14 +70,14 @@ def test_several_cameras_come_in_one_answer() -> None:
 @pytest.mark.parametrize(
     ("path", "status"), [("/attic/mjpeg", 404), ("/api/v1/mjpeg?camera=attic", 404), ("/api/v1/mjpeg", 400)]
 )
-def test_what_is_wrong_is_told(filmed: Watching, path: str, status: int) -> None:
+def test_what_is_wrong_is_told(filmed: LiveView, path: str, status: int) -> None:
     answer = httpx.get(filmed.address + path)
     assert answer.status_code == status
     assert answer.json()["error"]
 
 
 @pytest.mark.parametrize("filmed", [{"token": TOKEN}], indirect=True)
-def test_they_are_for_whoever_may_watch(filmed: Watching) -> None:
+def test_they_are_for_whoever_may_watch(filmed: LiveView) -> None:
     assert httpx.get(filmed.address + PATH).status_code == 401
     with reading(filmed.address, PATH, headers={"Authorization": f"Bearer {TOKEN}"}) as (answer, parts):
         assert answer.status_code == 200
@@ -85,7 +85,7 @@ def test_they_are_for_whoever_may_watch(filmed: Watching) -> None:
 
 
 @pytest.mark.parametrize("filmed", [{"viewers": 1}], indirect=True)
-def test_a_browser_counts_once_however_it_watches(filmed: Watching, offer: str) -> None:
+def test_a_browser_counts_once_however_it_watches(filmed: LiveView, offer: str) -> None:
     with httpx.Client(base_url=filmed.address) as browser, httpx.Client(base_url=filmed.address) as other:
         for each in (browser, other):
             each.get("/")  # the page, which says which browser it is
@@ -99,7 +99,7 @@ def test_a_browser_counts_once_however_it_watches(filmed: Watching, offer: str) 
             assert "1 viewers are connected" in refused.json()["error"]
 
 
-def test_nothing_is_made_once_nobody_reads(filmed: Watching) -> None:
+def test_nothing_is_made_once_nobody_reads(filmed: LiveView) -> None:
     with reading(filmed.address, PATH) as (_, parts):
         assert next(parts)
     until(lambda: filmed._screens[CAMERA]._viewers == 0)

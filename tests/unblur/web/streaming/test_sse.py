@@ -12,14 +12,14 @@ import httpx2 as httpx
 import pytest
 
 from configs.schema import Web
-from stream.events.event_store import EventStore
-from stream.events.pagination import Archive
-from stream.events.query import Filter
-from stream.sources.live import Capture
-from stream.sources.stream_spec import Feed
+from stream.events.event_store import SqlEventStore
+from stream.events.pagination import EventPager
+from stream.events.query import EventFilter
+from stream.sources.live import LiveSource
+from stream.sources.stream_spec import StreamSpec
 from tests.stream.support.events import an_event
 from tests.unblur.web.support.serving import opened
-from unblur.web.pages.live import Watching
+from unblur.web.pages.live import LiveView
 from unblur.web.streaming.sse import KEPT
 
 STREAM = "/api/v1/events/stream"
@@ -27,8 +27,8 @@ WITHIN_S = 20
 
 
 @pytest.fixture
-def served() -> Iterator[Watching]:
-    watching = opened(Web(port=0), [Capture(Feed("rtsp://127.0.0.1:1/none"), "lobby")])
+def served() -> Iterator[LiveView]:
+    watching = opened(Web(port=0), [LiveSource(StreamSpec("rtsp://127.0.0.1:1/none"), "lobby")])
     yield watching
     watching.close()
 
@@ -65,7 +65,7 @@ class Listener:
             assert self._more.wait_for(lambda: len(self.events) >= count, WITHIN_S)
 
 
-def test_events_are_told_as_they_are_written(served: Watching) -> None:
+def test_events_are_told_as_they_are_written(served: LiveView) -> None:
     listener = Listener(served.address)
     for number in range(3):
         served.announcer.write(an_event(number))
@@ -76,7 +76,7 @@ def test_events_are_told_as_they_are_written(served: Watching) -> None:
     assert not listener.thread.is_alive()
 
 
-def test_who_comes_late_is_told_the_latest_and_who_comes_back_what_was_missed(served: Watching) -> None:
+def test_who_comes_late_is_told_the_latest_and_who_comes_back_what_was_missed(served: LiveView) -> None:
     for number in range(KEPT + 10):
         served.announcer.write(an_event(number))
     late = Listener(served.address)
@@ -96,13 +96,13 @@ def test_who_comes_late_is_told_the_latest_and_who_comes_back_what_was_missed(se
 
 def test_what_was_logged_before_is_told_first(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/events.sqlite"
-    store = EventStore(url)
+    store = SqlEventStore(url)
     for number in range(3):
         store.write(an_event(number, wall_time=datetime(2026, 11, 22, 10, number, tzinfo=UTC)))
     store.close()
-    archive = Archive(url)
-    served = opened(Web(port=0), [Capture(Feed("rtsp://127.0.0.1:1/none"), "lobby")])
-    served.announcer.recall(reversed(archive.page(Filter(), most=2).records))
+    archive = EventPager(url)
+    served = opened(Web(port=0), [LiveSource(StreamSpec("rtsp://127.0.0.1:1/none"), "lobby")])
+    served.announcer.recall(reversed(archive.page(EventFilter(), most=2).records))
     served.announcer.write(an_event(3))
     listener, back = Listener(served.address), Listener(served.address, after="event-2")
     listener.until(3)
@@ -116,7 +116,7 @@ def test_what_was_logged_before_is_told_first(tmp_path: Path) -> None:
         each.thread.join(WITHIN_S)
 
 
-def test_a_burst_is_told_once_and_in_order(served: Watching) -> None:
+def test_a_burst_is_told_once_and_in_order(served: LiveView) -> None:
     listener = Listener(served.address)
     for number in range(KEPT):
         served.announcer.write(an_event(number))
@@ -127,7 +127,7 @@ def test_a_burst_is_told_once_and_in_order(served: Watching) -> None:
 
 
 def test_the_end_of_the_server_is_the_end_of_the_stream() -> None:
-    served = opened(Web(port=0), [Capture(Feed("rtsp://127.0.0.1:1/none"), "lobby")])
+    served = opened(Web(port=0), [LiveSource(StreamSpec("rtsp://127.0.0.1:1/none"), "lobby")])
     listener = Listener(served.address)
     served.close()
     listener.thread.join(WITHIN_S)

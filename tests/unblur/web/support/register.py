@@ -13,20 +13,20 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from configs.schema import Web
-from stream.events.event_store import EventStore, connect
-from stream.events.pagination import Archive
-from stream.sources.live import Capture
-from stream.sources.stream_spec import Feed
+from stream.events.event_store import SqlEventStore, connect
+from stream.events.pagination import EventPager
+from stream.sources.live import LiveSource
+from stream.sources.stream_spec import StreamSpec
 from stream.storage.images import write_picture
 from stream.values import Event, Image, Method
 from tests.stream.support.events import an_event
 from unblur.feedback import Feedback
-from unblur.people.photo_review import Objection
-from unblur.web.auth.middleware import guard
+from unblur.people.photo_review import Rejection
+from unblur.web.auth.middleware import auth_middleware
 from unblur.web.pages.event_crops import read_crop
-from unblur.web.pages.events_page import Sightings
-from unblur.web.pages.live import Watching
-from unblur.web.transport.access import Role, User, admit
+from unblur.web.pages.events_page import EventsPage
+from unblur.web.pages.live import LiveView
+from unblur.web.transport.access import Role, User, set_current_user
 
 TEN = datetime(2026, 11, 22, 10, tzinfo=UTC)
 COLOURS = {"raw": (10, 60, 200), "restored": (20, 200, 90)}
@@ -40,20 +40,20 @@ class Register:
 
     folder: Path
     role: Role = "operator"
-    complaint: Objection | None = None
+    complaint: Rejection | None = None
     stays: Callable[[], bool] = lambda: True
     added: list[tuple[str, Image, str]] = field(default_factory=list)
     noted: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.url = f"sqlite:///{self.folder}/events.sqlite"
-        self.store = EventStore(self.url)
-        self.archive = Archive(self.url)
+        self.store = SqlEventStore(self.url)
+        self.archive = EventPager(self.url)
         self.engine = connect(f"sqlite:///{self.folder}/application.sqlite")
         self.feedback = Feedback(self.engine)
         read = partial(read_crop, self.folder)
-        self.page = Sightings(self.archive, self.feedback, read, self._add, self._note)
-        self.watching = Watching(Web(port=0), [Capture(Feed("rtsp://127.0.0.1:1/none"), "lobby")])
+        self.page = EventsPage(self.archive, self.feedback, read, self._add, self._note)
+        self.watching = LiveView(Web(port=0), [LiveSource(StreamSpec("rtsp://127.0.0.1:1/none"), "lobby")])
         self.watching.open(_letting_in(self), [self.page])
 
     def see(self, *events: Event) -> None:
@@ -72,7 +72,7 @@ class Register:
         self.store.close()
         self.engine.dispose()
 
-    def _add(self, person: str, crop: Image, who: str, sure: bool) -> Objection | None:
+    def _add(self, person: str, crop: Image, who: str, sure: bool) -> Rejection | None:
         if self.complaint and not (sure and self.complaint.kind == "doubtful"):
             return self.complaint
         self.added.append((person, crop, who))
@@ -88,7 +88,7 @@ def _letting_in(register: Register) -> Middleware:
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         async def answer(asked: web.Request) -> web.StreamResponse:
-            admit(asked, ada(), lambda: ada() if register.stays() else None)
+            set_current_user(asked, ada(), lambda: ada() if register.stays() else None)
             return await handler(asked)
 
         return await real(request, answer)
@@ -96,7 +96,7 @@ def _letting_in(register: Register) -> Middleware:
     def ada() -> User:
         return User("Ada", register.role)
 
-    real = guard(None)
+    real = auth_middleware(None)
     return guarded
 
 

@@ -19,13 +19,13 @@ from tests.stream.support.web import Body, serve
 from tests.unblur.notify.support.waiting import until
 from tests.unblur.web.support.serving import QUICK
 from unblur.assembly.pipeline_run import Run, assemble
-from unblur.notify.base import Notice
+from unblur.notify.base import Notifier
 from unblur.notify.webhook import Webhook
 from unblur.web.auth.accounts import Accounts
-from unblur.web.auth.service import Reception
+from unblur.web.auth.service import AuthService
 from unblur.web.pages.health import Health
-from unblur.web.pages.live import Watching
-from unblur.web.pages.metrics import Metrics, Tally
+from unblur.web.pages.live import LiveView
+from unblur.web.pages.metrics import EventCounter, Metrics
 from unblur.web.transport.app import Page
 
 CAMERA = "front door"
@@ -74,11 +74,11 @@ def house(folder: Path, portrait: Path, token: str | None = None, path: str = "/
         engine = connect(f"sqlite:///{folder / 'application.sqlite'}", DURABLE)
         stack.callback(engine.dispose)
         hook = Hook.model_validate({"name": "hook", "url": "http://127.0.0.1:1/", "secret": _SECRET})
-        tally, notices = Tally(), _opened([Webhook(hook, engine)], stack)
-        run = assemble(config, stack, lambda _: None, tally, *notices, make_live_view=partial(Watching, config.web))
+        tally, notices = EventCounter(), _opened([Webhook(hook, engine)], stack)
+        run = assemble(config, stack, lambda _: None, tally, *notices, make_live_view=partial(LiveView, config.web))
         watching = run.outputs.live_view
-        assert isinstance(watching, Watching)
-        reception = Reception(engine, QUICK)
+        assert isinstance(watching, LiveView)
+        reception = AuthService(engine, QUICK)
         pages: list[Page] = [Health(run, config.output, notices), Metrics(run, tally, notices), *reception.pages]
         watching.open(reception.guard(token), pages)
         made = House(watching.address, run, reception.accounts, stalled)
@@ -88,7 +88,7 @@ def house(folder: Path, portrait: Path, token: str | None = None, path: str = "/
             made.stop()
 
 
-def _opened(notices: Sequence[Notice], stack: ExitStack) -> Sequence[Notice]:
+def _opened(notices: Sequence[Notifier], stack: ExitStack) -> Sequence[Notifier]:
     for notice in notices:
         stack.callback(notice.close)
         notice.open([CAMERA])

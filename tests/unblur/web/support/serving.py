@@ -15,9 +15,9 @@ from configs.schema import Web
 from stream.interfaces import Source
 from tests.ending import at_end
 from unblur.app_database import application_database
-from unblur.web.auth.middleware import guard
-from unblur.web.auth.service import Reception
-from unblur.web.pages.live import Watching
+from unblur.web.auth.middleware import auth_middleware
+from unblur.web.auth.service import AuthService
+from unblur.web.pages.live import LiveView
 from unblur.web.transport.app import Page
 
 OPERATOR, VIEWER, PASSWORD = "ann", "bob", "correct horse battery"
@@ -27,7 +27,7 @@ QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 _CSRF = re.compile(r'<meta name="csrf" content="([^"]*)">')
 
 
-class _Watching(Watching):
+class _Watching(LiveView):
     """Closed when its test is over, if not before."""
 
     def __init__(self, settings: Web, sources: Sequence[Source]) -> None:
@@ -41,11 +41,11 @@ class _Watching(Watching):
             super().close()
 
 
-def opened(settings: Web, sources: Sequence[Source], pages: Sequence[Page] = ()) -> Watching:
+def opened(settings: Web, sources: Sequence[Source], pages: Sequence[Page] = ()) -> LiveView:
     """Open to whoever has the token."""
     watching = _Watching(settings, sources)
     try:
-        watching.open(guard(settings.token), pages)
+        watching.open(auth_middleware(settings.token), pages)
     except BaseException:
         watching.close()
         raise
@@ -58,7 +58,7 @@ class House:
     def __init__(self, folder: Path, sources: Sequence[Source] = (), token: str | None = None) -> None:
         self.sources = sources
         self.engine = application_database(folder)
-        self.reception = Reception(self.engine, QUICK)
+        self.reception = AuthService(self.engine, QUICK)
         self.watching = _Watching(Web(port=0, token=token), sources)
         at_end(self.close)
         self.watching.open(self.reception.guard(token), self.reception.pages)

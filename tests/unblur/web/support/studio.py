@@ -16,11 +16,11 @@ from deblur import kernels
 from recognize.gallery.people_gallery import Gallery
 from stream.storage.images import read_picture
 from stream.values import Image
-from unblur.web.auth.middleware import guard
-from unblur.web.pages.live import Watching
+from unblur.web.auth.middleware import auth_middleware
+from unblur.web.pages.live import LiveView
 from unblur.web.photos.photo_page import PhotoPage
-from unblur.web.photos.photo_worker import Darkroom
-from unblur.web.photos.result_cache import Prints
+from unblur.web.photos.photo_worker import PhotoWorker
+from unblur.web.photos.result_cache import ResultCache
 from unblur.web.photos.uploads import Uploads
 
 API = "/api/v1/photos"
@@ -33,16 +33,16 @@ class Studio:
     def __init__(
         self,
         gallery: Callable[[], Gallery],
-        prints: Prints | None = None,
+        prints: ResultCache | None = None,
         waiting: int = 3,
         guarded: Middleware | None = None,
     ) -> None:
         self.notes: list[tuple[str, str, str]] = []
         self._uploads = Uploads()
-        darkroom = Darkroom(Config(), gallery, waiting)
-        self.page = PhotoPage(darkroom, self._uploads, prints or Prints(), lambda *said: self.notes.append(said))
-        self._watching = Watching(Web(port=0), [])
-        self._watching.open(guarded or guard(None), [self.page])
+        darkroom = PhotoWorker(Config(), gallery, waiting)
+        self.page = PhotoPage(darkroom, self._uploads, prints or ResultCache(), lambda *said: self.notes.append(said))
+        self._watching = LiveView(Web(port=0), [])
+        self._watching.open(guarded or auth_middleware(None), [self.page])
         self.address = self._watching.address
         self._client = httpx.Client(base_url=self.address, timeout=WITHIN_S)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from stream.events.event_store import DURABLE
-from stream.storage.spool import waiting_files
+from stream.storage.spool import spool_files
 from tests.unblur.web.support.serving import OPERATOR, House
-from unblur import data_dir
+from unblur import app_database
 from unblur.app_database import application_database
 from unblur.web.auth.audit import Audit, Wanted
 
@@ -20,7 +20,7 @@ from unblur.web.auth.audit import Audit, Wanted
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     pragmas = [*DURABLE, "busy_timeout=20"]
-    monkeypatch.setattr(data_dir, "DURABLE", pragmas)
+    monkeypatch.setattr(app_database, "DURABLE", pragmas)
 
 
 @contextmanager
@@ -61,11 +61,11 @@ def test_what_was_done_meanwhile_is_noted_later_in_order(tmp_path: Path) -> None
     audit.note("ann", "enrolled", "first")
     with locked(database):
         audit.note("ann", "enrolled", "second")
-        assert len(waiting_files(database)) == 1
+        assert len(spool_files(database)) == 1
         assert [entry.about for entry in audit.entries(Wanted()).entries] == ["first"]
     audit.note("ann", "enrolled", "third")
     assert [entry.about for entry in audit.entries(Wanted()).entries] == ["third", "second", "first"]
-    assert waiting_files(database) == []
+    assert spool_files(database) == []
     with locked(database):
         audit.note("ann", "enrolled", "fourth")
     assert audit.entries(Wanted()).entries[0].about == "fourth"

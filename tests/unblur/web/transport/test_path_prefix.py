@@ -13,9 +13,9 @@ import pytest
 from configs.errors import ConfigError
 from configs.loader import load
 from configs.schema import Web
-from stream.sources.receiver import Guest
+from stream.sources.receiver import PushSource
 from tests.unblur.web.support.serving import OPERATOR, House, Visitor
-from unblur.web.pages.live import Watching
+from unblur.web.pages.live import LiveView
 
 PREFIX = "/cams"
 STATIC = Path(__file__).parents[4] / "unblur" / "web" / "static"
@@ -37,7 +37,7 @@ class Links(HTMLParser):
 @pytest.fixture
 def configured(house: House) -> Iterator[str]:
     """A server that is told its prefix in its configuration."""
-    watching = Watching(Web(port=0, prefix=PREFIX), [Guest("phone")])
+    watching = LiveView(Web(port=0, prefix=PREFIX), [PushSource("phone")])
     reception = house.reception
     watching.open(reception.guard(None), reception.pages)
     yield watching.address

@@ -16,8 +16,8 @@ from tests.unblur.web.support.serving import OPERATOR, PASSWORD, House
 from tests.unblur.web.support.sockets import WITHIN_S, answer, connected, head, reset
 from unblur.web.auth import middleware
 from unblur.web.transport import request_body
-from unblur.web.transport.connection_limits import Crowd
-from unblur.web.transport.request_body import Pace
+from unblur.web.transport.connection_limits import ConnectionLimiter
+from unblur.web.transport.request_body import MinimumRate
 
 MOST = 12
 LOGIN = head("POST", "/login", length=4000)
@@ -33,12 +33,12 @@ SENT = {
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twelve connections are all."""
-    monkeypatch.setattr("unblur.web.transport.server.Crowd", lambda: Crowd(MOST, kept=4))
+    monkeypatch.setattr("unblur.web.transport.server.Crowd", lambda: ConnectionLimiter(MOST, kept=4))
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(request_body, "PACE", Pace(grace_s=0.3, bytes_per_s=100_000, longest_s=1.0))
+    monkeypatch.setattr(request_body, "PACE", MinimumRate(grace_s=0.3, bytes_per_s=100_000, longest_s=1.0))
 
 
 def trickling(address: str, stack: ExitStack, client: str = "") -> socket.socket:
@@ -120,7 +120,11 @@ class _Connection:
 
 
 def test_who_proved_nothing_makes_room_and_who_is_signed_in_stays() -> None:
-    crowd, known, probing = Crowd(most=4, kept=1), [_Connection() for _ in range(4)], [_Connection() for _ in range(3)]
+    crowd, known, probing = (
+        ConnectionLimiter(most=4, kept=1),
+        [_Connection() for _ in range(4)],
+        [_Connection() for _ in range(3)],
+    )
     assert [crowd.enter("192.0.2.1", each) and crowd.prove(each) for each in known] == [True, True, True, False]
     assert [crowd.enter("192.0.2.2", each) for each in probing] == [True] * 3
     assert [each.is_closed for each in [*known, *probing]] == [False, False, False, True, True, True, False]
@@ -173,5 +177,5 @@ def _asked(house: House) -> int:
 
 
 def test_a_pace_has_its_end() -> None:
-    pace = Pace(grace_s=1, bytes_per_s=10, longest_s=5)
+    pace = MinimumRate(grace_s=1, bytes_per_s=10, longest_s=5)
     assert [pace.allowed_s(size) for size in (0, 10, 40, 1000)] == [1, 2, 5, 5]
