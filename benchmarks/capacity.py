@@ -32,9 +32,9 @@ import numpy as np
 from configs.loader import load
 from configs.schema import Config
 from stream.metrics import MetricsSnapshot
+from stream.results import Event
 from stream.simulation.ground_truth import GroundTruth
 from stream.sources.factory import LOOP
-from stream.values import Event
 from unblur.assembly.pipeline_run import Run, assemble
 from unblur.evaluate.experiments.speed import Footage, recorded
 

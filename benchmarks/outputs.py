@@ -24,7 +24,8 @@ from stream.events.jsonl_log import JsonlEventLog
 from stream.outputs.mp4_recorder import Mp4Recorder
 from stream.outputs.overlay import Label, Overlay
 from stream.outputs.text import TextRenderer
-from stream.values import Box, Candidate, Event, Frame, Identity, Image
+from stream.results import Candidate, Event, Identity
+from stream.values import Box, Frame, Image
 
 T = TypeVar("T")
 SIZE = (1280, 720)

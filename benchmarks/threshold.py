@@ -37,7 +37,8 @@ from recognize.gallery.people_gallery import Gallery
 from recognize.gallery.person import Person
 from recognize.track_recognizer import TrackRecognizer
 from stream.interfaces import Deblurrer
-from stream.values import Array, FaceCrop, Identity, Image, Restoration
+from stream.results import Identity
+from stream.values import Array, FaceCrop, Image, Restoration
 from unblur.evaluate.data import archives as photographs
 
 SIZES = (10, 20, 40, 80, 100, 150)

@@ -18,7 +18,8 @@ from recognize.gallery.people_gallery import Gallery
 from recognize.restoration_fusion import fused, still_threshold_offset
 from recognize.track_template import ProbeSample, TrackTemplate
 from stream.errors import GalleryError
-from stream.values import Array, FaceCrop, Identity, Restoration, TrackContinuity
+from stream.results import Identity, TrackContinuity
+from stream.values import Array, FaceCrop, Restoration
 
 FADING = 10.0
 """Blur, in crop pixels, at which a view is worth half a sharp one; beyond it falls with the square."""

@@ -17,7 +17,8 @@ from recognize.embedders.embedder import normalize
 from recognize.gallery.people_gallery import Gallery
 from recognize.gallery.person import Person
 from recognize.restoration_fusion import blur_threshold_offset
-from stream.values import Array, Identity, Method, TrackContinuity
+from stream.results import Identity, TrackContinuity
+from stream.values import Array, Method
 
 VIEWS = 32
 """The latest views that are evidence: a track whose face changes can change its mind."""

@@ -1,7 +1,7 @@
 """From crops to names and events: what the identify worker does.
 
-One `IdentificationWorker` serves all cameras of a run. It keeps, for each track that lives, who it is, where it was last seen and
-its best crop; all of it goes when the track ends.
+One `IdentificationWorker` serves all cameras of a run. For each living track it keeps who it is, where it was last seen
+and its best crop; all of it goes when the track ends.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from uuid import NAMESPACE_URL, uuid5
 from stream.errors import StorageError
 from stream.interfaces import Deblurrer, EventSink, EvidenceSink, Recognizer
 from stream.metrics import StageMetrics
-from stream.results import FaceSample, FrameResult, FrameTime
-from stream.values import Event, EventType, Identity, Restoration, Track
+from stream.results import Event, EventType, FaceSample, FrameResult, FrameTime, Identity
+from stream.values import Restoration, Track
 
 
 class IdentificationWorker:

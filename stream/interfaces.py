@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from stream.values import Event, FaceCrop, FaceDetection, Frame, Identity, Image, Restoration, Track
+from stream.results import Event, Identity
+from stream.values import FaceCrop, FaceDetection, Frame, Image, Restoration, Track
 
 if TYPE_CHECKING:
     from stream.results import FaceSample

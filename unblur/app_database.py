@@ -7,8 +7,7 @@ from pathlib import Path
 import sqlalchemy as sql
 
 from stream.errors import OutputError
-from stream.events.event_store import DURABLE, connect
-from stream.events.query import reader
+from stream.storage.database import DURABLE, connect, reader
 from unblur.data_dir import DATABASE, require_folder_of_data
 
 

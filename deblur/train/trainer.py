@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from deblur.train.augmentation import Photo
+from deblur.train.checkpoint import read_checkpoint, write_checkpoint
 from deblur.train.dataset import Batch, Synthesis
 from deblur.train.discriminator import AdversarialLoss
 from deblur.train.kernel_head import kernel_softmax
@@ -23,7 +23,7 @@ from deblur.train.networks import TwoScale, UNet
 from deblur.train.onnx_export import weights
 from deblur.train.recipe import NetRecipe, Phase, Recipe
 from deblur.train.two_pass import TwoPassLoader
-from stream.errors import StorageError, UnblurError
+from stream.errors import UnblurError
 from stream.values import Array, Image
 
 Figures = Mapping[str, float]
@@ -279,24 +279,3 @@ def _trainable_parameters(net: nn.Module, keep: bool) -> list[nn.Parameter]:
 
 def _adam(weights: Sequence[nn.Parameter], rate: float, decay: float) -> torch.optim.AdamW:
     return torch.optim.AdamW(weights, rate, weight_decay=decay, foreach=True)
-
-
-def read_checkpoint(file: Path, device: torch.device) -> dict[str, Any]:
-    """Raises ValueError if it is no checkpoint."""
-    try:
-        state: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
-    except (RuntimeError, LookupError, EOFError, UnpicklingError) as error:  # whatever the bytes happen to mean
-        raise ValueError(f"{file} is no checkpoint, or a damaged one: remove it to begin anew") from error
-    return state
-
-
-def write_checkpoint(file: Path, state: object) -> None:
-    """At once or not at all."""
-    beside = file.with_suffix(".part")
-    try:
-        torch.save(state, beside)
-        beside.replace(file)
-    except (OSError, RuntimeError) as error:  # torch tells of a full disk by the latter
-        raise StorageError(f"{file} cannot be written: {' '.join(str(error).split())[:200]}") from error
-    finally:
-        beside.unlink(missing_ok=True)

@@ -34,8 +34,9 @@ from sklearn.neighbors import NearestNeighbors
 from recognize.gallery.calibration import VERSION, Calibration, calibrate
 from recognize.gallery.person import Person
 from stream.errors import GalleryError, OutputError
+from stream.results import Candidate
 from stream.storage.encryption import Cipher, decrypt_if, encrypt_if
-from stream.values import Array, Candidate
+from stream.values import Array
 
 _MAGIC = b"unblur gallery\n"
 _VERSION = b"\x03"

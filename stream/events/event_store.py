@@ -4,80 +4,47 @@ from __future__ import annotations
 
 import itertools
 import json
-import sqlite3
 import threading
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sql
 import structlog
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from stream.errors import OutputError, StorageError
 from stream.events.jsonl_log import EventTransform, to_line
+from stream.events.schema import KNOWN, OF_AN_EVENT, RESTORED, _metadata, events
+from stream.results import Event
+from stream.storage.database import (
+    DURABLE,
+    checkpoint_passive,
+    connect,
+    database_error,
+    database_file,
+    encode_surrogates,
+    is_busy,
+    is_disk_refusal,
+    masked_url,
+    remove_database,
+    truncate_wal,
+    vacuum,
+)
 from stream.storage.spool import EventSpool, held_elsewhere
 from stream.threads import SupervisedThread
-from stream.values import Event
 
 _log = structlog.get_logger(__name__)
-_metadata = sql.MetaData()
 
-events = sql.Table(
-    "events",
-    _metadata,
-    sql.Column("position", sql.Integer, primary_key=True, comment="the order of writing"),
-    sql.Column("schema", sql.Integer, nullable=False),
-    sql.Column("id", sql.String(255), nullable=False, unique=True),
-    sql.Column("type", sql.String(16), nullable=False),
-    sql.Column("camera", sql.String(255), nullable=False),
-    sql.Column("track", sql.Integer, nullable=False),
-    sql.Column("name", sql.String(255)),
-    sql.Column("score", sql.Double, nullable=False),
-    sql.Column("threshold", sql.Double, nullable=False),
-    sql.Column("runner_up", sql.JSON(none_as_null=True)),
-    sql.Column("raw_score", sql.Double, nullable=False),
-    sql.Column("restored_score", sql.Double),
-    sql.Column("deblurred_by", sql.String(32), nullable=False),
-    sql.Column("blur", sql.Double, nullable=False),
-    sql.Column("pts_s", sql.Double, nullable=False),
-    sql.Column("frame", sql.BigInteger, nullable=False),
-    sql.Column("wall_time", sql.String(40)),
-    sql.Column("box", sql.JSON, nullable=False),
-    sql.Column("first_pts_s", sql.Double, nullable=False),
-    sql.Column("evidence", sql.Text),
-    sql.Column("wall_s", sql.Double, comment="wall_time in seconds since 1970 UTC, for comparing"),
-    sql.Index("events_by_person", "name", "wall_s"),
-    sql.Index("events_by_camera", "camera", "wall_s"),
-    sql.Index("events_by_wall_time", "wall_s"),
-    sql.Index("events_by_media_time", "pts_s"),
-)
-"""An event's keys as columns, under their own names and in their own order."""
-KNOWN = events.c.name.is_not(None)
-RESTORED = events.c.deblurred_by != sql.literal_column("'none'")
-"""Literally, for a partial index serves only who asks with its own words (sqlite.org/partialindex.html)."""
 sql.Index("events_known", events.c.wall_s, sqlite_where=KNOWN, postgresql_where=KNOWN)
 sql.Index("events_restored", events.c.wall_s, sqlite_where=RESTORED, postgresql_where=RESTORED)
 
-DURABLE = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "secure_delete=ON")
-"""Pragmas for SQLite: what was committed is on the disk, what was deleted is not, and others may read meanwhile."""
 _ROWS_AT_ONCE = 500
-_HELD_UP_MS = 200
-"""How long emptying the log of pages may wait for readers at a time: as long as it waits, nobody can write."""
-_TRIES, _PAUSE_S = 20, 0.1
 _BUSY_MS = 250
 """How long a new event waits for another program's lock before it is put aside: the thread that names people is held up
 for as long."""
 _RETRY_S, _LAST_TRIES = 0.5, 20
 """Seconds between tries to store what waits; and tries at the end, each of `_BUSY_MS`."""
-_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-_DISK_REFUSED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
-OF_AN_EVENT = [column for column in events.columns if column.name not in ("position", "wall_s")]
 
 
 class SqlEventStore:
@@ -294,95 +261,6 @@ class SqlEventStore:
         self._writer.dispose()
 
 
-def connect(url: str | sql.URL, pragmas: Sequence[str] = ()) -> sql.Engine:
-    """An engine for the URL; SQLite gets the pragmas with every connection. What it complains of goes into logs, and so
-    is told without values: they name people, and hold hashes.
-
-    Raises OutputError for a URL that means nothing or names no file, or a driver that is not installed.
-    """
-    try:
-        engine = sql.create_engine(url, hide_parameters=True)
-    except (NoSuchModuleError, ModuleNotFoundError) as error:
-        raise OutputError(f"no driver for this database: {error}; install it, or use sqlite:///FILE") from error
-    except (ArgumentError, ValueError) as error:
-        raise OutputError("not a database URL; write it as sqlite:///FILE") from error
-    if engine.dialect.name == "sqlite":
-        if engine.url.database in (None, "", ":memory:"):
-            raise OutputError(f"{masked_url(engine)} names no file; write it as sqlite:///FILE")
-        sql.event.listen(engine, "connect", partial(_set_pragmas, pragmas))
-    return engine
-
-
-def vacuum(engine: sql.Engine) -> None:
-    """Leave nothing of what was deleted in SQLite's file: pages that were split keep copies of rows in their unused
-    parts, of which SQLite knows nothing more (sqlite.org/lang_vacuum.html). Nobody can write meanwhile. Raises
-    SQLAlchemyError."""
-    if engine.dialect.name == "sqlite":
-        with _autocommit(engine) as connection:
-            connection.exec_driver_sql("VACUUM")
-
-
-def truncate_wal(engine: sql.Engine, lock: AbstractContextManager[object] | None = None) -> None:
-    """Leave nothing of what was deleted in the log of pages beside SQLite's file. Whoever reads is waited for, but not
-    with the `lock` that whoever writes waits for. Raises StorageError, SQLAlchemyError."""
-    checkpoint_passive(engine)
-    for _ in range(_TRIES):
-        with lock or nullcontext():
-            if checkpoint_truncate(engine):
-                return
-        time.sleep(_PAUSE_S)  # readers tell nobody that they are done
-    raise StorageError(
-        f"what was deleted still lies in the -wal file of {masked_url(engine)}, for something has been reading it:"
-        " end other programs that do, and try again"
-    )
-
-
-def checkpoint_passive(engine: sql.Engine) -> None:
-    """Bring what can be brought from the log of pages into SQLite's file. It holds nobody up, and lets in who waits."""
-    if engine.dialect.name == "sqlite":
-        with _autocommit(engine) as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
-
-
-def checkpoint_truncate(engine: sql.Engine) -> bool:
-    """Empty the log of pages, unless somebody reads it; whether it is empty."""
-    if engine.dialect.name != "sqlite":
-        return True
-    with _autocommit(engine) as connection:
-        patience = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={_HELD_UP_MS}")
-        try:
-            return not connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalars().first()
-        finally:
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={patience}")
-
-
-def _autocommit(engine: sql.Engine) -> sql.Connection:
-    """A connection for what cannot be part of a transaction."""
-    return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-
-
-def database_file(engine: sql.Engine) -> Path | None:
-    """SQLite's file; None for a database server."""
-    return Path(str(engine.url.database)) if engine.dialect.name == "sqlite" else None
-
-
-def masked_url(engine: sql.Engine) -> str:
-    """The URL without its password."""
-    return engine.url.render_as_string(hide_password=True)
-
-
-def is_busy(error: Exception) -> bool:
-    """Whether another program holds SQLite's file locked: the same will go later on."""
-    return _sqlite_code(error) in _BUSY
-
-
-def database_error(error: Exception) -> str:
-    """What the database said, in one line, without the statement and its values."""
-    said = str(getattr(error, "orig", None) or error)
-    return said.splitlines()[0]
-
-
 def _amended(connection: sql.Connection, change: EventTransform) -> Iterator[tuple[int, dict[str, object] | None]]:
     """What is to be changed: where it stands, and what it is to be."""
     chosen = sql.select(events.c.position, *OF_AN_EVENT).order_by(events.c.position)
@@ -401,34 +279,7 @@ def _put(connection: sql.Connection, number: int, event: dict[str, object] | Non
     )
 
 
-def _set_pragmas(pragmas: Sequence[str], connection: Any, _record: ConnectionPoolEntry) -> None:
-    for pragma in pragmas:
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def is_disk_refusal(error: SQLAlchemyError) -> bool:
-    """And not, say, another process that made the same database at the same time, which is then theirs."""
-    return _sqlite_code(error) in _DISK_REFUSED
-
-
-def _sqlite_code(error: Exception) -> int:
-    """SQLite's primary code; the rest of an extended one tells the details (sqlite.org/rescode.html)."""
-    code: int = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0)
-    return code & 0xFF
-
-
-def remove_database(file: Path) -> None:
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        with suppress(OSError):  # most are not there; what the disk does not let go of, the message is about
-            file.with_name(f"{file.name}{suffix}").unlink()
-
-
 def _row(event: Mapping[str, object]) -> dict[str, object]:
     row = {key: encode_surrogates(value) for key, value in event.items()}
     wall_time = event["wall_time"]
     return row | {"wall_s": datetime.fromisoformat(str(wall_time)).timestamp() if wall_time else None}
-
-
-def encode_surrogates(value: object) -> object:
-    """Databases take no half of a surrogate pair: it becomes its escape, as in the JSON."""
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

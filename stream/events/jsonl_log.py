@@ -13,8 +13,8 @@ from pathlib import Path
 import structlog
 
 from stream.errors import OutputError, StorageError
+from stream.results import Event
 from stream.storage.append_only_file import AppendOnlyFile
-from stream.values import Event
 
 _log = structlog.get_logger(__name__)
 _BEGINNING = b'{"schema":'

@@ -10,8 +10,9 @@ from itertools import islice
 
 import sqlalchemy as sql
 
-from stream.events.event_store import OF_AN_EVENT, connect, events, masked_url
-from stream.events.query import EventDict, EventFilter, check_event, conditions, reader
+from stream.events.query import EventFilter, conditions
+from stream.events.schema import OF_AN_EVENT, EventDict, check_event, events
+from stream.storage.database import connect, masked_url, reader
 
 PLACE = r"^(-?[0-9]{1,12}(\.[0-9]{1,9})?)?_[0-9]{1,18}$"
 """What `Cursor` is written like."""

@@ -2,87 +2,26 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Any
 
 import sqlalchemy as sql
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from stream.errors import UsageError
-from stream.events.event_store import (
-    KNOWN,
-    OF_AN_EVENT,
-    RESTORED,
-    connect,
-    database_error,
-    database_file,
-    events,
-    masked_url,
-)
-from stream.events.jsonl_log import to_line
+from stream.events.schema import KNOWN, OF_AN_EVENT, RESTORED, UNKNOWN, EventDict, check_event, events, parse_event
+from stream.results import EventType
+from stream.storage.database import connect, database_error, database_file, masked_url, reader
 from stream.storage.spool import read_spooled
-from stream.values import EventType, Method
 
-EventDict = dict[str, object]
-"""An event as `Event.to_json` gives it."""
 TimeBound = datetime | float
 """A wall time with its zone, or seconds of media time."""
 
-UNKNOWN = "unknown"
 _ROWS_AT_ONCE = 500
-_BOX = ("x", "y", "width", "height")
-_COLUMNS = [
-    "schema", "id", "type", "camera", "track", "name", "score", "threshold", "runner_up", "runner_up_score",
-    "raw_score", "restored_score", "deblurred_by", "blur", "pts_s", "frame", "wall_time", *_BOX, "first_pts_s",
-    "evidence",
-]  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-
-
-def _require_zone(time: str) -> str:
-    if datetime.fromisoformat(time).tzinfo is None:
-        raise ValueError("a time needs a time zone")
-    return time
-
-
-class _Candidate(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-    name: str
-    score: FiniteFloat
-
-
-class EventRecord(BaseModel):
-    """The keys and types of an event, as `Event.to_json` has them."""
-
-    model_config = ConfigDict(strict=True, serialize_by_alias=True)
-
-    schema_: int = Field(alias="schema")
-    id: str
-    type: EventType
-    camera: str
-    track: int
-    name: str | None
-    score: FiniteFloat
-    threshold: FiniteFloat
-    runner_up: _Candidate | None
-    raw_score: FiniteFloat
-    restored_score: FiniteFloat | None
-    deblurred_by: Method
-    blur: FiniteFloat
-    pts_s: FiniteFloat
-    frame: int
-    wall_time: Annotated[str, AfterValidator(_require_zone)] | None
-    box: Annotated[list[int], Field(min_length=4, max_length=4)]
-    first_pts_s: FiniteFloat
-    evidence: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,43 +79,6 @@ def file_of(where: str) -> Path | None:
     return database_file(connect(where)) if "://" in where else Path(where)
 
 
-def write_json(records: Iterable[EventDict], out: TextIO) -> None:
-    """One JSON object a line, as the log has them."""
-    for record in records:
-        out.write(f"{to_line(record)}\n")
-
-
-def write_csv(records: Iterable[EventDict], out: TextIO, more: Sequence[str] = (), header: bool = True) -> None:
-    """CSV with a header (RFC 4180) that a spreadsheet can open safely.
-
-    Text that a spreadsheet would run as a formula is quoted with an apostrophe, as OWASP advises against CSV
-    injection. `more` are keys of the records beyond an event's. Open `out` with newline="".
-    """
-    writer = csv.DictWriter(out, [*_COLUMNS, *more], lineterminator="\r\n")
-    if header:
-        writer.writeheader()
-    for record in records:
-        writer.writerow({key: _cell(value) for key, value in _flat(record).items()})
-
-
-def _flat(record: EventDict) -> EventDict:
-    """The record with one value a column: the runner-up in two, the box in four."""
-    runner_up, box = record["runner_up"], record["box"]
-    flat = {key: value for key, value in record.items() if key != "box"}
-    if isinstance(runner_up, dict):
-        flat |= {"runner_up": runner_up["name"], "runner_up_score": runner_up["score"]}
-    if isinstance(box, list):
-        flat |= dict(zip(_BOX, box, strict=True))
-    return flat
-
-
-def _cell(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    text = value.encode("utf-8", "backslashreplace").decode()
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
-
-
 def _from_file(path: Path, wanted: EventFilter) -> Iterator[EventDict]:
     try:
         with path.open("rb") as file:
@@ -187,24 +89,6 @@ def _from_file(path: Path, wanted: EventFilter) -> Iterator[EventDict]:
                         yield record
     except OSError as error:
         raise UsageError(f"cannot read events from {path}: {error.strerror}") from error
-
-
-def parse_event(line: bytes, place: str) -> EventDict:
-    """The event in a line of a log. Raises UsageError, naming the place, if there is none."""
-    try:
-        return check_event(json.loads(line), place)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{place} is not JSON: {error}") from error
-
-
-def check_event(record: object, place: str) -> EventDict:
-    """What was read, if it is an event. Raises UsageError, which names the `place`."""
-    try:
-        return EventRecord.model_validate(record).model_dump()
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        wrong = f": {'.'.join(map(str, first['loc']))}: {first['msg']}" if first["loc"] else ""
-        raise UsageError(f"{place} is no event of unblur{wrong}") from error
 
 
 def clocks(url: str) -> Iterator[tuple[str, str | None, object]]:
@@ -248,20 +132,6 @@ def _rows(url: str, chosen: sql.Select[tuple[Any, ...]]) -> Iterator[sql.Row[tup
         raise UsageError(f"cannot read events from {place}: {database_error(error)}") from error
     finally:
         engine.dispose()
-
-
-def reader(engine: sql.Engine) -> sql.Engine:
-    """SQLite must find its file, and may not change it. Its mode=ro would leave a -wal and a -shm behind.
-
-    Raises UsageError where there is no such file.
-    """
-    file = database_file(engine)
-    if file is None:
-        return engine
-    if not file.is_file():
-        raise UsageError(f"cannot read events from {file}: no such file")
-    query = {**engine.url.query, "mode": "rw", "uri": "true"}
-    return connect(engine.url.set(database=file.absolute().as_uri(), query=query), ["query_only=ON"])
 
 
 def conditions(wanted: EventFilter) -> Iterator[sql.ColumnElement[bool]]:

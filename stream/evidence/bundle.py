@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stream.results import FaceSample
-from stream.values import Event, FaceCrop, Identity, Restoration, Track, iso
+from stream.results import Event, FaceSample, Identity, iso
+from stream.values import FaceCrop, Restoration, Track
 
 BundleDict = dict[str, object]
 VARYING = frozenset({"pictures", "written", "previous", "ran"})

@@ -29,8 +29,8 @@ from stream.evidence.chain_entries import (
     placed,
 )
 from stream.evidence.signing import Signer
+from stream.results import iso
 from stream.storage.append_only_file import PRIVATE, AppendOnlyFile
-from stream.values import iso
 
 S = TypeVar("S", Checkpoint, Removed, Truncation)
 _log = structlog.get_logger()

@@ -17,18 +17,18 @@ import structlog
 
 from stream.errors import OutputError, StorageError, UnblurError
 from stream.events.jsonl_log import EventTransform, to_line
-from stream.events.query import EventRecord
+from stream.events.schema import EventRecord
 from stream.evidence.bundle import VARYING, BundleDict, build_bundle
 from stream.evidence.chain import Chain
 from stream.evidence.chain_entries import CHAIN, EVERY, Removal
 from stream.evidence.signing import Signer, pem_name
 from stream.outputs.pixelation import FacePixelator
 from stream.outputs.restored_label import encode_labeled_png
-from stream.results import FaceSample
+from stream.results import Event, FaceSample, iso
 from stream.storage.append_only_file import PRIVATE, atomic_write, sync_folder, write_fsync
 from stream.storage.encryption import Cipher, encrypt_if
 from stream.storage.images import png
-from stream.values import Event, Image, Restoration, iso
+from stream.values import Image, Restoration
 
 PICTURES = ("raw.png", "restored.png")
 KINDS = (*PICTURES, "json")

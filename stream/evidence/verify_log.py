@@ -8,7 +8,8 @@ from pathlib import Path
 
 from stream.errors import UsageError
 from stream.events.jsonl_log import to_line
-from stream.events.query import EventDict, clocks, parse_event, query
+from stream.events.query import clocks, query
+from stream.events.schema import EventDict, parse_event
 from stream.evidence.verify_chain import ChainVerifier, VerificationReport
 from stream.evidence.verify_files import FileVerifier
 

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 
 from stream.outputs.text import Colour, TextRenderer, line_height
-from stream.values import Box, Frame, Identity, Image, Method
+from stream.results import Identity
+from stream.values import Box, Frame, Image, Method
 
 WHITE: Colour = (255, 255, 255)
 BLACK: Colour = (0, 0, 0)

@@ -13,7 +13,8 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from stream.values import Array, Box, Identity, Image, Track
+from stream.results import Identity
+from stream.values import Array, Box, Image, Track
 
 RedactionMode = Literal["unknown", "all"]
 """Whose faces: all, or those of everybody who has no name (yet)."""

@@ -20,7 +20,8 @@ from av.video.stream import VideoStream
 
 from stream.errors import SourceError
 from stream.media.decode_skipping import DecodeSkipper
-from stream.media.http_stream import HttpClient, HttpStream, SilentError
+from stream.media.http_client import HttpClient
+from stream.media.http_stream import HttpStream, SilentError
 from stream.media.jpeg_splitter import START, split_jpegs
 from stream.media.pyav import (
     PLAYLIST,

@@ -19,7 +19,7 @@ from av.video.frame import VideoFrame
 from stream.credentials import redact_credentials
 from stream.errors import DamagedSourceError, SourceError
 from stream.media.frame_conversion import Deinterlacer, to_image
-from stream.media.http_stream import HttpClient
+from stream.media.http_client import HttpClient
 from stream.media.pyav import PLAYLIST, PictureDecoder, Timeouts, describe_omitted, open_media, reason, video_stream
 from stream.sources.timing import DAY_S, JUMP_S, MonotonicPts
 from stream.values import Image

@@ -15,8 +15,8 @@ from stream.errors import StorageError
 from stream.evidence.evidence_store import EvidenceStore
 from stream.identification import IdentificationWorker
 from stream.metrics import StageMetrics
-from stream.results import FaceSample, FrameResult, FrameTime
-from stream.values import Box, Event, FaceCrop, FaceQuality, Frame, Identity, Restoration, Track, TrackContinuity
+from stream.results import Event, FaceSample, FrameResult, FrameTime, Identity, TrackContinuity
+from stream.values import Box, FaceCrop, FaceQuality, Frame, Restoration, Track
 from tests.stream.evidence.test_verify_chain import examined, logged
 from tests.stream.support.proof import open_folder
 

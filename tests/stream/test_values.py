@@ -8,7 +8,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from stream.values import Box, Event, FaceCrop, FaceDetection, FaceQuality, Frame, Identity, Restoration
+from stream.results import Event, Identity
+from stream.values import Box, FaceCrop, FaceDetection, FaceQuality, Frame, Restoration
 
 PICTURE = np.zeros((8, 8, 3), np.uint8)
 NOBODY = Identity(None, 0.123456, 0.4, None, 0.1, None, "none", 3.14159)

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from configs.loader import load
+from stream.results import Event
 from stream.sources.factory import LOOP
 from stream.storage.images import read_picture
-from stream.values import Event
 from tests.unblur.conftest import Notes
 from unblur.assembly.pipeline_run import Run, assemble
 from unblur.people.gallery_service import GalleryService

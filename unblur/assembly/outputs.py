@@ -22,10 +22,9 @@ from stream.outputs.pixelation import FacePixelator
 from stream.outputs.renderer import FrameRenderer, WindowSink
 from stream.outputs.text import TextRenderer
 from stream.outputs.window import Window
-from stream.results import AnnotatedFrame
+from stream.results import AnnotatedFrame, Event
 from stream.sources.receiver import PushSource
 from stream.storage.encryption import Cipher
-from stream.values import Event
 from unblur.terminal import download_bar
 
 

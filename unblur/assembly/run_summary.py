@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from configs.schema import Config
 from stream.metrics import MetricsSnapshot
+from stream.results import Event
 from stream.storage import process_resources
-from stream.values import Event
 from unblur.assembly.outputs import MakeLiveView
 from unblur.assembly.pipeline_run import Run, assemble
 from unblur.assembly.progress import ProgressDisplay

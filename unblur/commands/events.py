@@ -15,10 +15,12 @@ import typer
 
 from configs.loader import load
 from stream.errors import OutputError, StorageError, UsageError
-from stream.events.query import EventDict, EventFilter, TimeBound, file_of, query, write_csv, write_json
+from stream.events.export import write_csv, write_json
+from stream.events.query import EventFilter, TimeBound, file_of, query
+from stream.events.schema import EventDict
+from stream.results import EventType
 from stream.storage.append_only_file import atomic_write
 from stream.storage.encryption import Cipher, decrypt_if
-from stream.values import EventType
 from unblur.assembly.components import Components
 from unblur.commands.options import Command, ConfigOption, Format, command_app, examples
 from unblur.commands.verify import verify

@@ -12,7 +12,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from stream.errors import UsageError
-from stream.events.event_store import database_error, masked_url
+from stream.storage.database import database_error, masked_url
 from unblur.app_database import application_database, database_to_read
 from unblur.commands.options import Command, FolderOption, command_app, examples
 from unblur.data_dir import folder_of_data, place_of_data, require_folder_of_data

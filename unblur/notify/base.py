@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from stream.values import Event
+from stream.results import Event
 
 NO_HOST_NAME = "the name of the host is not valid"
 """The problem of a host that cannot even be looked up. Python's own words for it differ from version to version."""

@@ -11,8 +11,8 @@ from typing import Any
 
 import structlog
 
+from stream.results import Event
 from stream.threads import SupervisedThread
-from stream.values import Event
 
 _log = structlog.get_logger(__name__)
 CAPACITY = 1000

@@ -13,7 +13,7 @@ from aiomqtt import Client, MqttError, Will
 from configs.schema import Mqtt as Settings
 from stream.errors import UsageError
 from stream.events.jsonl_log import to_line
-from stream.values import Event
+from stream.results import Event
 from unblur.notify.base import NO_HOST_NAME, DeliveryStatus
 from unblur.notify.dispatcher import Dispatcher
 from unblur.notify.mqtt_topics import OFFLINE, ONLINE, Presence, Topics

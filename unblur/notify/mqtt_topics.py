@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from stream.values import Event
+from stream.results import Event
 from unblur import __version__
 
 ONLINE, OFFLINE = "online", "offline"

@@ -18,9 +18,9 @@ from aiohttp import ClientConnectionError, ClientError, ClientSession, ClientTim
 from sqlalchemy.exc import SQLAlchemyError
 
 from configs.schema import Webhook as Settings
-from stream.events.event_store import database_error
 from stream.events.jsonl_log import to_line
-from stream.values import Event
+from stream.results import Event
+from stream.storage.database import database_error
 from unblur import __version__
 from unblur.notify.base import NO_HOST_NAME, DeliveryStatus
 from unblur.notify.dispatcher import Dispatcher

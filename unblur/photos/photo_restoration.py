@@ -20,8 +20,9 @@ from detectors.alignment import FivePointAligner, paste
 from recognize.track_recognizer import TrackRecognizer
 from stream.errors import OutputError, SourceError, StorageError, UsageError
 from stream.interfaces import Deblurrer, Detector
+from stream.results import Identity
 from stream.storage.images import read_still, write_picture
-from stream.values import FaceCrop, FaceDetection, Frame, Identity, Image, Restoration, Track
+from stream.values import FaceCrop, FaceDetection, Frame, Image, Restoration, Track
 from unblur.assembly.components import Components
 from unblur.terminal import bar, gauge, json_encoder, messages, row, standard_output
 

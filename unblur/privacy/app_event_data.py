@@ -9,8 +9,8 @@ import sqlalchemy as sql
 from sqlalchemy.exc import SQLAlchemyError
 
 from stream.errors import OutputError, StorageError
-from stream.events.event_store import database_error, masked_url, truncate_wal, vacuum
 from stream.events.jsonl_log import EventTransform
+from stream.storage.database import database_error, masked_url, truncate_wal, vacuum
 from unblur.feedback import Feedback
 from unblur.notify import webhook_queue
 

@@ -13,7 +13,7 @@ from recognize.gallery.people_gallery import Gallery
 from stream.errors import UsageError
 from stream.events.erasure import forgetting, of_person, same_name
 from stream.events.jsonl_log import EventTransform
-from stream.events.query import EventDict
+from stream.events.schema import EventDict
 from stream.evidence.evidence_store import EvidenceStore
 from unblur.app_database import application_database
 from unblur.assembly.components import Components

@@ -14,7 +14,8 @@ from stream.errors import UnblurError, UsageError
 from stream.events.erasure import without
 from stream.events.event_store import SqlEventStore
 from stream.events.jsonl_log import JsonlEventLog, set_aside
-from stream.events.query import EventDict, file_of, query
+from stream.events.query import file_of, query
+from stream.events.schema import EventDict
 from stream.evidence.evidence_store import EvidenceStore
 from stream.evidence.signing import Signer
 from stream.storage.encryption import Cipher

@@ -11,7 +11,8 @@ from configs.schema import Limit, Retention
 from recognize.gallery.people_gallery import Gallery
 from stream.events.erasure import without
 from stream.events.jsonl_log import to_line
-from stream.events.query import EventDict, file_of
+from stream.events.query import file_of
+from stream.events.schema import EventDict
 from unblur.privacy.personal_data import ErrorCollector, LogHandle, PersonalData
 
 _MEGABYTE = 1_000_000

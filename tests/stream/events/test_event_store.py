@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import SQLAlchemyError
 
 from stream.errors import OutputError, StorageError
-from stream.events.event_store import DURABLE, SqlEventStore, connect
+from stream.events.event_store import SqlEventStore
 from stream.events.query import query
+from stream.storage.database import DURABLE, connect
 from tests.stream.events.test_jsonl_log import kill_while_writing, no_room
 from tests.stream.support.events import an_event
 from tests.stream.support.events import fill as fill_up
@@ -235,7 +236,7 @@ def without_hers(event: dict[str, object]) -> dict[str, object] | None:
 def test_what_is_deleted_is_gone_from_the_files_once_nobody_reads_the_old_pages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stream.events.event_store._TRIES", 2)
+    monkeypatch.setattr("stream.storage.database._TRIES", 2)
     store = SqlEventStore(url(tmp_path))
     for number in range(200):
         store.write(an_event(number, "Zoë Gone" if number % 2 else "Ann"))
@@ -268,7 +269,7 @@ def test_pages_that_are_read_meanwhile_keep_nothing_of_what_is_deleted(tmp_path:
 @pytest.mark.parametrize("how", ["amended", "dropped"])
 def test_whoever_writes_waits_for_what_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     """SQLite would refuse them once their patience ends, of which there is none here."""
-    monkeypatch.setattr("stream.events.event_store.DURABLE", (*DURABLE, "busy_timeout=0"))
+    monkeypatch.setattr("stream.storage.database.DURABLE", (*DURABLE, "busy_timeout=0"))
     store = filled(tmp_path, 10_000)
     ids = [f"event-{number}" for number in range(1, 5001)]
     gone = set(ids)

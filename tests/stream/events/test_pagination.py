@@ -14,8 +14,10 @@ from sqlalchemy.dialects import sqlite
 from stream.errors import UsageError
 from stream.events.event_store import SqlEventStore
 from stream.events.pagination import Cursor, EventPager, _parts
-from stream.events.query import EventDict, EventFilter, TimeBound, query
-from stream.values import Event, EventType, Method
+from stream.events.query import EventFilter, TimeBound, query
+from stream.events.schema import EventDict
+from stream.results import Event, EventType
+from stream.values import Method
 from tests.stream.support.events import an_event, fill
 
 TEN = datetime(2026, 11, 22, 10, tzinfo=UTC)

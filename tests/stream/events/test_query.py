@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from stream.errors import UsageError
 from stream.events.event_store import SqlEventStore
+from stream.events.export import write_csv, write_json
 from stream.events.jsonl_log import JsonlEventLog
-from stream.events.query import EventFilter, query, write_csv, write_json
-from stream.values import Event
+from stream.events.query import EventFilter, query
+from stream.results import Event
 from tests.stream.support.events import an_event
 
 TEN = datetime(2026, 11, 22, 10, tzinfo=UTC)

@@ -22,7 +22,7 @@ from stream.evidence.signing import Signer
 from stream.evidence.verify_chain import ChainVerifier, VerificationReport
 from stream.evidence.verify_files import FileVerifier
 from stream.evidence.verify_log import LogVerifier
-from stream.values import Event
+from stream.results import Event
 from tests.stream.evidence.test_evidence_store import placed_in
 from tests.stream.support.proof import forged, keep, open_folder, write
 

@@ -13,8 +13,8 @@ import pytest
 from aiohttp import web
 
 from stream.errors import SourceError
-from stream.media.http_stream import HttpClient, SilentError
-from stream.media.ip_networks import network_of
+from stream.media.http_client import HttpClient, network_of
+from stream.media.http_stream import SilentError
 from stream.media.pyav import open_media
 from stream.sources.factory import open_source
 from stream.sources.stream_spec import ReconnectPolicy

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from models.assets.fetch import fetch_typefaces
 from stream.outputs.overlay import BLACK, KNOWN, RESTORING, UNDECIDED, UNKNOWN, WHITE, Label, Overlay
 from stream.outputs.text import Colour, TextRenderer
-from stream.values import Box, Frame, Identity, Image, Method
+from stream.results import Identity
+from stream.values import Box, Frame, Image, Method
 
 LETTERING = TextRenderer(fetch_typefaces())
 NOISE: Image = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)

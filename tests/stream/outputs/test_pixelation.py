@@ -13,8 +13,8 @@ from stream.outputs.overlay import Overlay
 from stream.outputs.pixelation import CELLS, FacePixelator
 from stream.outputs.renderer import FrameRenderer
 from stream.outputs.text import TextRenderer
-from stream.results import AnnotatedFrame
-from stream.values import Box, Frame, Identity, Image, Track
+from stream.results import AnnotatedFrame, Identity
+from stream.values import Box, Frame, Image, Track
 
 ANN = Identity("Ann", 0.6, 0.4, None, 0.6, None, "none", 1.0)
 NOBODY = Identity(None, 0.2, 0.4, None, 0.2, None, "none", 1.0)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import sqlalchemy as sql
 
-from stream.values import Candidate, Event, EventType, Identity
+from stream.results import Candidate, Event, EventType, Identity
 
 
 def an_event(

@@ -13,8 +13,8 @@ from stream.events.jsonl_log import to_line
 from stream.evidence.chain_entries import BEGINNING, CHAIN, Bundle, digest_of, placed
 from stream.evidence.evidence_store import EvidenceStore
 from stream.evidence.signing import Signer
-from stream.results import FaceSample, FrameTime
-from stream.values import Box, Event, EventType, FaceCrop, FaceQuality, Restoration, Track
+from stream.results import Event, EventType, FaceSample, FrameTime
+from stream.values import Box, FaceCrop, FaceQuality, Restoration, Track
 from tests.stream.support.events import an_event
 
 PROVENANCE = {

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.tracking.tracker import INSTANT_CONFIRMATION, LOST_TRACK_BUFFER_S, MAX_COAST_S, Tracker
+from stream.tracking.association import INSTANT_CONFIRMATION, LOST_TRACK_BUFFER_S, MAX_COAST_S
+from stream.tracking.tracker import Tracker
 from stream.values import Box, FaceDetection, Frame, Image, Track
 
 RATE = 25

@@ -15,9 +15,9 @@ from configs.loader import load
 from stream.errors import DamagedSourceError, StorageError
 from stream.identification import IdentificationWorker
 from stream.metrics import StageMetrics
-from stream.results import AnnotatedFrame, FaceSample, FrameTime
+from stream.results import AnnotatedFrame, Event, FaceSample, FrameTime
 from stream.storage.images import read_picture, write_picture
-from stream.values import Box, Event, FaceCrop, FaceQuality, Image, Restoration, Track
+from stream.values import Box, FaceCrop, FaceQuality, Image, Restoration, Track
 from unblur.assembly.components import Components
 from unblur.assembly.pipeline_run import Run, assemble
 

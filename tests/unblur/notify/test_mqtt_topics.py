@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from stream.values import Event
+from stream.results import Event
 from tests.stream.support.events import an_event
 from unblur.notify.mqtt_topics import Presence, Topics
 

@@ -18,7 +18,7 @@ import pytest
 import sqlalchemy as sql
 
 from configs.schema import Webhook as Settings
-from stream.events.event_store import DURABLE, connect
+from stream.storage.database import DURABLE, connect
 from tests.ending import at_end
 from tests.stream.support.events import an_event
 from tests.unblur.notify.support.receiver import Call, Receiver, status

@@ -17,9 +17,9 @@ from recognize.gallery.people_gallery import Gallery, load_gallery
 from recognize.gallery.person import Person
 from stream.events.event_store import SqlEventStore
 from stream.events.jsonl_log import JsonlEventLog, to_line
+from stream.results import Candidate, Event, EventType
 from stream.storage.encryption import Cipher
 from stream.storage.images import write_picture
-from stream.values import Candidate, Event, EventType
 from tests.recognize.conftest import directions
 from tests.stream.support.events import an_event
 from tests.stream.support.proof import a_sighting, open_folder

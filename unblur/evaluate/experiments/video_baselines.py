@@ -24,10 +24,10 @@ from stream.identification import IdentificationWorker
 from stream.interfaces import Aligner, Detector
 from stream.metrics import StageMetrics
 from stream.pipeline import Camera, Pipeline
-from stream.results import AnnotatedFrame, FaceSample, FrameResult, FrameTime
+from stream.results import AnnotatedFrame, Candidate, Event, FaceSample, FrameResult, FrameTime, Identity
 from stream.sources.factory import open_source
 from stream.tracking.analyzer import FrameAnalyzer
-from stream.values import Array, Candidate, Event, FaceDetection, Frame, Identity, Restoration, Track
+from stream.values import Array, FaceDetection, Frame, Restoration, Track
 from unblur.assembly.components import Components
 
 FRAMES, MAJORITY, FRIGATE = "frame-by-frame", "majority", "frigate"

@@ -18,8 +18,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stream.errors import SourceError
+from stream.results import EventType
 from stream.simulation.ground_truth import VISIBLE, Appearance, GroundTruth, GroundTruthBox
-from stream.values import EventType, Method
+from stream.values import Method
 
 Verdict = Literal["right", "wrong", "unknown", "missed"]
 """Right: a known person named, or a stranger left unknown. Wrong: another's name. Unknown: a known person not named.

@@ -15,7 +15,7 @@ from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 from sqlalchemy.exc import OperationalError
 
-from stream.events.event_store import encode_surrogates, is_busy
+from stream.storage.database import encode_surrogates, is_busy
 from stream.storage.spool import EventSpool
 from unblur.web.transport.access import require_role
 from unblur.web.transport.openapi import Endpoint

@@ -16,7 +16,7 @@ from aiohttp import web
 from itsdangerous import BadSignature, Signer
 from sqlalchemy.exc import SQLAlchemyError
 
-from stream.events.event_store import database_error, encode_surrogates
+from stream.storage.database import database_error, encode_surrogates
 from unblur.web.auth.accounts import Account, Accounts, metadata, users
 from unblur.web.transport.access import User
 from unblur.web.transport.path_prefix import prefix

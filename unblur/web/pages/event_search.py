@@ -10,9 +10,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
+from stream.events.export import write_csv, write_json
 from stream.events.pagination import MOST, PLACE, Cursor, EventPager
-from stream.events.query import UNKNOWN, EventDict, EventFilter, EventRecord, write_csv, write_json
-from stream.values import EventType
+from stream.events.query import EventFilter
+from stream.events.schema import UNKNOWN, EventDict, EventRecord
+from stream.results import EventType
 from unblur.feedback import Feedback, FeedbackEntry
 
 _SAID = ("feedback", "feedback_person", "feedback_who", "feedback_when")

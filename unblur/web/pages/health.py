@@ -18,8 +18,8 @@ from aiohttp import web
 from pydantic import AwareDatetime, BaseModel
 
 from configs.schema import Output
-from stream.events.event_store import connect, database_file
 from stream.metrics import MetricsSnapshot
+from stream.storage.database import connect, database_file
 from unblur import __version__
 from unblur.assembly.pipeline_run import Run
 from unblur.notify.base import DeliveryStatus, Notifier

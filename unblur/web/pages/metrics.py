@@ -15,9 +15,9 @@ from prometheus_client.registry import Collector
 
 from stream.events.event_store import SqlEventStore
 from stream.metrics import BOUNDS_S, MetricsSnapshot, StageTiming
+from stream.results import Event
 from stream.sources.factory import Live
 from stream.threads import thread_states
-from stream.values import Event
 from unblur.assembly.pipeline_run import Run
 from unblur.notify.base import DeliveryStatus, Notifier
 from unblur.web.transport.openapi import Endpoint

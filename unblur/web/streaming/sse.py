@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from stream.events.jsonl_log import to_line
-from stream.events.query import EventDict
-from stream.values import Event
+from stream.events.schema import EventDict
+from stream.results import Event
 from unblur.web.transport.access import is_still_authorized
 
 KEPT = 200

@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
-from stream.events.event_store import database_error
+from stream.storage.database import database_error
 from stream.webrtc.client_limiter import TooManyPeersError
 from stream.webrtc.peers import PeerManager
 from stream.webrtc.sdp import OfferError

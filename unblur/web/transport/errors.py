@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from sqlalchemy.exc import OperationalError
 
 from stream.errors import ConfirmationRequiredError, OutputError, StorageError, UsageError
-from stream.events.event_store import database_error, is_busy
+from stream.storage.database import database_error, is_busy
 
 _log = structlog.get_logger(__name__)
 RETRY_S = 5

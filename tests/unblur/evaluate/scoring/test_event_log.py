@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from stream.errors import SourceError
+from stream.results import Event, EventType, Identity
 from stream.simulation.ground_truth import Appearance, GroundTruth, GroundTruthBox
-from stream.values import Event, EventType, Identity
 from unblur.evaluate.scoring.event_log import LoggedEvent, Outcome, read_events, score
 
 FPS = 30

@@ -4,7 +4,7 @@ import itertools
 import sys
 
 from configs.schema import Webhook as Settings
-from stream.events.event_store import DURABLE, connect
+from stream.storage.database import DURABLE, connect
 from tests.stream.support.events import an_event
 from unblur.notify.webhook import Webhook, WebhookTiming
 

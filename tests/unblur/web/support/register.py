@@ -13,12 +13,14 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from configs.schema import Web
-from stream.events.event_store import SqlEventStore, connect
+from stream.events.event_store import SqlEventStore
 from stream.events.pagination import EventPager
+from stream.results import Event
 from stream.sources.live import LiveSource
 from stream.sources.stream_spec import StreamSpec
+from stream.storage.database import connect
 from stream.storage.images import write_picture
-from stream.values import Event, Image, Method
+from stream.values import Image, Method
 from tests.stream.support.events import an_event
 from unblur.feedback import Feedback
 from unblur.people.photo_review import Rejection

@@ -13,7 +13,7 @@ import cv2
 
 from configs.loader import load
 from configs.schema import Webhook as Hook
-from stream.events.event_store import DURABLE, connect
+from stream.storage.database import DURABLE, connect
 from stream.storage.images import read_picture
 from tests.stream.support.web import Body, serve
 from tests.unblur.notify.support.waiting import until

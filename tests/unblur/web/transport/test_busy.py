@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.events.event_store import DURABLE
+from stream.storage.database import DURABLE
 from stream.storage.spool import spool_files
 from tests.unblur.web.support.serving import OPERATOR, House
 from unblur import app_database
