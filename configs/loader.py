@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+import structlog
 from pydantic import ValidationError
 
 from configs.document import DocumentError, read_document
@@ -15,6 +16,7 @@ from configs.errors import ConfigError
 from configs.faults import say
 from configs.schema import Config
 
+_log = structlog.get_logger(__name__)
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<user>[^/?#]*@)?[^?#]*(?P<query>\?[^#]*)?")
@@ -29,10 +31,30 @@ def load(path: Path | None, overrides: Mapping[str, object]) -> Config:
     content = _filled_in(read_yaml(path, "configuration"), origin) if path else {}
     if not isinstance(content, dict):
         raise ConfigError(f"{origin} holds no keys: see default.yaml for what can be set")
+    settings = _rename_old(_laid_over(content, overrides), origin)
     try:
-        return Config.model_validate(_laid_over(content, overrides))
+        return Config.model_validate(settings)
     except ValidationError as error:
         raise ConfigError(f"{origin}: {_explain(error)}") from error
+
+
+def _rename_old(settings: dict[str, object], origin: str) -> dict[str, object]:
+    """Names of the last release, which are read for one more, become the present ones; each with a warning."""
+    deblur = settings.get("deblur")
+    if not isinstance(deblur, dict):
+        return settings
+    renamed = dict(deblur)
+    if "looks" in renamed:
+        renamed = {"passes": renamed.pop("looks"), **renamed}
+        _warn_of_old(origin, "deblur.looks", "deblur.passes")
+    if renamed.get("preset") == "seed":
+        renamed["preset"] = "box5"
+        _warn_of_old(origin, "the preset seed", "box5")
+    return {**settings, "deblur": renamed}
+
+
+def _warn_of_old(origin: str, old: str, new: str) -> None:
+    _log.warning("an old name in the configuration: the next release will not read it", file=origin, old=old, new=new)
 
 
 def read_yaml(path: Path, what: str) -> object:

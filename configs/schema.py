@@ -13,7 +13,7 @@ import binascii
 import re
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal, Self, cast, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -29,6 +29,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.config import JsonDict
 
 from configs.errors import ConfigError
 
@@ -158,17 +159,26 @@ class Detection(_Section):
     min_confidence: float | None = Field(None, gt=0, lt=1, description="Faces below it are ignored; null: as measured.")
 
 
+def _with_old_names(schema: JsonDict) -> None:
+    """What `configs.loader` still reads for one release, for editors that check against the schema."""
+    properties = cast(dict[str, JsonDict], schema["properties"])
+    properties["looks"] = {**properties["passes"], "deprecated": True, "description": "The old name of passes."}
+    cast(list[str], properties["preset"]["enum"]).append("seed")
+
+
 class Deblurring(_Section):
-    """What happens to blurred crops."""
+    """How blurred crops are restored."""
+
+    model_config = ConfigDict(json_schema_extra=_with_old_names)
 
     mode: Literal["auto", "cnn", "richardson-lucy", "off"] = "auto"
-    preset: Literal["motion", "seed"] = Field("motion", description="seed: the fixed 5 x 5 mean kernel of the paper.")
-    looks: int = Field(3, ge=1, le=4, description="How often the network looks at a crop: 1 is fastest.")
+    preset: Literal["motion", "box5"] = Field("motion", description="box5: the fixed 5 x 5 mean kernel of the paper.")
+    passes: int = Field(3, ge=1, le=4, description="Passes of the network over a crop: 1 is fastest.")
 
     @model_validator(mode="after")
-    def _the_seed_has_no_network(self) -> Self:
-        if self.mode == "cnn" and self.preset == "seed":
-            raise ValueError("the preset seed is Richardson-Lucy: it goes with the modes auto and richardson-lucy")
+    def _box_kernel_has_no_network(self) -> Self:
+        if self.mode == "cnn" and self.preset == "box5":
+            raise ValueError("the preset box5 is Richardson-Lucy: it goes with the modes auto and richardson-lucy")
         return self
 
     @field_validator("mode", mode="before")

@@ -42,7 +42,19 @@ def _parameters(command: Any) -> dict[str, Any]:
 def configuration() -> Any:
     """The schema of the configuration, as it is committed."""
     schema = json.loads(_SCHEMA.read_text(encoding="utf-8"))
-    return _without_wording(schema["properties"], schema["$defs"])
+    return without_section_defaults(_without_wording(schema["properties"], schema["$defs"]))
+
+
+def without_section_defaults(value: Any) -> Any:
+    """Without the default of a whole section, which only repeats its keys' defaults: it has the new names of keys that
+    are also read under their old ones."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: without_section_defaults(each)
+        for key, each in value.items()
+        if key != "default" or not isinstance(each, dict)
+    }
 
 
 def rest_api(openapi: dict[str, Any]) -> dict[str, Any]:

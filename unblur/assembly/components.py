@@ -124,11 +124,11 @@ class Components:
             case "off", _:
                 return PassThrough()
             case "cnn", _:
-                return CNN(self._network, shutters, looks=settings.looks)
-            case _, "seed":
+                return CNN(self._network, shutters, looks=settings.passes)
+            case _, "box5":
                 return BoxKernelDeblurrer()
             case "auto", _:
-                return self._best(shutters, settings.looks)
+                return self._best(shutters, settings.passes)
             case _:
                 return RichardsonLucyDeblurrer(shutters)
 

@@ -30,7 +30,7 @@ def provenance(
 
 def _models(config: Config, known: ActiveGallery) -> dict[str, object]:
     """The sha256 of each network's file; None for the deblurring network where the settings do without it."""
-    wanted = config.deblur.mode in ("auto", "cnn") and config.deblur.preset != "seed"
+    wanted = config.deblur.mode in ("auto", "cnn") and config.deblur.preset != "box5"
     return {
         "detector": _detector(config),
         "embedder": {config.recognition.embedder: known.gallery.fingerprint},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -182,7 +183,7 @@ def _open(camera: CameraSettings, config: Config, endless: bool) -> Opened:
 def run_fingerprint(config: Config, sources: Sequence[Source]) -> str:
     """What the ids of a run's events are derived from: for recordings their content and all that decides on names, so
     that a replay gives the same ids; for live cameras the moment, so that no two runs do."""
-    digest = hashlib.sha256(config.model_dump_json(include={"detection", "deblur"}).encode())
+    digest = hashlib.sha256(_restoration_settings(config).encode())
     digest.update(config.recognition.model_dump_json(include={"fpir", "threshold"}).encode())
     digest.update((config.output.redact or "").encode())  # the detector then looks at every frame
     digest.update("".join(network.sha256 for network in manifest.trained()).encode())
@@ -194,6 +195,15 @@ def run_fingerprint(config: Config, sources: Sequence[Source]) -> str:
         digest.update(str(camera.rotate or "").encode())
         digest.update(datetime.now(UTC).isoformat().encode() if source.live else _file_head(Path(camera.source)))
     return digest.hexdigest()
+
+
+def _restoration_settings(config: Config) -> str:
+    """Detection and deblurring as JSON, under the names of the first release: ids must not change with a name."""
+    deblur = config.deblur
+    preset = "seed" if deblur.preset == "box5" else deblur.preset
+    settings = {"mode": deblur.mode, "preset": preset, "looks": deblur.passes}
+    parts = {"detection": config.detection.model_dump(mode="json"), "deblur": settings}
+    return json.dumps(parts, separators=(",", ":"))
 
 
 def _file_head(path: Path) -> bytes:

@@ -12,7 +12,7 @@ import typer.core
 _LIST = re.compile(r"<list\[(\w+)\]>")
 
 Deblur = Literal["auto", "cnn", "richardson-lucy", "off"]
-Preset = Literal["motion", "seed"]
+Preset = Literal["motion", "box5", "seed"]
 Pace = Literal["realtime", "fast"]
 Detector = Literal["yunet", "mtcnn"]
 Redact = Literal["unknown", "all"]
@@ -27,7 +27,7 @@ GalleryOption = Annotated[
     Path | None, typer.Option("--gallery", "-g", help="The enrolled people: a file made by `unblur enroll`.")
 ]
 DeblurOption = Annotated[Deblur | None, typer.Option(help="How blurred faces are restored.")]
-PresetOption = Annotated[Preset | None, typer.Option(help="seed: Richardson-Lucy with the fixed 5 x 5 mean kernel.")]
+PresetOption = Annotated[Preset | None, typer.Option(help="box5: Richardson-Lucy with the fixed 5 x 5 mean kernel.")]
 ThresholdOption = Annotated[float | None, typer.Option(help="Cosine similarity from which a face gets a name.")]
 FpirOption = Annotated[float | None, typer.Option(help="The share of unknown people who may get a name: 0.01.")]
 

@@ -115,7 +115,7 @@ class PhotoRestorer:
 
 def equip(parts: Components, recognizer: TrackRecognizer, settings: Deblurring) -> PhotoRestorer:
     """A lab that restores as `settings` say. Raises ModelError."""
-    seed = settings.preset == "seed" and settings.mode != "off"
+    seed = settings.preset == "box5" and settings.mode != "off"
     deblurrer = parts.deblurrer(settings=settings)
     return PhotoRestorer(parts.still_detector(), deblurrer, recognizer, as_the_seed if seed else paste_restored)
 

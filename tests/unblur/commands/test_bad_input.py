@@ -52,8 +52,8 @@ CASES: dict[str, tuple[Make, str]] = {
     "an output of unknown kind": (lambda f: ["run", str(f), "--output", "film.avi"], "ending in .mp4"),
     "an unknown option": (lambda _: ["run", "--sharpen"], "--sharpen"),
     "the seed's preset with a network": (
-        lambda _: ["run", "--deblur", "cnn", "--preset", "seed"],
-        "seed is Richardson-Lucy",
+        lambda _: ["run", "--deblur", "cnn", "--preset", "box5"],
+        "box5 is Richardson-Lucy",
     ),
     "no such configuration": (lambda f: ["run", "--config", str(f / "none.yaml")], "none.yaml"),
     "an unknown key": (lambda f: ["run", "--config", file(f, "c.yaml", b"camras: []")], "camras: unknown key"),

@@ -54,10 +54,10 @@ def _pinned(weights: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> P
         ("auto", "motion", FallbackDeblurrer),
         ("cnn", "motion", CNN),
         ("richardson-lucy", "motion", RichardsonLucyDeblurrer),
-        ("auto", "seed", BoxKernelDeblurrer),
-        ("richardson-lucy", "seed", BoxKernelDeblurrer),
+        ("auto", "box5", BoxKernelDeblurrer),
+        ("richardson-lucy", "box5", BoxKernelDeblurrer),
         ("off", "motion", PassThrough),
-        ("off", "seed", PassThrough),
+        ("off", "box5", PassThrough),
     ],
 )
 def test_each_mode_has_its_deblurrer(network: Path, mode: str, preset: str, kind: type) -> None:

@@ -105,7 +105,7 @@ class PhotoWorker:
         return self._labs[method]
 
     def _settings(self, method: Method) -> Deblurring:
-        chosen = {"mode": "auto", "preset": "seed"} if method == "seed" else {"mode": method, "preset": "motion"}
+        chosen = {"mode": "auto", "preset": "box5"} if method == "seed" else {"mode": method, "preset": "motion"}
         return self._config.deblur.model_copy(update=chosen)
 
 

@@ -29,7 +29,7 @@ COMMANDS = {
     "auto": [],
     "cnn": ["--deblur", "cnn"],
     "richardson-lucy": ["--deblur", "richardson-lucy"],
-    "seed": ["--preset", "seed"],
+    "seed": ["--preset", "box5"],
 }
 
 
