@@ -66,7 +66,7 @@ class Crowd:
 class Timed(Crowd):
     """Its samples know when they arrived."""
 
-    def see(self, frame: Frame) -> FrameResult:
+    def process(self, frame: Frame) -> FrameResult:
         sighting = super().process(frame)
         looks = [replace(look, moment=replace(look.moment, arrived_s=frame.arrived_s)) for look in sighting.looks]
         return replace(sighting, looks=looks)
@@ -205,7 +205,7 @@ def test_no_stage_dies_silently(stage: str, monkeypatch: pytest.MonkeyPatch) -> 
         raise RuntimeError(stage)
 
     if stage == "see":
-        monkeypatch.setattr(Crowd, "see", fail)
+        monkeypatch.setattr(Crowd, "process", fail)
     if stage == "restore":
         monkeypatch.setattr(Slow, "restore", fail)
     slow = Slow()

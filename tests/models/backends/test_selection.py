@@ -174,7 +174,7 @@ def test_the_chain_goes_on_to_the_next_link_whichever_is_removed(
         monkeypatch.setitem(selection._OPENERS, name, _named(name))
     for name in ON_GPU:
         monkeypatch.setitem(selection._ON_GPU, name, lambda: None)
-    monkeypatch.setattr(parity_check, "prove", lambda name, path: None)
+    monkeypatch.setattr(parity_check, "verify_in_subprocess", lambda name, path: None)
     gone: dict[str, str] = {}
     for position, name in enumerate(selection.FALLBACK_ORDER):
         with structlog.testing.capture_logs() as logs:
@@ -196,7 +196,7 @@ def test_a_gpu_that_does_not_pass_the_probe_is_passed_over(
 
     for name in ON_GPU:
         monkeypatch.setitem(selection._ON_GPU, name, lambda: None)
-    monkeypatch.setattr(parity_check, "prove", disagrees)
+    monkeypatch.setattr(parity_check, "verify_in_subprocess", disagrees)
     with structlog.testing.capture_logs() as logs:
         assert load(deblurring_path).backend == "onnxruntime"
     assert all("differs from the CPU" in reason for reason in logs[0]["passed_over"].values())
@@ -211,7 +211,7 @@ def test_a_driver_that_crashes_leaves_the_cpu(
     (tmp_path / "tensorrt.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(selection, "CHAIN", ("tensorrt", "onnxruntime"))
+    monkeypatch.setattr(selection, "FALLBACK_ORDER", ("tensorrt", "onnxruntime"))
 
     with structlog.testing.capture_logs() as logs:
         assert load(deblurring_path).backend == "onnxruntime"

@@ -325,9 +325,9 @@ def test_a_live_hls_stream_comes_at_its_pace(tmp_path: Path) -> None:
 def test_the_output_of_a_failing_camera_holds_no_secret() -> None:
     """FFmpeg writes to standard error by itself; asked of a whole process."""
     program = (
-        "from stream.sources.factory import open_source; from stream.sources.stream_spec import Patience\n"
+        "from stream.sources.factory import open_source; from stream.sources.stream_spec import ReconnectPolicy\n"
         f"source = open_source('http://guard:s3cr3t@127.0.0.1:{closed_port()}/x?token=t0k3n',"
-        " patience=Patience(endless=False))\n"
+        " patience=ReconnectPolicy(endless=False))\n"
         "list(source.frames())"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
@@ -338,7 +338,7 @@ def test_the_output_of_a_failing_camera_holds_no_secret() -> None:
 def test_pictures_that_are_not_decoded_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of libx264's pictures about every second is one that no other refers to."""
     write_film(tmp_path / "film.mp4", 60)
-    monkeypatch.setattr("stream.sources.live_connection.CatchUp.choose_discard", lambda *_: "NONREF")
+    monkeypatch.setattr("stream.sources.live_connection.DecodeSkipper.choose_discard", lambda *_: "NONREF")
     source = camera(f"loop:{tmp_path / 'film.mp4'}")
     with Viewer(source) as viewer:
         until(lambda: len(viewer.seen) >= 40)

@@ -150,7 +150,7 @@ def test_what_was_interrupted_is_finished_by_the_next(folder: Path, monkeypatch:
             assert apply_retention(Retention(events=limit), opened, BEGIN).failed == ("the disk refused",)
         assert len(ids(folder / "log.jsonl")) == 7
         with monkeypatch.context() as broken:
-            broken.setattr(JsonlEventLog, "amend", _refused)
+            broken.setattr(JsonlEventLog, "rewrite_events", _refused)
             assert apply_retention(Retention(events=limit), opened, BEGIN).failed == ("the disk refused",)
         apply_retention(Retention(events=limit), opened, BEGIN)
     assert ids(folder / "log.jsonl") == ["event-4", "event-5", "event-6"]

@@ -33,7 +33,7 @@ SENT = {
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twelve connections are all."""
-    monkeypatch.setattr("unblur.web.transport.server.Crowd", lambda: ConnectionLimiter(MOST, kept=4))
+    monkeypatch.setattr("unblur.web.transport.server.ConnectionLimiter", lambda: ConnectionLimiter(MOST, kept=4))
 
 
 @pytest.fixture
