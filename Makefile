@@ -13,7 +13,7 @@ test: .venv/installed-dev
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadscope --durations 10
 
 # What is chosen on val by a trained network: run it again whenever models/weights/deblur.onnx changes
-# (docs/deblurring.md, "Choosing again").
+# (docs/design/deblurring.md, "Choosing again").
 DATA ?= ../shared/data
 calibrate: .venv/installed-dev
 	$(BIN)/python -m benchmarks.restoration_fusion --data $(DATA)

@@ -1,6 +1,6 @@
 """The gate's measure of blur: fit its coefficients on `train`, and test them on `val`.
 
-python -m benchmarks.blur_estimation --data ../shared/data        the table of docs/deblurring.md
+python -m benchmarks.blur_estimation --data ../shared/data        the table of docs/design/deblurring.md
 python -m benchmarks.blur_estimation --data ../shared/data --fit  writes deblur/blur_estimator.npz (five minutes)
 """
 

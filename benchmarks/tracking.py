@@ -7,8 +7,8 @@ environment of their own; those that are not installed are left out.
 
 People walk through a 1280 x 720 picture at 30 frames a second, in both directions, swaying, some turning round, with
 faces 55-90 px wide. The detector is simulated: jitter, confidence and misses depend on the speed as YuNet's do on real
-faces with true motion blur (docs/tracking.md); a face behind another is not seen; now and then a face is seen where
-none is.
+faces with true motion blur (docs/design/tracking.md); a face behind another is not detected; now and then a face is
+detected where none is.
 """
 
 from __future__ import annotations

@@ -210,7 +210,7 @@ class Recognition(_Section):
     @model_validator(mode="after")
     def _calibrated(self) -> Self:
         if self.embedder != "sface" and self.threshold is None:
-            how = "set threshold, above what strangers score (docs/recognition-baselines.md)"
+            how = "set threshold, above what strangers score (docs/design/recognition.md)"
             raise ValueError(f"no threshold was measured for the embedder {self.embedder}: {how}")
         return self
 
@@ -412,5 +412,5 @@ class Config(_Section):
         description="A lone live camera: give up if it does not answer in this time; null waits for ever.",
     )
     backend: Literal["auto", "tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino", "openvino-bf16"] = Field(
-        "auto", description="What runs the networks; auto: the first of the chain in docs/runtime.md that can."
+        "auto", description="What runs the networks; auto: the first of the chain in docs/design/runtime.md that can."
     )

@@ -4,7 +4,7 @@ A small network (one hidden layer of 32) computes them from the log power spectr
 coefficients are plain numbers in `blur_estimator.npz`, fitted on sharp faces blurred with known kernels by
 `python -m benchmarks.blur_estimation --fit`. Sharpness measures (variance of the Laplacian, the re-blur ratio of Crete
 et al. 2007) confuse a sharp, smooth face with a blurred, bearded one; a linear model of the same features ranks worse
-(docs/deblurring.md).
+(docs/design/deblurring.md).
 """
 
 from __future__ import annotations

@@ -23,10 +23,10 @@ SIDE = 128
 """Side in pixels of the crops that the network takes."""
 REACH = 48.0
 """Crop pixels of motion: more was never told in training (`deblur/train/dataset.py`), so more is not told.
-Richardson-Lucy does better there (docs/deblurring.md, "The whole stage on a track")."""
+Richardson-Lucy does better there (docs/design/deblurring.md, "The whole stage on a track")."""
 AGREEMENT = 0.1
-"""A kernel told that is as long as the known motion, but for this share of it, bears the motion out, which is then
-better known than the kernel: the crop is not looked at again (docs/deblurring.md, "The whole stage on a track")."""
+"""An estimated kernel whose length differs from the known motion by at most this share confirms the motion, which is
+then known better than the kernel: no second pass (docs/design/deblurring.md, "The whole stage on a track")."""
 TOGETHER = 16
 """Crops that go through the network at once, so that memory stays bounded."""
 

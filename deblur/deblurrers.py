@@ -76,7 +76,7 @@ def seed_preset(image: Image) -> Image:
 
 
 def final_iterations(length: float) -> int:
-    """How many for a motion of `length` pixels: longer ones need more (chosen on `val`, docs/deblurring.md)."""
+    """How many for a motion of `length` pixels: longer ones need more (chosen on `val`, docs/design/deblurring.md)."""
     return round(12 + length / 2)
 
 

@@ -17,7 +17,7 @@ from stream.values import Array, Box, FaceDetection, Image
 STRIDES = (8, 16, 32)
 """Pixels of the network's input per cell of its three grids."""
 IN_STILLS = 0.7
-"""Confidence to ask for where a single picture decides (docs/tracking.md)."""
+"""Confidence to ask for where a single picture decides (docs/design/tracking.md)."""
 IN_VIDEO = 0.4
 """Confidence to ask for where a tracker weighs the doubtful: faces blurred by their motion are among them."""
 

@@ -3,7 +3,7 @@
 Restoration finds people whom the raw crop has lost, and invents. Both crops are heard, after "Effective Adapter for
 Face Recognition in the Wild" (Liu et al., arXiv 2312.01734): the more blurred the raw one, the more the restored one
 counts, and the more similar both have to be to a person; and whom the raw one clearly contradicts is not named. Chosen
-on `val` by `benchmarks/restoration_fusion.py` (docs/deblurring.md, "The rule").
+on `val` by `benchmarks/restoration_fusion.py` (docs/design/deblurring.md, "The rule").
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Running a plan of TensorRT, or TensorRT for RTX, on the GPU.
 
 Written against the documented interface of TensorRT 10 and 11 and TensorRT for RTX 1.7: `execute_async_v3` on a stream
-of its own, buffers whose addresses never change. Written where there was no GPU: see docs/runtime.md.
+of its own, buffers whose addresses never change. Written where there was no GPU: see docs/design/runtime.md.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ that is 4 pixels of blur, and one blurred crop tells little, many tell more. At 
 for more work."""
 BLURRED_GAP_S = 0.06
 """Seconds between crops of a track that is blurred by its motion: at twice that fewer of `val` were named
-(docs/tracking.md)."""
+(docs/design/tracking.md)."""
 BETTER = 1.3
 """A crop so many times better than the best so far does not wait for its turn."""
 RATE = 24.0

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Point = NDArray[np.float64]
 
 MEASUREMENT_STD = 0.03
-"""Standard deviation of a detection's position, in widths: YuNet's on faces of 55-90 px (docs/tracking.md)."""
+"""Standard deviation of a detection's position, in widths: YuNet's on faces of 55-90 px (docs/design/tracking.md)."""
 INITIAL_VELOCITY_STD = 10.0
 """Standard deviation of the unknown velocity of a face just found, in widths per second."""
 ACCELERATION_STD = 3.0

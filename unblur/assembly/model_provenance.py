@@ -53,7 +53,7 @@ def _gallery(known: ActiveGallery) -> dict[str, object] | None:
 
 
 def _threshold(known: ActiveGallery, given: bool) -> dict[str, object]:
-    """What a name takes before the track's evidence and restoration raise or lower it (docs/evidence.md)."""
+    """What a name takes before the track's evidence and restoration raise or lower it (docs/design/evidence.md)."""
     if given:
         return {"base": known.threshold, "origin": "given"}
     found = known.gallery.calibration

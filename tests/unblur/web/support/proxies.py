@@ -1,4 +1,4 @@
-"""Real reverse proxies, with the configurations of docs/behind-a-proxy.md."""
+"""Real reverse proxies, with the configurations of docs/guide/behind_a_proxy.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.unblur.notify.support.waiting import until
 
-DOCUMENT = Path(__file__).parents[4] / "docs" / "behind-a-proxy.md"
+DOCUMENT = Path(__file__).parents[4] / "docs" / "guide" / "behind_a_proxy.md"
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
