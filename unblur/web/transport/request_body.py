@@ -1,4 +1,4 @@
-"""Bodies of requests: so large at most, and never slower than a pace, so that nobody holds a place by trickling."""
+"""Reading of request bodies, limited in size and with a minimum rate, so that slow clients cannot hold resources."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class MinimumRate:
-    """How slowly a body may arrive: `grace_s` seconds, and one more for every `bytes_per_s` bytes of it, but never
+    """Minimum transfer rate of a body: `grace_s` seconds, and one more for every `bytes_per_s` bytes of it, but never
     longer than `longest_s` in all (as Apache's mod_reqtimeout has it)."""
 
     grace_s: float = 10.0
@@ -30,13 +30,13 @@ class MinimumRate:
 
 
 PACE = MinimumRate()
-"""Of forms, JSON and offers."""
+"""For forms, JSON and SDP offers."""
 UPLOAD_PACE = MinimumRate(bytes_per_s=16 * 1024.0, longest_s=120.0)
-"""Of pictures."""
+"""For images."""
 
 
 class Deadline:
-    """When the next byte must be there."""
+    """The time limit of a body, extended by each chunk that arrives."""
 
     def __init__(self, pace: MinimumRate, limit: asyncio.Timeout) -> None:
         self._pace, self._limit = pace, limit
@@ -44,14 +44,14 @@ class Deadline:
         self.arrived(0)
 
     def arrived(self, size: int) -> None:
-        """So many bytes more have come."""
+        """Extend the limit after `size` more bytes."""
         self._size += size
         self._limit.reschedule(self._began_s + self._pace.allowed_s(self._size))
 
 
 @asynccontextmanager
 async def deadline(pace: MinimumRate) -> AsyncIterator[Deadline]:
-    """While a body is read. Raises HTTPRequestTimeout if it comes more slowly than `pace`."""
+    """Context in which a body is read. Raises HTTPRequestTimeout if it arrives more slowly than `pace`."""
     try:
         async with asyncio.timeout(None) as limit:
             yield Deadline(pace, limit)
@@ -60,7 +60,7 @@ async def deadline(pace: MinimumRate) -> AsyncIterator[Deadline]:
 
 
 async def read_body(request: web.Request, longest: int, pace: MinimumRate | None = None) -> bytes:
-    """The whole body, of at most `longest` bytes; it may be asked for several times. Raises HTTPBadRequest,
+    """Read the whole body, of at most `longest` bytes; may be called repeatedly. Raises HTTPBadRequest,
     HTTPRequestTimeout, HTTPRequestEntityTooLarge."""
     if _BODY not in request:
         request[_BODY] = await _read(request, longest, pace or PACE)
@@ -91,11 +91,11 @@ TYPE = "application/x-www-form-urlencoded"
 _FIELDS = 100
 
 _LONGEST = 1 << 20
-"""Bytes of a form."""
+"""Largest form in bytes."""
 
 
 async def read_form(request: web.Request, longest: int = _LONGEST) -> Mapping[str, str]:
-    """A form's fields, in UTF-8 as our pages are; none of another content type. Raises HTTPBadRequest,
+    """Read a form's fields, in UTF-8; empty for another content type. Raises HTTPBadRequest,
     HTTPRequestTimeout, and HTTPRequestEntityTooLarge for a form of more bytes than `longest`."""
     if request.content_type != TYPE:
         return {}

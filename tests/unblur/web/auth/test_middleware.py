@@ -211,7 +211,7 @@ def test_probes_are_answered_while_the_database_is_at_work(house: House) -> None
     done = threading.Event()
     try:
         for _ in range(2):
-            access._CLERKS.submit(done.wait)
+            access._AUTH_EXECUTOR.submit(done.wait)
         assert house.visitor().get("/healthz").status_code == 404  # there is none here
     finally:
         done.set()

@@ -32,7 +32,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveView]:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveView]:
     """Has room for two."""
-    monkeypatch.setattr("unblur.web.transport.server.Crowd", lambda: ConnectionLimiter(most=2, kept=0))
+    monkeypatch.setattr("unblur.web.transport.server.ConnectionLimiter", lambda: ConnectionLimiter(most=2, kept=0))
     watching = opened(Web(port=0), [PushSource("phone")])
     yield watching
     watching.close()

@@ -33,7 +33,7 @@ SENT = {
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twelve connections are all."""
-    monkeypatch.setattr("unblur.web.transport.server.Crowd", lambda: ConnectionLimiter(MOST, kept=4))
+    monkeypatch.setattr("unblur.web.transport.server.ConnectionLimiter", lambda: ConnectionLimiter(MOST, kept=4))
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_nor_does_an_answer_that_nobody_waits_for(
 
 
 def _inside(house: House) -> int:
-    return house.watching._server._crowd._inside.total()
+    return house.watching._server._limiter._counts.total()
 
 
 def _asked(house: House) -> int:
