@@ -108,8 +108,8 @@ class Accounts:
 
     def set_role(self, name: str, role: Role) -> None:
         """Change the role of an account. Raises NoAccountError; AccountError for the last operator."""
-        kept = sql.true() if role == "operator" else _is_removable()
-        self._change(name, sql.update(users).where(kept).values(role=role))
+        allowed = sql.true() if role == "operator" else _is_removable()
+        self._change(name, sql.update(users).where(allowed).values(role=role))
 
     def set_password(self, name: str, password: str) -> None:
         """Change the password, which ends all sessions of the account. Raises NoAccountError; AccountError for a
@@ -154,21 +154,23 @@ class Accounts:
 def normalize_account_name(name: str) -> str:
     """The canonical form of a name. A name that is too long to be valid is cut, and stays too long: normalizing takes
     time quadratic in the length, and blocks."""
-    kept = unicodedata.normalize("NFKC", name).casefold() if len(name) <= _LONGEST_WRITTEN else name[:_LONGEST_WRITTEN]
-    return kept.encode(errors="replace").decode()
+    normalized = (
+        unicodedata.normalize("NFKC", name).casefold() if len(name) <= _LONGEST_WRITTEN else name[:_LONGEST_WRITTEN]
+    )
+    return normalized.encode(errors="replace").decode()
 
 
 def _checked_name(name: str) -> str:
-    kept = normalize_account_name(name)
+    normalized = normalize_account_name(name)
     try:
-        normalize_name(kept, _LONGEST_NAME)
+        normalize_name(normalized, _LONGEST_NAME)
     except UsageError as error:
         raise AccountError(str(error)) from error
-    if not _NAME.fullmatch(kept):
+    if not _NAME.fullmatch(normalized):
         raise AccountError("a name has 1 to 64 letters, digits, or any of . @ _ -")
-    if kept in _RESERVED:
-        raise AccountError(f"the name {kept} means somebody without an account: take another")
-    return kept
+    if normalized in _RESERVED:
+        raise AccountError(f"the name {normalized} means somebody without an account: take another")
+    return normalized
 
 
 def _encode_password(password: str) -> bytes:

@@ -51,22 +51,22 @@ class LoginPage:
     async def _page(self, request: web.Request) -> web.Response:
         if current_user(request):
             raise web.HTTPSeeOther(_next(request))
-        anybody = await asyncio.to_thread(self._sessions.accounts.exist)
-        return render(request, "login", fault="" if anybody else "nobody", name="")
+        has_accounts = await asyncio.to_thread(self._sessions.accounts.exist)
+        return render(request, "login", fault="" if has_accounts else "nobody", name="")
 
     async def _sign_in(self, request: web.Request) -> web.Response:
         form = await read_form(request, _LONGEST)
         name, password = form.get("name", ""), form.get("password", "")
-        kept = name[:LONGEST_NAME]
+        shown_name = name[:LONGEST_NAME]
         try:
             account = await self._password_checker.check(name, password, client_address(request))
         except TooManyTriesError as error:
-            answer = render(request, "login", 429, fault="often", name=kept, wait_s=error.wait_s)
+            answer = render(request, "login", 429, fault="often", name=shown_name, wait_s=error.wait_s)
             answer.headers[hdrs.RETRY_AFTER] = str(error.wait_s)
             return answer
         if account is None:
             await asyncio.to_thread(self._note_failure, name, client_address(request))
-            return render(request, "login", 403, fault="wrong", name=kept)
+            return render(request, "login", 403, fault="wrong", name=shown_name)
         return await self._start_session(request, account)
 
     async def _start_session(self, request: web.Request, account: Account) -> web.Response:
@@ -95,9 +95,9 @@ class LoginPage:
     def _note_failure(self, name: str, where: str) -> None:
         """Record a failed login. What was typed as a name may be a password: only names of accounts are written
         down."""
-        kept = normalize_account_name(name)
-        known = kept in {user.name for user in self._sessions.accounts.all()}
-        self._note(NOBODY, "failed to sign in", f"{kept if known else 'an unknown name'} from {where}")
+        account_name = normalize_account_name(name)
+        has_account = account_name in {user.name for user in self._sessions.accounts.all()}
+        self._note(NOBODY, "failed to sign in", f"{account_name if has_account else 'an unknown name'} from {where}")
 
 
 def _next(request: web.Request) -> str:

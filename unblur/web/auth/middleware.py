@@ -27,7 +27,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from unblur.web.auth.sessions import SESSION, Session, Sessions, read_cookie
 from unblur.web.transport.access import LOCAL, TOKEN, User, current_user, run_auth_lookup, set_current_user
-from unblur.web.transport.connection_limits import has_place
+from unblur.web.transport.connection_limits import admit_request
 from unblur.web.transport.errors import error_response, map_database_errors, unavailable
 from unblur.web.transport.openapi import ROOT
 from unblur.web.transport.rendering import CSRF, render, texts
@@ -73,7 +73,7 @@ async def _limit_unauthenticated(
     """Handle a request; clients that are not signed in are limited in connections and in request bodies under way, so
     that they cannot block others."""
     is_known = current_user(request) is not None
-    if not has_place(request, is_known):
+    if not admit_request(request, is_known):
         raise unavailable("too many connections at once: try again in a moment")
     with nullcontext() if is_known or not request.body_exists else bodies.admit(client_address(request)):
         return await handler(request)
@@ -82,6 +82,7 @@ async def _limit_unauthenticated(
 async def _handle_errors(
     request: web.Request, handler: Handler, token: str | None, sessions: Sessions | None
 ) -> web.StreamResponse:
+    """Authenticate and handle a request; HTTP exceptions become a page for browsers, and JSON for programs."""
     try:
         with map_database_errors():
             await _authenticate(request, token, sessions)
@@ -107,13 +108,13 @@ async def _authenticate(request: web.Request, token: str | None, sessions: Sessi
     elif sessions and _is_public(request):
         return  # must work even if the database does not
     elif sessions and (session := await run_auth_lookup(partial(sessions.find, read_cookie(request)))):
-        await _require_page_of(session, request, sessions)
+        await _require_csrf_token(session, request, sessions)
         request[SESSION], request[CSRF] = session, session.csrf
         set_current_user(request, session.user, partial(sessions.user_of, read_cookie(request)))
     elif sessions is not None and await run_auth_lookup(sessions.accounts.exist):
-        _require_open(request, {LOGIN})
+        _require_public(request, {LOGIN})
     elif token is not None:
-        _require_open(request, {LOGIN, *_TOKEN_PAGES} if sessions else _TOKEN_PAGES)
+        _require_public(request, {LOGIN, *_TOKEN_PAGES} if sessions else _TOKEN_PAGES)
     else:
         _require_local(request)
         set_current_user(request, LOCAL, partial(_local_user, sessions))
@@ -124,7 +125,8 @@ def _local_user(sessions: Sessions | None) -> User | None:
     return None if sessions and sessions.accounts.exist() else LOCAL
 
 
-async def _require_page_of(session: Session, request: web.Request, sessions: Sessions) -> None:
+async def _require_csrf_token(session: Session, request: web.Request, sessions: Sessions) -> None:
+    """Raises HTTPForbidden if a request that changes something lacks the session's CSRF token."""
     _require_same_origin(request)
     if request.method in _SAFE or request.path == LOGIN:
         return
@@ -133,7 +135,7 @@ async def _require_page_of(session: Session, request: web.Request, sessions: Ses
         raise web.HTTPForbidden(text="this was not sent by a page of yours: open it again, and try once more")
 
 
-def _require_open(request: web.Request, pages: set[str]) -> None:
+def _require_public(request: web.Request, pages: set[str]) -> None:
     """Let a client that is not signed in request only `pages` and what is public. Preflight requests cannot carry
     credentials, and requests within a WebRTC session carry its id, which is a secret. Raises HTTPUnauthorized."""
     if request.path == LOGIN:

@@ -124,9 +124,9 @@ class Sessions:
 
     def of(self, name: str) -> list[Session]:
         """The sessions of an account, the latest used first."""
-        wanted = self._select_valid().where(sessions.c.name == name).order_by(sessions.c.used_s.desc())
+        query = self._select_valid().where(sessions.c.name == name).order_by(sessions.c.used_s.desc())
         with self._engine.connect() as connection:
-            return [self._to_session(row) for row in connection.execute(wanted)]
+            return [self._to_session(row) for row in connection.execute(query)]
 
     def end(self, name: str, number: int) -> bool:
         """End this session of this account. Returns whether it existed."""

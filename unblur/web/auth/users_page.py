@@ -99,8 +99,8 @@ class Users:
 
     async def _change(self, request: web.Request, wanted: Person) -> Person:
         name = normalize_account_name(wanted.name)
-        change = f"{name}, now {wanted.role}"
-        await self._apply_change(request, lambda: self._accounts.set_role(name, wanted.role), "changed a role", change)
+        details = f"{name}, now {wanted.role}"
+        await self._apply_change(request, lambda: self._accounts.set_role(name, wanted.role), "changed a role", details)
         return Person(name=name, role=wanted.role)
 
     async def _remove(self, request: web.Request, named: Named) -> Nothing:

@@ -101,14 +101,14 @@ class EventSearch:
     def __init__(self, archive: EventPager, feedback: Feedback) -> None:
         self._archive, self._feedback = archive, feedback
 
-    def page(self, search: Search) -> Found:
+    def find_page(self, search: Search) -> Found:
         """The page of events that `search` requests."""
         after = Cursor.parse(search.before) if search.before else None
         page = self._archive.page(self._filter(search), after, search.limit)
         events = [Sighting.model_validate(record) for record in self._add_feedback(page.records)]
         return Found(events=events, next=str(page.next) if page.next else None)
 
-    def one(self, event: str) -> Detail | None:
+    def find(self, event: str) -> Detail | None:
         """The event with this id, or None."""
         record = self._archive.find(event)
         if record is None:
@@ -116,14 +116,14 @@ class EventSearch:
         history = self._feedback.history(event)
         return Detail.model_validate(record | {"feedback": history[0] if history else None, "history": history})
 
-    def json(self, wanted: Wanted) -> Iterator[str]:
+    def export_json(self, wanted: Wanted) -> Iterator[str]:
         """Yield all selected events as JSON lines, in parts."""
         for page in self._archive.all(self._filter(wanted)):
             lines = io.StringIO()
             write_json(map(_to_json, self._add_feedback(page.records)), lines)
             yield lines.getvalue()
 
-    def csv(self, wanted: Wanted) -> Iterator[str]:
+    def export_csv(self, wanted: Wanted) -> Iterator[str]:
         """Yield all selected events as CSV, in parts."""
         for number, page in enumerate(self._archive.all(self._filter(wanted))):
             lines = io.StringIO(newline="")

@@ -95,7 +95,7 @@ class EventsPage:
         ]
 
     async def _search(self, _: web.Request, search: Search) -> Found:
-        return await asyncio.to_thread(self._event_search.page, search)
+        return await asyncio.to_thread(self._event_search.find_page, search)
 
     async def _one(self, _: web.Request, named: Named) -> Detail:
         return await self._detail(named.id)
@@ -105,10 +105,10 @@ class EventsPage:
         return await self._detail(feedback.id)
 
     async def _csv(self, request: web.Request, wanted: Wanted) -> web.StreamResponse:
-        return await _download(request, self._event_search.csv(wanted), "events.csv", "text/csv; charset=utf-8")
+        return await _download(request, self._event_search.export_csv(wanted), "events.csv", "text/csv; charset=utf-8")
 
     async def _json(self, request: web.Request, wanted: Wanted) -> web.StreamResponse:
-        return await _download(request, self._event_search.json(wanted), "events.jsonl", "application/jsonl")
+        return await _download(request, self._event_search.export_json(wanted), "events.jsonl", "application/jsonl")
 
     async def _page(self, request: web.Request) -> web.Response:
         require_role(request, "viewer")
@@ -119,7 +119,7 @@ class EventsPage:
     def _render_events(self, request: web.Request, search: Search, faults: Sequence[str]) -> web.Response:
         latest = self._archive.latest()  # before the page, so that no event falls between the two
         url = request.rel_url.without_query_params("before")
-        found = Found(events=[], next=None) if faults else self._event_search.page(search)
+        found = Found(events=[], next=None) if faults else self._event_search.find_page(search)
         return render(
             request,
             "events",
@@ -181,7 +181,7 @@ class EventsPage:
         )
 
     async def _detail(self, event: str) -> Detail:
-        found = await asyncio.to_thread(self._event_search.one, event)
+        found = await asyncio.to_thread(self._event_search.find, event)
         if found is None:
             raise web.HTTPNotFound(text="there is no such event")
         return found

@@ -26,10 +26,10 @@ from stream.webrtc.peers import PeerFailure
 from stream.webrtc.video_encoder import Codec
 from unblur.web.streaming.mjpeg import Mjpeg
 from unblur.web.streaming.sse import EventBroadcaster
-from unblur.web.streaming.viewer_clients import client_of, mark_browser, size_of
+from unblur.web.streaming.viewer_clients import identify_client, mark_browser, requested_size
 from unblur.web.streaming.webrtc_signaling import Signalling
 from unblur.web.transport.access import current_user
-from unblur.web.transport.app import Page, application
+from unblur.web.transport.app import Page, build_application
 from unblur.web.transport.openapi import ROOT, Endpoint
 from unblur.web.transport.rendering import LINKS, render
 from unblur.web.transport.server import Server
@@ -142,7 +142,7 @@ class LiveView:
         return [Endpoint("GET", "/cameras", "Every camera, and how it is", self._list, response_model=Cameras)]
 
     def _application(self, guard: Middleware, pages: Sequence[Page]) -> web.Application:
-        app = application(guard, (self, *pages))
+        app = build_application(guard, (self, *pages))
         app.on_shutdown.append(self._close_sessions)
         return app
 
@@ -152,7 +152,7 @@ class LiveView:
 
     async def _join_viewer(self, request: web.Request, camera: str, offer: str) -> tuple[str, str]:
         codec = _CODECS.get(request.query.get("codec", ""))
-        return await self._viewers.join(camera, offer, codec, size_of(request), client_of(request))
+        return await self._viewers.join(camera, offer, codec, requested_size(request), identify_client(request))
 
     async def _join_guest(self, _: web.Request, camera: str, offer: str) -> tuple[str, str]:
         return await self._guests.join(camera, offer)

@@ -76,7 +76,9 @@ class Metrics(Collector):
         live = [source for source in self._run.sources if isinstance(source, Live)]
         yield from _camera_metrics(live, snapshot)
         yield from _search_metrics(live, snapshot)
-        yield GaugeMetricFamily("unblur_load_level", "Steps by which less is done; 0: all.", self._run.load.steps)
+        yield GaugeMetricFamily(
+            "unblur_load_level", "Load level: steps by which work is reduced; 0: none.", self._run.load.steps
+        )
         yield from _stage_metrics(snapshot)
         yield from _notification_metrics([notifier.delivery() for notifier in self._notifiers])
         yield from _internals(self._run)
@@ -86,17 +88,17 @@ class Metrics(Collector):
         yield events
         live_view = self._run.outputs.live_view
         viewers = live_view.viewers if live_view else 0
-        yield GaugeMetricFamily("unblur_webrtc_viewers", "Pictures being watched.", viewers)
+        yield GaugeMetricFamily("unblur_webrtc_viewers", "Video streams being watched.", viewers)
         refused = live_view.refused if live_view else 0
-        yield CounterMetricFamily("unblur_connections_refused_total", "Connections too many.", refused)
+        yield CounterMetricFamily("unblur_connections_refused_total", "Connections refused.", refused)
 
 
 def _camera_metrics(sources: Sequence[Live], snapshot: MetricsSnapshot) -> Iterable[Metric]:
     """Metrics of live cameras; a recording has no rate, and drops nothing."""
-    fps = GaugeMetricFamily("unblur_camera_fps", "Pictures a second that arrive.", labels=["camera"])
-    age = GaugeMetricFamily("unblur_frame_age_seconds", "Since the newest picture arrived.", labels=["camera"])
+    fps = GaugeMetricFamily("unblur_camera_fps", "Frames per second that arrive.", labels=["camera"])
+    age = GaugeMetricFamily("unblur_frame_age_seconds", "Age of the newest frame.", labels=["camera"])
     dropped = CounterMetricFamily("unblur_frames_dropped_total", "Frames not shown.", labels=["reason", "camera"])
-    reconnects = CounterMetricFamily("unblur_reconnects_total", "Times that it came back.", labels=["camera"])
+    reconnects = CounterMetricFamily("unblur_reconnects_total", "Reconnections of a camera.", labels=["camera"])
     for source in sources:
         status = source.status()
         fps.add_metric([source.camera], status.fps)
@@ -110,9 +112,13 @@ def _camera_metrics(sources: Sequence[Live], snapshot: MetricsSnapshot) -> Itera
 
 def _search_metrics(sources: Sequence[Live], snapshot: MetricsSnapshot) -> Iterable[Metric]:
     """Search rate, identification delay and dropped samples of live cameras."""
-    searched = GaugeMetricFamily("unblur_camera_searched_fps", "Pictures searched a second.", labels=["camera"])
+    searched = GaugeMetricFamily(
+        "unblur_camera_searched_fps", "Frames searched for faces per second.", labels=["camera"]
+    )
     delay = GaugeMetricFamily(
-        "unblur_name_delay_p95_seconds", "From a picture to its name, 95 % of the last minute.", labels=["camera"]
+        "unblur_name_delay_p95_seconds",
+        "Delay from a frame to its name, 95th percentile of the last minute.",
+        labels=["camera"],
     )
     dropped = CounterMetricFamily("unblur_samples_dropped_total", "Faces never identified.", labels=["camera"])
     for source in sources:
@@ -131,7 +137,7 @@ def _stage_metrics(snapshot: MetricsSnapshot) -> Iterable[Metric]:
     for (what, camera), number in snapshot.by_camera.items():
         if what == "faces":
             faces.add_metric([camera], number)
-    crops = CounterMetricFamily("unblur_crops_dropped_total", "Crops that nobody looked at.", labels=["reason"])
+    crops = CounterMetricFamily("unblur_crops_dropped_total", "Crops never identified.", labels=["reason"])
     for what, why in _CROPS.items():
         crops.add_metric([why], snapshot.counts.get(what, 0))
     return seconds, faces, crops
@@ -147,20 +153,20 @@ def _cumulative(timing: StageTiming) -> list[tuple[str, float]]:
 
 def _internals(run: Run) -> Iterable[Metric]:
     """Thread restarts, and events waiting for a locked store."""
-    restarts = CounterMetricFamily("unblur_thread_restarts_total", "Times that a thread failed.", labels=["thread"])
+    restarts = CounterMetricFamily("unblur_thread_restarts_total", "Failures of a thread.", labels=["thread"])
     for state in thread_states():
         restarts.add_metric([state.name], state.restarts + bool(state.problem))
     stores = [store for _, store in run.outputs.event_stores if isinstance(store, SqlEventStore)]
     waiting = sum(store.waiting for store in stores)
-    return restarts, GaugeMetricFamily("unblur_events_waiting", "Events that a locked store has yet to take.", waiting)
+    return restarts, GaugeMetricFamily("unblur_events_waiting", "Events waiting for a locked store.", waiting)
 
 
 def _notification_metrics(deliveries: Sequence[DeliveryStatus]) -> Iterable[Metric]:
-    told = CounterMetricFamily("unblur_notifications_told_total", "Events told.", labels=["to"])
-    lost = CounterMetricFamily("unblur_notifications_lost_total", "Events that nobody was told.", labels=["to"])
-    waiting = GaugeMetricFamily("unblur_notifications_waiting", "Events yet to be told.", labels=["to"])
+    delivered = CounterMetricFamily("unblur_notifications_told_total", "Events delivered.", labels=["to"])
+    dropped = CounterMetricFamily("unblur_notifications_lost_total", "Events dropped undelivered.", labels=["to"])
+    waiting = GaugeMetricFamily("unblur_notifications_waiting", "Events waiting for delivery.", labels=["to"])
     for each in deliveries:
-        told.add_metric([each.name], each.delivered)
-        lost.add_metric([each.name], each.dropped)
+        delivered.add_metric([each.name], each.delivered)
+        dropped.add_metric([each.name], each.dropped)
         waiting.add_metric([each.name], each.waiting)
-    return told, lost, waiting
+    return delivered, dropped, waiting

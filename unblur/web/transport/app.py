@@ -9,7 +9,7 @@ from typing import Protocol
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from unblur.web.transport.openapi import ROOT, Endpoint, document
+from unblur.web.transport.openapi import ROOT, Endpoint, build_document
 from unblur.web.transport.path_prefix import prefix
 from unblur.web.transport.rendering import LINKS
 from unblur.web.transport.security_headers import STATIC, protect
@@ -17,13 +17,13 @@ from unblur.web.transport.security_headers import STATIC, protect
 _FILES = Path(__file__).parents[1] / "static"
 
 
-def application(guard: Middleware, pages: Sequence[Page]) -> web.Application:
+def build_application(guard: Middleware, pages: Sequence[Page]) -> web.Application:
     """The aiohttp application of `pages`, with static files and the OpenAPI document; `guard` is the middleware."""
     operations = [operation for page in pages for operation in page.operations()]
-    described = document(operations)
+    openapi = build_document(operations)
 
     async def describe(request: web.Request) -> web.Response:
-        return web.json_response({**described, "servers": [{"url": prefix(request) or "/"}]})
+        return web.json_response({**openapi, "servers": [{"url": prefix(request) or "/"}]})
 
     app = web.Application(middlewares=[guard])
     app.on_response_prepare.append(protect)

@@ -14,9 +14,9 @@ from unblur.web.transport.request_origin import client_network, is_local
 
 MOST = 256
 """Concurrent connections in total."""
-OF_ONE = 64
+PER_NETWORK = 64
 """Concurrent connections of one client network; a browser opens six. A proxy on this machine has no such limit."""
-KEPT = 16
+RESERVED = 16
 """Connections reserved for probes and logins, however many clients are signed in."""
 
 
@@ -27,12 +27,12 @@ class ClientConnection(Protocol):
 
 
 class ConnectionLimiter:
-    """Counts connections per client network, and limits them: `most` in total, `of_one` per network, `kept` reserved.
-    Connections whose last request was not authenticated, or that have sent none yet, are evicted for new ones, oldest
-    first, so that they cannot block others. Not thread-safe."""
+    """Counts connections per client network, and limits them: `most` in total, `per_network` per network, `reserved`
+    for probes and logins. Connections whose last request was not authenticated, or that have sent none yet, are evicted
+    for new ones, oldest first, so that they cannot block others. Not thread-safe."""
 
-    def __init__(self, most: int = MOST, of_one: int = OF_ONE, kept: int = KEPT) -> None:
-        self._most, self._of_one, self._kept = most, of_one, kept
+    def __init__(self, most: int = MOST, per_network: int = PER_NETWORK, reserved: int = RESERVED) -> None:
+        self._most, self._per_network, self._reserved = most, per_network, reserved
         self._unauthenticated: dict[ClientConnection, str] = {}
         self._authenticated: dict[ClientConnection, str] = {}
         self._counts: Counter[str] = Counter()
@@ -42,7 +42,7 @@ class ConnectionLimiter:
     def enter(self, peer: str, connection: ClientConnection) -> bool:
         """Register a connection from the address `peer`; False if it exceeds the limits."""
         network = client_network(peer) or peer
-        if self._counts[network] >= self._of_one and not is_local(peer):
+        if self._counts[network] >= self._per_network and not is_local(peer):
             admitted = self._evict(network)
         else:
             admitted = self._counts.total() < self._most or self._evict(None)
@@ -61,18 +61,18 @@ class ConnectionLimiter:
             if not self._counts[network]:
                 del self._counts[network]
 
-    def prove(self, connection: ClientConnection) -> bool:
+    def mark_authenticated(self, connection: ClientConnection) -> bool:
         """Mark a connection as authenticated; False if only the reserved connections are left."""
         network = self._unauthenticated.get(connection)
         if network is None:
             return True
-        if len(self._authenticated) >= self._most - self._kept:
+        if len(self._authenticated) >= self._most - self._reserved:
             self.refused += 1
             return False
         self._authenticated[connection] = self._unauthenticated.pop(connection)
         return True
 
-    def disprove(self, connection: ClientConnection) -> None:
+    def mark_unauthenticated(self, connection: ClientConnection) -> None:
         """Mark a connection as not authenticated."""
         if connection in self._authenticated:
             self._unauthenticated[connection] = self._authenticated.pop(connection)
@@ -144,11 +144,11 @@ class LimitedRequestHandler(web.RequestHandler):
             self._first_request_timer.cancel()
         super().connection_lost(exc)
 
-    def prove(self, is_known: bool) -> bool:
+    def admit_request(self, is_known: bool) -> bool:
         """Mark the connection by its present request; False if it exceeds the limits."""
         if is_known:
-            return self._limiter.prove(self)
-        self._limiter.disprove(self)
+            return self._limiter.mark_authenticated(self)
+        self._limiter.mark_unauthenticated(self)
         return True
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
@@ -163,10 +163,10 @@ class LimitedRequestHandler(web.RequestHandler):
             self.force_close()
 
 
-def has_place(request: web.Request, is_known: bool) -> bool:
+def admit_request(request: web.Request, is_known: bool) -> bool:
     """Whether the limits allow this request; the connection of a client that is not signed in may be evicted later."""
     connection = request.protocol
-    return not isinstance(connection, LimitedRequestHandler) or connection.prove(is_known)
+    return not isinstance(connection, LimitedRequestHandler) or connection.admit_request(is_known)
 
 
 def _peer(transport: asyncio.Transport) -> str:

@@ -18,7 +18,7 @@ RETRY_S = 5
 
 
 def unavailable(reason: str) -> web.HTTPServiceUnavailable:
-    """The answer 503 with its reason, and when to try again."""
+    """A 503 response with its reason, and when to try again."""
     return web.HTTPServiceUnavailable(text=reason, headers={hdrs.RETRY_AFTER: str(RETRY_S)})
 
 

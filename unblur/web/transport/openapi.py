@@ -125,7 +125,7 @@ class Endpoint:
         return {"200": {"description": self.summary, "content": content}, **responses}
 
 
-def document(operations: Sequence[Endpoint]) -> dict[str, object]:
+def build_document(operations: Sequence[Endpoint]) -> dict[str, object]:
     """The OpenAPI 3.1 document of these operations."""
     models = {
         model for each in operations for model in (each.request_model, each.response_model) if isinstance(model, type)

@@ -18,7 +18,7 @@ _CHUNK = 1 << 16
 @dataclass(frozen=True, slots=True)
 class MinimumRate:
     """Minimum transfer rate of a body: `grace_s` seconds, and one more for every `bytes_per_s` bytes of it, but never
-    longer than `longest_s` in all (as Apache's mod_reqtimeout has it)."""
+    longer than `longest_s` in total (as in Apache's mod_reqtimeout)."""
 
     grace_s: float = 10.0
     bytes_per_s: float = 4096.0
@@ -41,9 +41,9 @@ class Deadline:
     def __init__(self, pace: MinimumRate, limit: asyncio.Timeout) -> None:
         self._pace, self._limit = pace, limit
         self._began_s, self._size = asyncio.get_running_loop().time(), 0
-        self.arrived(0)
+        self.extend(0)
 
-    def arrived(self, size: int) -> None:
+    def extend(self, size: int) -> None:
         """Extend the limit after `size` more bytes."""
         self._size += size
         self._limit.reschedule(self._began_s + self._pace.allowed_s(self._size))
@@ -77,7 +77,7 @@ async def _read(request: web.Request, longest: int, pace: MinimumRate) -> bytes:
     try:
         async with deadline(pace) as due:
             async for chunk in request.content.iter_chunked(_CHUNK):
-                due.arrived(len(chunk))
+                due.extend(len(chunk))
                 body += chunk
                 if len(body) > longest:
                     raise web.HTTPRequestEntityTooLarge(longest, len(body))

@@ -47,9 +47,7 @@ def client_address(request: web.Request) -> str:
     machine."""
     peer = request.remote or ""
     if is_local(peer):
-        added = request.headers.getall(hdrs.X_FORWARDED_FOR, [peer])[
-            -1
-        ]  # some proxies add a header line instead of extending it
+        added = request.headers.getall(hdrs.X_FORWARDED_FOR, [peer])[-1]  # some proxies add a header line
         peer = added.rpartition(",")[2].strip()
     return client_network(peer) or "unknown"
 

@@ -298,7 +298,7 @@ def rename(house: House, table: str, name: str) -> None:
 
 @pytest.mark.usefixtures("looking_often")
 def test_a_database_that_refuses_once_lets_nobody_stay_for_ever(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webrtc_signaling, "_UNANSWERED", 1_000_000)
+    monkeypatch.setattr(webrtc_signaling, "_MAX_DB_FAILURES", 1_000_000)
 
     def refuse_and_sign_out() -> None:
         with capture_logs() as said:
