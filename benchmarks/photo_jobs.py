@@ -59,7 +59,7 @@ class Customer:
         darkroom = PhotoWorker(Config(), lambda: Gallery(fingerprint("sface")))
         while not self._stop.is_set():
             begun = time.perf_counter()
-            await darkroom.develop(self._photo, None, "auto")
+            await darkroom.restore(self._photo, None, "auto")
             self.seconds.append(time.perf_counter() - begun)
         darkroom.close()
 

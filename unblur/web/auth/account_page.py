@@ -1,4 +1,4 @@
-"""One's own account: the password, and where one is signed in."""
+"""The page of the signed-in user's own account: password and sessions."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ PATH = "/account"
 
 
 class OwnAccount:
-    """The page on which somebody changes their password and ends their sessions."""
+    """The page on which users change their own password and end their sessions."""
 
     name = "account"
     path = PATH
 
-    def __init__(self, sessions: Sessions, doorkeeper: PasswordChecker, note: Note) -> None:
-        self._sessions, self._doorkeeper, self._note = sessions, doorkeeper, note
+    def __init__(self, sessions: Sessions, password_checker: PasswordChecker, note: Note) -> None:
+        self._sessions, self._password_checker, self._note = sessions, password_checker, note
 
     def routes(self) -> list[web.AbstractRouteDef]:
         return [
@@ -39,48 +39,48 @@ class OwnAccount:
         return []
 
     async def _page(self, request: web.Request) -> web.Response:
-        return await self._drawn(request, said="changed" if "changed" in request.query else "")
+        return await self._render(request, said="changed" if "changed" in request.query else "")
 
-    async def _drawn(self, request: web.Request, status: int = 200, said: str = "", fault: str = "") -> web.Response:
+    async def _render(self, request: web.Request, status: int = 200, said: str = "", fault: str = "") -> web.Response:
         own = request.get(SESSION)
-        every = await asyncio.to_thread(self._sessions.of, own.user.name) if own else []
-        rows = [(each, _moment(each.began_s), _moment(each.used_s)) for each in every]
+        sessions = await asyncio.to_thread(self._sessions.of, own.user.name) if own else []
+        rows = [(each, _to_utc(each.began_s), _to_utc(each.used_s)) for each in sessions]
         return render(request, "account", status, own=own, sessions=rows, said=said, fault=fault, shortest=SHORTEST)
 
     async def _change_password(self, request: web.Request) -> web.Response:
         own, form = _own(request), await read_form(request)
         new = form.get("new", "")
         if new != form.get("again", ""):
-            return await self._drawn(request, 400, fault="the new password was typed in two ways")
+            return await self._render(request, 400, fault="the new password was typed in two ways")
         try:
-            if not await self._doorkeeper.check(own.user.name, form.get("password", ""), client_address(request)):
-                return await self._drawn(request, 403, fault="that is not your password")
+            if not await self._password_checker.check(own.user.name, form.get("password", ""), client_address(request)):
+                return await self._render(request, 403, fault="that is not your password")
             await asyncio.to_thread(self._sessions.accounts.set_password, own.user.name, new)
         except TooManyTriesError as error:
-            refused = await self._drawn(request, 429, fault=str(error))
+            refused = await self._render(request, 429, fault=str(error))
             refused.headers[hdrs.RETRY_AFTER] = str(error.wait_s)
             return refused
         except AccountError as error:
-            return await self._drawn(request, 400, fault=str(error))
-        return await self._signed_in_anew(request, own, new)
+            return await self._render(request, 400, fault=str(error))
+        return await self._renew_session(request, own, new)
 
-    async def _signed_in_anew(self, request: web.Request, own: Session, password: str) -> web.Response:
-        """All sessions have ended with the old password, this one, too."""
+    async def _renew_session(self, request: web.Request, own: Session, password: str) -> web.Response:
+        """Sign in again after a change of password, which has ended all sessions of the account, this one included."""
         await asyncio.to_thread(self._note, own.user.name, "changed the password", "their own")
         account = await asyncio.to_thread(self._sessions.accounts.check, own.user.name, password)
         answer = web.Response(status=303, headers={hdrs.LOCATION: f"{PATH}?changed"})
-        if account:  # else somebody else has changed it since
+        if account:  # None if the password was changed again meanwhile
             cookie = await asyncio.to_thread(self._sessions.create, account, client_address(request), own.browser)
             set_cookie(request, answer, cookie)
         return answer
 
     async def _end_session(self, request: web.Request) -> web.Response:
         own, number = _own(request), (await read_form(request)).get("number", "")
-        known = {str(each.number): each for each in await asyncio.to_thread(self._sessions.of, own.user.name)}
-        if number not in known:
+        sessions = {str(each.number): each for each in await asyncio.to_thread(self._sessions.of, own.user.name)}
+        if number not in sessions:
             raise web.HTTPNotFound(text="there is no such session")
-        await asyncio.to_thread(self._sessions.end, own.user.name, known[number].number)
-        await asyncio.to_thread(self._note, own.user.name, "ended a session", f"from {known[number].address}")
+        await asyncio.to_thread(self._sessions.end, own.user.name, sessions[number].number)
+        await asyncio.to_thread(self._note, own.user.name, "ended a session", f"from {sessions[number].address}")
         return web.Response(status=303, headers={hdrs.LOCATION: PATH})
 
 
@@ -91,5 +91,5 @@ def _own(request: web.Request) -> Session:
     return own
 
 
-def _moment(seconds: float) -> datetime:
+def _to_utc(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)

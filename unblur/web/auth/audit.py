@@ -1,4 +1,4 @@
-"""Who did what."""
+"""The audit log: which user did what, when. Stored in the database; shown on a page and over REST."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from unblur.web.transport.openapi import Endpoint
 from unblur.web.transport.rendering import render
 
 MOST = 10_000
-"""Entries that are kept,"""
+"""Entries kept at most."""
 LONGEST_S = 365 * 24 * 3600.0
-"""and for how long."""
+"""Entries older than this are deleted."""
 _PAGE = 100
 _LARGEST = 2**63 - 1
-"""What a database takes as an integer."""
+"""The largest integer that a database stores."""
 
 _metadata = sql.MetaData()
 
@@ -44,7 +44,7 @@ _entries = sql.Table(
 
 
 class Entry(BaseModel):
-    """Somebody did something."""
+    """An entry of the audit log: when `who` did `what`, and details in `about`."""
 
     number: int
     at: AwareDatetime
@@ -54,8 +54,8 @@ class Entry(BaseModel):
 
 
 class Entries(BaseModel):
-    """The newest first. `dropped` older ones are kept no more; `more` is the `before` of the next page, if there is
-    one."""
+    """A page of entries, newest first. `dropped` is the number of deleted older entries; `more` is the `before` of the
+    next page, null on the last."""
 
     entries: list[Entry]
     dropped: int
@@ -63,15 +63,15 @@ class Entries(BaseModel):
 
 
 class Wanted(BaseModel):
-    """Entries older than number `before`, at most `limit`."""
+    """Query for entries: older than number `before`, at most `limit`."""
 
     before: int = Field(_LARGEST, ge=1, le=_LARGEST)
     limit: int = Field(_PAGE, ge=1, le=1000)
 
 
 class Audit:
-    """The audit log, and its page for operators. It keeps the newest `MOST` entries, for a year; as they are numbered,
-    it knows how many there were. `clock` tells seconds since 1970 UTC."""
+    """The audit log, and its page for operators. Keeps the newest `MOST` entries, for a year; their numbers show how
+    many were deleted. `clock` returns seconds since 1970 UTC."""
 
     name = "audit"
     path = None
@@ -80,26 +80,31 @@ class Audit:
         _metadata.create_all(engine)
         self._engine, self._clock = engine, clock
         self._lock = threading.Lock()
-        self._waiting = EventSpool(Path(str(engine.url.database)))
+        self._spool = EventSpool(Path(str(engine.url.database)))
 
     def note(self, who: str, what: str, about: str) -> None:
-        """Write down that `who` did `what` with, or to, `about`. On disk when it returns: while another program holds
-        the database locked, entries wait beside it, for what was done must not go unnoted. Blocks."""
-        row = {"at_s": self._clock(), "who": _short(who, 64), "what": _short(what, 64), "about": _short(about, 300)}
+        """Record that `who` did `what`, with details `about`. On disk when it returns: while another program holds the
+        database locked, entries are spooled to a file next to it, so that none is lost. Blocks."""
+        row = {
+            "at_s": self._clock(),
+            "who": _truncate(who, 64),
+            "what": _truncate(what, 64),
+            "about": _truncate(about, 300),
+        }
         with self._lock:
-            if not self._written([row]):
-                self._waiting.append(f"{json.dumps(row)}\n".encode())
+            if not self._flush([row]):
+                self._spool.append(f"{json.dumps(row)}\n".encode())
 
-    def _written(self, rows: Sequence[Mapping[str, object]]) -> bool:
-        """Write what waits, and then `rows`; False where the database is locked."""
-        lines = self._waiting.first(MOST)
+    def _flush(self, rows: Sequence[Mapping[str, object]]) -> bool:
+        """Write the spooled entries, then `rows`; False if the database is locked."""
+        lines = self._spool.first(MOST)
         try:
             self._write([*map(json.loads, lines), *rows])
         except OperationalError as error:
             if is_busy(error):
                 return False
             raise
-        self._waiting.remove(lines)
+        self._spool.remove(lines)
         return True
 
     def _write(self, rows: Sequence[Mapping[str, object]]) -> None:
@@ -110,25 +115,25 @@ class Audit:
             connection.execute(sql.delete(_entries).where(old))
 
     def entries(self, wanted: Wanted) -> Entries:
-        """Blocks."""
+        """The entries that `wanted` selects. Blocks."""
         with self._lock:
-            if self._waiting:
-                self._written([])
+            if self._spool:
+                self._flush([])
         reading = sql.select(_entries).where(_entries.c.number < wanted.before).order_by(_entries.c.number.desc())
         counting = sql.select(sql.func.coalesce(sql.func.max(_entries.c.number) - sql.func.count(), 0))
         with self._engine.connect() as connection:
             rows = connection.execute(reading.limit(wanted.limit + 1)).all()
             dropped = connection.scalar(counting) or 0
-        shown = [_entry(row) for row in rows[: wanted.limit]]
+        shown = [_to_entry(row) for row in rows[: wanted.limit]]
         return Entries(entries=shown, dropped=dropped, more=shown[-1].number if len(rows) > wanted.limit else None)
 
     def routes(self) -> list[web.AbstractRouteDef]:
         return [web.get("/audit", self._page)]
 
     def operations(self) -> list[Endpoint]:
-        return [Endpoint("GET", "/audit", "Who did what, the newest first", self._listed, Wanted, Entries, "operator")]
+        return [Endpoint("GET", "/audit", "Who did what, the newest first", self._list, Wanted, Entries, "operator")]
 
-    async def _listed(self, _: web.Request, wanted: Wanted) -> Entries:
+    async def _list(self, _: web.Request, wanted: Wanted) -> Entries:
         return await asyncio.to_thread(self.entries, wanted)
 
     async def _page(self, request: web.Request) -> web.Response:
@@ -140,10 +145,10 @@ class Audit:
         return render(request, "audit", log=await asyncio.to_thread(self.entries, wanted))
 
 
-def _short(text: str, letters: int) -> str:
+def _truncate(text: str, letters: int) -> str:
     return str(encode_surrogates(text))[:letters]
 
 
-def _entry(row: sql.Row[tuple[object, ...]]) -> Entry:
+def _to_entry(row: sql.Row[tuple[object, ...]]) -> Entry:
     at = datetime.fromtimestamp(row.at_s, UTC)
     return Entry(number=row.number, at=at, who=row.who, what=row.what, about=row.about)

@@ -1,4 +1,4 @@
-"""Signing in and out."""
+"""The login page, and logout."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from unblur.web.transport.request_body import read_form
 from unblur.web.transport.request_origin import client_address
 
 Note = Callable[[str, str, str], None]
-"""Writes down who did what to whom."""
+"""Writes an audit entry: who, what, details."""
 NOBODY = "nobody"
-"""Whoever did not prove to be somebody."""
+"""The user in the audit entries of failed logins."""
 _LONGEST = 16 * 1024
-"""Bytes of a form that anybody may send: a name and a password that are as long as can be, each byte as %XX."""
+"""Bytes of a form without authentication: the longest name and password, each byte as %XX."""
 LONGEST_NAME = 64
-"""Letters of a name that a form shows again."""
-_PLACE_HERE = re.compile(r"/(?![/\\])[!-\[\]-~]*")
-"""A path of ours in ASCII; what browsers might read as the address of another host is none: // and backslashes."""
+"""Letters of a name that a refused form shows again."""
+_LOCAL_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
+"""A path on this server, in ASCII; excludes what browsers may read as another host: // and backslashes."""
 
 
 class LoginPage:
-    """The page to sign in on, and what signs out."""
+    """The login page, and the logout endpoint."""
 
     name = "login"
     path = None
 
-    def __init__(self, sessions: Sessions, doorkeeper: PasswordChecker, note: Note) -> None:
-        self._sessions, self._doorkeeper, self._note = sessions, doorkeeper, note
+    def __init__(self, sessions: Sessions, password_checker: PasswordChecker, note: Note) -> None:
+        self._sessions, self._password_checker, self._note = sessions, password_checker, note
 
     def routes(self) -> list[web.AbstractRouteDef]:
         return [
@@ -51,34 +51,34 @@ class LoginPage:
     async def _page(self, request: web.Request) -> web.Response:
         if current_user(request):
             raise web.HTTPSeeOther(_next(request))
-        anybody = await asyncio.to_thread(self._sessions.accounts.exist)
-        return render(request, "login", fault="" if anybody else "nobody", name="")
+        has_accounts = await asyncio.to_thread(self._sessions.accounts.exist)
+        return render(request, "login", fault="" if has_accounts else "nobody", name="")
 
     async def _sign_in(self, request: web.Request) -> web.Response:
         form = await read_form(request, _LONGEST)
         name, password = form.get("name", ""), form.get("password", "")
-        kept = name[:LONGEST_NAME]
+        shown_name = name[:LONGEST_NAME]
         try:
-            account = await self._doorkeeper.check(name, password, client_address(request))
+            account = await self._password_checker.check(name, password, client_address(request))
         except TooManyTriesError as error:
-            answer = render(request, "login", 429, fault="often", name=kept, wait_s=error.wait_s)
+            answer = render(request, "login", 429, fault="often", name=shown_name, wait_s=error.wait_s)
             answer.headers[hdrs.RETRY_AFTER] = str(error.wait_s)
             return answer
         if account is None:
             await asyncio.to_thread(self._note_failure, name, client_address(request))
-            return render(request, "login", 403, fault="wrong", name=kept)
-        return await self._let_in(request, account)
+            return render(request, "login", 403, fault="wrong", name=shown_name)
+        return await self._start_session(request, account)
 
-    async def _let_in(self, request: web.Request, account: Account) -> web.Response:
-        """With a session of its own, whatever the browser held before: nobody can have chosen it for them."""
+    async def _start_session(self, request: web.Request, account: Account) -> web.Response:
+        """Always create a new session, whatever the browser sent before (against session fixation)."""
         cookie = await asyncio.to_thread(
-            self._begun, account, read_cookie(request), client_address(request), _browser(request)
+            self._replace_session, account, read_cookie(request), client_address(request), _browser(request)
         )
         answer = web.Response(status=303, headers={hdrs.LOCATION: _next(request)})
         set_cookie(request, answer, cookie)
         return answer
 
-    def _begun(self, account: Account, before: str, where: str, browser: str) -> str:
+    def _replace_session(self, account: Account, before: str, where: str, browser: str) -> str:
         if session := self._sessions.find(before):
             self._sessions.end(session.user.name, session.number)
         self._note(account.user.name, "signed in", f"from {where}")
@@ -93,15 +93,16 @@ class LoginPage:
         return answer
 
     def _note_failure(self, name: str, where: str) -> None:
-        """What was typed as a name may be a password: only names that are somebody's are written down."""
-        kept = normalize_account_name(name)
-        known = kept in {user.name for user in self._sessions.accounts.all()}
-        self._note(NOBODY, "failed to sign in", f"{kept if known else 'an unknown name'} from {where}")
+        """Record a failed login. What was typed as a name may be a password: only names of accounts are written
+        down."""
+        account_name = normalize_account_name(name)
+        has_account = account_name in {user.name for user in self._sessions.accounts.all()}
+        self._note(NOBODY, "failed to sign in", f"{account_name if has_account else 'an unknown name'} from {where}")
 
 
 def _next(request: web.Request) -> str:
-    place = request.query.get("next", "/")
-    return place if _PLACE_HERE.fullmatch(place) else "/"
+    path = request.query.get("next", "/")
+    return path if _LOCAL_PATH.fullmatch(path) else "/"
 
 
 def _browser(request: web.Request) -> str:

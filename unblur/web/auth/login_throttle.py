@@ -1,4 +1,4 @@
-"""Whether a password is right: few at a time, and slower and slower for those who guess."""
+"""Throttled password checks: few at a time, with exponential back-off per client address and per account."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from unblur.web.auth.accounts import Account, Accounts, normalize_account_name
 
 _AT_ONCE, _WAITING = 2, 16
-"""A check takes 64 MiB (RFC 9106, 4), and long enough that those who wait for theirs must be few."""
+"""Checks at once, and running and waiting ones together: each takes 64 MiB (RFC 9106, 4) and much time."""
 
 
 class TooManyTriesError(Exception):
@@ -23,8 +23,8 @@ class TooManyTriesError(Exception):
 
 
 class PasswordChecker:
-    """Checks passwords of `accounts`. An address has fewer tries than an account, whose owner nobody shall be able to
-    keep out for longer than a minute. All methods run on the event loop."""
+    """Checks passwords of `accounts`. The limit per account is looser than the one per address, so that an attacker
+    cannot lock an owner out for longer than a minute. All methods run on the event loop."""
 
     def __init__(self, accounts: Accounts, clock: Callable[[], float] = time.monotonic) -> None:
         self._accounts = accounts
@@ -34,7 +34,7 @@ class PasswordChecker:
         self._checking = 0
 
     async def check(self, name: str, password: str, address: str) -> Account | None:
-        """Whose name and password these are, tried from `address`. Raises TooManyTriesError."""
+        """The account with this name and password, tried from `address`, or None. Raises TooManyTriesError."""
         name = normalize_account_name(name)[:64]
         if self._checking >= _WAITING:
             raise TooManyTriesError(1)
@@ -55,7 +55,7 @@ class PasswordChecker:
 
 
 MOST = 4096
-"""Keys that are remembered; one more, and the one that tried longest ago is forgotten."""
+"""Keys kept at most; above that, the one with the oldest last try is dropped."""
 
 
 @dataclass(slots=True)
@@ -66,18 +66,18 @@ class _Tries:
 
 class LoginThrottle:
     """Allows `free` tries at once, and then one after 1, 2, 4, ... seconds, at most `longest_s`. Every try counts when
-    it begins, so that many at once are no way around; one that was right is taken back. Nobody gains by waiting to be
-    forgotten: in that time the longest pauses allow as many tries as there are before them."""
+    it begins, so that parallel tries do not evade the limit; a successful one is taken back. Waiting until a key
+    expires is no shortcut: in that time the longest pauses allow as many tries."""
 
     def __init__(self, free: int, longest_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._free, self._longest_s, self._clock = free, longest_s, clock
         self._memory_s = longest_s * (free + math.ceil(math.log2(longest_s)))
         self._tries: dict[str, _Tries] = {}
         self.forgotten = 0
-        """Keys for which there was no room."""
+        """Number of keys dropped for lack of room."""
 
     def wait_s(self, key: str) -> float:
-        """How long until this key may try again; 0: now."""
+        """Seconds until this key may try again; 0: now."""
         tries = self._tries.get(key)
         if tries is None or tries.count < self._free:
             return 0.0
@@ -85,17 +85,17 @@ class LoginThrottle:
         return max(0.0, tries.last_s + pause - self._clock())
 
     def count(self, key: str) -> None:
-        """A try begins."""
+        """Count a try at its start."""
         now = self._clock()
         tries = self._tries.pop(key, None)
         if tries is None or now - tries.last_s > self._memory_s:
             tries = _Tries(0, now)
-        self._tries[key] = _Tries(tries.count + 1, now)  # at the end: the first are those that tried longest ago
+        self._tries[key] = _Tries(tries.count + 1, now)  # at the end: sorted by the last try, oldest first
         if len(self._tries) > MOST:
             del self._tries[next(iter(self._tries))]
             self.forgotten += 1
 
     def take_back(self, key: str) -> None:
-        """The try was right."""
+        """Uncount a successful try."""
         if tries := self._tries.get(key):
             tries.count -= 1

@@ -1,4 +1,4 @@
-"""Who may come in, all in one: accounts, sessions, the audit, and their pages."""
+"""The authentication service: accounts, sessions, the audit log, and their pages."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from unblur.web.transport.app import Page
 
 
 class AuthService:
-    """Everything about accounts, over the application's database."""
+    """Accounts, sessions and audit log in the application's database, with their pages."""
 
     def __init__(self, engine: sql.Engine, hasher: PasswordHasher = HASHER) -> None:
         self.accounts = Accounts(engine, hasher)
         self.audit = Audit(engine)
         self._sessions = Sessions(self.accounts)
-        doorkeeper, note = PasswordChecker(self.accounts), self.audit.note
+        password_checker, note = PasswordChecker(self.accounts), self.audit.note
         self.pages: Sequence[Page] = (
-            OwnAccount(self._sessions, doorkeeper, note),
-            LoginPage(self._sessions, doorkeeper, note),
+            OwnAccount(self._sessions, password_checker, note),
+            LoginPage(self._sessions, password_checker, note),
             Users(self.accounts, note),
             self.audit,
         )
 
     def guard(self, token: str | None) -> Middleware:
-        """Lets through whoever bears the token or is signed in, and, where there is neither token nor account, whoever
-        sits at this machine."""
+        """Middleware that admits requests with the token or a session, and, where there is neither token nor account,
+        requests from this machine."""
         return auth_middleware(token, self._sessions)

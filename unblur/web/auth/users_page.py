@@ -1,4 +1,4 @@
-"""The accounts, for operators: on a page, and over REST."""
+"""Management of accounts by operators: a page, and REST endpoints."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Sent = TypeVar("Sent", bound=BaseModel)
 
 
 class Person(BaseModel):
-    """An account."""
+    """An account: its name and role."""
 
     name: str
     role: Role
@@ -44,7 +44,7 @@ class People(BaseModel):
 
 
 class Newcomer(BaseModel):
-    """An account to be made."""
+    """A new account."""
 
     name: str = Field(min_length=1, max_length=64)
     password: SecretStr = Field(min_length=SHORTEST, max_length=LONGEST)
@@ -52,7 +52,7 @@ class Newcomer(BaseModel):
 
 
 class Named(BaseModel):
-    """Whose account."""
+    """The account of this name."""
 
     name: str
 
@@ -78,18 +78,18 @@ class Users:
     def operations(self) -> list[Endpoint]:
         one = "/users/{name}"
         return [
-            Endpoint("GET", "/users", "Every account", self._listed, Nothing, People, "operator"),
+            Endpoint("GET", "/users", "Every account", self._list, Nothing, People, "operator"),
             Endpoint("POST", "/users", "Add an account", self._add, Newcomer, Person, "operator"),
             Endpoint("PATCH", one, "Change an account's role", self._change, Person, Person, "operator"),
             Endpoint("DELETE", one, "Remove an account", self._remove, Named, Nothing, "operator"),
         ]
 
-    async def _listed(self, _: web.Request, __: Nothing) -> People:
+    async def _list(self, _: web.Request, __: Nothing) -> People:
         users = await asyncio.to_thread(self._accounts.all)
         return People(users=[Person(name=user.name, role=user.role) for user in users])
 
     async def _add(self, request: web.Request, new: Newcomer) -> Person:
-        await self._do(
+        await self._apply_change(
             request,
             lambda: self._accounts.add(new.name, new.password.get_secret_value(), new.role),
             "added an account",
@@ -99,17 +99,17 @@ class Users:
 
     async def _change(self, request: web.Request, wanted: Person) -> Person:
         name = normalize_account_name(wanted.name)
-        change = f"{name}, now {wanted.role}"
-        await self._do(request, lambda: self._accounts.set_role(name, wanted.role), "changed a role", change)
+        details = f"{name}, now {wanted.role}"
+        await self._apply_change(request, lambda: self._accounts.set_role(name, wanted.role), "changed a role", details)
         return Person(name=name, role=wanted.role)
 
-    async def _remove(self, request: web.Request, whose: Named) -> Nothing:
-        name = normalize_account_name(whose.name)
-        await self._do(request, lambda: self._accounts.remove(name), "removed an account", name)
+    async def _remove(self, request: web.Request, named: Named) -> Nothing:
+        name = normalize_account_name(named.name)
+        await self._apply_change(request, lambda: self._accounts.remove(name), "removed an account", name)
         return Nothing()
 
-    async def _do(self, request: web.Request, change: Callable[[], object], what: str, about: str) -> None:
-        """And write it down. Raises HTTPForbidden, HTTPNotFound, HTTPBadRequest."""
+    async def _apply_change(self, request: web.Request, change: Callable[[], object], what: str, about: str) -> None:
+        """Make a change and record it in the audit log. Raises HTTPForbidden, HTTPNotFound, HTTPBadRequest."""
         who = require_role(request, "operator").name
         try:
             await asyncio.to_thread(change)
@@ -120,18 +120,18 @@ class Users:
         await asyncio.to_thread(self._note, who, what, about)
 
     async def _page(self, request: web.Request) -> web.Response:
-        return await self._drawn(request)
+        return await self._render(request)
 
-    async def _drawn(
+    async def _render(
         self, request: web.Request, status: int = 200, fault: str = "", new: Mapping[str, str] = _NOTHING
     ) -> web.Response:
-        """The page; with a fault, the account that could not be added still stands in the form."""
+        """The page; with a `fault`, the form still holds the account that could not be added (`new`)."""
         require_role(request, "operator")
         users = await asyncio.to_thread(self._accounts.all)
         return render(request, "users", status, users=users, roles=ROLES, fault=fault, shortest=SHORTEST, new=new)
 
     async def _ask_to_remove(self, request: web.Request) -> web.Response:
-        """Whether somebody is sure; what is removed cannot be brought back."""
+        """The page that asks for confirmation: a removal cannot be undone."""
         require_role(request, "operator")
         name = normalize_account_name(request.query.get("name", ""))
         if name not in {user.name for user in await asyncio.to_thread(self._accounts.all)}:
@@ -139,15 +139,15 @@ class Users:
         return render(request, "removal", name=name)
 
     async def _add_by_form(self, request: web.Request) -> web.Response:
-        return await self._by_form(request, Newcomer, self._add)
+        return await self._handle_form(request, Newcomer, self._add)
 
     async def _change_by_form(self, request: web.Request) -> web.Response:
-        return await self._by_form(request, Person, self._change)
+        return await self._handle_form(request, Person, self._change)
 
     async def _remove_by_form(self, request: web.Request) -> web.Response:
-        return await self._by_form(request, Named, self._remove)
+        return await self._handle_form(request, Named, self._remove)
 
-    async def _by_form(
+    async def _handle_form(
         self, request: web.Request, model: type[Sent], change: Callable[[web.Request, Sent], Awaitable[object]]
     ) -> web.Response:
         require_role(request, "operator")
@@ -156,7 +156,7 @@ class Users:
         try:
             await change(request, model.model_validate(sent))
         except ValidationError as error:
-            return await self._drawn(request, 400, explain(error), new)
+            return await self._render(request, 400, explain(error), new)
         except (web.HTTPBadRequest, web.HTTPNotFound) as error:
-            return await self._drawn(request, error.status, error.text or "", new)
+            return await self._render(request, error.status, error.text or "", new)
         return web.Response(status=303, headers={hdrs.LOCATION: PATH})

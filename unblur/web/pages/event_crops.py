@@ -1,4 +1,4 @@
-"""The pictures behind the events: the crop as the camera saw it, and as it was restored."""
+"""The images of events: the raw crop, and the restored one."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Kind = Literal["raw", "restored"]
 Read = Callable[[str, Kind], bytes]
 """Reads the PNG of an event, by its id. Raises FileNotFoundError."""
 _CACHING = "private, max-age=600"
-"""Not for long: what is forgotten must go from the browsers, too."""
+"""A short time: deleted evidence must disappear from the browsers' caches, too."""
 
 
 def read_crop(folder: Path, event: str, kind: Kind) -> bytes:
-    """The PNG in the evidence folder. Raises FileNotFoundError."""
+    """Read a PNG from the evidence folder. Raises FileNotFoundError."""
     name = f"{event}.{kind}.png"
     if Path(name).name != name or "\0" in name:
         raise FileNotFoundError(name)
@@ -31,20 +31,20 @@ def read_crop(folder: Path, event: str, kind: Kind) -> bytes:
 
 
 class Crops:
-    """Serves the pictures of events that the store knows: nothing else is looked for."""
+    """Serves the images of events in the event store, and no other files."""
 
     def __init__(self, archive: EventPager, read: Read) -> None:
         self._archive, self._read = archive, read
 
     def routes(self) -> list[web.AbstractRouteDef]:
-        return [web.get("/evidence/{event}/{kind:raw|restored}.png", self._picture)]
+        return [web.get("/evidence/{event}/{kind:raw|restored}.png", self._serve)]
 
     def raw(self, event: str) -> Image | None:
-        """The crop as the camera saw it; None if it is gone."""
+        """The raw crop of an event; None if it does not exist any more."""
         png = self._png(event, "raw")
-        return None if png is None else _decoded(png)
+        return None if png is None else _decode(png)
 
-    async def _picture(self, request: web.Request) -> web.Response:
+    async def _serve(self, request: web.Request) -> web.Response:
         require_role(request, "viewer")
         event, kind = request.match_info["event"], request.match_info["kind"]
         png = await asyncio.to_thread(self._png, event, "restored" if kind == "restored" else "raw")
@@ -62,6 +62,6 @@ class Crops:
             return None
 
 
-def _decoded(png: bytes) -> Image | None:
-    picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR) if png else None
-    return None if picture is None else picture.astype(np.uint8, copy=False)
+def _decode(png: bytes) -> Image | None:
+    image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR) if png else None
+    return None if image is None else image.astype(np.uint8, copy=False)

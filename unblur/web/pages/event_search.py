@@ -1,4 +1,4 @@
-"""Searching the events: what may be asked, and what is found, with the feedback on it."""
+"""Search of events: request and response models, and the search over events and feedback."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from stream.events.schema import UNKNOWN, EventDict, EventRecord
 from stream.results import EventType
 from unblur.feedback import Feedback, FeedbackEntry
 
-_SAID = ("feedback", "feedback_person", "feedback_who", "feedback_when")
-"""Columns beyond an event's."""
+_FEEDBACK_COLUMNS = ("feedback", "feedback_person", "feedback_who", "feedback_when")
+"""Columns in addition to an event's."""
 
 
-def _in_utc(time: datetime) -> datetime:
+def _to_utc(time: datetime) -> datetime:
     try:
         return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     except OverflowError as error:
         raise ValueError("the calendar does not reach there") from error
 
 
-Time = Annotated[datetime, AfterValidator(_in_utc)]
-"""UTC where no zone is given, as by a form without scripts."""
+Time = Annotated[datetime, AfterValidator(_to_utc)]
+"""A time; UTC where no zone is given, e.g. by a form without scripts."""
 
 
 class Wanted(BaseModel):
-    """Which events are wanted. `person` is a name, in any capitals, or "unknown"; `until` is past the last."""
+    """Filter of events. `person` is a name, case-insensitive, or "unknown"; `until` is exclusive."""
 
     person: str | None = None
     known: bool | None = None
@@ -44,7 +44,7 @@ class Wanted(BaseModel):
     type: EventType | None = None
 
     def filter(self) -> EventFilter:
-        """As the event store is asked."""
+        """The filter for the event store."""
         unknown = (self.person or "").casefold() == UNKNOWN and self.known is None
         return EventFilter(
             person=None if unknown else self.person,
@@ -58,14 +58,15 @@ class Wanted(BaseModel):
 
 
 class Search(Wanted):
-    """A page of them: `before` is the `next` of the page before it."""
+    """Request for a page of events: `before` is the `next` of the previous page."""
 
     before: str | None = Field(None, pattern=PLACE)
     limit: int = Field(50, ge=1, le=MOST)
 
 
 def parse_search(given: Mapping[str, str]) -> tuple[Search, Sequence[str]]:
-    """What of a form can be searched for, and what is wrong with the rest: names of fields, or "order" of the times."""
+    """Parse a search form: the search by its valid fields, and the names of the invalid ones ("order": the times are
+    in the wrong order)."""
     try:
         search = Search.model_validate(given)
     except ValidationError as error:
@@ -76,79 +77,81 @@ def parse_search(given: Mapping[str, str]) -> tuple[Search, Sequence[str]]:
 
 
 class Sighting(EventRecord):
-    """An event as it stands in the log, and what was said of it last."""
+    """An event of the log, and the latest feedback on it."""
 
     feedback: FeedbackEntry | None
 
 
 class Found(BaseModel):
-    """A page of events, the newest first. `next` asks for the one after it; null is the end."""
+    """A page of events, newest first. `next` requests the following page; null on the last."""
 
     events: list[Sighting]
     next: str | None
 
 
 class Detail(Sighting):
-    """An event with everything that was said of it, the latest first."""
+    """An event with all feedback on it, latest first."""
 
     history: list[FeedbackEntry]
 
 
 class EventSearch:
-    """Looks through the event store and the feedback together. Blocks while it reads."""
+    """Searches the event store and joins the feedback. Blocks while it reads."""
 
     def __init__(self, archive: EventPager, feedback: Feedback) -> None:
         self._archive, self._feedback = archive, feedback
 
-    def page(self, search: Search) -> Found:
-        """What is asked for."""
+    def find_page(self, search: Search) -> Found:
+        """The page of events that `search` requests."""
         after = Cursor.parse(search.before) if search.before else None
-        leaf = self._archive.page(self._filter(search), after, search.limit)
-        events = [Sighting.model_validate(record) for record in self._told(leaf.records)]
-        return Found(events=events, next=str(leaf.next) if leaf.next else None)
+        page = self._archive.page(self._filter(search), after, search.limit)
+        events = [Sighting.model_validate(record) for record in self._add_feedback(page.records)]
+        return Found(events=events, next=str(page.next) if page.next else None)
 
-    def one(self, event: str) -> Detail | None:
-        """The event of this id."""
+    def find(self, event: str) -> Detail | None:
+        """The event with this id, or None."""
         record = self._archive.find(event)
         if record is None:
             return None
         history = self._feedback.history(event)
         return Detail.model_validate(record | {"feedback": history[0] if history else None, "history": history})
 
-    def json(self, wanted: Wanted) -> Iterator[str]:
-        """All events as JSON lines, some at a time."""
-        for leaf in self._archive.all(self._filter(wanted)):
+    def export_json(self, wanted: Wanted) -> Iterator[str]:
+        """Yield all selected events as JSON lines, in parts."""
+        for page in self._archive.all(self._filter(wanted)):
             lines = io.StringIO()
-            write_json(map(_plain, self._told(leaf.records)), lines)
+            write_json(map(_to_json, self._add_feedback(page.records)), lines)
             yield lines.getvalue()
 
-    def csv(self, wanted: Wanted) -> Iterator[str]:
-        """All events as CSV, some at a time."""
-        for number, leaf in enumerate(self._archive.all(self._filter(wanted))):
+    def export_csv(self, wanted: Wanted) -> Iterator[str]:
+        """Yield all selected events as CSV, in parts."""
+        for number, page in enumerate(self._archive.all(self._filter(wanted))):
             lines = io.StringIO(newline="")
-            write_csv(map(_flat, self._told(leaf.records)), lines, more=_SAID, header=number == 0)
+            write_csv(map(_to_row, self._add_feedback(page.records)), lines, more=_FEEDBACK_COLUMNS, header=number == 0)
             yield lines.getvalue()
 
     def _filter(self, wanted: Wanted) -> EventFilter:
-        """Capitals make no other name: people write them as they please."""
-        chosen = wanted.filter()
-        return replace(chosen, spellings=self._archive.spellings(chosen.person)) if chosen.person else chosen
+        """The filter, with every spelling of the name: the case of letters is ignored."""
+        selected = wanted.filter()
+        return replace(selected, spellings=self._archive.spellings(selected.person)) if selected.person else selected
 
-    def _told(self, records: Sequence[EventDict]) -> Iterator[EventDict]:
-        """The events with what was said of them."""
-        said = self._feedback.latest([str(record["id"]) for record in records])
+    def _add_feedback(self, records: Sequence[EventDict]) -> Iterator[EventDict]:
+        """Add the latest feedback to the events."""
+        feedback = self._feedback.latest([str(record["id"]) for record in records])
         for record in records:
-            yield record | {"feedback": said.get(str(record["id"]))}
+            yield record | {"feedback": feedback.get(str(record["id"]))}
 
 
-def _plain(record: EventDict) -> EventDict:
-    """Ready for JSON."""
-    opinion = record["feedback"]
-    return record | {"feedback": opinion.model_dump(mode="json") if isinstance(opinion, FeedbackEntry) else None}
+def _to_json(record: EventDict) -> EventDict:
+    """Convert the feedback for JSON."""
+    entry = record["feedback"]
+    return record | {"feedback": entry.model_dump(mode="json") if isinstance(entry, FeedbackEntry) else None}
 
 
-def _flat(record: EventDict) -> EventDict:
-    """With one value a column."""
-    opinion = record["feedback"]
-    said = opinion.model_dump(mode="json").values() if isinstance(opinion, FeedbackEntry) else [None] * len(_SAID)
-    return record | dict(zip(_SAID, said, strict=True))
+def _to_row(record: EventDict) -> EventDict:
+    """Flatten the feedback into columns."""
+    entry = record["feedback"]
+    feedback = (
+        entry.model_dump(mode="json").values() if isinstance(entry, FeedbackEntry) else [None] * len(_FEEDBACK_COLUMNS)
+    )
+    return record | dict(zip(_FEEDBACK_COLUMNS, feedback, strict=True))

@@ -1,4 +1,4 @@
-"""How everything is: a page for people, and probes for what keeps the service running."""
+"""The health page, the health report, and the probes of service managers (liveness, readiness)."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ DROPS = {
     "recognise": "tracks forgotten",
     "overlay": "pictures dropped",
 }
-"""What is dropped before a stage has seen it, by the name under which it is counted."""
-_AT_REST = "no pipeline is at work: it has not begun, or its recordings have ended"
+"""The counter of what is dropped before each stage."""
+_NOT_RUNNING = "no pipeline is at work: it has not begun, or its recordings have ended"
 
 
 class Stage(BaseModel):
-    """How long a stage took lately, in milliseconds, and how much was dropped before it."""
+    """Recent duration of a stage, in milliseconds, and how much was dropped before it."""
 
     name: str
     p50_ms: float
@@ -49,7 +49,7 @@ class Stage(BaseModel):
 
 
 class Network(BaseModel):
-    """What runs a network, and why what would have been better does not."""
+    """The backend that runs a network, and why each preferred one was rejected (`passed_over`)."""
 
     name: str
     backend: str
@@ -57,7 +57,7 @@ class Network(BaseModel):
 
 
 class LostPeer(BaseModel):
-    """A WebRTC peer that signaled, and to or from which no picture went; `problem` says in which layer it ended."""
+    """A WebRTC peer that signaled, but whose video never arrived; `problem` names the layer that failed."""
 
     kind: Literal["viewer", "guest"]
     camera: str
@@ -76,7 +76,7 @@ class Notification(BaseModel):
 
 
 class Report(BaseModel):
-    """How everything is. `why` says why it is not ready; `problems` what is not as it should be, and what helps."""
+    """The health report. `why` says why the service is not ready; `problems` lists each problem with its remedy."""
 
     version: str
     status: Status
@@ -96,66 +96,66 @@ class Report(BaseModel):
 
 
 class Health:
-    """The page on a run, whose `output` says where events and evidence lie."""
+    """The health page of a run; `output` says where events and evidence are stored."""
 
     name = "health"
     path = "/health"
 
-    def __init__(self, run: Run, output: Output, notices: Sequence[Notifier] = ()) -> None:
-        self._run, self._notices = run, notices
+    def __init__(self, run: Run, output: Output, notifiers: Sequence[Notifier] = ()) -> None:
+        self._run, self._notifiers = run, notifiers
         self._started = datetime.now(UTC)
-        self._disk = DiskMonitor(_places(output))
+        self._disk = DiskMonitor(_measured_paths(output))
 
     def routes(self) -> list[web.AbstractRouteDef]:
         return [
             web.get("/health", self._page),
-            web.get("/healthz", self._alive),
-            web.get("/readyz", self._ready),
+            web.get("/healthz", self._liveness),
+            web.get("/readyz", self._readiness),
         ]
 
     def operations(self) -> list[Endpoint]:
-        return [Endpoint("GET", "/health", "How everything is", self._reported, response_model=Report)]
+        return [Endpoint("GET", "/health", "How everything is", self._get_report, response_model=Report)]
 
     async def _page(self, request: web.Request) -> web.Response:
         return render(request, "health")
 
-    async def _alive(self, _: web.Request) -> web.Response:
+    async def _liveness(self, _: web.Request) -> web.Response:
         return web.json_response({"alive": True})
 
-    async def _ready(self, _: web.Request) -> web.Response:
-        """A run exists only once its networks are loaded."""
-        if why := self._why_not():
+    async def _readiness(self, _: web.Request) -> web.Response:
+        """The readiness probe. A run exists only once its networks are loaded."""
+        if why := self._why_not_ready():
             return web.json_response({"ready": False, "why": why}, status=503)
         return web.json_response({"ready": True})
 
-    def _why_not(self) -> str | None:
+    def _why_not_ready(self) -> str | None:
         """Why it is not ready; None if it is."""
         failing = next(failing_threads(), None)
-        return failing.what if failing else None if self._at_work else _AT_REST
+        return failing.what if failing else None if self._is_running else _NOT_RUNNING
 
     @property
-    def _at_work(self) -> bool:
-        """Where no camera is configured there is nothing to wait for."""
+    def _is_running(self) -> bool:
+        """Whether the run is running, or has no cameras to wait for."""
         return self._run.running or not self._run.sources
 
-    async def _reported(self, _: web.Request, __: object) -> Report:
-        return await asyncio.to_thread(self._report)
+    async def _get_report(self, _: web.Request, __: object) -> Report:
+        return await asyncio.to_thread(self._make_report)
 
-    def _report(self) -> Report:
-        run, live_view, reading = self._run, self._run.outputs.live_view, self._run.snapshot()
+    def _make_report(self) -> Report:
+        run, live_view, snapshot = self._run, self._run.outputs.live_view, self._run.snapshot()
         failures = live_view.failures if isinstance(live_view, LiveView) else []
-        why = self._why_not()
-        cameras = [camera_info(source, reading) for source in run.sources]
-        deliveries = [notice.delivery() for notice in self._notices]
-        found = [
+        why = self._why_not_ready()
+        cameras = [camera_info(source, snapshot) for source in run.sources]
+        deliveries = [notifier.delivery() for notifier in self._notifiers]
+        found_problems = [
             *problems(cameras, deliveries, run.load.level, datetime.now(UTC)),
             *locked_stores(run.outputs.event_stores),
             *failing_threads(),
         ]
         return Report(
             version=__version__,
-            status=status(why is None, cameras, found),
-            problems=found,
+            status=status(why is None, cameras, found_problems),
+            problems=found_problems,
             started=self._started,
             uptime_s=(datetime.now(UTC) - self._started).total_seconds(),
             ready=why is None,
@@ -163,7 +163,7 @@ class Health:
             people=run.recognizer.people,
             viewers=live_view.viewers if live_view else 0,
             cameras=cameras,
-            stages=_stages(reading),
+            stages=_stages(snapshot),
             networks=[
                 Network(name=each.name, backend=each.backend, passed_over=dict(each.passed_over))
                 for each in run.networks
@@ -174,30 +174,30 @@ class Health:
         )
 
 
-def _stages(reading: MetricsSnapshot) -> list[Stage]:
+def _stages(snapshot: MetricsSnapshot) -> list[Stage]:
     return [
         Stage(
             name=name,
             p50_ms=timing.p50_s * 1000,
             p95_ms=timing.p95_s * 1000,
-            dropped=reading.counts.get(DROPS.get(name, ""), 0),
+            dropped=snapshot.counts.get(DROPS.get(name, ""), 0),
         )
-        for name, timing in reading.stages.items()
+        for name, timing in snapshot.stages.items()
     ]
 
 
-def _places(output: Output) -> dict[str, Path]:
-    """What lies on a disk of this machine."""
+def _measured_paths(output: Output) -> dict[str, Path]:
+    """What is stored on a disk of this machine, by name."""
     store = database_file(connect(output.store)) if output.store else None
     return {name: path for name, path in (("events", store), ("evidence", output.evidence)) if path}
 
 
 _EVERY_S = 60.0
-"""A folder of evidence may hold a million files."""
+"""Minimum interval between measurements: an evidence folder may hold a million files."""
 
 
 class DiskUsage(BaseModel):
-    """What something takes of its disk, and what is left there, in bytes."""
+    """Disk usage of a file or folder, and the free space of its disk, in bytes."""
 
     name: str
     size: int
@@ -205,39 +205,39 @@ class DiskUsage(BaseModel):
 
 
 class DiskMonitor:
-    """Measures files and folders by their names here, at most once a minute. Safe to use from several threads."""
+    """Measures the disk usage of named files and folders, at most once a minute. Thread-safe."""
 
-    def __init__(self, places: Mapping[str, Path]) -> None:
-        self._places = places
+    def __init__(self, paths: Mapping[str, Path]) -> None:
+        self._paths = paths
         self._lock = threading.Lock()
         self._measured_s = -_EVERY_S
         self._spaces: list[DiskUsage] = []
 
     def spaces(self) -> list[DiskUsage]:
-        """Raises OSError if a disk is gone."""
+        """The latest measurements. Raises OSError if a disk is gone."""
         with self._lock:
             if time.monotonic() - self._measured_s >= _EVERY_S:
-                self._spaces = [_space(name, path) for name, path in self._places.items()]
+                self._spaces = [_measure(name, path) for name, path in self._paths.items()]
                 self._measured_s = time.monotonic()
             return self._spaces
 
 
-def _space(name: str, path: Path) -> DiskUsage:
+def _measure(name: str, path: Path) -> DiskUsage:
     folder = path if path.is_dir() else path.parent
-    return DiskUsage(name=name, size=sum(_sizes(path)), free=shutil.disk_usage(folder).free)
+    return DiskUsage(name=name, size=sum(_file_sizes(path)), free=shutil.disk_usage(folder).free)
 
 
-def _sizes(path: Path) -> Iterator[int]:
-    """Of a folder's files; of a database with what SQLite keeps beside it."""
+def _file_sizes(path: Path) -> Iterator[int]:
+    """Sizes of a folder's files, or of a database file with SQLite's additional files (-wal, -shm)."""
     if path.is_dir():
         with os.scandir(path) as entries:
             for entry in entries:
                 with suppress(FileNotFoundError):  # removed meanwhile
                     yield entry.stat().st_size
     else:
-        for beside in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
             with suppress(FileNotFoundError):
-                yield beside.stat().st_size
+                yield file.stat().st_size
 
 
 def _notification(delivery: DeliveryStatus) -> Notification:

@@ -1,4 +1,4 @@
-"""Problems of a running installation, found by its measurements, and the remedy for each."""
+"""Problems of a running installation, derived from its measurements, each with a remedy."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from unblur.notify.base import DeliveryStatus
 from unblur.web.pages.live import Camera
 
 LATEST_S = 1.5
-"""A name that comes later than this after its picture comes late."""
+"""Longest acceptable delay from a frame to its name."""
 FEWEST_FPS = 4.0
-"""Somebody who walks by is seen for a second or two: fewer searches a second may miss them."""
+"""Lowest acceptable rate of searched frames: a person who walks by is visible for a second or two."""
 SETTLED = timedelta(seconds=10)
-"""A camera has so long to come at first, and to be searched after it has come."""
+"""Time that a camera has to connect at first, and to be searched after it has connected."""
 _LESS_WORK = (
     "connect fewer cameras to this machine, let them send fewer pictures a second, set a smaller detection.size, "
     "or use a machine with more cores or a GPU (unblur doctor says what is used)"
@@ -31,8 +31,8 @@ Status = Literal["ok", "degraded", "failing"]
 
 
 class Problem(BaseModel):
-    """What is not as it should be, and what helps. `about` is the camera or the receiver of events concerned, null
-    where it is the whole."""
+    """A problem and its remedy. `about` is the camera or the notifier concerned; null if it is the whole
+    installation."""
 
     what: str
     remedy: str
@@ -40,8 +40,8 @@ class Problem(BaseModel):
 
 
 def status(ready: bool, cameras: Sequence[Camera], problems: Sequence[Problem]) -> Status:
-    """`failing` where nothing is searched that should be, `degraded` where anything is a problem. Recordings that have
-    ended are no failure."""
+    """`failing` if no camera is searched that should be, `degraded` if there is any problem. Recordings that have ended
+    are no failure."""
     live = [camera for camera in cameras if camera.state not in {"recording", "ended"}]
     ended = all(camera.state == "ended" for camera in cameras)
     if (not ready and not ended) or (live and all(camera.state in _LOST for camera in live)):
@@ -52,9 +52,9 @@ def status(ready: bool, cameras: Sequence[Camera], problems: Sequence[Problem]) 
 def problems(
     cameras: Sequence[Camera], deliveries: Sequence[DeliveryStatus], level: Level, now: datetime
 ) -> Iterator[Problem]:
-    """All that there are at the moment `now` (timezone-aware)."""
+    """Yield the problems of cameras, notifiers and load at the time `now` (timezone-aware)."""
     for camera in cameras:
-        yield from _of_camera(camera, now)
+        yield from _camera_problems(camera, now)
     for delivery in deliveries:
         if delivery.problem:
             yield Problem(
@@ -62,10 +62,10 @@ def problems(
                 remedy="see that it can be reached from this machine and takes what it is sent; events wait meanwhile",
                 about=delivery.name,
             )
-    yield from _of_level(level)
+    yield from _load_problems(level)
 
 
-def _of_camera(camera: Camera, now: datetime) -> Iterator[Problem]:
+def _camera_problems(camera: Camera, now: datetime) -> Iterator[Problem]:
     settled = camera.since is not None and now - camera.since > SETTLED
     if camera.state in _LOST or (camera.state == "connecting" and (camera.last_error or settled)):
         why = f": {camera.last_error}" if camera.last_error else ""
@@ -75,10 +75,10 @@ def _of_camera(camera: Camera, now: datetime) -> Iterator[Problem]:
             about=camera.name,
         )
     elif camera.state == "live" and settled:
-        yield from _of_speed(camera)
+        yield from _speed_problems(camera)
 
 
-def _of_speed(camera: Camera) -> Iterator[Problem]:
+def _speed_problems(camera: Camera) -> Iterator[Problem]:
     fps, searched = camera.fps or 0.0, camera.searched_fps or 0.0
     if searched < min(FEWEST_FPS, fps / 2):
         yield Problem(
@@ -94,7 +94,7 @@ def _of_speed(camera: Camera) -> Iterator[Problem]:
         )
 
 
-def _of_level(level: Level) -> Iterator[Problem]:
+def _load_problems(level: Level) -> Iterator[Problem]:
     if level == LEVELS[0]:
         return
     searches = "" if level.search == 1 else f", and {level.search:.0%} of the usual time is spent on searches"
@@ -103,7 +103,7 @@ def _of_level(level: Level) -> Iterator[Problem]:
 
 
 def failing_threads() -> Iterator[Problem]:
-    """Threads of ours that failed, and have yet to be run again."""
+    """Yield a problem for each supervised thread that failed and has not been restarted yet."""
     for state in thread_states():
         if state.problem:
             yield Problem(
@@ -112,9 +112,9 @@ def failing_threads() -> Iterator[Problem]:
             )
 
 
-def locked_stores(ledgers: Iterable[tuple[str, JsonlEventLog | SqlEventStore]]) -> Iterator[Problem]:
-    """Event stores among a run's `ledgers` that another program holds locked."""
-    for _, store in ledgers:
+def locked_stores(stores: Iterable[tuple[str, JsonlEventLog | SqlEventStore]]) -> Iterator[Problem]:
+    """Yield a problem for each event store that another program holds locked."""
+    for _, store in stores:
         if isinstance(store, SqlEventStore) and (since := store.busy_since):
             yield Problem(
                 what=f"another program has held the event store {store.place} locked since "

@@ -1,4 +1,4 @@
-"""Pictures that were looked at and not enrolled yet: for a while, and only so many."""
+"""Photos reviewed but not enrolled yet, kept in memory; limited in time and number."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from collections.abc import Iterable
 from unblur.people.photo_review import ReviewedPhoto
 
 MOST = 500
-"""Shots that lie here at once; the oldest make room."""
+"""Photos kept at most; above that, the oldest are dropped."""
 KEPT_S = 3600.0
 
 
 class PendingPhotos:
-    """Shots by their ids, in memory alone: what is not enrolled is forgotten."""
+    """Reviewed photos by id, in memory only: those not enrolled in time are dropped. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._shots: OrderedDict[str, tuple[float, ReviewedPhoto]] = OrderedDict()
+        self._photos: OrderedDict[str, tuple[float, ReviewedPhoto]] = OrderedDict()
 
-    def put(self, shots: Iterable[ReviewedPhoto]) -> None:
+    def put(self, photos: Iterable[ReviewedPhoto]) -> None:
         now = time.monotonic()
         with self._lock:
-            self._shots.update({shot.id: (now, shot) for shot in shots})
-            while self._shots and (len(self._shots) > MOST or next(iter(self._shots.values()))[0] < now - KEPT_S):
-                self._shots.popitem(last=False)
+            self._photos.update({photo.id: (now, photo) for photo in photos})
+            while self._photos and (len(self._photos) > MOST or next(iter(self._photos.values()))[0] < now - KEPT_S):
+                self._photos.popitem(last=False)
 
     def get(self, ids: Iterable[str]) -> list[ReviewedPhoto]:
-        """The shots of these ids, none twice. Raises KeyError if one is not here, or no longer."""
+        """The photos with these ids, without duplicates. Raises KeyError for an unknown or dropped one."""
         with self._lock:
-            return [self._shots[each][1] for each in dict.fromkeys(ids)]
+            return [self._photos[each][1] for each in dict.fromkeys(ids)]
 
-    def drop(self, shots: Iterable[ReviewedPhoto]) -> None:
-        """They have been enrolled."""
+    def drop(self, photos: Iterable[ReviewedPhoto]) -> None:
+        """Remove photos that have been enrolled."""
         with self._lock:
-            for shot in shots:
-                self._shots.pop(shot.id, None)
+            for photo in photos:
+                self._photos.pop(photo.id, None)

@@ -1,4 +1,4 @@
-"""People: who is known, by which photos; enrolling, renaming, merging and deleting them."""
+"""The people pages and endpoints: enroll, rename, merge and delete people, add and remove their photos."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ from unblur.web.transport.openapi import Endpoint, Nothing
 from unblur.web.transport.rendering import render
 
 MOST = 20
-"""Photos in one request."""
+"""Photos in one request at most."""
 BYTES = REQUEST - (1 << 20)
-"""Of the photos in it; the rest is for the form."""
+"""Bytes of the photos in one request; the rest is for the form."""
 LONG_SIDE = 2048
-"""Of a photo as it is looked at: larger ones are shrunk, so that twenty of them fit into memory."""
+"""Pixels of a photo's longer side: larger ones are shrunk, so that twenty of them fit into memory."""
 
 
 class PeoplePage:
-    """The page of all people, each one's own, and their part of the REST interface.
+    """The page of all people, the page of each person, and their REST endpoints.
 
-    `evidence` gives the aligned raw crop of an event by its id, None if there is none.
+    `evidence` returns the aligned raw crop of an event by its id, None if there is none.
     """
 
     name = "people"
     path = "/people"
 
     def __init__(
-        self, people: GalleryService, examiner: PhotoReviewer, uploads: Uploads, evidence: Callable[[str], Image | None]
+        self, people: GalleryService, reviewer: PhotoReviewer, uploads: Uploads, evidence: Callable[[str], Image | None]
     ) -> None:
-        self._people, self._examiner, self._uploads, self._evidence = people, examiner, uploads, evidence
-        self._tray = PendingPhotos()
+        self._people, self._reviewer, self._uploads, self._evidence = people, reviewer, uploads, evidence
+        self._pending = PendingPhotos()
 
     def routes(self) -> list[web.AbstractRouteDef]:
         return [
@@ -66,32 +66,32 @@ class PeoplePage:
     def operations(self) -> list[Endpoint]:
         one = "/people/{id}"
         return [
-            Endpoint("GET", "/people", "Everybody who is known", self._list, response_model=KnownPeople),
-            Endpoint("GET", "/people/photos", "What is to be said of photos that were looked at",
-                      self._judge, Proposal, ProposedPhotos, "operator"),
-            Endpoint("GET", one, "Somebody who is known", self._get, WhichPerson, KnownPerson),
-            Endpoint("POST", "/people", "Enrol somebody new", self._enrol, Enrolment, KnownPerson, "operator"),
+            Endpoint("GET", "/people", "All enrolled people", self._list, response_model=KnownPeople),
+            Endpoint("GET", "/people/photos", "Findings on photos reviewed before",
+                      self._get_findings, Proposal, ProposedPhotos, "operator"),
+            Endpoint("GET", one, "An enrolled person", self._get, WhichPerson, KnownPerson),
+            Endpoint("POST", "/people", "Enroll a person", self._enrol, Enrolment, KnownPerson, "operator"),
             Endpoint("PATCH", one, "Rename or describe", self._revise, PersonRevision, KnownPerson, "operator"),
-            Endpoint("DELETE", one, "Forget somebody", self._delete, WhichPerson, Nothing, "operator"),
-            Endpoint("POST", f"{one}/merge", "Make two one", self._merge, Merging, KnownPerson, "operator"),
-            Endpoint("POST", f"{one}/photos", "Add photos to somebody", self._add, Addition, KnownPerson, "operator"),
-            Endpoint("DELETE", f"{one}/photos/{{photo}}", "Forget a photo", self._remove, WhichPhoto, KnownPerson,
+            Endpoint("DELETE", one, "Delete a person", self._delete, WhichPerson, Nothing, "operator"),
+            Endpoint("POST", f"{one}/merge", "Merge two people", self._merge, Merging, KnownPerson, "operator"),
+            Endpoint("POST", f"{one}/photos", "Add photos to a person", self._add, Addition, KnownPerson, "operator"),
+            Endpoint("DELETE", f"{one}/photos/{{photo}}", "Delete a photo", self._remove, WhichPhoto, KnownPerson,
                       "operator"),
-            Endpoint("POST", "/people/photos", "Look at photos that may be enrolled, and at what was looked at before",
-                      self._look, Proposal, ProposedPhotos, "operator", ("photo",)),
-            Endpoint("POST", "/people/crops", "Look at the raw crop of an event, and at what was looked at before",
-                      self._look_at_event, people_schemas.EventCrop, ProposedPhotos, "operator"),
+            Endpoint("POST", "/people/photos", "Review photos to enroll, together with those reviewed before",
+                      self._review_uploads, Proposal, ProposedPhotos, "operator", ("photo",)),
+            Endpoint("POST", "/people/crops", "Review the raw crop of an event, together with photos reviewed before",
+                      self._review_event_crop, people_schemas.EventCrop, ProposedPhotos, "operator"),
         ]  # fmt: skip
 
     async def _page(self, request: web.Request) -> web.Response:
         require_role(request, "viewer")
-        return render(request, "people", people=await asyncio.to_thread(self._everybody), most=MOST, bytes=BYTES)
+        return render(request, "people", people=await asyncio.to_thread(self._list_people), most=MOST, bytes=BYTES)
 
     async def _person_page(self, request: web.Request) -> web.Response:
         require_role(request, "viewer")
         with map_errors():
-            person = await asyncio.to_thread(self._somebody, request.match_info["id"])
-        others = [other for other in await asyncio.to_thread(self._everybody) if other.id != person.id]
+            person = await asyncio.to_thread(self._find_person, request.match_info["id"])
+        others = [other for other in await asyncio.to_thread(self._list_people) if other.id != person.id]
         return render(request, "person", person=person, others=others, most=MOST, bytes=BYTES)
 
     async def _face(self, request: web.Request) -> web.Response:
@@ -103,18 +103,18 @@ class PeoplePage:
         return web.Response(body=content, content_type="image/png", headers={"Cache-Control": "private, no-cache"})
 
     async def _list(self, _: web.Request, __: Nothing) -> KnownPeople:
-        return KnownPeople(people=await asyncio.to_thread(self._everybody))
+        return KnownPeople(people=await asyncio.to_thread(self._list_people))
 
     async def _get(self, _: web.Request, which: WhichPerson) -> KnownPerson:
         with map_errors():
-            return await asyncio.to_thread(self._somebody, which.id)
+            return await asyncio.to_thread(self._find_person, which.id)
 
     async def _enrol(self, request: web.Request, new: Enrolment) -> KnownPerson:
         def enrol() -> KnownPerson:
-            shots = self._chosen(None, new.photos, new.sure)
-            name = self._people.enrol(new.name, new.description, shots, _who(request))
-            self._tray.drop(shots)
-            return self._somebody(person_id(name))
+            photos = self._require_enrollable(None, new.photos, new.sure)
+            name = self._people.enrol(new.name, new.description, photos, _operator_name(request))
+            self._pending.drop(photos)
+            return self._find_person(person_id(name))
 
         with map_errors():
             return await asyncio.to_thread(enrol)
@@ -122,10 +122,10 @@ class PeoplePage:
     async def _add(self, request: web.Request, more: Addition) -> KnownPerson:
         def add() -> KnownPerson:
             name = self._name(more.id)
-            shots = self._chosen(name, more.photos, more.sure)
-            self._people.add(name, shots, _who(request))
-            self._tray.drop(shots)
-            return self._somebody(more.id)
+            photos = self._require_enrollable(name, more.photos, more.sure)
+            self._people.add(name, photos, _operator_name(request))
+            self._pending.drop(photos)
+            return self._find_person(more.id)
 
         with map_errors():
             return await asyncio.to_thread(add)
@@ -134,88 +134,90 @@ class PeoplePage:
         def revise() -> KnownPerson:
             name = self._name(revision.id)
             if revision.name is not None:
-                name = self._people.rename(name, revision.name, _who(request))
+                name = self._people.rename(name, revision.name, _operator_name(request))
             if revision.description is not None:
-                self._people.describe(name, revision.description, _who(request))
-            return self._somebody(person_id(name))
+                self._people.describe(name, revision.description, _operator_name(request))
+            return self._find_person(person_id(name))
 
         with map_errors():
             return await asyncio.to_thread(revise)
 
     async def _merge(self, request: web.Request, merging: Merging) -> KnownPerson:
         def merge() -> KnownPerson:
-            self._people.merge(self._name(merging.id), self._name(merging.into), _who(request), merging.sure)
-            return self._somebody(merging.into)
+            self._people.merge(self._name(merging.id), self._name(merging.into), _operator_name(request), merging.sure)
+            return self._find_person(merging.into)
 
         with map_errors():
             return await asyncio.to_thread(merge)
 
     async def _delete(self, request: web.Request, which: WhichPerson) -> Nothing:
         with map_errors():
-            await asyncio.to_thread(lambda: self._people.delete(self._name(which.id), _who(request)))
+            await asyncio.to_thread(lambda: self._people.delete(self._name(which.id), _operator_name(request)))
         return Nothing()
 
     async def _remove(self, request: web.Request, which: WhichPhoto) -> KnownPerson:
         def remove() -> KnownPerson:
-            self._people.remove(self._name(which.id), which.photo, _who(request))
-            return self._somebody(which.id)
+            self._people.remove(self._name(which.id), which.photo, _operator_name(request))
+            return self._find_person(which.id)
 
         with map_errors():
             return await asyncio.to_thread(remove)
 
-    async def _judge(self, _: web.Request, proposal: Proposal) -> ProposedPhotos:
+    async def _get_findings(self, _: web.Request, proposal: Proposal) -> ProposedPhotos:
         with map_errors():
-            return await asyncio.to_thread(self._looked, (), proposal)
+            return await asyncio.to_thread(self._review, (), proposal)
 
-    async def _look(self, request: web.Request, proposal: Proposal) -> ProposedPhotos:
-        sent = await self._uploads.pictures(request, "photo", MOST, LONG_SIDE)
+    async def _review_uploads(self, request: web.Request, proposal: Proposal) -> ProposedPhotos:
+        uploads = await self._uploads.pictures(request, "photo", MOST, LONG_SIDE)
 
-        def look() -> ProposedPhotos:
-            shots = [self._examiner.picture(each.name, each.image, each.fault, each.remark) for each in sent]
-            return self._looked(shots, proposal)
+        def review() -> ProposedPhotos:
+            photos = [
+                self._reviewer.picture(upload.name, upload.image, upload.fault, upload.remark) for upload in uploads
+            ]
+            return self._review(photos, proposal)
 
         with map_errors():
-            return await asyncio.to_thread(look)
+            return await asyncio.to_thread(review)
 
-    async def _look_at_event(self, _: web.Request, crop: people_schemas.EventCrop) -> ProposedPhotos:
-        def look() -> ProposedPhotos:
+    async def _review_event_crop(self, _: web.Request, crop: people_schemas.EventCrop) -> ProposedPhotos:
+        def review() -> ProposedPhotos:
             image = self._evidence(crop.event)
             if image is None:
                 raise KeyError(crop.event)
-            return self._looked([self._examiner.crop("crop", image)], crop)
+            return self._review([self._reviewer.crop("crop", image)], crop)
 
         with map_errors():
-            return await asyncio.to_thread(look)
+            return await asyncio.to_thread(review)
 
-    def _looked(self, shots: Sequence[ReviewedPhoto], proposal: Proposal) -> ProposedPhotos:
+    def _review(self, photos: Sequence[ReviewedPhoto], proposal: Proposal) -> ProposedPhotos:
         name = self._name(proposal.person) if proposal.person else None
-        beside = self._tray.get(proposal.others())
-        self._tray.put(shots)
+        pending = self._pending.get(proposal.others())
+        self._pending.put(photos)
         return ProposedPhotos(
             photos=[
-                people_schemas.shown(shot)
-                for shot in self._examiner.judged([*beside, *shots], name, self._people.gallery)
+                people_schemas.to_response(photo)
+                for photo in self._reviewer.judged([*pending, *photos], name, self._people.gallery)
             ]
         )
 
-    def _chosen(self, name: str | None, ids: Sequence[str], sure: Sequence[str]) -> list[ReviewedPhoto]:
-        """The shots to enrol. Raises UsageError if one of them is not to be enrolled at all, or is doubtful and nobody
-        is sure of it."""
-        shots = self._examiner.judged(self._tray.get(ids), name, self._people.gallery)
-        require_usable(shots)
-        for shot in shots:
-            if shot.findings and shot.id not in sure:
-                raise UsageError(f"{shot.name}: {objections(shot)}: confirm it, or leave it out")
-        return shots
+    def _require_enrollable(self, name: str | None, ids: Sequence[str], sure: Sequence[str]) -> list[ReviewedPhoto]:
+        """The pending photos with these ids. Raises UsageError if one of them is unusable, or has findings and is not
+        confirmed in `sure`."""
+        photos = self._reviewer.judged(self._pending.get(ids), name, self._people.gallery)
+        require_usable(photos)
+        for photo in photos:
+            if photo.findings and photo.id not in sure:
+                raise UsageError(f"{photo.name}: {objections(photo)}: confirm it, or leave it out")
+        return photos
 
-    def _everybody(self) -> list[KnownPerson]:
+    def _list_people(self) -> list[KnownPerson]:
         gallery = self._people.gallery
-        return [self._described(gallery, name) for name in sorted(gallery.names, key=str.casefold)]
+        return [self._to_response(gallery, name) for name in sorted(gallery.names, key=str.casefold)]
 
-    def _somebody(self, id: str) -> KnownPerson:
-        return self._described(self._people.gallery, self._name(id))
+    def _find_person(self, id: str) -> KnownPerson:
+        return self._to_response(self._people.gallery, self._name(id))
 
-    def _described(self, gallery: Gallery, name: str) -> KnownPerson:
+    def _to_response(self, gallery: Gallery, name: str) -> KnownPerson:
         person = gallery.people[name]
         photos = [
             people_schemas.KnownPhoto(id=photo, picture=f"/faces/{photo}.png" if self._people.has_face(photo) else None)
@@ -224,14 +226,14 @@ class PeoplePage:
         return KnownPerson(id=person_id(name), name=name, description=person.description, photos=photos)
 
     def _name(self, id: str) -> str:
-        """Raises KeyError."""
+        """The name of the person with this id. Raises KeyError."""
         return {person_id(name): name for name in self._people.gallery.names}[id]
 
 
 def person_id(name: str) -> str:
-    """Where somebody of this name is found: 16 hexadecimal digits that tell strangers nothing."""
+    """The id of the person of this name: 16 hexadecimal digits, which do not reveal the name."""
     return sha256(name.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
-def _who(request: web.Request) -> str:
+def _operator_name(request: web.Request) -> str:
     return require_role(request, "operator").name

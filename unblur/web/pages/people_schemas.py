@@ -1,4 +1,4 @@
-"""What the REST interface says of people, and is told."""
+"""Request and response models of the people endpoints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Id = Annotated[str, Field(max_length=64)]
 
 
 def _normalize_name(name: str) -> str:
-    """Pydantic takes no other error than ValueError for a value that does not fit."""
+    """Normalize a name. Raises ValueError, the only error that pydantic accepts for an invalid value."""
     try:
         return normalize_name(name)
     except UsageError as error:
@@ -32,21 +32,21 @@ def _normalize_text(text: str) -> str:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST), AfterValidator(_normalize_name)]
-"""A name that somebody may be given (`stream.names`)."""
+"""A valid name of a person (`stream.names`)."""
 Description = Annotated[str, Field(max_length=LONGEST_DESCRIPTION), AfterValidator(_normalize_text)]
 Ids = Annotated[list[Id], Field(min_length=1, max_length=100)]
-_JPEG = 90
+_JPEG_QUALITY = 90
 
 
 class KnownPhoto(BaseModel):
-    """A photo that somebody is known by; `picture` is null where only its embedding is there."""
+    """A photo of an enrolled person; `picture` is null if only its embedding is stored."""
 
     id: str
     picture: str | None
 
 
 class KnownPerson(BaseModel):
-    """Somebody who is known. The id follows the name."""
+    """An enrolled person. The id is derived from the name."""
 
     id: str
     name: str
@@ -55,21 +55,21 @@ class KnownPerson(BaseModel):
 
 
 class KnownPeople(BaseModel):
-    """Everybody."""
+    """All enrolled people."""
 
     people: list[KnownPerson]
 
 
 class PhotoFinding(BaseModel):
-    """What speaks against a photo, and a word on why."""
+    """A finding against a photo, with its reason."""
 
     kind: str
     why: str
 
 
 class ProposedPhoto(BaseModel):
-    """A photo that was looked at: the face that was found on it, as a data URL, and what speaks against it. One that is
-    not `usable` cannot be enrolled, whoever is sure; another with findings only by somebody who is sure."""
+    """A reviewed photo: the detected face as a data URL, and the findings. A photo that is not `usable` cannot be
+    enrolled; another with findings only if it is confirmed."""
 
     id: str
     name: str
@@ -79,26 +79,26 @@ class ProposedPhoto(BaseModel):
 
 
 class ProposedPhotos(BaseModel):
-    """Photos, as they stand beside each other."""
+    """Photos reviewed together."""
 
     photos: list[ProposedPhoto]
 
 
 class WhichPerson(BaseModel):
-    """Somebody."""
+    """A person by id."""
 
     id: Id
 
 
 class WhichPhoto(WhichPerson):
-    """A photo of somebody."""
+    """A photo of a person, by ids."""
 
     photo: Id
 
 
 class Proposal(BaseModel):
-    """For whom photos are meant, null for somebody new, and the ids (with commas between) of those that were looked at
-    before and are meant for the same person."""
+    """The person whom photos are for, null for a new one; and the ids (comma-separated) of photos reviewed before for
+    the same person (`beside`)."""
 
     person: Id | None = None
     beside: Annotated[str, Field(max_length=5000)] = ""
@@ -114,8 +114,7 @@ class EventCrop(Proposal):
 
 
 class Enrolment(BaseModel):
-    """Somebody new, by photos that were looked at; `sure` are those to be enrolled in spite of what was found, which
-    takes a usable one."""
+    """A new person, by reviewed photos; `sure` are the usable ones to enroll in spite of their findings."""
 
     name: Name
     description: Description | None = None
@@ -124,31 +123,31 @@ class Enrolment(BaseModel):
 
 
 class Addition(WhichPerson):
-    """More photos of somebody; see `Enrolment`."""
+    """More photos of a person; see `Enrolment`."""
 
     photos: Ids
     sure: Annotated[list[Id], Field(max_length=100)] = []
 
 
 class PersonRevision(WhichPerson):
-    """Another name, another description (empty: none)."""
+    """A new name, or a new description (empty: none)."""
 
     name: Name | None = None
     description: Description | None = None
 
 
 class Merging(WhichPerson):
-    """Into whom somebody is merged; `sure`, if they are to become one although they do not look like it."""
+    """The person into whom another is merged; `sure` confirms the merge although their faces differ."""
 
     into: Id
     sure: bool = False
 
 
-def shown(shot: ReviewedPhoto) -> ProposedPhoto:
-    """A shot as it is answered."""
+def to_response(photo: ReviewedPhoto) -> ProposedPhoto:
+    """Convert a reviewed photo to its response model."""
     picture = None
-    if shot.crop is not None:
-        jpeg = cv2.imencode(".jpg", shot.crop, [cv2.IMWRITE_JPEG_QUALITY, _JPEG])[1].tobytes()
+    if photo.crop is not None:
+        jpeg = cv2.imencode(".jpg", photo.crop, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
         picture = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
-    findings = [PhotoFinding(kind=kind, why=why) for kind, why in shot.findings.items()]
-    return ProposedPhoto(id=shot.id, name=shot.name, picture=picture, usable=usable(shot), findings=findings)
+    findings = [PhotoFinding(kind=kind, why=why) for kind, why in photo.findings.items()]
+    return ProposedPhoto(id=photo.id, name=photo.name, picture=picture, usable=usable(photo), findings=findings)

@@ -1,4 +1,5 @@
-"""Decoding what strangers sent, in a process of its own: what hangs, swells or crashes there can be ended from here."""
+"""Decoding of untrusted image files in a separate process, which can be killed if it hangs, takes too much memory or
+crashes."""
 
 from __future__ import annotations
 
@@ -22,23 +23,23 @@ from stream.storage.images import StillPicture, decode
 from unblur import crash_reports
 
 FORMATS = tuple(name for name in images.FORMATS if name not in {"TIFF", "PPM"})
-"""What browsers and telephones send."""
+"""Formats that browsers and phones send."""
 MEMORY = 2 << 30
-"""Bytes that the process may need beside what it starts with: the largest picture with transparency took 1.1 GB."""
+"""Bytes that the process may allocate after its start: the largest image with transparency took 1.1 GB."""
 SCANS = 100
-"""Of a JPEG; encoders make about ten."""
+"""Scans of a JPEG at most; encoders make about ten."""
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
-"""Of a segment; within a scan FF is followed by 00 or by the number of a restart."""
+"""Marker of a segment; within a scan, FF is followed by 00 or by a restart number."""
 _READY = b"ready"
-_TAKEN = Path("/proc/self/statm")
-"""Begins with the pages of memory that this process has taken (Linux)."""
+_MEMORY_USE = Path("/proc/self/statm")
+"""Starts with the number of memory pages in use by this process (Linux)."""
 
 
 class Decoder:
-    """Turns files into pictures. Used by one thread at a time; `close` ends the process.
+    """Decodes image files in a child process. Not thread-safe; `close` ends the process.
 
-    A file with more than `pixels` is refused before it is decoded; one that takes longer than `seconds` loses its
-    process, and the next gets a new one.
+    A file with more than `pixels` is refused before it is decoded; if one takes longer than `seconds`, the process is
+    killed, and the next file gets a new one.
     """
 
     def __init__(self, pixels: int, seconds: float) -> None:
@@ -54,13 +55,13 @@ class Decoder:
             if not connection.poll(self._seconds):
                 self.close()
                 raise ValueError(f"the picture takes longer than {self._seconds:g} s to decode")
-            return _answer(connection)
+            return _receive_image(connection)
         except (EOFError, ConnectionError):
             self.close()
             raise ValueError("the picture cannot be read: the decoder failed over it") from None
 
     def close(self) -> None:
-        """End the process."""
+        """Kill the process."""
         if self._worker:
             process, connection = self._worker
             self._worker = None
@@ -70,46 +71,46 @@ class Decoder:
             connection.close()
 
     def _connection(self) -> Connection:
-        """To a process that is ready: its start is nobody's picture's fault."""
+        """The connection to a process that is ready, so that its start does not count as decoding time."""
         if not self._worker:
-            context = multiprocessing.get_context("spawn")  # a fork would take the server's threads' locks along
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs,), name="decoder", daemon=True)
+            context = multiprocessing.get_context("spawn")  # a fork would copy locks that the server's threads hold
+            parent_end, child_end = context.Pipe()
+            process = context.Process(target=_serve, args=(child_end,), name="decoder", daemon=True)
             process.start()
-            theirs.close()
-            self._worker = process, ours
-            assert ours.recv_bytes() == _READY
+            child_end.close()
+            self._worker = process, parent_end
+            assert parent_end.recv_bytes() == _READY
         return self._worker[1]
 
 
-def _answer(connection: Connection) -> StillPicture:
-    """Bytes, never pickles: those could make this process run what a file made the other one send."""
-    said = json.loads(connection.recv_bytes())
-    if "crash" in said:
-        crash_reports.receive(said["crash"], "process that decodes pictures")
+def _receive_image(connection: Connection) -> StillPicture:
+    """Receive JSON and bytes, never pickles: a compromised child process could send code in them."""
+    header = json.loads(connection.recv_bytes())
+    if "crash" in header:
+        crash_reports.receive(header["crash"], "process that decodes pictures")
         raise EOFError
-    if "fault" in said:
-        raise ValueError(said["fault"])
-    image = np.frombuffer(connection.recv_bytes(), np.uint8).reshape(said["shape"])
-    return StillPicture(image, said["pictures"], said["pixels"])
+    if "fault" in header:
+        raise ValueError(header["fault"])
+    image = np.frombuffer(connection.recv_bytes(), np.uint8).reshape(header["shape"])
+    return StillPicture(image, header["pictures"], header["pixels"])
 
 
 def _serve(connection: Connection) -> None:
-    """What the process does, until the server is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to hear
-    _confine()
+    """Main loop of the child process, until the server closes the connection."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # only the server handles Ctrl-C
+    _limit_resources()
     connection.send_bytes(_READY)
-    # The process may write no file: what is unexpected is the server's to report.
+    # This process may not write files, so that the server reports its crashes.
     with (
         crash_reports.Relay(lambda message: connection.send_bytes(json.dumps({"crash": message}).encode())),
         suppress(EOFError),
     ):
         while True:
             pixels, long_side = connection.recv()
-            _reply(connection, connection.recv_bytes(), pixels, long_side)
+            _decode_and_send(connection, connection.recv_bytes(), pixels, long_side)
 
 
-def _reply(connection: Connection, content: bytes, pixels: int, long_side: int | None) -> None:
+def _decode_and_send(connection: Connection, content: bytes, pixels: int, long_side: int | None) -> None:
     try:
         _require_few_scans(content)
         still = decode(io.BytesIO(content), FORMATS, pixels, long_side)
@@ -123,24 +124,24 @@ def _reply(connection: Connection, content: bytes, pixels: int, long_side: int |
 
 
 def _require_few_scans(content: bytes) -> None:
-    """A progressive JPEG goes over all its pixels once for each scan, and thousands fit into a few kilobytes. Raises
-    ValueError."""
-    if content.startswith(b"\xff\xd8") and sum(1 for _ in islice(_scans(content), SCANS + 1)) > SCANS:
+    """Refuse a JPEG of too many scans: each scan of a progressive JPEG updates all pixels, and thousands of scans fit
+    into a few kilobytes. Raises ValueError."""
+    if content.startswith(b"\xff\xd8") and sum(1 for _ in islice(_scan_offsets(content), SCANS + 1)) > SCANS:
         raise ValueError(f"a JPEG of more than {SCANS} scans")
 
 
-def _scans(content: bytes) -> Iterator[int]:
-    """Where the first picture's scans begin (ITU-T T.81, B.1)."""
-    place = 2
-    while (marker := _MARKER.search(content, place)) and marker[0] != b"\xff\xd9":
-        place = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2], "big")
+def _scan_offsets(content: bytes) -> Iterator[int]:
+    """Yield the offsets of the first image's scans (ITU-T T.81, B.1)."""
+    position = 2
+    while (marker := _MARKER.search(content, position)) and marker[0] != b"\xff\xd9":
+        position = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2], "big")
         if marker[0] == b"\xff\xda":
             yield marker.start()
 
 
-def _confine() -> None:
-    """No more memory than a picture needs, where the system says how much is taken, and not a byte to the disk."""
+def _limit_resources() -> None:
+    """Limit the memory of this process, where its present use is known, and forbid writing to the disk."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    if _TAKEN.exists():
-        most = int(_TAKEN.read_text("ascii").split()[0]) * resource.getpagesize() + MEMORY
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    if _MEMORY_USE.exists():
+        limit = int(_MEMORY_USE.read_text("ascii").split()[0]) * resource.getpagesize() + MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -1,4 +1,4 @@
-"""What is told of a developed photo, to programs as JSON and to people on its page."""
+"""Response models of a restored photo, for REST and for its page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from unblur.web.transport.openapi import ROOT
 
 
 class Likeness(BaseModel):
-    """To the sharp original. `psnr` is in dB, and null where the two are equal."""
+    """Similarity to the sharp original. `psnr` is in dB, null if both are equal."""
 
     model_config = ConfigDict(from_attributes=True)
     psnr: Annotated[float | None, BeforeValidator(lambda psnr: None if psnr == math.inf else psnr)]
@@ -24,7 +24,7 @@ class Likeness(BaseModel):
 
 
 class Gained(BaseModel):
-    """How near to the sharp original it was, and is."""
+    """Similarity to the sharp original, before and after restoration."""
 
     model_config = ConfigDict(from_attributes=True)
     before: Likeness
@@ -32,15 +32,15 @@ class Gained(BaseModel):
 
 
 class Nearest(BaseModel):
-    """Somebody known, and the cosine similarity to them."""
+    """A person of the gallery, and the cosine similarity to them."""
 
     name: str
     score: float
 
 
 class FaceInPhoto(BaseModel):
-    """A face, as `unblur image` tells it: `name` is null for nobody known, `box` is left, top, width and height in
-    pixels. `raw` and `restored` lead to its crop; `restored` is null if it was left alone."""
+    """A face, as `unblur image` reports it: `name` is null for an unknown person, `box` is left, top, width and height
+    in pixels. `raw` and `restored` are the paths of its crop; `restored` is null if it was not deblurred."""
 
     name: str | None
     description: str | None
@@ -58,7 +58,7 @@ class FaceInPhoto(BaseModel):
 
 
 class Pictures(BaseModel):
-    """Where the photo is, as it came and restored, and both side by side."""
+    """Paths of the photo, original and restored, and of both side by side."""
 
     original: str
     restored: str
@@ -66,7 +66,7 @@ class Pictures(BaseModel):
 
 
 class DevelopedPhoto(BaseModel):
-    """A photo with its faces, largest first. After `until` it and its pictures are gone."""
+    """A restored photo with its faces, largest first. At `until` it and its images are deleted."""
 
     id: str
     page: str
@@ -80,28 +80,31 @@ class DevelopedPhoto(BaseModel):
     gain: Gained | None
 
 
-def to_response(kept: CachedResult) -> DevelopedPhoto:
-    developed = kept.developed
-    links = {name: f"{ROOT}/photos/{kept.id}/{name}.png" for name in developed.pictures}
+def to_response(result: CachedResult) -> DevelopedPhoto:
+    """Convert a cached result to its response model."""
+    developed = result.developed
+    links = {name: f"{ROOT}/photos/{result.id}/{name}.png" for name in developed.pictures}
     faces = zip(developed.faces, developed.gains, strict=True)
     return DevelopedPhoto(
-        id=kept.id,
-        page=f"/photo/{kept.id}",
-        until=kept.until,
-        method=kept.method,
+        id=result.id,
+        page=f"/photo/{result.id}",
+        until=result.until,
+        method=result.method,
         width=developed.width,
         height=developed.height,
         remark=developed.remark,
-        faces=[_face(number, *face, links) for number, face in enumerate(faces, 1)],
+        faces=[_face_response(number, *face, links) for number, face in enumerate(faces, 1)],
         pictures=Pictures.model_validate(links),
-        gain=_gained(developed.gain),
+        gain=_gain_response(developed.gain),
     )
 
 
-def _face(number: int, face: Mapping[str, object], gain: QualityGain | None, links: Mapping[str, str]) -> FaceInPhoto:
+def _face_response(
+    number: int, face: Mapping[str, object], gain: QualityGain | None, links: Mapping[str, str]
+) -> FaceInPhoto:
     crops = {"raw": links[f"face-{number}-raw"], "restored": links.get(f"face-{number}-restored")}
-    return FaceInPhoto.model_validate({**face, **crops, "gain": _gained(gain)})
+    return FaceInPhoto.model_validate({**face, **crops, "gain": _gain_response(gain)})
 
 
-def _gained(gain: QualityGain | None) -> Gained | None:
+def _gain_response(gain: QualityGain | None) -> Gained | None:
     return None if gain is None else Gained.model_validate(gain)

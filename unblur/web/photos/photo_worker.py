@@ -1,4 +1,4 @@
-"""Where uploaded photos are developed: one after the other, on a thread that gives way to the cameras'."""
+"""Restores uploaded photos in the background: one after the other, on a thread with lower priority than the cameras."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from unblur.photos.photo_restoration import PhotoRestorer, PhotoResult, Restored
 
 Method = Literal["auto", "cnn", "richardson-lucy", "seed"]
 WAITING = 3
-"""Photos at once, the one being developed among them: each is held in memory."""
+"""Photos at once, including the one being restored: each is held in memory."""
 RETRY_S = 5
-"""When to come again if there is no place."""
-_YIELDING = 10
-"""How much nicer than the others the thread is, and those that its networks start."""
+"""Seconds after which a client may try again if all places are taken."""
+_NICENESS = 10
+"""Niceness added to the thread and those that its networks start."""
 
 
 class BusyError(Exception):
-    """No photo can be taken in just now."""
+    """All places are taken at present."""
 
 
 @dataclass(frozen=True, slots=True)
 class QualityGain:
-    """How near to the sharp original: as it came, and restored."""
+    """Similarity to the sharp original, before and after restoration."""
 
     before: Fidelity
     after: Fidelity
@@ -45,8 +45,8 @@ class QualityGain:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RestoredPhoto:
-    """A photo of `width` x `height` pixels, developed: its faces as `unblur image` tells them, `pictures` as PNG by
-    name, and, where a sharp original was given, what was gained on the whole photo and on each face's crop. `remark`
+    """A restored photo of `width` x `height` pixels: its faces as `unblur image` reports them, `pictures` as PNG by
+    name, and, if a sharp original was given, the gain on the whole photo and on each face's crop (`gains`). `remark`
     says what of the file was not decoded."""
 
     width: int
@@ -59,78 +59,78 @@ class RestoredPhoto:
 
 
 class PhotoWorker:
-    """Develops photos with networks of its own, which are loaded when the first photo comes."""
+    """Restores photos with its own networks, which are loaded for the first photo."""
 
     def __init__(self, config: Config, gallery: Callable[[], Gallery], waiting: int = WAITING) -> None:
-        """`gallery` gives the people known at the moment; it is called from the darkroom's own thread."""
+        """`gallery` returns the current gallery; it is called on the worker's thread."""
         self._config, self._gallery = config, gallery
-        self._worker = ThreadPoolExecutor(1, "darkroom", lower_priority, (_YIELDING,))
-        self._places = waiting
-        self._labs: dict[Method, PhotoRestorer] = {}
+        self._worker = ThreadPoolExecutor(1, "photos", lower_priority, (_NICENESS,))
+        self._free_places = waiting
+        self._restorers: dict[Method, PhotoRestorer] = {}
 
-    async def develop(self, photo: Image, sharp: Image | None, method: Method) -> RestoredPhoto:
-        """Restore the photo's faces and say whose they are; `sharp` is the photo as it would be unblurred, of the same
-        size. Raises BusyError if as many wait as may, ModelError and GalleryError."""
-        if not self._places:
+    async def restore(self, photo: Image, sharp: Image | None, method: Method) -> RestoredPhoto:
+        """Restore and identify the photo's faces; `sharp` is the same photo without blur, of the same size. Raises
+        BusyError if all places are taken, ModelError and GalleryError."""
+        if not self._free_places:
             raise BusyError("other photos are being developed: try again in a few seconds")
-        self._places -= 1
+        self._free_places -= 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._worker, self._develop, photo, sharp, method)
+            return await asyncio.get_running_loop().run_in_executor(self._worker, self._restore, photo, sharp, method)
         finally:
-            self._places += 1
+            self._free_places += 1
 
     def close(self) -> None:
-        """Finish the photo at hand; the others are not begun."""
+        """Finish the current photo; waiting ones are canceled."""
         self._worker.shutdown(cancel_futures=True)
 
-    def _develop(self, photo: Image, sharp: Image | None, method: Method) -> RestoredPhoto:
+    def _restore(self, photo: Image, sharp: Image | None, method: Method) -> RestoredPhoto:
         self._recognizer.use(self._gallery())
-        (result,) = self._lab(method).restore([(Path("photo"), photo)])
-        gains = [None if sharp is None else _on_crop(portrait, sharp) for portrait in result.portraits]
-        gain = None if sharp is None else _gain(result, sharp)
-        return RestoredPhoto(photo.shape[1], photo.shape[0], result.to_json(), _pictures(result), gain, gains)
+        (result,) = self._restorer(method).restore([(Path("photo"), photo)])
+        gains = [None if sharp is None else _crop_gain(face, sharp) for face in result.portraits]
+        gain = None if sharp is None else _photo_gain(result, sharp)
+        return RestoredPhoto(photo.shape[1], photo.shape[0], result.to_json(), _encode_images(result), gain, gains)
 
     @cached_property
-    def _parts(self) -> Components:
+    def _components(self) -> Components:
         return Components(self._config)
 
     @cached_property
     def _recognizer(self) -> TrackRecognizer:
         settings = self._config.recognition
-        return TrackRecognizer(self._parts.embedder, self._gallery(), settings.threshold, settings.fpir)
+        return TrackRecognizer(self._components.embedder, self._gallery(), settings.threshold, settings.fpir)
 
-    def _lab(self, method: Method) -> PhotoRestorer:
-        if method not in self._labs:
-            self._labs[method] = equip(self._parts, self._recognizer, self._settings(method))
-        return self._labs[method]
+    def _restorer(self, method: Method) -> PhotoRestorer:
+        if method not in self._restorers:
+            self._restorers[method] = equip(self._components, self._recognizer, self._settings(method))
+        return self._restorers[method]
 
     def _settings(self, method: Method) -> Deblurring:
-        chosen = {"mode": "auto", "preset": "box5"} if method == "seed" else {"mode": method, "preset": "motion"}
-        return self._config.deblur.model_copy(update=chosen)
+        changes = {"mode": "auto", "preset": "box5"} if method == "seed" else {"mode": method, "preset": "motion"}
+        return self._config.deblur.model_copy(update=changes)
 
 
-def _gain(result: PhotoResult, sharp: Image) -> QualityGain:
+def _photo_gain(result: PhotoResult, sharp: Image) -> QualityGain:
     before = fidelity(result.photo, sharp)
     return QualityGain(before, before if result.restored is result.photo else fidelity(result.restored, sharp))
 
 
-def _on_crop(portrait: RestoredFace, sharp: Image) -> QualityGain:
-    restoration = portrait.restoration
-    crop, _ = align(sharp, portrait.face.landmarks, restoration.image.shape[0])
+def _crop_gain(face: RestoredFace, sharp: Image) -> QualityGain:
+    restoration = face.restoration
+    crop, _ = align(sharp, face.face.landmarks, restoration.image.shape[0])
     return QualityGain(fidelity(restoration.crop.image, crop), fidelity(restoration.image, crop))
 
 
-def _pictures(result: PhotoResult) -> dict[str, bytes]:
+def _encode_images(result: PhotoResult) -> dict[str, bytes]:
     pictures = {"original": result.photo, "restored": result.restored, "sheet": side_by_side(result)}
-    for number, portrait in enumerate(result.portraits, 1):
-        pictures[f"face-{number}-raw"] = portrait.restoration.crop.image
-        if portrait.restoration.method != "none":
-            pictures[f"face-{number}-restored"] = portrait.restoration.image
-    encoded = {name: _encoded(picture) for name, picture in pictures.items() if picture is not result.photo}
-    original = _encoded(result.photo)
+    for number, face in enumerate(result.portraits, 1):
+        pictures[f"face-{number}-raw"] = face.restoration.crop.image
+        if face.restoration.method != "none":
+            pictures[f"face-{number}-restored"] = face.restoration.image
+    encoded = {name: _encode_png(picture) for name, picture in pictures.items() if picture is not result.photo}
+    original = _encode_png(result.photo)
     return {name: encoded.get(name, original) for name in pictures}
 
 
-def _encoded(picture: Image) -> bytes:
-    """As PNG. The least compression: of a large photo it takes a third of the time, and it is not kept for long."""
+def _encode_png(picture: Image) -> bytes:
+    """Encode as PNG, with the least compression: a third of the time for a large photo, which is not kept for long."""
     return cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()

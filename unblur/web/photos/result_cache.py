@@ -1,4 +1,4 @@
-"""Developed photos, kept in memory for a while for who had them developed."""
+"""In-memory cache of restored photos, for the user who sent them; limited in time, number and size."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from unblur.web.photos.photo_worker import Method, RestoredPhoto
 KEPT_S = 15 * 60.0
 MOST = 32
 MOST_BYTES = 512 << 20
-"""Of all prints' pictures together."""
+"""Bytes of all results' images together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CachedResult:
-    """A developed photo, whose it is, and until when it is kept."""
+    """A restored photo, its owner, and when it is deleted."""
 
     id: str
     owner: str
@@ -31,31 +31,31 @@ class CachedResult:
 
 
 class ResultCache:
-    """Prints by an id that nobody can guess. When there are too many, the oldest goes first; the latest is kept,
-    however large it is. Used on the event loop."""
+    """Results by unguessable ids. Above a limit, the oldest are deleted first; the latest is kept, however large it is.
+    Used on the event loop."""
 
     def __init__(self, kept_s: float = KEPT_S, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
         self._kept_s, self._most, self._most_bytes = kept_s, most, most_bytes
-        self._prints: dict[str, CachedResult] = {}
+        self._results: dict[str, CachedResult] = {}
 
     def keep(self, owner: str, method: Method, developed: RestoredPhoto) -> CachedResult:
-        """Keep it from now on."""
+        """Store a result; it is deleted after `kept_s` seconds."""
         until = datetime.now(UTC) + timedelta(seconds=self._kept_s)
-        made = CachedResult(secrets.token_urlsafe(24), owner, method, developed, until)
-        self._prints[made.id] = made
-        asyncio.get_running_loop().call_later(self._kept_s, self._prints.pop, made.id, None)
-        while len(self._prints) > 1 and self._too_many():
-            del self._prints[next(iter(self._prints))]
-        return made
+        result = CachedResult(secrets.token_urlsafe(24), owner, method, developed, until)
+        self._results[result.id] = result
+        asyncio.get_running_loop().call_later(self._kept_s, self._results.pop, result.id, None)
+        while len(self._results) > 1 and self._is_over_limit():
+            del self._results[next(iter(self._results))]
+        return result
 
     def find(self, id: str, owner: str) -> CachedResult | None:
-        """None if this owner has no such print, or no longer."""
-        found = self._prints.get(id)
-        return found if found and found.owner == owner else None
+        """The result with this id; None if this owner has none, or it was deleted."""
+        result = self._results.get(id)
+        return result if result and result.owner == owner else None
 
     def clear(self) -> None:
-        """Forget them all."""
-        self._prints.clear()
+        """Delete all results."""
+        self._results.clear()
 
-    def _too_many(self) -> bool:
-        return len(self._prints) > self._most or sum(each.bytes for each in self._prints.values()) > self._most_bytes
+    def _is_over_limit(self) -> bool:
+        return len(self._results) > self._most or sum(each.bytes for each in self._results.values()) > self._most_bytes

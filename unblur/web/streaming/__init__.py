@@ -1,1 +1,1 @@
-"""Endpoints whose answer goes on: server-sent events, WHEP and WHIP, MJPEG."""
+"""Streaming endpoints: server-sent events, WHEP and WHIP, MJPEG."""

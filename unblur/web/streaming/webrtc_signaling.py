@@ -1,5 +1,5 @@
-"""WHEP and WHIP: over HTTP, viewers fetch a camera (draft-ietf-wish-whep) and guests are one (RFC 9725). They get the
-answers that MediaMTX gives."""
+"""WebRTC signaling over HTTP: WHEP for viewers (draft-ietf-wish-whep), WHIP for guests (RFC 9725). Responses are those
+of MediaMTX."""
 
 from __future__ import annotations
 
@@ -23,41 +23,41 @@ from unblur.web.transport.request_body import read_body
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 _LONGEST = 64 * 1024
-"""Bytes of an offer: several times what a browser sends."""
+"""Largest offer in bytes: several times what a browser sends."""
 LOOK_S = 10.0
-"""How often it is asked whether whoever began a session is still let in."""
-_UNANSWERED = 3
-"""So many looks in a row that the database refuses end the session: whoever began it may be signed out."""
-_CROWDED_RETRY_S = 15
-"""Seconds after which a client may try again where too many are connected."""
+"""Interval of checks whether the user of a session is still authorized."""
+_MAX_DB_FAILURES = 3
+"""Consecutive checks that fail in the database before a session ends: its user may be signed out."""
+_RETRY_S = 15
+"""Seconds after which a client may try again if too many are connected."""
 _METHODS = "OPTIONS, GET, POST, PATCH, DELETE"
 _HEADERS = "Authorization, Content-Type, If-Match"
 _EXPOSED = "ETag, ID, Accept-Patch, Link, Location"
 
 Join = Callable[[web.Request, str, str], Awaitable[tuple[str, str]]]
-"""Answers what somebody asks for a camera, by an offer: the session's id, and the answer."""
+"""Joins a camera's session by an SDP offer: returns the session's id, and the SDP answer."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Signalling:
-    """The routes `/{camera}/<kind>` and `/{camera}/<kind>/{session}`. A session's id is a secret: who has it may end
-    it. `role` is what it takes to begin one."""
+    """The routes `/{camera}/<kind>` and `/{camera}/<kind>/{session}`. A session's id is a secret that permits
+    ending it. `role` is required to start one."""
 
     def __init__(self, kind: Literal["whep", "whip"], role: Role, sessions: PeerManager, join: Join) -> None:
         self._kind, self._role, self._sessions, self._join = kind, role, sessions, join
-        self._looking_after: set[asyncio.Task[None]] = set()
+        self._supervisors: set[asyncio.Task[None]] = set()
 
     def routes(self) -> list[web.RouteDef]:
-        """To be added to an application, which answers 405 to every other method."""
-        outside = f"/{{camera}}/{self._kind}"
-        inside = f"{outside}/{{session}}"
+        """The routes; the application answers other methods with 405."""
+        collection = f"/{{camera}}/{self._kind}"
+        resource = f"{collection}/{{session}}"
         return [
-            web.options(outside, self._options),
-            web.post(outside, self._post),
-            web.options(inside, self._options),
-            web.patch(inside, self._patch),
-            web.delete(inside, self._delete),
+            web.options(collection, self._options),
+            web.post(collection, self._post),
+            web.options(resource, self._options),
+            web.patch(resource, self._patch),
+            web.delete(resource, self._delete),
         ]
 
     async def _options(self, _: web.Request) -> web.Response:
@@ -75,8 +75,8 @@ class Signalling:
         except OfferError as error:
             return error_response(400, str(error))
         except TooManyPeersError as error:
-            return crowded(error)
-        self._look_after(session, request)
+            return too_many_clients(error)
+        self._supervise(session, request)
         headers = {
             "Location": f"{request.rel_url.raw_path}/{session}",
             "ETag": "*",
@@ -86,24 +86,23 @@ class Signalling:
         }
         return web.Response(status=201, text=answer, content_type=SDP, headers=headers)
 
-    def _look_after(self, session: str, request: web.Request) -> None:
-        task = asyncio.create_task(self._end_with(session, request))
-        self._looking_after.add(task)  # a loop forgets tasks that nobody holds
-        task.add_done_callback(self._looking_after.discard)
+    def _supervise(self, session: str, request: web.Request) -> None:
+        task = asyncio.create_task(self._end_when_unauthorized(session, request))
+        self._supervisors.add(task)  # the event loop keeps only weak references to tasks
+        task.add_done_callback(self._supervisors.discard)
 
-    async def _end_with(self, session: str, request: web.Request) -> None:
-        """Whoever is signed out, or is no longer what it takes, sees, and sends, nothing any more; nor does anybody of
-        whom the database says nothing for long."""
-        unanswered = 0
+    async def _end_when_unauthorized(self, session: str, request: web.Request) -> None:
+        """End the session when its user is signed out or lacks the role, or the database fails for too long."""
+        failures = 0
         while session in self._sessions:
             await asyncio.sleep(LOOK_S)
-            stays = await self._stays(request)
-            unanswered = unanswered + 1 if stays is None else 0
-            if stays is False or unanswered == _UNANSWERED:
+            authorized = await self._is_authorized(request)
+            failures = failures + 1 if authorized is None else 0
+            if authorized is False or failures == _MAX_DB_FAILURES:
                 await self._sessions.leave(session)
 
-    async def _stays(self, request: web.Request) -> bool | None:
-        """None if the database does not say."""
+    async def _is_authorized(self, request: web.Request) -> bool | None:
+        """Whether the user is still authorized; None if the database fails."""
         try:
             return await is_still_authorized(request, self._role)
         except SQLAlchemyError as error:
@@ -126,9 +125,9 @@ class Signalling:
         return web.Response(status=200)
 
 
-def crowded(error: TooManyPeersError) -> web.Response:
-    """The answer to one client too many."""
-    return error_response(503, str(error), _CROWDED_RETRY_S)
+def too_many_clients(error: TooManyPeersError) -> web.Response:
+    """The response if too many clients are connected."""
+    return error_response(503, str(error), _RETRY_S)
 
 
 async def _body(request: web.Request, content_type: str) -> str:

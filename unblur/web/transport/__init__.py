@@ -1,1 +1,1 @@
-"""HTTP machinery: server, limits, origin, bodies, OpenAPI, rendering, errors."""
+"""HTTP infrastructure: server, limits, origin, bodies, OpenAPI, rendering, errors."""

@@ -1,4 +1,4 @@
-"""Who is asking, and what they may do."""
+"""Access control: roles, the current user of a request, and whether they may do something."""
 
 from __future__ import annotations
 
@@ -11,52 +11,52 @@ from typing import Literal, TypeVar
 from aiohttp import web
 
 Role = Literal["viewer", "operator"]
-"""A viewer looks; an operator also changes: people, feedback, accounts."""
+"""A viewer may watch and search; an operator may also change people, feedback and accounts."""
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who was let in."""
+    """An authenticated user."""
 
     name: str
     role: Role
 
     def may(self, role: Role) -> bool:
-        """Whether they may do what this role may."""
+        """Whether the user has the permissions of this role."""
         return role == "viewer" or self.role == "operator"
 
 
 LOCAL = User("local", "operator")
-"""Whoever sits at this machine, where nobody else can reach the server."""
+"""The user of this machine, where no other machine can reach the server."""
 TOKEN = User("token", "operator")
-"""A program, or a page, that bears the configuration's token."""
+"""A program, or a page, that sends the configured token."""
 UserLookup = Callable[[], User | None]
-"""Who somebody who was let in is at this moment; None once they are out. Blocks."""
+"""Returns the present user of a session; None if it has ended. Blocks."""
 _USER = web.RequestKey("user", User)
-_STILL: web.RequestKey[UserLookup] = web.RequestKey("still")
+_LOOKUP: web.RequestKey[UserLookup] = web.RequestKey("lookup")
 
 
-def set_current_user(request: web.Request, user: User, still: UserLookup | None = None) -> None:
-    """Note who asks, and, if they were not let in for good, how to know whether they may stay. For the guard."""
+def set_current_user(request: web.Request, user: User, lookup: UserLookup | None = None) -> None:
+    """Set the user of a request, and, if the session may end, the `lookup` of its present user. For the middleware."""
     request[_USER] = user
-    if still:
-        request[_STILL] = still
+    if lookup:
+        request[_LOOKUP] = lookup
 
 
 def current_user(request: web.Request) -> User | None:
-    """Who asks; None for somebody who was not let in, who sees what everybody may."""
+    """The user of a request; None if it is not authenticated, and so sees only what is public."""
     return request.get(_USER)
 
 
 async def is_still_authorized(request: web.Request, role: Role) -> bool:
-    """Whether whoever asked is still let in, and may still do what this role may: for answers that go on and on."""
-    still = request.get(_STILL)
-    user = await run_auth_lookup(still) if still else current_user(request)
+    """Whether the user of a request is still signed in and has this role's permissions; for long-lived responses."""
+    lookup = request.get(_LOOKUP)
+    user = await run_auth_lookup(lookup) if lookup else current_user(request)
     return user is not None and user.may(role)
 
 
 def require_role(request: web.Request, role: Role) -> User:
-    """Who asks. Raises HTTPForbidden if that is nobody, or they may not do what this role may."""
+    """The user of a request. Raises HTTPForbidden if there is none, or they lack this role's permissions."""
     user = current_user(request)
     if user is None or not user.may(role):
         raise web.HTTPForbidden(text=f"only an {role} may do this" if role == "operator" else "sign in first")
@@ -65,9 +65,10 @@ def require_role(request: web.Request, role: Role) -> User:
 
 T = TypeVar("T")
 
-_CLERKS = ThreadPoolExecutor(2, "desk")
+_AUTH_EXECUTOR = ThreadPoolExecutor(2, "auth")
+"""Separate, so that image work in the default executor cannot block logins."""
 
 
-async def run_auth_lookup(question: Callable[[], T]) -> T:
-    """The answer to a question that blocks, but not for long."""
-    return await asyncio.get_running_loop().run_in_executor(_CLERKS, question)
+async def run_auth_lookup(lookup: Callable[[], T]) -> T:
+    """Run a short blocking authentication query on its dedicated executor."""
+    return await asyncio.get_running_loop().run_in_executor(_AUTH_EXECUTOR, lookup)

@@ -1,4 +1,4 @@
-"""The web application: its pages one after the other, behind the guard."""
+"""The web application: builds the aiohttp application from its pages, behind the authentication middleware."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from unblur.web.transport.openapi import ROOT, Endpoint, document
+from unblur.web.transport.openapi import ROOT, Endpoint, build_document
 from unblur.web.transport.path_prefix import prefix
 from unblur.web.transport.rendering import LINKS
 from unblur.web.transport.security_headers import STATIC, protect
@@ -17,40 +17,40 @@ from unblur.web.transport.security_headers import STATIC, protect
 _FILES = Path(__file__).parents[1] / "static"
 
 
-def application(guard: Middleware, pages: Sequence[Page]) -> web.Application:
-    """Everything that is served."""
+def build_application(guard: Middleware, pages: Sequence[Page]) -> web.Application:
+    """The aiohttp application of `pages`, with static files and the OpenAPI document; `guard` is the middleware."""
     operations = [operation for page in pages for operation in page.operations()]
-    described = document(operations)
+    openapi = build_document(operations)
 
     async def describe(request: web.Request) -> web.Response:
-        return web.json_response({**described, "servers": [{"url": prefix(request) or "/"}]})
+        return web.json_response({**openapi, "servers": [{"url": prefix(request) or "/"}]})
 
-    made = web.Application(middlewares=[guard])
-    made.on_response_prepare.append(protect)
-    made[LINKS] = [(page.name, page.path) for page in pages if page.path]
-    made.add_routes([web.static(STATIC, _FILES), web.get(f"{ROOT}/openapi.json", describe)])
+    app = web.Application(middlewares=[guard])
+    app.on_response_prepare.append(protect)
+    app[LINKS] = [(page.name, page.path) for page in pages if page.path]
+    app.add_routes([web.static(STATIC, _FILES), web.get(f"{ROOT}/openapi.json", describe)])
     for page in pages:
-        made.add_routes([*page.routes(), *(operation.route() for operation in page.operations())])
-    return made
+        app.add_routes([*page.routes(), *(operation.route() for operation in page.operations())])
+    return app
 
 
 class Page(Protocol):
-    """A part of the application: a page, and what belongs to it."""
+    """A page of the application, with its routes and REST endpoints."""
 
     @property
     def name(self) -> str:
-        """The section of its texts."""
+        """Its section in the texts."""
         ...
 
     @property
     def path(self) -> str | None:
-        """Where the navigation leads; None for a part without a place in it."""
+        """The path in the navigation; None if it is not listed there."""
         ...
 
     def routes(self) -> Sequence[web.AbstractRouteDef]:
-        """Pages and files."""
+        """Routes of its pages and files."""
         ...
 
     def operations(self) -> Sequence[Endpoint]:
-        """Its part of the REST interface."""
+        """Its endpoints of the REST interface."""
         ...

@@ -1,4 +1,5 @@
-"""Who is connected, and who is one too many: each connection takes a handle, of which the recording needs some too."""
+"""Limits concurrent connections, in total and per client network: each takes a file handle, which recording needs,
+too."""
 
 from __future__ import annotations
 
@@ -12,73 +13,75 @@ from aiohttp.http_exceptions import HttpProcessingError
 from unblur.web.transport.request_origin import client_network, is_local
 
 MOST = 256
-"""Connections at once, in all,"""
-OF_ONE = 64
-"""and from one address; a browser has six. A proxy on this machine speaks for everybody, and may have them all."""
-KEPT = 16
-"""Of all: no matter how many are signed in, so many are left for probes, and for signing in."""
+"""Concurrent connections in total."""
+PER_NETWORK = 64
+"""Concurrent connections of one client network; a browser opens six. A proxy on this machine has no such limit."""
+RESERVED = 16
+"""Connections reserved for probes and logins, however many clients are signed in."""
 
 
 class ClientConnection(Protocol):
-    """A connection that can be ended."""
+    """A connection that can be closed."""
 
     def force_close(self) -> None: ...
 
 
 class ConnectionLimiter:
-    """Counts connections by where they come from. Those whose last request proved nothing (none has come yet, or who
-    asked is not signed in) make room for others, the one that came first before the rest: so none of them keeps anybody
-    out. Used by one thread."""
+    """Counts connections per client network, and limits them: `most` in total, `per_network` per network, `reserved`
+    for probes and logins. Connections whose last request was not authenticated, or that have sent none yet, are evicted
+    for new ones, oldest first, so that they cannot block others. Not thread-safe."""
 
-    def __init__(self, most: int = MOST, of_one: int = OF_ONE, kept: int = KEPT) -> None:
-        self._most, self._of_one, self._kept = most, of_one, kept
-        self._unproved: dict[ClientConnection, str] = {}
-        self._proved: dict[ClientConnection, str] = {}
-        self._inside: Counter[str] = Counter()
+    def __init__(self, most: int = MOST, per_network: int = PER_NETWORK, reserved: int = RESERVED) -> None:
+        self._most, self._per_network, self._reserved = most, per_network, reserved
+        self._unauthenticated: dict[ClientConnection, str] = {}
+        self._authenticated: dict[ClientConnection, str] = {}
+        self._counts: Counter[str] = Counter()
         self.refused = 0
-        """Connections that were turned away, or ended to make room."""
+        """Number of connections refused, or closed to make room."""
 
     def enter(self, peer: str, connection: ClientConnection) -> bool:
-        """One more from there; False if that is one too many."""
-        here = client_network(peer) or peer
-        if self._inside[here] >= self._of_one and not is_local(peer):
-            is_in = self._displace(here)
+        """Register a connection from the address `peer`; False if it exceeds the limits."""
+        network = client_network(peer) or peer
+        if self._counts[network] >= self._per_network and not is_local(peer):
+            admitted = self._evict(network)
         else:
-            is_in = self._inside.total() < self._most or self._displace(None)
-        if is_in:
-            self._unproved[connection] = here
-            self._inside[here] += 1
+            admitted = self._counts.total() < self._most or self._evict(None)
+        if admitted:
+            self._unauthenticated[connection] = network
+            self._counts[network] += 1
         else:
             self.refused += 1
-        return is_in
+        return admitted
 
     def leave(self, connection: ClientConnection) -> None:
-        """One less, if it is still among those who entered."""
-        here = self._unproved.pop(connection, None) or self._proved.pop(connection, None)
-        if here is not None:
-            self._inside[here] -= 1
-            if not self._inside[here]:
-                del self._inside[here]
+        """Unregister a connection, if it is registered."""
+        network = self._unauthenticated.pop(connection, None) or self._authenticated.pop(connection, None)
+        if network is not None:
+            self._counts[network] -= 1
+            if not self._counts[network]:
+                del self._counts[network]
 
-    def prove(self, connection: ClientConnection) -> bool:
-        """Whoever asks is signed in; False if so many are that there would be no place for probes."""
-        here = self._unproved.get(connection)
-        if here is None:
+    def mark_authenticated(self, connection: ClientConnection) -> bool:
+        """Mark a connection as authenticated; False if only the reserved connections are left."""
+        network = self._unauthenticated.get(connection)
+        if network is None:
             return True
-        if len(self._proved) >= self._most - self._kept:
+        if len(self._authenticated) >= self._most - self._reserved:
             self.refused += 1
             return False
-        self._proved[connection] = self._unproved.pop(connection)
+        self._authenticated[connection] = self._unauthenticated.pop(connection)
         return True
 
-    def disprove(self, connection: ClientConnection) -> None:
-        """Whoever asks now is not signed in."""
-        if connection in self._proved:
-            self._unproved[connection] = self._proved.pop(connection)
+    def mark_unauthenticated(self, connection: ClientConnection) -> None:
+        """Mark a connection as not authenticated."""
+        if connection in self._authenticated:
+            self._unauthenticated[connection] = self._authenticated.pop(connection)
 
-    def _displace(self, here: str | None) -> bool:
-        """End one that proved nothing, of `here` or of all; whether there was one."""
-        first = next((each for each, where in self._unproved.items() if here in (None, where)), None)
+    def _evict(self, network: str | None) -> bool:
+        """Close the oldest unauthenticated connection, of `network` or of all; False if there is none."""
+        first = next(
+            (each for each, its_network in self._unauthenticated.items() if network in (None, its_network)), None
+        )
         if first is None:
             return False
         self.leave(first)
@@ -88,20 +91,20 @@ class ConnectionLimiter:
 
 
 ASKS_WITHIN_S = 15.0
-"""A connection's first request is there, with its whole head."""
+"""Time limit for the complete head of a connection's first request."""
 
 _IDLE_S = 75.0
-"""Between one request and the next, also while its head comes in."""
+"""Time limit between requests, including the arrival of the next head."""
 
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 15\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class LimitedSite(web.BaseSite):
-    """Listens at an address, and lets `crowd` in to the application of `runner`."""
+    """Listens at an address; `limiter` decides which connections reach the application of `runner`."""
 
-    def __init__(self, runner: web.AppRunner, host: str, port: int, crowd: ConnectionLimiter) -> None:
+    def __init__(self, runner: web.AppRunner, host: str, port: int, limiter: ConnectionLimiter) -> None:
         super().__init__(runner)
-        self._host, self._port, self._crowd = host, port, crowd
+        self._host, self._port, self._limiter = host, port, limiter
 
     @property
     def name(self) -> str:
@@ -110,46 +113,46 @@ class LimitedSite(web.BaseSite):
     async def start(self) -> None:
         await super().start()
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._comer, self._host, self._port, backlog=self._backlog)
+        self._server = await loop.create_server(self._make_handler, self._host, self._port, backlog=self._backlog)
 
-    def _comer(self) -> LimitedRequestHandler:
+    def _make_handler(self) -> LimitedRequestHandler:
         assert self._runner.server
-        return LimitedRequestHandler(self._crowd, self._runner.server)
+        return LimitedRequestHandler(self._limiter, self._runner.server)
 
 
 class LimitedRequestHandler(web.RequestHandler):
-    """A connection: what is under way in it takes as long as it takes."""
+    """Handler of one connection. Requests under way have no time limit here."""
 
-    def __init__(self, crowd: ConnectionLimiter, server: web.Server) -> None:
-        self._running = asyncio.get_running_loop()
-        super().__init__(server, loop=self._running, keepalive_timeout=_IDLE_S, access_log=None)  # type: ignore[arg-type]
-        self._crowd = crowd
-        self._patience: asyncio.TimerHandle | None = None
+    def __init__(self, limiter: ConnectionLimiter, server: web.Server) -> None:
+        self._event_loop = asyncio.get_running_loop()
+        super().__init__(server, loop=self._event_loop, keepalive_timeout=_IDLE_S, access_log=None)  # type: ignore[arg-type]
+        self._limiter = limiter
+        self._first_request_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        if self._crowd.enter(_peer(transport), self):
-            self._patience = self._running.call_later(ASKS_WITHIN_S, self._end_if_idle)
+        if self._limiter.enter(_peer(transport), self):
+            self._first_request_timer = self._event_loop.call_later(ASKS_WITHIN_S, self._end_if_idle)
             super().connection_made(transport)
         else:
             transport.write(_FULL)
             transport.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._crowd.leave(self)
-        if self._patience:
-            self._patience.cancel()
+        self._limiter.leave(self)
+        if self._first_request_timer:
+            self._first_request_timer.cancel()
         super().connection_lost(exc)
 
-    def prove(self, is_known: bool) -> bool:
-        """Whether there is a place for what is asked here, by somebody who is known or is not."""
+    def admit_request(self, is_known: bool) -> bool:
+        """Mark the connection by its present request; False if it exceeds the limits."""
         if is_known:
-            return self._crowd.prove(self)
-        self._crowd.disprove(self)
+            return self._limiter.mark_authenticated(self)
+        self._limiter.mark_unauthenticated(self)
         return True
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """What does not speak HTTP is answered with 400, and is no fault of ours to be reported."""
+        """Log at debug level what is not HTTP: it is answered with 400, and is no error of the server."""
         if isinstance(kw.get("exc_info"), HttpProcessingError):
             self.log_debug(*args, **kw)
         else:
@@ -160,10 +163,10 @@ class LimitedRequestHandler(web.RequestHandler):
             self.force_close()
 
 
-def has_place(request: web.Request, is_known: bool) -> bool:
-    """Whether its connection has a place for this request; that of somebody who is not known may end for another."""
+def admit_request(request: web.Request, is_known: bool) -> bool:
+    """Whether the limits allow this request; the connection of a client that is not signed in may be evicted later."""
     connection = request.protocol
-    return not isinstance(connection, LimitedRequestHandler) or connection.prove(is_known)
+    return not isinstance(connection, LimitedRequestHandler) or connection.admit_request(is_known)
 
 
 def _peer(transport: asyncio.Transport) -> str:

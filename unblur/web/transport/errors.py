@@ -1,4 +1,4 @@
-"""Answers to requests that fail: their status, and the JSON object that says why."""
+"""Responses to failed requests: status, and a JSON object with the reason."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ RETRY_S = 5
 
 
 def unavailable(reason: str) -> web.HTTPServiceUnavailable:
-    """The answer 503 with its reason, and when to try again."""
+    """A 503 response with its reason, and when to try again."""
     return web.HTTPServiceUnavailable(text=reason, headers={hdrs.RETRY_AFTER: str(RETRY_S)})
 
 
 @contextmanager
 def map_database_errors() -> Iterator[None]:
-    """Raises HTTPServiceUnavailable where a database is locked by another program, or refuses to work."""
+    """Raise HTTPServiceUnavailable where a database is locked by another program, or fails."""
     try:
         yield
     except OperationalError as error:
@@ -41,7 +41,7 @@ def error_response(status: int, error: str, retry_s: int | None = None) -> web.R
 
 @contextmanager
 def map_errors() -> Iterator[None]:
-    """What cannot be done, as an answer."""
+    """Map errors of this project to HTTP exceptions."""
     try:
         yield
     except KeyError as error:

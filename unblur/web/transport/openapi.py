@@ -1,4 +1,4 @@
-"""The REST interface: its operations, each checked by pydantic, and the OpenAPI document made of them."""
+"""REST endpoints validated by pydantic, and the OpenAPI document generated from them."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from unblur.web.transport.request_body import read_body
 
 ROOT = "/api/v1"
 Given = BaseModel | web.StreamResponse
-"""What an operation answers: a model becomes JSON."""
-_SENT = ("POST", "PUT", "PATCH")
-"""Methods whose values come in the body."""
+"""Result of an endpoint's handler: a model is sent as JSON."""
+_BODY_METHODS = ("POST", "PUT", "PATCH")
+"""Methods whose values are in the body."""
 _LONGEST = 1 << 20
-"""Bytes of a JSON body."""
+"""Largest JSON body in bytes."""
 _REFERENCE = "#/components/schemas/{model}"
-_REFUSALS = {
+_ERRORS = {
     400: "what was sent cannot be used",
     401: "sign in first",
     403: "not allowed",
     404: "there is no such thing",
     409: "it looks like a mistake: say that you are sure",
 }
-_OF_BODIES = {408: "it came too slowly", 413: "it is too large"}
-_OF_UPLOADS = {
+_BODY_ERRORS = {408: "it came too slowly", 413: "it is too large"}
+_UPLOAD_ERRORS = {
     429: "too many in a minute",
     503: "no place just now",
     507: "the disk is full",
@@ -52,9 +52,9 @@ class Nothing(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One operation. `answer` gets the request and a `takes` made of the path's names, the query (or, where something
-    is sent, the JSON body). `files` are fields of a multipart body instead, which `answer` reads itself. `gives` is the
-    JSON of the answer, or the content type of another."""
+    """A REST endpoint. `handler` gets the request and a `request_model`, made of the names in the path and of the
+    query, or, for POST, PUT and PATCH, of the JSON body. `files` are fields of a multipart body instead, which
+    `handler` reads itself. `response_model` is the model of a JSON response, or the content type of another."""
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
@@ -66,59 +66,66 @@ class Endpoint:
     files: tuple[str, ...] = ()
 
     def route(self) -> web.RouteDef:
-        """Raises, when asked: HTTPForbidden for the wrong role, HTTPBadRequest for values that do not fit."""
+        """The route. Its requests raise HTTPForbidden for the wrong role, HTTPBadRequest for invalid values."""
         return web.RouteDef(self.method, ROOT + self.path, self._handle, {})
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         require_role(request, self.role)
-        given = await self.handler(request, await self._taken(request))
-        return _json(given) if isinstance(given, BaseModel) else given
+        result = await self.handler(request, await self._parse_request(request))
+        return _json(result) if isinstance(result, BaseModel) else result
 
-    async def _taken(self, request: web.Request) -> BaseModel:
-        sent = self.method in _SENT and not self.files
-        values = await _body(request) if sent else _query(request)
+    async def _parse_request(self, request: web.Request) -> BaseModel:
+        has_body = self.method in _BODY_METHODS and not self.files
+        values = await _body(request) if has_body else _query(request)
         try:
             return self.request_model.model_validate({**values, **request.match_info})
         except ValidationError as error:
             raise web.HTTPBadRequest(text=explain(error)) from error
 
     def openapi(self) -> dict[str, object]:
-        """As OpenAPI has it."""
+        """The OpenAPI description of this operation."""
         schema = self.request_model.model_json_schema(ref_template=_REFERENCE)
-        inside = set(re.findall(r"{(\w+)}", self.path))
-        sent = self.method in _SENT and not self.files
-        needed = set(schema.get("required", ()))
+        path_names = set(re.findall(r"{(\w+)}", self.path))
+        has_body = self.method in _BODY_METHODS and not self.files
+        required = set(schema.get("required", ()))
         parameters = [
-            {"name": name, "in": "path" if name in inside else "query", "required": name in needed, "schema": shape}
-            for name, shape in schema.get("properties", {}).items()
-            if name in inside or not sent
+            {
+                "name": name,
+                "in": "path" if name in path_names else "query",
+                "required": name in required,
+                "schema": value_schema,
+            }
+            for name, value_schema in schema.get("properties", {}).items()
+            if name in path_names or not has_body
         ]
-        described: dict[str, object] = {
+        operation: dict[str, object] = {
             "summary": self.summary,
             "parameters": parameters,
             "responses": self._responses(),
         }
         if self.files:
-            described["requestBody"] = _upload(self.files)
-        elif sent:
-            described["requestBody"] = {
+            operation["requestBody"] = _upload(self.files)
+        elif has_body:
+            operation["requestBody"] = {
                 "required": True,
                 "content": {"application/json": {"schema": _reference(self.request_model)}},
             }
-        return described
+        return operation
 
     def _responses(self) -> Mapping[str, object]:
         if isinstance(self.response_model, str):
             content: dict[str, object] = {self.response_model: {}}
         else:
             content = {"application/json": {"schema": _reference(self.response_model)}}
-        refused = {"application/json": {"schema": _reference(Refusal)}}
-        known = _REFUSALS | (_OF_BODIES if self.method in _SENT else {}) | (_OF_UPLOADS if self.files else {})
-        refusals = {str(status): {"description": said, "content": refused} for status, said in known.items()}
-        return {"200": {"description": self.summary, "content": content}, **refusals}
+        error_content = {"application/json": {"schema": _reference(Refusal)}}
+        errors = (
+            _ERRORS | (_BODY_ERRORS if self.method in _BODY_METHODS else {}) | (_UPLOAD_ERRORS if self.files else {})
+        )
+        responses = {str(status): {"description": text, "content": error_content} for status, text in errors.items()}
+        return {"200": {"description": self.summary, "content": content}, **responses}
 
 
-def document(operations: Sequence[Endpoint]) -> dict[str, object]:
+def build_document(operations: Sequence[Endpoint]) -> dict[str, object]:
     """The OpenAPI 3.1 document of these operations."""
     models = {
         model for each in operations for model in (each.request_model, each.response_model) if isinstance(model, type)
@@ -151,8 +158,8 @@ def _upload(files: Sequence[str]) -> Mapping[str, object]:
     return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
 
 
-def _json(given: BaseModel) -> web.Response:
-    return web.Response(text=given.model_dump_json(by_alias=True), content_type="application/json")
+def _json(result: BaseModel) -> web.Response:
+    return web.Response(text=result.model_dump_json(by_alias=True), content_type="application/json")
 
 
 def _query(request: web.Request) -> dict[str, object]:

@@ -1,6 +1,6 @@
-"""The path prefix: under which path of its own address a reverse proxy publishes the application.
+"""The path prefix: the path under which a reverse proxy publishes the application.
 
-Inside, every path is without it; what leaves, in pages and in `Location`, is with it.
+Internally, paths have no prefix; in pages and in `Location` headers, they have it.
 """
 
 from __future__ import annotations
@@ -18,65 +18,64 @@ from configs.schema import path_prefix
 from unblur.web.transport.request_origin import is_local
 
 FORWARDED = "x-forwarded-prefix"
-"""The header in which a proxy says what it has taken off the path."""
+"""The header with the prefix that a proxy has removed from the path."""
 _PREFIX = web.RequestKey("prefix", str)
 
 Factory = Callable[
     [RawRequestMessage, StreamReader, web.RequestHandler, AbstractStreamWriter, "asyncio.Task[None]"], web.BaseRequest
 ]
-"""Makes a request of what was parsed, as aiohttp's server does."""
+"""aiohttp's request factory: makes a request from a parsed message."""
 
 
 def prefix(request: web.Request) -> str:
-    """What stands before every path of ours in the address bar: empty, or one that begins, and does not end, with a
-    slash."""
+    """The path prefix of a request: empty, or a path that begins, and does not end, with a slash."""
     found: str = request.get(_PREFIX, "")
     return found
 
 
-def prefixed(configured: str, make: Factory) -> Factory:
-    """A factory of requests that know their prefix: the `configured` one, or what a proxy on this machine says. A
-    proxy that leaves the configured prefix in the path is as good as one that takes it off."""
+def add_prefix(configured: str, make: Factory) -> Factory:
+    """Wrap a request factory, so that requests have their prefix: the `configured` one, or that in the header of a
+    proxy on this machine. The proxy may leave the configured prefix in the path, or remove it."""
 
-    def made(
+    def make_with_prefix(
         message: RawRequestMessage,
         payload: StreamReader,
         protocol: web.RequestHandler,
         writer: AbstractStreamWriter,
         task: asyncio.Task[None],
     ) -> web.BaseRequest:
-        said = _forwarded(message, protocol)
-        request = make(message if said else _without(configured, message), payload, protocol, writer, task)
-        request[_PREFIX] = configured or said
+        forwarded = _read_forwarded(message, protocol)
+        request = make(message if forwarded else _strip_prefix(configured, message), payload, protocol, writer, task)
+        request[_PREFIX] = configured or forwarded
         return request
 
-    return made
+    return make_with_prefix
 
 
 def locate(request: web.Request, response: web.StreamResponse) -> None:
-    """Put the prefix before the path that an answer leads to."""
-    if (place := response.headers.get(hdrs.LOCATION, "")).startswith("/"):
-        response.headers[hdrs.LOCATION] = prefix(request) + place
+    """Add the prefix to the path in a response's `Location` header."""
+    if (location := response.headers.get(hdrs.LOCATION, "")).startswith("/"):
+        response.headers[hdrs.LOCATION] = prefix(request) + location
 
 
-def _forwarded(message: RawRequestMessage, protocol: web.RequestHandler) -> str:
-    """Empty where nobody says anything, or nobody who is believed, or it is no path."""
+def _read_forwarded(message: RawRequestMessage, protocol: web.RequestHandler) -> str:
+    """The prefix in the header; empty without one, if the client is not on this machine, or if it is no path."""
     peer = protocol.peername
-    said = [value for name, value in message.headers.items() if name.lower() == FORWARDED]
-    if not said or not isinstance(peer, tuple) or not is_local(str(peer[0])):
+    forwarded = [value for name, value in message.headers.items() if name.lower() == FORWARDED]
+    if not forwarded or not isinstance(peer, tuple) or not is_local(str(peer[0])):
         return ""
     try:
-        return path_prefix(said[-1].strip())  # some proxies add a line to what a client sent
+        return path_prefix(forwarded[-1].strip())  # some proxies add a line to what a client sent
     except ValueError:
         return ""
 
 
-def _without(configured: str, message: RawRequestMessage) -> RawRequestMessage:
+def _strip_prefix(configured: str, message: RawRequestMessage) -> RawRequestMessage:
     if not configured or not message.path.startswith(configured):
         return message
-    rest = message.path.removeprefix(configured)
-    if rest and rest[0] not in "/?":
-        return message  # another path, which begins with the same letters
-    rest = rest if rest.startswith("/") else f"/{rest}"
-    path, _, query = rest.partition("?")
-    return message._replace(path=rest, url=URL.build(path=path, query_string=query, encoded=True))
+    remainder = message.path.removeprefix(configured)
+    if remainder and remainder[0] not in "/?":
+        return message  # another path that begins with the same letters
+    remainder = remainder if remainder.startswith("/") else f"/{remainder}"
+    path, _, query = remainder.partition("?")
+    return message._replace(path=remainder, url=URL.build(path=path, query_string=query, encoded=True))

@@ -1,4 +1,4 @@
-"""How pages are drawn: templates, texts, and the navigation between them."""
+"""Rendering of pages: templates, texts and navigation."""
 
 from __future__ import annotations
 
@@ -16,31 +16,32 @@ from unblur.web.transport.path_prefix import prefix
 
 _HERE = Path(__file__).parents[1]
 CSRF = web.RequestKey("csrf", str)
-"""What a form must bear, so that no other site can send it."""
+"""The CSRF token that the forms of a response must contain."""
 
 
 LINKS: web.AppKey[Sequence[tuple[str, str]]] = web.AppKey("links")
-"""The navigation: names of texts and where they lead."""
+"""The navigation: names of texts and their paths."""
 
 
 def render(request: web.Request, name: str, /, status: int = 200, **values: object) -> web.Response:
-    """The page `name`: its template with `values`, its section of the texts as `text`, and who asks as `user`."""
-    every = texts()
-    drawn = (
+    """The page `name`: its template with `values`, its section of the texts as `text`, and the current user as
+    `user`."""
+    sections = texts()
+    html = (
         _templates()
         .get_template(f"{name}.html")
         .render(
             **values,
-            text=every[name],
-            common=every["common"],
-            links=[{"said": every["links"][link], "path": path} for link, path in request.app[LINKS]],
+            text=sections[name],
+            common=sections["common"],
+            links=[{"said": sections["links"][link], "path": path} for link, path in request.app[LINKS]],
             path=request.path,
             prefix=prefix(request),
             user=current_user(request),
             csrf=request.get(CSRF, ""),
         )
     )
-    return web.Response(text=drawn, content_type="text/html", status=status)
+    return web.Response(text=html, content_type="text/html", status=status)
 
 
 @cache
@@ -56,6 +57,6 @@ def _templates() -> Environment:
 
 @cache
 def texts() -> Mapping[str, Mapping[str, Any]]:
-    """Everything that the pages say, by page."""
-    loaded: Mapping[str, Mapping[str, Any]] = yaml.safe_load((_HERE / "texts.yaml").read_text(encoding="utf-8"))
-    return loaded
+    """All texts of the pages, by page."""
+    content: Mapping[str, Mapping[str, Any]] = yaml.safe_load((_HERE / "texts.yaml").read_text(encoding="utf-8"))
+    return content

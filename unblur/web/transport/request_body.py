@@ -1,4 +1,4 @@
-"""Bodies of requests: so large at most, and never slower than a pace, so that nobody holds a place by trickling."""
+"""Reading of request bodies, limited in size and with a minimum rate, so that slow clients cannot hold resources."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class MinimumRate:
-    """How slowly a body may arrive: `grace_s` seconds, and one more for every `bytes_per_s` bytes of it, but never
-    longer than `longest_s` in all (as Apache's mod_reqtimeout has it)."""
+    """Minimum transfer rate of a body: `grace_s` seconds, and one more for every `bytes_per_s` bytes of it, but never
+    longer than `longest_s` in total (as in Apache's mod_reqtimeout)."""
 
     grace_s: float = 10.0
     bytes_per_s: float = 4096.0
@@ -30,28 +30,28 @@ class MinimumRate:
 
 
 PACE = MinimumRate()
-"""Of forms, JSON and offers."""
+"""For forms, JSON and SDP offers."""
 UPLOAD_PACE = MinimumRate(bytes_per_s=16 * 1024.0, longest_s=120.0)
-"""Of pictures."""
+"""For images."""
 
 
 class Deadline:
-    """When the next byte must be there."""
+    """The time limit of a body, extended by each chunk that arrives."""
 
     def __init__(self, pace: MinimumRate, limit: asyncio.Timeout) -> None:
         self._pace, self._limit = pace, limit
         self._began_s, self._size = asyncio.get_running_loop().time(), 0
-        self.arrived(0)
+        self.extend(0)
 
-    def arrived(self, size: int) -> None:
-        """So many bytes more have come."""
+    def extend(self, size: int) -> None:
+        """Extend the limit after `size` more bytes."""
         self._size += size
         self._limit.reschedule(self._began_s + self._pace.allowed_s(self._size))
 
 
 @asynccontextmanager
 async def deadline(pace: MinimumRate) -> AsyncIterator[Deadline]:
-    """While a body is read. Raises HTTPRequestTimeout if it comes more slowly than `pace`."""
+    """Context in which a body is read. Raises HTTPRequestTimeout if it arrives more slowly than `pace`."""
     try:
         async with asyncio.timeout(None) as limit:
             yield Deadline(pace, limit)
@@ -60,7 +60,7 @@ async def deadline(pace: MinimumRate) -> AsyncIterator[Deadline]:
 
 
 async def read_body(request: web.Request, longest: int, pace: MinimumRate | None = None) -> bytes:
-    """The whole body, of at most `longest` bytes; it may be asked for several times. Raises HTTPBadRequest,
+    """Read the whole body, of at most `longest` bytes; may be called repeatedly. Raises HTTPBadRequest,
     HTTPRequestTimeout, HTTPRequestEntityTooLarge."""
     if _BODY not in request:
         request[_BODY] = await _read(request, longest, pace or PACE)
@@ -77,7 +77,7 @@ async def _read(request: web.Request, longest: int, pace: MinimumRate) -> bytes:
     try:
         async with deadline(pace) as due:
             async for chunk in request.content.iter_chunked(_CHUNK):
-                due.arrived(len(chunk))
+                due.extend(len(chunk))
                 body += chunk
                 if len(body) > longest:
                     raise web.HTTPRequestEntityTooLarge(longest, len(body))
@@ -91,11 +91,11 @@ TYPE = "application/x-www-form-urlencoded"
 _FIELDS = 100
 
 _LONGEST = 1 << 20
-"""Bytes of a form."""
+"""Largest form in bytes."""
 
 
 async def read_form(request: web.Request, longest: int = _LONGEST) -> Mapping[str, str]:
-    """A form's fields, in UTF-8 as our pages are; none of another content type. Raises HTTPBadRequest,
+    """Read a form's fields, in UTF-8; empty for another content type. Raises HTTPBadRequest,
     HTTPRequestTimeout, and HTTPRequestEntityTooLarge for a form of more bytes than `longest`."""
     if request.content_type != TYPE:
         return {}

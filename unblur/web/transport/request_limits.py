@@ -1,4 +1,4 @@
-"""How many requests of one client, and of all, may be under way at once."""
+"""Limits concurrent requests, per client and in total."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from unblur.web.transport.errors import unavailable
 
 
 class ConcurrencyLimiter:
-    """Limits requests under way: at most `per_client` of each client and `total` of all. Used on the event loop."""
+    """Limits concurrent requests: at most `per_client` of each client and `total` of all. Used on the event loop."""
 
     def __init__(self, per_client: int, total: int, reason: str) -> None:
         """`reason` is the text of the answer to a request over the limit."""

@@ -1,4 +1,4 @@
-"""Where a request comes from: this machine, a page of ours, an address, an encrypted connection."""
+"""Origin of a request: local or not, same origin or not, client address, encryption."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 from aiohttp import hdrs, web
 
-_PASSED_ON = (hdrs.FORWARDED, hdrs.X_FORWARDED_FOR, hdrs.X_FORWARDED_HOST, hdrs.X_FORWARDED_PROTO)
+_PROXY_HEADERS = (hdrs.FORWARDED, hdrs.X_FORWARDED_FOR, hdrs.X_FORWARDED_HOST, hdrs.X_FORWARDED_PROTO)
 
 
 def is_local(host: str) -> bool:
@@ -21,17 +21,16 @@ def is_local(host: str) -> bool:
 
 
 def is_local_client(request: web.Request) -> bool:
-    """Whether somebody asks who sits at this machine, and not a proxy for somebody else."""
-    return is_local(request.remote or "") and not any(header in request.headers for header in _PASSED_ON)
+    """Whether the client is on this machine, and no proxy for another."""
+    return is_local(request.remote or "") and not any(header in request.headers for header in _PROXY_HEADERS)
 
 
 def is_same_origin(request: web.Request) -> bool:
-    """Whether a page of ours asks, or no page at all.
+    """Whether a page of this server sent the request, or no browser at all.
 
-    Browsers say of a request where it comes from: all of them by `Origin`, with every method but GET and HEAD, and
-    those of today by `Sec-Fetch-Site`, too, which no script can set. A request with neither comes from no browser, and
-    so bears nobody's authority but its sender's. (The rule of Go's net/http.CrossOriginProtection.)
-    """
+    Browsers state the origin of a request: all of them in `Origin`, with every method but GET and HEAD, and current
+    ones also in `Sec-Fetch-Site`, which no script can set. A request with neither comes from no browser, and so carries
+    only its sender's own authority. (The rule of Go's net/http.CrossOriginProtection.)"""
     if site := request.headers.get("Sec-Fetch-Site"):
         return site in ("same-origin", "none")
     origin = request.headers.get(hdrs.ORIGIN)
@@ -39,23 +38,23 @@ def is_same_origin(request: web.Request) -> bool:
 
 
 def is_encrypted(request: web.Request) -> bool:
-    """Whether the browser speaks https, with us or with a proxy before us; a header that lies harms who sends it."""
+    """Whether the browser uses https, to this server or to a proxy; a forged header harms only its sender."""
     return request.secure or request.headers.get(hdrs.X_FORWARDED_PROTO, "").partition(",")[0].strip() == "https"
 
 
 def client_address(request: web.Request) -> str:
-    """Who asks: an IPv4 address, or an IPv6 network of one household (/64). A proxy on this machine, and no other, is
-    believed in what it adds to X-Forwarded-For."""
+    """The client: an IPv4 address, or an IPv6 network (/64). X-Forwarded-For is trusted only from a proxy on this
+    machine."""
     peer = request.remote or ""
     if is_local(peer):
-        added = request.headers.getall(hdrs.X_FORWARDED_FOR, [peer])[-1]  # some proxies add a line, not to the line
+        added = request.headers.getall(hdrs.X_FORWARDED_FOR, [peer])[-1]  # some proxies add a header line
         peer = added.rpartition(",")[2].strip()
     return client_network(peer) or "unknown"
 
 
 def client_network(peer: str) -> str | None:
-    """An IPv4 address, or the IPv6 network (/64) in which one household has as many addresses as it likes; None if this
-    is no address."""
+    """An IPv4 address, or the IPv6 network (/64), which one household controls as a whole; None if `peer` is no
+    address."""
     try:
         parsed = ip_address(peer)
     except ValueError:

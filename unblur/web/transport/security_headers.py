@@ -1,4 +1,4 @@
-"""What every answer says about itself."""
+"""Security headers of every response."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from unblur.web.transport.path_prefix import locate
 from unblur.web.transport.request_origin import is_encrypted
 
 STATIC = "/static/"
-"""What everybody may fetch: styles and scripts, with nothing of anybody in them."""
+"""Path of the public files: styles and scripts, without personal data."""
 PROBES = frozenset({"/healthz", "/readyz"})
-"""What everybody may ask: whether we are well, and nothing of anybody."""
+"""Public health probes, without personal data."""
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
     " media-src 'self' blob:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -22,19 +22,18 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-_UNENDING = frozenset({"text/event-stream", "multipart/x-mixed-replace"})
-"""Kinds of answers of which a proxy must pass on each part as it comes; nginx keeps them back unless it is told."""
+_STREAMS = frozenset({"text/event-stream", "multipart/x-mixed-replace"})
+"""Content types that a proxy must forward without buffering; nginx buffers them unless a header disables it."""
 _YEAR_S = 31_536_000
 ELSEWHERE = web.RequestKey("elsewhere", bool)
-"""Whether a page elsewhere may look, as one may that knows the token."""
+"""Whether pages of other origins may read the response, as pages with the token may."""
 
 
 async def protect(request: web.Request, response: web.StreamResponse) -> None:
-    """Before an answer's first byte: what a browser must not do with it. Pages are not kept, for whoever signs out
-    leaves none behind."""
+    """Add the headers, before a response's first byte. Pages are not cached, so that none remains after logout."""
     response.headers.update(_HEADERS)
     locate(request, response)
-    if response.content_type in _UNENDING:
+    if response.content_type in _STREAMS:
         response.headers["X-Accel-Buffering"] = "no"
     if not request.path.startswith(STATIC):
         response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")

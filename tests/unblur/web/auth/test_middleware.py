@@ -211,7 +211,7 @@ def test_probes_are_answered_while_the_database_is_at_work(house: House) -> None
     done = threading.Event()
     try:
         for _ in range(2):
-            access._CLERKS.submit(done.wait)
+            access._AUTH_EXECUTOR.submit(done.wait)
         assert house.visitor().get("/healthz").status_code == 404  # there is none here
     finally:
         done.set()
@@ -298,7 +298,7 @@ def rename(house: House, table: str, name: str) -> None:
 
 @pytest.mark.usefixtures("looking_often")
 def test_a_database_that_refuses_once_lets_nobody_stay_for_ever(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webrtc_signaling, "_UNANSWERED", 1_000_000)
+    monkeypatch.setattr(webrtc_signaling, "_MAX_DB_FAILURES", 1_000_000)
 
     def refuse_and_sign_out() -> None:
         with capture_logs() as said:

@@ -200,7 +200,7 @@ def test_who_asked_is_written_down_but_not_what_was_found(studio: Studio, blurre
 def test_the_cameras_go_first(studio: Studio, blurred: Image) -> None:
     studio.developed(encoded(blurred))
     own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-    workers = [thread.native_id for thread in threading.enumerate() if thread.name.startswith("darkroom")]
+    workers = [thread.native_id for thread in threading.enumerate() if thread.name.startswith("photos")]
     assert workers
     assert {os.getpriority(os.PRIO_PROCESS, worker or 0) for worker in workers} == {min(own + 10, 19)}
 

@@ -26,7 +26,7 @@ from tests.unblur.web.support.serving import OPERATOR, VIEWER, House, Visitor, o
 from tests.unblur.web.support.sockets import answer, connected, head
 from unblur.web.pages.live import LiveView
 from unblur.web.photos.image_decoder import FORMATS, SCANS, Decoder
-from unblur.web.photos.uploads import Uploads, displayed
+from unblur.web.photos.uploads import Uploads, to_display_name
 from unblur.web.transport.openapi import Endpoint
 from unblur.web.transport.request_body import MinimumRate
 
@@ -322,12 +322,12 @@ def test_a_decoder_that_died_is_replaced() -> None:
     ],
 )
 def test_names_are_only_shown(name: str, shown: str) -> None:
-    assert displayed(name) == shown
+    assert to_display_name(name) == shown
 
 
 def test_a_long_name_is_cut_before_it_is_composed() -> None:
     began_s = time.process_time()
-    assert len(displayed("a" + "\u0300\u0316" * 15_000)) == 80
+    assert len(to_display_name("a" + "\u0300\u0316" * 15_000)) == 80
     assert time.process_time() - began_s < 0.3  # it would be a second
 
 

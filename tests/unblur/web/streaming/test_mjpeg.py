@@ -102,7 +102,7 @@ def test_a_browser_counts_once_however_it_watches(filmed: LiveView, offer: str) 
 def test_nothing_is_made_once_nobody_reads(filmed: LiveView) -> None:
     with reading(filmed.address, PATH) as (_, parts):
         assert next(parts)
-    until(lambda: filmed._screens[CAMERA]._viewers == 0)
+    until(lambda: filmed._broadcasts[CAMERA]._viewers == 0)
 
 
 def test_it_ends_with_the_session(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

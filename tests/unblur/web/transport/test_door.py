@@ -32,7 +32,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveView]:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveView]:
     """Has room for two."""
-    monkeypatch.setattr("unblur.web.transport.server.ConnectionLimiter", lambda: ConnectionLimiter(most=2, kept=0))
+    monkeypatch.setattr("unblur.web.transport.server.ConnectionLimiter", lambda: ConnectionLimiter(most=2, reserved=0))
     watching = opened(Web(port=0), [PushSource("phone")])
     yield watching
     watching.close()
@@ -86,14 +86,14 @@ class Connection:
         self.is_closed = False
         self.is_in = crowd.enter(peer, self)
         if self.is_in and is_known:
-            assert crowd.prove(self)
+            assert crowd.mark_authenticated(self)
 
     def force_close(self) -> None:
         self.is_closed = True
 
 
 def test_one_address_has_not_all_the_room() -> None:
-    crowd = ConnectionLimiter(most=6, of_one=2, kept=0)
+    crowd = ConnectionLimiter(most=6, per_network=2, reserved=0)
     first = [Connection(crowd, "192.0.2.1") for _ in range(3)]
     assert [each.is_in for each in first] == [True, True, False]
     assert [Connection(crowd, f"2001:db8::{number}").is_in for number in range(3)] == [True, True, False]
@@ -104,12 +104,12 @@ def test_one_address_has_not_all_the_room() -> None:
 
 
 def test_who_is_not_signed_in_makes_room_in_its_own_address_first() -> None:
-    crowd = ConnectionLimiter(most=6, of_one=2)
+    crowd = ConnectionLimiter(most=6, per_network=2)
     elsewhere = Connection(crowd, "192.0.2.1", is_known=False)
     here = [Connection(crowd, "192.0.2.2", is_known=False) for _ in range(3)]
     assert [each.is_closed for each in [elsewhere, *here]] == [False, True, False, False]
 
 
 def test_a_proxy_on_this_machine_speaks_for_everybody() -> None:
-    crowd = ConnectionLimiter(most=6, of_one=2, kept=0)
+    crowd = ConnectionLimiter(most=6, per_network=2, reserved=0)
     assert [Connection(crowd, "127.0.0.1").is_in for _ in range(7)] == [True] * 6 + [False]

@@ -33,7 +33,7 @@ SENT = {
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twelve connections are all."""
-    monkeypatch.setattr("unblur.web.transport.server.ConnectionLimiter", lambda: ConnectionLimiter(MOST, kept=4))
+    monkeypatch.setattr("unblur.web.transport.server.ConnectionLimiter", lambda: ConnectionLimiter(MOST, reserved=4))
 
 
 @pytest.fixture
@@ -121,14 +121,19 @@ class _Connection:
 
 def test_who_proved_nothing_makes_room_and_who_is_signed_in_stays() -> None:
     crowd, known, probing = (
-        ConnectionLimiter(most=4, kept=1),
+        ConnectionLimiter(most=4, reserved=1),
         [_Connection() for _ in range(4)],
         [_Connection() for _ in range(3)],
     )
-    assert [crowd.enter("192.0.2.1", each) and crowd.prove(each) for each in known] == [True, True, True, False]
+    assert [crowd.enter("192.0.2.1", each) and crowd.mark_authenticated(each) for each in known] == [
+        True,
+        True,
+        True,
+        False,
+    ]
     assert [crowd.enter("192.0.2.2", each) for each in probing] == [True] * 3
     assert [each.is_closed for each in [*known, *probing]] == [False, False, False, True, True, True, False]
-    crowd.disprove(known[0])
+    crowd.mark_unauthenticated(known[0])
     assert crowd.enter("192.0.2.3", _Connection())
     assert crowd.enter("192.0.2.3", _Connection())
     assert known[0].is_closed
@@ -166,7 +171,7 @@ def test_nor_does_an_answer_that_nobody_waits_for(
 
 
 def _inside(house: House) -> int:
-    return house.watching._server._crowd._inside.total()
+    return house.watching._server._limiter._counts.total()
 
 
 def _asked(house: House) -> int:
