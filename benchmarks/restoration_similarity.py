@@ -67,7 +67,7 @@ class Likeness:
         rng, made = np.random.default_rng(5), []
         for number, face in enumerate(faces):
             kernel = draw(rng)
-            picture = kernels.recorded(kernels.blur(face, kernel), 0.01, rng)
+            picture = kernels.add_sensor_noise(kernels.blur(face, kernel), 0.01, rng)
             made.append(Case(face, self._embed(face), degradation.jpeg(picture, 60) if number % 2 else picture, kernel))
         return made
 

@@ -145,7 +145,7 @@ def view(photo: Photo, blur: Blur, track: int, rng: np.random.Generator) -> Face
     points = photo.landmarks + rng.normal(0, 1, photo.landmarks.shape).astype(np.float32)
     kernel, motion = blur.draw(similarity(points), rng)
     light = _shrunk(kernels.blur(photo.image, kernel), blur.shrunk)
-    image = _compressed(kernels.recorded(light, 0.01, rng))
+    image = _compressed(kernels.add_sensor_noise(light, 0.01, rng))
     crop, matrix = align(image, points)
     return FaceCrop(
         camera=blur.name,

@@ -88,21 +88,21 @@ class Synthesis(IterableDataset[Batch]):
         rng = np.random.default_rng((*self._seed, worker.id if worker else 0))
         blurs = Blurs(self._reach)
         while True:
-            yield stacked([self._sample(blurs, rng) for _ in range(self._size)])
+            yield stack_samples([self._sample(blurs, rng) for _ in range(self._size)])
 
     def _sample(self, blurs: Blurs, rng: np.random.Generator) -> Batch:
         photo = self._photos[int(rng.integers(len(self._photos)))]
         seen, blur = augment(photo, rng), blurs.draw(rng)
-        crop = _recorded(middle(_blurred(seen.canvas, blur.kernel, rng)), rng)
-        sharp = middle(seen.canvas)
+        crop = _recorded(center_crop(_blurred(seen.canvas, blur.kernel, rng)), rng)
+        sharp = center_crop(seen.canvas)
         told = blur.motion if self._net.informed else None
         others = self._others(crop, seen.canvas, blur, blurs, rng)
         left, top = rng.integers(SIDE - self._side + 1, size=2) // 4 * 4
         window = np.s_[top : top + self._side, left : left + self._side]
         upright = seen.upright.copy()
         upright[:, 2] += seen.upright[:, :2] @ (left, top)
-        hinted, motion = conditioning.picture(crop, told)[window], conditioning.encoded(told)
-        kernel, back = kernels.framed(blur.kernel, SUPPORT), upright.astype(np.float32)
+        hinted, motion = conditioning.deconvolve_motion(crop, told)[window], conditioning.encode_motion(told)
+        kernel, back = kernels.resize_support(blur.kernel, SUPPORT), upright.astype(np.float32)
         return Batch(crop[window], hinted, motion, others[window], sharp[window], kernel, back, photo.identity)
 
     def _others(self, crop: Image, canvas: Image, blur: Blur, blurs: Blurs, rng: np.random.Generator) -> Image:
@@ -116,7 +116,7 @@ class Synthesis(IterableDataset[Batch]):
                 continue
             photo = self._photos[int(rng.integers(len(self._photos)))]
             face = augment(photo, rng).canvas if chance < _ALONE + _ASTRAY else jitter(canvas, rng)
-            shown.append(_recorded(middle(_blurred(face, blurs.near(blur, rng), rng)), rng))
+            shown.append(_recorded(center_crop(_blurred(face, blurs.draw_similar(blur, rng), rng)), rng))
         return np.concatenate(shown, 2)
 
 
@@ -133,7 +133,7 @@ class Blurs:
             return self._line(extent, rng)
         return Blur(kind, extent, self._kernel(kind, extent, rng), None)
 
-    def near(self, blur: Blur, rng: np.random.Generator) -> Array:
+    def draw_similar(self, blur: Blur, rng: np.random.Generator) -> Array:
         """A kernel of another picture of the same track: a hand shakes anew, a face that moves goes on, and a lens
         stays as it is."""
         match blur.kind:
@@ -149,7 +149,7 @@ class Blurs:
         match kind:
             case "trajectory":
                 shake = self._shake(rng) * np.exp(2j * np.pi * rng.uniform())
-                return kernels.traced(shake.conj() if rng.uniform() < 0.5 else shake, extent)
+                return kernels.rasterize_path(shake.conj() if rng.uniform() < 0.5 else shake, extent)
             case "disk":
                 return kernels.disk(rng.uniform(0.8, min(8, self._reach / 2)))
             case "gaussian":
@@ -189,7 +189,7 @@ def _blurred(canvas: Image, kernel: Array, rng: np.random.Generator) -> Array:
     return np.asarray(np.sqrt(255 * blurred) if linear else blurred, np.float32)
 
 
-def middle(canvas: NDArray[Any]) -> NDArray[Any]:
+def center_crop(canvas: NDArray[Any]) -> NDArray[Any]:
     """The crop that a canvas is for."""
     margin = (CANVAS - SIDE) // 2
     return np.ascontiguousarray(canvas[margin : margin + SIDE, margin : margin + SIDE])
@@ -198,7 +198,7 @@ def middle(canvas: NDArray[Any]) -> NDArray[Any]:
 def _recorded(light: Array, rng: np.random.Generator) -> Image:
     """What the camera, its enlargement and its codec leave."""
     noise = 0.01 if rng.uniform() < 0.5 else float(rng.uniform(0, 0.03))
-    filmed = kernels.recorded(light, noise, rng)
+    filmed = kernels.add_sensor_noise(light, noise, rng)
     if rng.uniform() < 0.12:
         filmed = degradation.downsample(filmed, rng.uniform(1.2, 4))
     chance = rng.uniform()
@@ -209,5 +209,5 @@ def _recorded(light: Array, rng: np.random.Generator) -> Image:
     return filmed
 
 
-def stacked(samples: Sequence[Batch]) -> Batch:
+def stack_samples(samples: Sequence[Batch]) -> Batch:
     return Batch(*(np.stack([getattr(sample, field.name) for sample in samples]) for field in fields(Batch)))

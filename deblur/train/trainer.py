@@ -117,10 +117,10 @@ class Trainer:
     def _step(self, batch: Batch) -> tuple[Figures, Array | None]:
         """Losses, and the kernels that the network tells."""
         self._set_learning_rate()
-        crops, hints, sharp = (pictures(each, self.device) for each in (batch.crops, batch.hints, batch.sharp))
-        others = [pictures(batch.others, self.device)] if batch.others.shape[-1] else []
+        crops, hints, sharp = (to_tensor(each, self.device) for each in (batch.crops, batch.hints, batch.sharp))
+        others = [to_tensor(batch.others, self.device)] if batch.others.shape[-1] else []
         motion, upright, identity, kernels = self._numbers(batch.motion, batch.upright, batch.identity, batch.kernels)
-        with mixed(self.device):
+        with mixed_precision(self.device):
             restored, told = self.net(crops, hints, motion, *others)
         restored = restored.float()
         losses = self._losses(restored, sharp, upright)
@@ -154,7 +154,7 @@ class Trainer:
         """Of a share of the faces: the embedder costs several times what the network does."""
         assert self._identity
         some = max(1, round(self.recipe.loss.identity_share * len(restored)))
-        with mixed(self.device):
+        with mixed_precision(self.device):
             return self._identity(restored[:some], identity[:some], upright[:some])
 
     def _late(self, share: float) -> bool:
@@ -252,13 +252,13 @@ def _initial_network(recipe: Recipe) -> nn.Module:
     return net
 
 
-def mixed(device: torch.device) -> torch.autocast:
+def mixed_precision(device: torch.device) -> torch.autocast:
     """Half the precision where the processor is faster at it: CUDA, and CPUs with matrix tiles."""
     fast = device.type == "cuda" or torch.cpu._is_amx_tile_supported()
     return torch.autocast(device.type, torch.bfloat16, enabled=fast)
 
 
-def pictures(images: Image, device: torch.device) -> Tensor:
+def to_tensor(images: Image, device: torch.device) -> Tensor:
     """N x H x W x 3 bytes as N x 3 x H x W in 0..1."""
     there = torch.as_tensor(images).to(device, non_blocking=True)
     return (there.permute(0, 3, 1, 2).float() / 255).contiguous(memory_format=torch.channels_last)

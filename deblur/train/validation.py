@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from deblur import conditioning, kernels
 from deblur.train.augmentation import CANVAS, SIDE, Photo, jitter
-from deblur.train.dataset import Batch, middle, stacked
+from deblur.train.dataset import Batch, center_crop, stack_samples
 from deblur.train.kernel_head import SUPPORT, kernel_softmax
 from deblur.train.losses import Embedder, Identity
-from deblur.train.trainer import mixed, pictures
+from deblur.train.trainer import mixed_precision, to_tensor
 from deblur.train.two_pass import redeconvolve
 from stream.values import Array, Image
 
@@ -52,7 +52,7 @@ class Validation:
         """`others` is at how many crops the network looks beside the one that it restores."""
         rng, aside = np.random.default_rng(seed), np.random.default_rng([seed, others])
         self._batches = {
-            name: stacked([_sample(photo, draw, rng, aside, others) for photo in photos])
+            name: stack_samples([_sample(photo, draw, rng, aside, others) for photo in photos])
             for name, draw in CONDITIONS.items()
         }
         self._identity = Identity(embedder) if embedder is not None else None
@@ -76,12 +76,12 @@ class Validation:
         return figures | self._compared(restored, batch, device)
 
     def _compared(self, restored: Tensor, batch: Batch, device: torch.device) -> dict[str, float]:
-        crops, sharp = (pictures(each, device) for each in (batch.crops, batch.sharp))
+        crops, sharp = (to_tensor(each, device) for each in (batch.crops, batch.sharp))
         gain = 10 * torch.log10(_error(crops, sharp) / _error(restored, sharp))
         if self._identity is None:
             return {"gain": float(gain.mean())}
         upright, identity = (torch.as_tensor(each).to(device) for each in (batch.upright, batch.identity))
-        with mixed(device):
+        with mixed_precision(device):
             likeness = [
                 self._identity.likeness(*part)
                 for part in zip(*(each.split(_AT_ONCE) for each in (restored, identity, upright)), strict=True)
@@ -94,9 +94,9 @@ def _looked(net: nn.Module, batch: Batch, device: torch.device) -> tuple[Tensor,
     restored, told = [], []
     for start in range(0, len(batch.crops), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
-        crops, hints = (pictures(each[part], device) for each in (batch.crops, batch.hints))
-        with mixed(device):
-            others = [pictures(batch.others[part], device)] if batch.others.shape[-1] else []
+        crops, hints = (to_tensor(each[part], device) for each in (batch.crops, batch.hints))
+        with mixed_precision(device):
+            others = [to_tensor(batch.others[part], device)] if batch.others.shape[-1] else []
             image, kernels = net(crops, hints, torch.as_tensor(batch.motion[part]).to(device), *others)
         restored.append(image.float().clamp(0, 1))
         if kernels is not None:
@@ -121,16 +121,16 @@ def _sample(photo: Photo, draw: Draw, rng: np.random.Generator, aside: np.random
         photo.image, matrix, (CANVAS, CANVAS), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
     )
     kernel, motion = draw(rng)
-    crop = kernels.recorded(middle(kernels.blur(np.asarray(canvas, np.uint8), kernel)), _NOISE, rng)
-    sharp, upright = np.asarray(middle(canvas), np.uint8), np.eye(2, 3, dtype=np.float32)
+    crop = kernels.add_sensor_noise(center_crop(kernels.blur(np.asarray(canvas, np.uint8), kernel)), _NOISE, rng)
+    sharp, upright = np.asarray(center_crop(canvas), np.uint8), np.eye(2, 3, dtype=np.float32)
     near = [_other(np.asarray(canvas, np.uint8), kernel, motion, draw, aside) for _ in range(others)]
     return Batch(
         crop,
-        conditioning.picture(crop, motion),
-        conditioning.encoded(motion),
+        conditioning.deconvolve_motion(crop, motion),
+        conditioning.encode_motion(motion),
         np.concatenate([crop[..., :0], *near], 2),
         sharp,
-        kernels.framed(kernel, SUPPORT),
+        kernels.resize_support(kernel, SUPPORT),
         upright,
         photo.identity,
     )
@@ -141,4 +141,4 @@ def _other(
 ) -> Image:
     """Another picture of the track: a hand shakes anew, a face that moves goes on."""
     again = draw(rng)[0] if motion is None else kernel
-    return kernels.recorded(middle(kernels.blur(jitter(canvas, rng), again)), _NOISE, rng)
+    return kernels.add_sensor_noise(center_crop(kernels.blur(jitter(canvas, rng), again)), _NOISE, rng)

@@ -111,17 +111,20 @@ def test_sharp_crops_are_left_alone_and_all_stay_in_order(session: Session, crop
 def test_the_network_sees_crops_hints_and_motion(session: Session, crops: list[FaceCrop]) -> None:
     motions = [(float(length), 0.0) for length in LENGTHS if length]
     blurred = [crop.image for crop, length in zip(crops, LENGTHS, strict=True) if length]
-    hints = [conditioning.picture(*pair) for pair in zip(blurred, motions, strict=True)]
-    alone = [np.stack([conditioning.encoded(each) for each in motions]), np.concatenate([np.stack(blurred)] * 2, 3)]
+    hints = [conditioning.deconvolve_motion(*pair) for pair in zip(blurred, motions, strict=True)]
+    alone = [
+        np.stack([conditioning.encode_motion(each) for each in motions]),
+        np.concatenate([np.stack(blurred)] * 2, 3),
+    ]
     expected, told = session.run(np.stack(blurred), np.stack(hints), *alone)
-    restored = [each.image for each in CNN(session, SHUTTERS, looks=1).restore(crops) if each.method == "cnn"]
+    restored = [each.image for each in CNN(session, SHUTTERS, passes=1).restore(crops) if each.method == "cnn"]
     assert np.array_equal(np.stack(restored), expected)
 
     for looks in (2, 3):
         again = [conditioning.deconvolve_with_kernel(*pair) for pair in zip(blurred, told, strict=True)]
         assert all((one != other).any() for one, other in zip(again, hints, strict=True))
         expected, told = session.run(np.stack(blurred), np.stack(again), *alone)
-        restored = [each.image for each in CNN(session, SHUTTERS, looks=looks).restore(crops) if each.method == "cnn"]
+        restored = [each.image for each in CNN(session, SHUTTERS, passes=looks).restore(crops) if each.method == "cnn"]
         assert np.array_equal(np.stack(restored), expected)
 
 
@@ -129,9 +132,9 @@ def test_a_motion_that_the_told_kernel_bears_out_is_not_replaced_by_it(session: 
     lengths = 24, 16, 20
     crops = [make_crop(kernels.line(length, 0), (2.0 * length, 0.0), seed=length) for length in lengths]
     blind = make_crop(kernels.line(20, 0))
-    told = kernels.framed(kernels.line(17, 0), 49)
+    told = kernels.resize_support(kernels.line(17, 0), 49)
     telling, given = Telling(session, told), [*crops, blind]
-    once, thrice = ([each.image for each in CNN(telling, SHUTTERS, looks=looks).restore(given)] for looks in (1, 3))
+    once, thrice = ([each.image for each in CNN(telling, SHUTTERS, passes=looks).restore(given)] for looks in (1, 3))
     assert [np.array_equal(*pair) for pair in zip(once, thrice, strict=True)] == [False, True, False, False]
     assert np.array_equal(CNN(telling, SHUTTERS).restore(crops[1:2])[0].image, once[1])
 
@@ -140,7 +143,7 @@ def test_the_motion_is_undone_in_the_hint_only_where_it_is_known(echo: Session, 
     kernel = kernels.line(16, 0)
     known, blind = make_crop(kernel, (32.0, 0.0)), make_crop(kernel)
     informed, left = CNN(echo, SHUTTERS).restore([known, blind])
-    assert np.array_equal(informed.image, conditioning.picture(known.image, (16.0, 0.0)))
+    assert np.array_equal(informed.image, conditioning.deconvolve_motion(known.image, (16.0, 0.0)))
     assert np.array_equal(left.image, blind.image)
     assert informed.method == left.method == "cnn"
 
@@ -161,7 +164,7 @@ def test_what_a_crop_gives_does_not_depend_on_the_crops_beside_it(
 def test_a_crop_of_another_size_is_refused(session: Session) -> None:
     image = np.zeros((160, 160, 3), np.uint8)
     image[::16] = 255
-    blurred = kernels.recorded(kernels.blur(image, kernels.gaussian(4)), 0.01, np.random.default_rng(0))
+    blurred = kernels.add_sensor_noise(kernels.blur(image, kernels.gaussian(4)), 0.01, np.random.default_rng(0))
     crop = FaceCrop("lobby", 1, 0, 0.0, blurred, np.eye(2, 3, dtype=np.float32), None, FaceQuality(1, 1, 1))
     with pytest.raises(ValueError, match="128"):
         CNN(session).restore([crop])
@@ -190,9 +193,9 @@ def test_motion_longer_than_was_ever_told_in_training_is_not_told(echo: Session,
 def test_fewer_passes_give_what_fewer_looks_give_and_none_leaves_all_alone(
     session: Session, crops: list[FaceCrop]
 ) -> None:
-    thorough = CNN(session, SHUTTERS, looks=3)
+    thorough = CNN(session, SHUTTERS, passes=3)
     for passes in (1, 2, 3, 4):
-        hurried, asked = thorough.restore(crops, passes), CNN(session, SHUTTERS, looks=min(3, passes)).restore(crops)
+        hurried, asked = thorough.restore(crops, passes), CNN(session, SHUTTERS, passes=min(3, passes)).restore(crops)
         assert all(np.array_equal(one.image, other.image) for one, other in zip(hurried, asked, strict=True))
     untouched = thorough.restore(crops, 0)
     assert [(each.method, each.image is crop.image) for each, crop in zip(untouched, crops, strict=True)] == [

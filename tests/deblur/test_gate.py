@@ -19,7 +19,7 @@ def test_a_sharp_crop_is_left_alone_however_its_track_moves(
     diagnosis = Gate({"lobby": 0.5}).assess(crop)
     assert diagnosis.sharp
     assert diagnosis.motion is None
-    restoration = diagnosis.left_alone()
+    restoration = diagnosis.unchanged()
     assert restoration.image is crop.image
     assert (restoration.method, restoration.blur) == ("none", diagnosis.blur.extent)
 

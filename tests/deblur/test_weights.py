@@ -64,7 +64,7 @@ def test_each_look_of_three_brings_more(make_crop: MakeCrop, extent: int) -> Non
     session, sharp = load(pinned.path, "onnxruntime"), make_crop().image
     crops = [make_crop(kernels.trajectory(extent, np.random.default_rng(seed)), seed=seed) for seed in range(8)]
     once, twice, thrice = (
-        np.mean([_psnr(each.image, sharp) for each in CNN(session, looks=looks).restore(crops)]) for looks in (1, 2, 3)
+        np.mean([_psnr(each.image, sharp) for each in CNN(session, passes=looks).restore(crops)]) for looks in (1, 2, 3)
     )
     assert once + 0.3 < twice < thrice
 
@@ -75,8 +75,8 @@ def test_each_look_of_three_brings_more(make_crop: MakeCrop, extent: int) -> Non
 def test_it_tells_what_blurred_a_face(make_crop: MakeCrop, kernel: Array) -> None:
     """By the light that the told kernel and the true one share, give or take a pixel."""
     pinned = manifest.own("deblur")
-    _, told = _alone(make_crop(kernel).image).through(load(pinned.path, "onnxruntime"))
-    soft = [cv2.GaussianBlur(each, (0, 0), 1) for each in (told[0], kernels.framed(kernel, 49))]
+    _, told = _alone(make_crop(kernel).image).run(load(pinned.path, "onnxruntime"))
+    soft = [cv2.GaussianBlur(each, (0, 0), 1) for each in (told[0], kernels.resize_support(kernel, 49))]
     assert np.minimum(*soft).sum() > 0.7
 
 
@@ -84,7 +84,7 @@ def test_the_network_itself_leaves_a_sharp_face_nearly_as_it_is(make_crop: MakeC
     """Without the gate, which would not let it near."""
     pinned = manifest.own("deblur")
     sharp = make_crop().image
-    restored = _alone(sharp).through(load(pinned.path, "onnxruntime"))[0][0]
+    restored = _alone(sharp).run(load(pinned.path, "onnxruntime"))[0][0]
     assert _psnr(restored, sharp) > 32
 
 

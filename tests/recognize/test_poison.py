@@ -32,7 +32,7 @@ def smeared(photo: Image, rng: np.random.Generator) -> list[Image]:
     """As a slow shutter, a shaken camera and a lens out of focus show it."""
     angle = rng.uniform(0, np.pi)
     blurs = (kernels.line(27 * np.cos(angle), 27 * np.sin(angle)), kernels.trajectory(27, rng), kernels.gaussian(6))
-    return [kernels.recorded(kernels.blur(photo, blur), 0.01, rng) for blur in blurs]
+    return [kernels.add_sensor_noise(kernels.blur(photo, blur), 0.01, rng) for blur in blurs]
 
 
 def look(image: Image, face: FaceDetection) -> tuple[Image, float]:

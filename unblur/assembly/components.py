@@ -124,7 +124,7 @@ class Components:
             case "off", _:
                 return PassThrough()
             case "cnn", _:
-                return CNN(self._network, shutters, looks=settings.looks)
+                return CNN(self._network, shutters, passes=settings.looks)
             case _, "seed":
                 return BoxKernelDeblurrer()
             case "auto", _:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deblur import kernels
-from deblur.conditioning import encoded
+from deblur.conditioning import encode_motion
 from deblur.train.augmentation import Photo
 from deblur.train.dataset import Blurs, Synthesis
 from deblur.train.recipe import NetRecipe
@@ -60,8 +60,8 @@ def test_a_blind_network_is_told_nothing(photos: list[Photo]) -> None:
 @given(length=_LENGTHS, angle=_ANGLES)
 def test_motion_back_and_forth_is_told_alike(length: float, angle: float) -> None:
     motion = length * math.cos(angle), length * math.sin(angle)
-    told = encoded(motion)
-    np.testing.assert_allclose(told, encoded((-motion[0], -motion[1])), atol=1e-6)
+    told = encode_motion(motion)
+    np.testing.assert_allclose(told, encode_motion((-motion[0], -motion[1])), atol=1e-6)
     assert np.linalg.norm(told) == pytest.approx(length / 32, rel=1e-4)
 
 

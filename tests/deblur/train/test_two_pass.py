@@ -16,7 +16,7 @@ def _batches(photos: list[Photo], count: int) -> list[Batch]:
 
 
 def _told(length: float) -> Array:
-    return np.stack([kernels.framed(kernels.line(length, 0), 49)] * 2)
+    return np.stack([kernels.resize_support(kernels.line(length, 0), 49)] * 2)
 
 
 def test_the_second_look_shows_the_blur_undone(photos: list[Photo]) -> None:
