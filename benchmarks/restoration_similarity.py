@@ -185,7 +185,7 @@ def main() -> None:
     faces = [datasets.aligned(photograph, _CANVAS) for photograph in photographs]
     likeness, wanted = Likeness(fetch("sface")), arguments.table or TABLES
     if "track" in wanted:
-        track_table(faces, likeness, selection.load(arguments.network or manifest.own("deblur").path))
+        track_table(faces, likeness, selection.load(arguments.network or manifest.trained_network("deblur").path))
     if "motion" in wanted:
         motion_table(faces, likeness)
     if "still" in wanted:

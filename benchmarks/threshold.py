@@ -294,7 +294,7 @@ def main() -> None:
         )
     detector = YuNet(load(fetch("yunet"), "onnxruntime"))
     embedder = Remembering(SFace(load(fetch("sface"), "onnxruntime"), fingerprint("sface")))
-    network = load(arguments.network or manifest.own("deblur").path)
+    network = load(arguments.network or manifest.trained_network("deblur").path)
     people = split(photos(arguments.data / "val/lfw160.tar", detector), embedder)
     print(f"val/lfw160: {len(people.shown)} people; {arguments.repeats} random galleries a row; crops of {SIDE} px\n")
     _print_stills(people, embedder, arguments.repeats)

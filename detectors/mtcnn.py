@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from detectors.resize import shrunk
+from detectors.resize import shrink_to
 from models.backends.selection import ModelError
 from stream.values import Array, Box, FaceDetection, Image
 
@@ -34,7 +34,7 @@ class MTCNN:
 
     def detect(self, image: Image) -> list[FaceDetection]:
         """The faces of an H x W x 3 BGR uint8 picture in its own pixels, best first; a box may reach over the edge."""
-        small, scale = shrunk(image, self.long_side)
+        small, scale = shrink_to(image, self.long_side)
         if min(small.shape[:2]) < self._min_face:
             return []
         corners, confidences, points = self._cascade.detect(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), landmarks=True)

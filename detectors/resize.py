@@ -8,7 +8,7 @@ import numpy as np
 from stream.values import Array, Image
 
 
-def shrunk(image: Image, long_side: int) -> tuple[Image, Array]:
+def shrink_to(image: Image, long_side: int) -> tuple[Image, Array]:
     """The picture with its longer side brought down to `long_side` pixels, or itself if that is no smaller.
 
     Also gives the factors by which its width and its height shrank; rounding to whole pixels makes them differ.

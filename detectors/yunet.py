@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from detectors.resize import shrunk
+from detectors.resize import shrink_to
 from models.backends.selection import Session
 from stream.values import Array, Box, FaceDetection, Image
 
@@ -40,7 +40,7 @@ class YuNet:
 
     def detect(self, image: Image) -> list[FaceDetection]:
         """The faces of an H x W x 3 BGR uint8 picture in its own pixels, best first; a box may reach over the edge."""
-        small, scale = shrunk(image, self.long_side)
+        small, scale = shrink_to(image, self.long_side)
         canvas = _padded(small)
         outputs = self._session.run(np.asarray(cv2.dnn.blobFromImage(canvas), np.float32))
         scores, boxes, points = _decode(outputs, canvas.shape[1], self._min_confidence)

@@ -13,7 +13,7 @@ from rich.progress import Progress
 from unearth.fetchers import PyPIClient
 
 from models.assets.manifest import Artefact, Asset
-from models.assets.package_index import Index, link, place
+from models.assets.package_index import Index, find_link, redacted_location
 from models.errors import ModelError
 
 CHUNK = 1 << 16
@@ -45,7 +45,7 @@ class Downloader:
         reasons = []
         for where, finder in self._index.finders(self._client):
             try:
-                url = link(finder, artefact)
+                url = find_link(finder, artefact)
                 if url is None:
                     reasons.append(f"{where} does not have it or cannot be read")
                     continue
@@ -63,7 +63,7 @@ class Downloader:
         try:
             self._stream(asset.official, asset, into)
         except UNREADABLE as error:
-            raise ModelError(f"{place(asset.official)}: {_reason(error)}") from error
+            raise ModelError(f"{redacted_location(asset.official)}: {_reason(error)}") from error
 
     def _stream(self, url: str, pinned: Pinned, into: IO[bytes]) -> None:
         into.seek(0)
@@ -76,7 +76,7 @@ class Downloader:
                 into.write(chunk)
         if digest.hexdigest() != pinned.sha256:
             raise ModelError(
-                f"{pinned.file} from {place(url)} is not the file that was pinned (sha256 differs): refused"
+                f"{pinned.file} from {redacted_location(url)} is not the file that was pinned (sha256 differs): refused"
             )
         into.seek(0)
 

@@ -117,7 +117,7 @@ def judge(name: str) -> Asset:
     return _named(name, judges())
 
 
-def own(name: str) -> Trained:
+def trained_network(name: str) -> Trained:
     """The trained network of that name. Raises ModelError if the manifest has none."""
     return _named(name, trained())
 

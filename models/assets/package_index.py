@@ -96,12 +96,12 @@ class Index:
         """One finder for each place, by its host or path: a place that is down must not hide the next one."""
         session = cast(Fetcher, client)  # it is one; only its optional arguments are typed otherwise
         for url in self.find_links:
-            yield place(url), PackageFinder(session, find_links=[url], ignore_compatibility=True)
+            yield redacted_location(url), PackageFinder(session, find_links=[url], ignore_compatibility=True)
         for url in self.index_urls:
-            yield place(url), PackageFinder(session, index_urls=[url], ignore_compatibility=True)
+            yield redacted_location(url), PackageFinder(session, index_urls=[url], ignore_compatibility=True)
 
 
-def link(finder: PackageFinder, artefact: Artefact) -> str | None:
+def find_link(finder: PackageFinder, artefact: Artefact) -> str | None:
     """The artefact's address, if this finder's index lists it.
 
     Raises httpx2.HTTPError, OSError or ValueError if the index cannot be read.
@@ -110,7 +110,7 @@ def link(finder: PackageFinder, artefact: Artefact) -> str | None:
     return next((p.link.normalized for p in packages if p.link.filename == artefact.file), None)
 
 
-def place(url: str) -> str:
+def redacted_location(url: str) -> str:
     """An address as it may be shown: host or path, never credentials."""
     parts = urlsplit(url)
     return parts.hostname or parts.path

@@ -21,7 +21,7 @@ SHUTTER = {"lobby": 1.0}
 
 @pytest.fixture(scope="module")
 def cnn() -> CNN:
-    pinned = manifest.own("deblur")
+    pinned = manifest.trained_network("deblur")
     return CNN(load(pinned.path, "onnxruntime", sha256=pinned.sha256), SHUTTER)
 
 
@@ -60,7 +60,7 @@ def test_straight_motion_is_found_and_undone_still_better_when_it_is_known(
 
 @pytest.mark.parametrize("extent", [14, 20])
 def test_each_look_of_three_brings_more(make_crop: MakeCrop, extent: int) -> None:
-    pinned = manifest.own("deblur")
+    pinned = manifest.trained_network("deblur")
     session, sharp = load(pinned.path, "onnxruntime"), make_crop().image
     crops = [make_crop(kernels.trajectory(extent, np.random.default_rng(seed)), seed=seed) for seed in range(8)]
     once, twice, thrice = (
@@ -74,7 +74,7 @@ def test_each_look_of_three_brings_more(make_crop: MakeCrop, extent: int) -> Non
 )
 def test_it_tells_what_blurred_a_face(make_crop: MakeCrop, kernel: Array) -> None:
     """By the light that the told kernel and the true one share, give or take a pixel."""
-    pinned = manifest.own("deblur")
+    pinned = manifest.trained_network("deblur")
     _, told = _alone(make_crop(kernel).image).run(load(pinned.path, "onnxruntime"))
     soft = [cv2.GaussianBlur(each, (0, 0), 1) for each in (told[0], kernels.resize_support(kernel, 49))]
     assert np.minimum(*soft).sum() > 0.7
@@ -82,7 +82,7 @@ def test_it_tells_what_blurred_a_face(make_crop: MakeCrop, kernel: Array) -> Non
 
 def test_the_network_itself_leaves_a_sharp_face_nearly_as_it_is(make_crop: MakeCrop) -> None:
     """Without the gate, which would not let it near."""
-    pinned = manifest.own("deblur")
+    pinned = manifest.trained_network("deblur")
     sharp = make_crop().image
     restored = _alone(sharp).run(load(pinned.path, "onnxruntime"))[0][0]
     assert _psnr(restored, sharp) > 32

@@ -9,7 +9,7 @@ import pytest
 
 from recognize import track_recognizer
 from recognize.embedders.sface import SFace
-from recognize.gallery.calibration import RAREST, threshold_for
+from recognize.gallery.calibration import LOWEST_FPIR, threshold_for
 from recognize.gallery.gallery_edits import merge_people, remove_person, rename_person
 from recognize.gallery.people_gallery import Gallery
 from recognize.gallery.person import Person
@@ -122,7 +122,7 @@ def test_the_chance_is_told_that_a_stranger_would_do_as_well(sface: SFace, known
         ]
 
     somebody, nobody = chances(TrackRecognizer(sface, known))
-    assert somebody == RAREST
+    assert somebody == LOWEST_FPIR
     assert nobody is not None
     assert nobody > 0.01
     assert chances(TrackRecognizer(sface, known, threshold=0.5)) == [None, None]

@@ -143,7 +143,7 @@ class Components:
 
     @cached_property
     def _network(self) -> Session:
-        pinned = manifest.own("deblur")
+        pinned = manifest.trained_network("deblur")
         return self._chosen("deblur", pinned.path, pinned.sha256)
 
     @cached_property

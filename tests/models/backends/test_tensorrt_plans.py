@@ -33,7 +33,9 @@ def test_a_plan_from_a_half_precision_graph_holds_half_layers(rtx: ModuleType, d
 
 
 def test_the_trained_network_becomes_a_plan_of_half_layers(rtx: ModuleType) -> None:
-    kinds = {kind for _, kind in _weights(tensorrt_plans.build(rtx, to_float16(manifest.own("deblur").path)))}
+    kinds = {
+        kind for _, kind in _weights(tensorrt_plans.build(rtx, to_float16(manifest.trained_network("deblur").path)))
+    }
     assert kinds == {"half"}
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.backends.selection import load
-from recognize.embedders.subspaces import ENERGY, NEIGHBOURS, Labels, Numbers, Subspace, lda, lpp, pca
+from recognize.embedders.subspaces import ENERGY, NEIGHBORS, Labels, Numbers, Subspace, lda, lpp, pca
 from stream.values import Array
 
 seeds = st.integers(0, 99)
@@ -59,7 +59,7 @@ def test_fisherfaces_have_one_direction_less_than_people() -> None:
 def joined(points: Numbers) -> Numbers:
     """LPP's graph, as the paper words it."""
     squared: Numbers = np.square(points[:, None] - points[None]).sum(-1)
-    nearest = np.argsort(squared + 1e9 * np.eye(len(points)), 1)[:, :NEIGHBOURS]
+    nearest = np.argsort(squared + 1e9 * np.eye(len(points)), 1)[:, :NEIGHBORS]
     heat = np.take_along_axis(squared, nearest, 1).mean()
     weights = np.zeros_like(squared)
     for one, others in enumerate(nearest):

@@ -122,7 +122,7 @@ def test_a_photo_of_somebody_enrolled_before_is_noticed(
     shutil.copy(portraits / "biden.jpg", faces / "Impostor")
     after, _ = enroll(scan(faces).people, yunet, sface, known=before.gallery)
     (photo,) = after.photos
-    assert "Joe Biden" in photo.findings[PhotoIssue.SOMEBODY_ELSE]
+    assert "Joe Biden" in photo.findings[PhotoIssue.OTHER_PERSON]
 
 
 def test_adding_one_person_does_not_redo_the_rest(faces: Path, portraits: Path, yunet: YuNet, sface: SFace) -> None:

@@ -271,7 +271,7 @@ def _killed(*_: object, **__: object) -> None:
 
 
 def test_a_gallery_that_stays_taken_is_told(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(people_gallery, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(people_gallery, "_LOCK_TIMEOUT_S", 0.05)
     with (
         gallery_lock(saved),
         pytest.raises(OutputError, match="another program has been changing"),

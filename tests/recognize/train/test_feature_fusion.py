@@ -9,7 +9,7 @@ import torch
 from models.backends.selection import load
 from recognize.embedders.fitted_embedder import FittedEmbedder, fit, read_description, views
 from recognize.embedders.subspaces import Labels
-from recognize.train.feature_fusion import Fusion, learn, trained
+from recognize.train.feature_fusion import Fusion, learn, train
 from stream.values import Array, Image
 
 STEPS = 30
@@ -42,7 +42,7 @@ def test_training_moves_people_apart(people: tuple[list[Image], Labels], seen: A
         alike, same = features @ features.T, people[1][:, None] == people[1]
         return float(alike[same].mean() - alike[~same].mean())
 
-    assert gap(trained(seen, people[1], 0, STEPS)) > gap(trained(seen, people[1], 0, 0)) + 0.2
+    assert gap(train(seen, people[1], 0, STEPS)) > gap(train(seen, people[1], 0, 0)) + 0.2
 
 
 def test_the_same_seed_gives_the_same_network(people: tuple[list[Image], Labels], seen: Array) -> None:
@@ -55,7 +55,7 @@ def test_the_exported_network_gives_what_torch_gives(
 ) -> None:
     file = tmp_path / "fusion.onnx"
     file.write_bytes(learn(seen, people[1], 0, STEPS).SerializeToString())
-    expected = trained(seen, people[1], 0, STEPS).eval()(torch.as_tensor(seen)).detach().numpy()
+    expected = train(seen, people[1], 0, STEPS).eval()(torch.as_tensor(seen)).detach().numpy()
     np.testing.assert_allclose(load(file, "onnxruntime").run(seen)[0], expected, atol=1e-4)
 
 

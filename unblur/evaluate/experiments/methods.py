@@ -98,14 +98,14 @@ def told(names: Sequence[str], backend: Backend, network: Path | None) -> list[s
     if not {NETWORK, COMPANY, ONCE}.intersection(names):
         return []
     session = _session(backend, network)
-    return [f"network: {named(network or manifest.own('deblur').path)}, run by {session.backend}"]
+    return [f"network: {named(network or manifest.trained_network('deblur').path)}, run by {session.backend}"]
 
 
 @cache
 def _session(backend: Backend, network: Path | None) -> Session:
     if network:
         return _deblurring(load(network, backend), network)
-    own = manifest.own("deblur")
+    own = manifest.trained_network("deblur")
     return load(own.path, backend, sha256=own.sha256)
 
 
