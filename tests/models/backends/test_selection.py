@@ -168,13 +168,13 @@ def test_a_gpu_backend_that_is_not_installed_names_the_command(
 def test_the_chain_goes_on_to_the_next_link_whichever_is_removed(
     deblurring_path: Path, with_stub_driver: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every link stands for itself here: a session of ONNX Runtime that bears its name. All are there at first; then
-    one after the other goes, for a reason of its own."""
+    """Every backend is replaced by ONNX Runtime under its name. All work at first; then one after the other is removed,
+    each with its own reason."""
     for name in selection.NAMES:
         monkeypatch.setitem(selection._OPENERS, name, _named(name))
     for name in ON_GPU:
         monkeypatch.setitem(selection._ON_GPU, name, lambda: None)
-    monkeypatch.setattr(parity_check, "prove", lambda name, path: None)
+    monkeypatch.setattr(parity_check, "verify_in_subprocess", lambda name, path: None)
     gone: dict[str, str] = {}
     for position, name in enumerate(selection.FALLBACK_ORDER):
         with structlog.testing.capture_logs() as logs:
@@ -196,7 +196,7 @@ def test_a_gpu_that_does_not_pass_the_probe_is_passed_over(
 
     for name in ON_GPU:
         monkeypatch.setitem(selection._ON_GPU, name, lambda: None)
-    monkeypatch.setattr(parity_check, "prove", disagrees)
+    monkeypatch.setattr(parity_check, "verify_in_subprocess", disagrees)
     with structlog.testing.capture_logs() as logs:
         assert load(deblurring_path).backend == "onnxruntime"
     assert all("differs from the CPU" in reason for reason in logs[0]["passed_over"].values())
