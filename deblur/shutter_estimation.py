@@ -86,7 +86,7 @@ class Shutter:
         """Return the log-likelihood (nats) of each of `FRACTIONS`, with the face's contrast fitted. Raises ValueError
         for a crop without velocity."""
         if crop.velocity is None:
-            raise ValueError("a crop without motion tells nothing about the shutter")
+            raise ValueError("a crop without motion gives no information on the shutter")
         highest = np.clip(blur_estimation.SIDE * _RESOLVED / scale(crop), _FEWEST, _REACH)
         used = (_RADIUS >= _LOWEST) & (highest > _RADIUS)
         power = blur_estimation.power(crop.image)[_ROWS[1:-1, None], _COLUMNS[1:-1]][used]

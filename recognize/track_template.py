@@ -39,8 +39,8 @@ class ProbeSample(NamedTuple):
 
 
 class TrackTemplate:
-    """Samples and assigned name of one track. `apart` are the camera's tracks that were seen beside it: other people's.
-    `identity` is the latest conclusion."""
+    """Samples and assigned name of one track. `co_visible_tracks` are tracks of the camera that were visible together
+    with it, and so show other people; `identity` is the latest result."""
 
     def __init__(self) -> None:
         self.co_visible_tracks: set[int] = set()

@@ -106,7 +106,7 @@ class Recipe(BaseModel):
     @model_validator(mode="after")
     def _require_trainable_part(self) -> Self:
         if self.keep and not (self.start and self.net.others):
-            raise ValueError("keep: a network to start with is kept, and others to look at are learnt: set both")
+            raise ValueError("keep: the weights of `start` are frozen, and the fusion of `others` is trained: set both")
         return self
 
     @model_validator(mode="after")

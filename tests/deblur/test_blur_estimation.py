@@ -41,7 +41,7 @@ def test_longer_lines_blur_more(measure: BlurEstimator, make_crop: MakeCrop) -> 
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.7, np.pi / 2, 2.5])
-def test_tells_the_direction_of_motion(measure: BlurEstimator, make_crop: MakeCrop, angle: float) -> None:
+def test_the_direction_of_motion_is_estimated(measure: BlurEstimator, make_crop: MakeCrop, angle: float) -> None:
     blur = measure.of(make_crop(kernels.line(20 * np.cos(angle), 20 * np.sin(angle))))
     assert blur.extent > 2 * blur.across
     assert abs(np.cos(blur.angle - angle)) > 0.95

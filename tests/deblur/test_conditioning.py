@@ -1,4 +1,4 @@
-"""What the network is told of a motion."""
+"""Conditioning inputs of the deblurring network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_lines_at_right_angles_are_opposite(length: float, angle: float) -> None
     assert conditioning.encode_motion((x, y)) == pytest.approx(-conditioning.encode_motion((-y, x)), abs=1e-5)
 
 
-def test_what_is_not_known_is_not_told(face: Image) -> None:
+def test_an_unknown_motion_is_encoded_as_zero(face: Image) -> None:
     assert not conditioning.encode_motion(None).any()
     assert conditioning.encode_motion(None).dtype == conditioning.encode_motion((3.0, 4.0)).dtype == np.float32
     assert conditioning.deconvolve_motion(face, None) is face
@@ -45,7 +45,7 @@ def test_a_known_motion_is_undone_in_the_picture(make_crop: MakeCrop, face: Imag
     assert errors[1] < 0.8 * errors[0]
 
 
-def test_a_kernel_that_was_told_is_undone(make_crop: MakeCrop, face: Image) -> None:
+def test_deconvolution_with_the_estimated_kernel_improves_the_crop(make_crop: MakeCrop, face: Image) -> None:
     kernel = kernels.trajectory(14, np.random.default_rng(3))
     blurred = make_crop(kernel).image
     sharp = face[40:168, 40:168].astype(float)

@@ -56,14 +56,14 @@ def test_blur_without_motion_is_undone_by_its_gaussian(make_crop: MakeCrop, face
     assert cv2.PSNR(restoration.image, sharp) > cv2.PSNR(crop.image, sharp) + 0.5
 
 
-def test_off_leaves_blurred_crops_alone_and_says_so(make_crop: MakeCrop) -> None:
+def test_pass_through_returns_blurred_crops_unchanged(make_crop: MakeCrop) -> None:
     crop = make_crop(kernels.line(20, 0), (40, 0))
     [restoration] = PassThrough().restore([crop])
     assert restoration.image is crop.image
     assert restoration.blur > 10
 
 
-def test_the_seed_undoes_its_box(make_crop: MakeCrop, face: Image) -> None:
+def test_the_box_kernel_deblurrer_removes_a_box_blur(make_crop: MakeCrop, face: Image) -> None:
     crop = make_crop(kernels.box(5))
     [restoration] = BoxKernelDeblurrer().restore([crop])
     sharp = face[40:168, 40:168]

@@ -86,7 +86,7 @@ def test_trajectories_differ() -> None:
 
 
 @given(st.integers(0, 1000))
-def test_a_measured_kernel_is_centred(seed: int) -> None:
+def test_a_measured_kernel_is_centered(seed: int) -> None:
     measured = np.random.default_rng(seed).random((9, 12)).astype(np.float32)
     assert_a_kernel(kernels.center(measured))
 
@@ -125,9 +125,9 @@ def test_blur_keeps_an_even_picture(length: float, angle: float) -> None:
 
 def test_a_recording_has_its_noise_and_stays_in_range() -> None:
     rng = np.random.default_rng(0)
-    grey = kernels.add_sensor_noise(np.full((200, 200, 3), 128, np.float32), 0.01, rng)
-    assert grey.dtype == np.uint8
-    assert grey.std() == pytest.approx(np.hypot(2.55, np.sqrt(1 / 12)), rel=0.03)
+    gray = kernels.add_sensor_noise(np.full((200, 200, 3), 128, np.float32), 0.01, rng)
+    assert gray.dtype == np.uint8
+    assert gray.std() == pytest.approx(np.hypot(2.55, np.sqrt(1 / 12)), rel=0.03)
     assert kernels.add_sensor_noise(np.full((9, 9, 3), 255, np.float32), 0.2, rng).max() == 255
 
 

@@ -128,7 +128,7 @@ def test_a_large_face_is_averaged_not_sampled(scale: float) -> None:
 
 
 @pytest.mark.parametrize("scale", [0.4, 1, 2.4, 7])
-def test_the_matrix_tells_where_the_crops_pixels_lay(scale: float) -> None:
+def test_the_matrix_maps_frame_pixels_to_crop_pixels(scale: float) -> None:
     """A smooth ramp has at each crop pixel the value of the frame at the place that the matrix names."""
     x, y = np.meshgrid(np.arange(1000), np.arange(1000))
     image = np.repeat(((x + y) / 2000 * 255)[..., None], 3, axis=2).astype(np.uint8)

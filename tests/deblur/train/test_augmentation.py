@@ -19,8 +19,8 @@ def _dot() -> Photo:
 def test_upright_leads_from_the_sample_to_the_aligned_crop(seed: int) -> None:
     seen = augment(_dot(), np.random.default_rng(seed))
     margin = (CANVAS - SIDE) / 2
-    grey = seen.canvas.mean(2)
-    bright = grey > (grey.max() + grey.min()) / 2
+    gray = seen.canvas.mean(2)
+    bright = gray > (gray.max() + gray.min()) / 2
     y, x = (places.mean() - margin for places in np.nonzero(bright))
     np.testing.assert_allclose(seen.upright @ (x, y, 1), (63.5, 63.5), atol=1.5)
 

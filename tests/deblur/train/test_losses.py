@@ -11,7 +11,7 @@ from detectors.alignment import SIDE, TEMPLATE
 UPRIGHT = torch.eye(2, 3)[None]
 
 
-class Centre(nn.Module):
+class Center(nn.Module):
     """Stands in for an embedder: the view itself, so that what reaches it can be seen."""
 
     def forward(self, views: Tensor) -> Tensor:
@@ -80,12 +80,12 @@ def test_identity_is_one_minus_the_cosine() -> None:
     crops = _noise(3)
     upright = UPRIGHT.expand(2, 2, 3)
     truth = 255 * crops.flip(1)[..., 8:120, 8:120].flatten(1)
-    identity = Identity(Centre())
+    identity = Identity(Center())
     assert identity(crops, truth, upright).item() == pytest.approx(0, abs=1e-4)
     assert identity(crops, -truth, upright).item() == pytest.approx(2, abs=1e-4)
 
 
-def test_the_kernel_told_rightly_costs_least() -> None:
+def test_the_true_kernel_has_the_lowest_loss() -> None:
     """Its own entropy, which is what is left of a cross entropy then."""
     true = torch.rand(2, 5, 5, generator=torch.Generator().manual_seed(0))
     true = true / true.sum((1, 2), keepdim=True)

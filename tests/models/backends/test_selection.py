@@ -41,7 +41,7 @@ def test_auto_without_a_gpu_is_onnx_runtime_and_says_why(yunet_path: Path, witho
     assert all("no CUDA driver here" in reason for reason in entry["passed_over"].values())
 
 
-def test_nothing_is_told_to_the_maker_of_the_runtime(yunet_path: Path, tmp_path: Path) -> None:
+def test_the_runtime_sends_no_telemetry(yunet_path: Path, tmp_path: Path) -> None:
     load = "from models.backends.selection import load; load"
     code = f"{load}(__import__('pathlib').Path({str(yunet_path)!r}), 'onnxruntime')"
     kept = {
@@ -165,7 +165,7 @@ def test_a_gpu_backend_that_is_not_installed_names_the_command(
             load(deblurring_path, backend)
 
 
-def test_the_chain_goes_on_to_the_next_link_whichever_is_removed(
+def test_the_next_backend_is_used_if_any_one_is_removed(
     deblurring_path: Path, with_stub_driver: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every backend is replaced by ONNX Runtime under its name. All work at first; then one after the other is removed,
@@ -211,7 +211,7 @@ def test_a_driver_that_crashes_leaves_the_cpu(
     (tmp_path / "tensorrt.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(selection, "CHAIN", ("tensorrt", "onnxruntime"))
+    monkeypatch.setattr(selection, "FALLBACK_ORDER", ("tensorrt", "onnxruntime"))
 
     with structlog.testing.capture_logs() as logs:
         assert load(deblurring_path).backend == "onnxruntime"

@@ -39,7 +39,7 @@ def test_the_trained_network_becomes_a_plan_of_half_layers(rtx: ModuleType) -> N
     assert kinds == {"half"}
 
 
-def test_the_same_look_finds_float_layers_in_a_plan_from_a_float_graph(
+def test_the_same_check_finds_float_layers_in_a_plan_from_a_float_graph(
     rtx: ModuleType, deblurring_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tensorrt_plans, "require_half", lambda layers: None)
@@ -58,7 +58,7 @@ def test_a_graph_without_heavy_layers_is_refused() -> None:
         tensorrt_plans.require_half([])
 
 
-def test_what_the_parser_does_not_take_is_told_in_its_words(rtx: ModuleType) -> None:
+def test_the_error_of_the_parser_is_reported_in_its_words(rtx: ModuleType) -> None:
     with pytest.raises(ModelError, match=r"^tensorrt_rtx does not take the network: .*parse"):
         tensorrt_plans.build(rtx, b"no network")
 

@@ -74,8 +74,8 @@ def inputs(rows: int, seed: int = 0) -> list[np.ndarray[Any, Any]]:
 
 
 def _model(net: Drawing) -> bytes:
-    def images(name: str, colours: int = 3) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", SIDE, SIDE, colours])
+    def images(name: str, colors: int = 3) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", SIDE, SIDE, colors])
 
     motion = helper.make_tensor_value_info("motion", TensorProto.FLOAT, ["N", 2])
     sources = [images("crops"), images("hints"), motion, images("others", 6)]

@@ -40,7 +40,7 @@ def test_eigenfaces_keep_the_energy_asked_for_in_the_fewest_directions(seed: int
 
 @settings(deadline=None)
 @given(seeds)
-def test_fisherfaces_see_the_person_where_eigenfaces_see_the_light(seed: int) -> None:
+def test_fisherfaces_separate_people_where_eigenfaces_separate_lighting(seed: int) -> None:
     pixels, labels = clouds(seed)
     assert scatter(projected(pixels, lda(pixels, labels)), labels) < 0.2
     assert scatter(projected(pixels, pca(pixels, 1)), labels) > 0.5
@@ -76,7 +76,7 @@ def unrest(values: Numbers, weights: Numbers) -> float:
 
 @settings(deadline=None, max_examples=20)
 @given(seeds)
-def test_no_direction_keeps_neighbours_nearer_than_laplacianfaces_do(seed: int) -> None:
+def test_no_direction_keeps_neighbors_nearer_than_laplacianfaces_do(seed: int) -> None:
     pixels, _ = clouds(seed)
     reduced = pca(pixels)
     points = projected(pixels, reduced)
@@ -88,7 +88,7 @@ def test_no_direction_keeps_neighbours_nearer_than_laplacianfaces_do(seed: int) 
     assert found[0] <= min(unrest(values, weights) for values in (points @ others).T) + 1e-9
 
 
-def test_laplacianfaces_have_no_more_directions_than_there_are() -> None:
+def test_laplacianfaces_have_at_most_the_directions_of_pca() -> None:
     pixels, _ = clouds(0)
     assert lpp(pixels, 1000).basis.shape[1] == pca(pixels).basis.shape[1]
 

@@ -37,7 +37,7 @@ def test_subfolders_of_a_person_are_read(tmp_path: Path) -> None:
     assert not found.passed_over
 
 
-def test_what_systems_leave_is_as_if_it_were_not_there(tmp_path: Path) -> None:
+def test_system_files_are_ignored(tmp_path: Path) -> None:
     left: tuple[str, ...] = (
         "@eaDir/Ann/1.jpg",
         "#recycle/1.jpg",
@@ -134,7 +134,7 @@ def test_one_name_encoded_twice_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"), [("unknown", "the search uses this word itself"), ("\u202eAnn", "U+202E"), ("\u200b", "U+200B")]
 )
-def test_a_folder_that_names_nobody_is_passed_over_and_said(tmp_path: Path, name: str, words: str) -> None:
+def test_a_folder_without_a_valid_name_is_reported(tmp_path: Path, name: str, words: str) -> None:
     (tmp_path / "Ann").mkdir()
     (tmp_path / name).mkdir()
     found = scan(tmp_path)
@@ -142,7 +142,7 @@ def test_a_folder_that_names_nobody_is_passed_over_and_said(tmp_path: Path, name
     assert [words in each.why for each in found.passed_over] == [True]
 
 
-def test_a_description_with_control_characters_is_passed_over_and_said(tmp_path: Path) -> None:
+def test_a_description_with_control_characters_is_reported(tmp_path: Path) -> None:
     (tmp_path / "Ann").mkdir()
     (tmp_path / "Ann" / "about.txt").write_text("a singer\n\x1b]0;title\x07")
     found = scan(tmp_path)

@@ -21,7 +21,7 @@ def seen(people: tuple[list[Image], Labels]) -> Array:
 
 
 @pytest.mark.slow
-def test_it_tells_apart_whom_it_has_learnt(people: tuple[list[Image], Labels], tmp_path: Path) -> None:
+def test_it_separates_the_people_of_its_training(people: tuple[list[Image], Labels], tmp_path: Path) -> None:
     crops, labels = people
     learnt = np.arange(len(labels)) % 3 > 0
     file = tmp_path / "fusion.onnx"
