@@ -24,7 +24,7 @@ def face(portraits: Path) -> Image:
 
 @pytest.fixture(scope="session")
 def make_crop(face: Image) -> MakeCrop:
-    """A 128 x 128 crop of the face, blurred by `kernel`, as a camera would record it."""
+    """Make a 128 x 128 crop of the face, blurred by `kernel`, with sensor noise."""
 
     def make(
         kernel: Array | None = None, motion: tuple[float, float] | None = None, camera: str = "lobby", seed: int = 0

@@ -1,4 +1,4 @@
-"""Behind the gate: sharp crops pass bit for bit, blurred ones come back nearer to the sharp face."""
+"""Deblurrers return sharp crops bit for bit, and blurred ones nearer to the sharp face."""
 
 from __future__ import annotations
 

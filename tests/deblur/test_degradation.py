@@ -1,4 +1,4 @@
-"""The camera's chain keeps size, brightness and place, and takes the more the harder it is asked to."""
+"""Degradation keeps size, brightness and position, and grows with its parameter."""
 
 from __future__ import annotations
 

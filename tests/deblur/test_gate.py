@@ -1,4 +1,4 @@
-"""The gate's diagnosis: how blurred, and by which motion."""
+"""The gate's assessment of a crop: blur extent and motion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kernel keeps the picture's brightness and place, and smears as far as was asked."""
+"""Every kernel keeps brightness and position of the image, and has the requested extent."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from tests.deblur.conftest import MakeCrop
 
 
 def astray(crop: FaceCrop, turn: float, scale: float, shift: tuple[float, float]) -> FaceCrop:
-    """The crop as it is cut out by points that are off: `turn` in degrees, `shift` in pixels."""
+    """Misalign a crop, as wrong landmarks do: `turn` in degrees, `shift` in pixels."""
     center = (crop.image.shape[1] - 1) / 2
     matrix = cv2.getRotationMatrix2D((center, center), turn, scale)
     matrix[:, 2] = matrix[:, 2] + shift

@@ -1,4 +1,4 @@
-"""Richardson-Lucy brings back what a known kernel took, up to the border, in every type and size."""
+"""Richardson-Lucy reverses a known kernel, up to the border, for every type and size."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_momentum_climbs_faster(face: Image) -> None:
 
 
 def test_without_smoothness_and_momentum_it_is_the_textbook_algorithm(face: Image) -> None:
-    """Far from the border, where the textbook says nothing about it."""
+    """Only far from the border, which the textbook does not treat."""
     kernel = kernels.gaussian(1.0)
     seen = np.multiply(recorded(face, kernel), 1 / 255, dtype=np.float32)
     estimate = seen.copy()

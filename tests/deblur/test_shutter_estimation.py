@@ -1,4 +1,4 @@
-"""The shutter fraction is read off blurred crops, remembered by camera, and not shaken by a few wrong velocities."""
+"""The shutter fraction is estimated from blurred crops by camera, and robust against a few wrong velocities."""
 
 from __future__ import annotations
 

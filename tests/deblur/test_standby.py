@@ -16,7 +16,7 @@ from tests.models.support import networks
 
 
 class Lost:
-    """A real session whose device is lost after so many passes."""
+    """A real session whose device is lost after a number of passes."""
 
     backend = "lost"
 
@@ -43,7 +43,7 @@ def crops(make_crop: MakeCrop) -> list[FaceCrop]:
 
 
 def test_after_a_failure_the_second_deblurrer_is_used_permanently(lost: Lost, crops: list[FaceCrop]) -> None:
-    """Four passes are one restoration of three looks, and a third of the next."""
+    """Four runs of the session: one restoration of three passes, and the first pass of the next."""
     standby = FallbackDeblurrer(CNN(lost), RichardsonLucyDeblurrer())
     methods = [[each.method for each in standby.restore(crops)] for _ in range(3)]
     assert methods == [["cnn"] * 2, ["richardson-lucy"] * 2, ["richardson-lucy"] * 2]

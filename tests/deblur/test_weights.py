@@ -1,4 +1,4 @@
-"""The committed network on faces that it has never seen."""
+"""The committed network on faces outside its training data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def cnn() -> CNN:
 
 
 def _inputs(crop: Image) -> Inputs:
-    """A crop of which nothing else is known."""
+    """Inputs of a crop without motion and neighbors."""
     return Inputs(crop[None], crop[None], np.zeros((1, 2), np.float32), np.concatenate([crop, crop], 2)[None])
 
 
@@ -82,7 +82,7 @@ def test_it_estimates_the_kernel_of_a_blurred_face(make_crop: MakeCrop, kernel: 
 
 
 def test_the_network_itself_leaves_a_sharp_face_nearly_as_it_is(make_crop: MakeCrop) -> None:
-    """Without the gate, which would not let it near."""
+    """Without the gate, which would not pass a sharp crop."""
     pinned = manifest.trained_network("deblur")
     sharp = make_crop().image
     restored = _inputs(sharp).run(load(pinned.path, "onnxruntime"))[0][0]

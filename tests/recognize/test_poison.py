@@ -29,7 +29,7 @@ BLURRINESS = BlurEstimator()
 
 
 def smeared(photo: Image, rng: np.random.Generator) -> list[Image]:
-    """As a slow shutter, a shaken camera and a lens out of focus show it."""
+    """Blur a photo as a slow shutter, camera shake and defocus do."""
     angle = rng.uniform(0, np.pi)
     blurs = (kernels.line(27 * np.cos(angle), 27 * np.sin(angle)), kernels.trajectory(27, rng), kernels.gaussian(6))
     return [kernels.add_sensor_noise(kernels.blur(photo, blur), 0.01, rng) for blur in blurs]
@@ -69,7 +69,7 @@ def enrollment(
 
 @pytest.fixture(scope="module")
 def non_mated(photos: dict[str, list[Image]], yunet: YuNet, sface: SFace) -> Array:
-    """Embeddings of people who are not enrolled, three blurs of each, cut out as a track would: by the sharp face."""
+    """Embeddings of people who are not enrolled, three blurs of each, aligned by the landmarks of the sharp face."""
     rng = np.random.default_rng(1)
     crops = []
     for person in list(photos)[-NON_MATED:]:
@@ -80,7 +80,7 @@ def non_mated(photos: dict[str, list[Image]], yunet: YuNet, sface: SFace) -> Arr
 
 
 def named(gallery: Gallery, faces: Array) -> float:
-    """Which part reaches the threshold, as filmed."""
+    """Return the share of raw crops that reach the threshold."""
     return float((gallery.scores(faces).max(1) >= threshold_for(len(gallery.names))).mean())
 
 

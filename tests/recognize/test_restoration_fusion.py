@@ -1,4 +1,4 @@
-"""The rule for restored faces, by itself; what it costs and gains is measured by benchmarks/restoration_fusion.py."""
+"""The fusion rule in isolation; its costs and gains are measured by benchmarks/restoration_fusion.py."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def test_it_estimates_a_kernel_for_every_crop(unshuffle: int) -> None:
 
 
 def test_it_learns_how_far_noise_was_moved() -> None:
-    """A kernel of one pixel, somewhere: what the features and the crop differ by."""
+    """The kernel is one pixel: the shift between features and crop."""
     torch.manual_seed(0)
     cause = KernelHead(48, 4, pairs=2, each=1, refining=8)
     optimizer = torch.optim.Adam(cause.parameters(), 1e-2)

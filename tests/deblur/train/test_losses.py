@@ -12,7 +12,7 @@ UPRIGHT = torch.eye(2, 3)[None]
 
 
 class Center(nn.Module):
-    """Stands in for an embedder: the view itself, so that what reaches it can be seen."""
+    """A fake embedder that returns its input, so that tests can examine it."""
 
     def forward(self, views: Tensor) -> Tensor:
         return views.flatten(1)
@@ -86,7 +86,7 @@ def test_identity_is_one_minus_the_cosine() -> None:
 
 
 def test_the_true_kernel_has_the_lowest_loss() -> None:
-    """Its own entropy, which is what is left of a cross entropy then."""
+    """The minimum of the cross entropy is the entropy of the true kernel."""
     true = torch.rand(2, 5, 5, generator=torch.Generator().manual_seed(0))
     true = true / true.sum((1, 2), keepdim=True)
     entropy = -(true * true.log()).sum((1, 2)).mean()

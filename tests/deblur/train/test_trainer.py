@@ -17,7 +17,7 @@ PHASES = (Phase(until=0.5, side=64, reach=8), Phase(until=1, side=64, reach=12))
 
 
 class Embedder(nn.Module):
-    """Small and fixed: what a face network is to the loss."""
+    """A small, fixed embedder for the identity loss."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -78,7 +78,7 @@ def test_a_damaged_preparation_is_made_again_from_the_original(index: Index) -> 
 
 
 def test_a_prepared_file_with_other_weights_is_refused_with_any_files_next_to_it(index: Index) -> None:
-    """A sidecar with the new sha256 once made it one, and evidence named the pinned network."""
+    """Regression: a sidecar with the new sha256 made it valid, and evidence named the pinned network."""
     prepared = fetch("yunet")
     good = prepared.read_bytes()
     model = onnx.load(prepared)

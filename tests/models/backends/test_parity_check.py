@@ -67,7 +67,7 @@ def test_the_error_of_a_backend_is_reported_in_its_own_words(tmp_path: Path) -> 
 
 
 def _library(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-    """What `import tensorrt` does in the probe's process."""
+    """Code that `import tensorrt` runs in the subprocess of the check."""
     (folder / "tensorrt.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(folder))
 

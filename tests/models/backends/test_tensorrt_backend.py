@@ -1,4 +1,4 @@
-"""Running plans: the session's own part over an emulated GPU, and the real library up to where it needs a real one."""
+"""TensorRT sessions on an emulated GPU; and the real library up to the point where it needs a GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans really parsed and built by TensorRT for RTX, which needs no GPU for it; and what the cache makes of them."""
+"""Plans that TensorRT for RTX parses and builds, for which it needs no GPU; and their cache."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_whatever_a_plan_depends_on_changes_its_name(other: tuple[str, str, byte
 
 
 class Builds:
-    """Counts what is really built."""
+    """Counts the plans that are built."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0

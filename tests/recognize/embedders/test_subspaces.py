@@ -16,7 +16,7 @@ seeds = st.integers(0, 99)
 
 
 def clouds(seed: int, people: int = 4, photos: int = 9, pixels: int = 30) -> tuple[Array, Labels]:
-    """Photos around each person's point; half of the pixels only say how each photo was lit, and vary far more."""
+    """Photos around each person's point; half of the pixels depend only on lighting, and vary far more."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(people), photos)
     own = rng.normal(0, 1, (people, pixels))[labels] + rng.normal(0, 0.3, (len(labels), pixels))
@@ -47,7 +47,7 @@ def test_fisherfaces_separate_people_where_eigenfaces_separate_lighting(seed: in
 
 
 def scatter(points: Numbers, labels: Labels) -> float:
-    """What share of the variance lies within people."""
+    """Return the share of the variance within people."""
     means = np.stack([points[labels == label].mean(0) for label in range(labels.max() + 1)])
     return float((points - means[labels]).var(0).sum() / points.var(0).sum())
 
@@ -57,7 +57,7 @@ def test_fisherfaces_have_one_direction_less_than_people() -> None:
 
 
 def joined(points: Numbers) -> Numbers:
-    """LPP's graph, as the paper words it."""
+    """Build LPP's graph as defined in the paper."""
     squared: Numbers = np.square(points[:, None] - points[None]).sum(-1)
     nearest = np.argsort(squared + 1e9 * np.eye(len(points)), 1)[:, :NEIGHBORS]
     heat = np.take_along_axis(squared, nearest, 1).mean()
@@ -69,7 +69,7 @@ def joined(points: Numbers) -> Numbers:
 
 
 def unrest(values: Numbers, weights: Numbers) -> float:
-    """What LPP minimises: how far joined photos are apart, over how far all are from the origin."""
+    """Return the objective of LPP: distance of connected photos relative to the distance of all from the origin."""
     apart = (weights * np.square(values[:, None] - values[None])).sum() / 2
     return float(apart / (weights.sum(1) * values**2).sum())
 

@@ -17,7 +17,7 @@ ORDINARY = Calibration(40, 0.28, 0.4, ("Ann", "Bo"), 0.5)
 
 
 def people(count: int, alike: float, photos: int = 2) -> dict[str, Person]:
-    """`count` people whose embeddings share so much of one direction."""
+    """Make `count` people whose embeddings share a part of one direction."""
     rng = np.random.default_rng(0)
     common = normalize(rng.standard_normal((1, 128)).astype(np.float32))
     made = {}

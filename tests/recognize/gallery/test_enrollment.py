@@ -94,8 +94,8 @@ def test_every_doubt_is_reported_and_strictness_refuses_it(
     (folder / "notes.doc").write_text("not a picture")
 
     enrollment, _ = enroll(scan(faces).people, yunet, sface)
-    found = findings(enrollment, "Barack Obama")
-    assert found == {
+    issues = findings(enrollment, "Barack Obama")
+    assert issues == {
         "blurred.png": {PhotoIssue.BLURRED},
         "crowd.png": {PhotoIssue.SEVERAL},
         "nobody.png": {PhotoIssue.NO_FACE},

@@ -101,7 +101,7 @@ def test_adding_and_removing_do_not_change_the_gallery_itself() -> None:
 
 
 class Bomb:
-    """Its unpickling shows."""
+    """An object whose unpickling has a visible effect."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = trace
@@ -116,7 +116,7 @@ def test_the_bomb_goes_off_where_it_is_unpickled(tmp_path: Path) -> None:
 
 
 def armed(path: Path, trace: Path) -> bytes:
-    """A gallery file whose payload was exchanged for a bomb, its header kept."""
+    """Replace the payload of a gallery file by a bomb, and keep its header."""
     return path.read_bytes()[:HEADER] + pickle.dumps(Bomb(trace))
 
 
@@ -133,7 +133,7 @@ def test_a_poisoned_pickle_is_refused_unread(saved: Path, tmp_path: Path) -> Non
 
 
 class Unpickled(BaseException):
-    """Raised in place of unpickling anything."""
+    """Raised instead of unpickling."""
 
 
 @DISK

@@ -61,7 +61,7 @@ def test_the_exported_network_gives_what_torch_gives(
 
 @torch.no_grad()
 def test_features_of_every_stage_are_fused(seen: Array) -> None:
-    """What a later stage learns leaves the features of the earlier ones as they are, and the other way round not."""
+    """Weights of a later stage do not affect the features of earlier ones, but weights of earlier ones do."""
     torch.manual_seed(0)
     net, faces = Fusion().eval(), torch.as_tensor(seen)
     before = net(faces)
