@@ -62,7 +62,7 @@ def draw(
     kernel = draw_kernel(family, rng)
     side = round(face.shape[0] / scale)
     light = np.asarray(cv2.resize(kernels.blur(face, kernel), (side, side), interpolation=cv2.INTER_AREA), np.float32)
-    frame = kernels.recorded(light, noise, rng)
+    frame = kernels.add_sensor_noise(light, noise, rng)
     if coded:
         frame = degradation.jpeg(frame, int(rng.integers(30, 96)))
     crop = cv2.resize(frame, face.shape[:2], interpolation=cv2.INTER_LINEAR)

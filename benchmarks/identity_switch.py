@@ -29,7 +29,7 @@ from models.backends.selection import load
 from recognize import track_template
 from recognize.embedders.embedder import Embedder
 from recognize.embedders.sface import SFace
-from recognize.track_recognizer import view_of
+from recognize.track_recognizer import make_probe_sample
 from recognize.track_template import TrackTemplate
 from stream.metrics import StageMetrics
 from stream.results import FaceSample
@@ -111,7 +111,7 @@ def splits(followed: Sequence[Sequence[Crop]]) -> Splits:
 
 def _splits(crops: Sequence[Crop]) -> Splits:
     gathered = TrackTemplate()
-    bodies = [gathered.add(view_of(crop.restoration, crop.embedding, None)) for crop in crops]
+    bodies = [gathered.add(make_probe_sample(crop.restoration, crop.embedding, None)) for crop in crops]
     several = len({crop.who for crop in crops} - {None}) > 1
     split = "another" in bodies
     return Splits(bodies.count("doubtful"), split and several, split and not several, several and not split)

@@ -105,7 +105,7 @@ def mixed(even: float, caution: float = 0.0) -> Score:
 def product(shown: Shown, compare: Compare) -> Array:
     """As `recognize` has it."""
     return (
-        compare(restoration_fusion.fused(shown.raw, shown.restored, shown.blur))
+        compare(restoration_fusion.fuse(shown.raw, shown.restored, shown.blur))
         - restoration_fusion.still_threshold_offset(shown.blur)[:, None]
     )
 
@@ -247,7 +247,7 @@ def main() -> None:
     detector = YuNet(load(fetch("yunet")), min_confidence=IN_VIDEO)
     session = load(fetch("sface"))
     study = Study(cast(arguments.data, "val", detector, arguments.every), SFace(session, fingerprint("sface")))
-    network = arguments.network or manifest.own("deblur").path
+    network = arguments.network or manifest.trained_network("deblur").path
     told = record([arguments.data / "val" / ARCHIVE, network], 0, session.backend)
     deblurrers = {name: make for name, make in makers(network=network).items() if name in arguments.method}
     seen = _seen(study, list(conditions(arguments.data).values()), deblurrers)

@@ -67,7 +67,7 @@ class Likeness:
         rng, made = np.random.default_rng(5), []
         for number, face in enumerate(faces):
             kernel = draw(rng)
-            picture = kernels.recorded(kernels.blur(face, kernel), 0.01, rng)
+            picture = kernels.add_sensor_noise(kernels.blur(face, kernel), 0.01, rng)
             made.append(Case(face, self._embed(face), degradation.jpeg(picture, 60) if number % 2 else picture, kernel))
         return made
 
@@ -185,7 +185,7 @@ def main() -> None:
     faces = [datasets.aligned(photograph, _CANVAS) for photograph in photographs]
     likeness, wanted = Likeness(fetch("sface")), arguments.table or TABLES
     if "track" in wanted:
-        track_table(faces, likeness, selection.load(arguments.network or manifest.own("deblur").path))
+        track_table(faces, likeness, selection.load(arguments.network or manifest.trained_network("deblur").path))
     if "motion" in wanted:
         motion_table(faces, likeness)
     if "still" in wanted:

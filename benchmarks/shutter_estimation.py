@@ -30,7 +30,7 @@ def crop(face: Image, shutter: float, speed: float, rng: np.random.Generator, ca
     tracker's velocity off by a normal error of one pixel a frame on each axis."""
     angle = rng.uniform(0, 2 * np.pi)
     motion = speed * np.array((np.cos(angle), np.sin(angle)))
-    picture = kernels.recorded(kernels.blur(face, kernels.line(*(shutter * motion))), 0.01, rng)
+    picture = kernels.add_sensor_noise(kernels.blur(face, kernels.line(*(shutter * motion))), 0.01, rng)
     _, code = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 60])
     picture = datasets.centre(np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8), 128)
     seen_x, seen_y = motion + _JITTER * rng.standard_normal(2)

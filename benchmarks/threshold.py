@@ -145,7 +145,7 @@ def view(photo: Photo, blur: Blur, track: int, rng: np.random.Generator) -> Face
     points = photo.landmarks + rng.normal(0, 1, photo.landmarks.shape).astype(np.float32)
     kernel, motion = blur.draw(similarity(points), rng)
     light = _shrunk(kernels.blur(photo.image, kernel), blur.shrunk)
-    image = _compressed(kernels.recorded(light, 0.01, rng))
+    image = _compressed(kernels.add_sensor_noise(light, 0.01, rng))
     crop, matrix = align(image, points)
     return FaceCrop(
         camera=blur.name,
@@ -294,7 +294,7 @@ def main() -> None:
         )
     detector = YuNet(load(fetch("yunet"), "onnxruntime"))
     embedder = Remembering(SFace(load(fetch("sface"), "onnxruntime"), fingerprint("sface")))
-    network = load(arguments.network or manifest.own("deblur").path)
+    network = load(arguments.network or manifest.trained_network("deblur").path)
     people = split(photos(arguments.data / "val/lfw160.tar", detector), embedder)
     print(f"val/lfw160: {len(people.shown)} people; {arguments.repeats} random galleries a row; crops of {SIDE} px\n")
     _print_stills(people, embedder, arguments.repeats)

@@ -1,1 +1,1 @@
-"""Measuring blur and undoing it."""
+"""Estimation of blur, and deblurring."""

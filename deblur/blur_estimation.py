@@ -26,11 +26,11 @@ _RING_EDGES = (0.012, 0.028, 0.044, 0.06, 0.08, 0.105, 0.14, 0.18, 0.23, 0.29, 0
 """Cycles per pixel; finest where long motion puts its first zeros."""
 _SECTORS = 12
 _REFERENCE_RINGS = 2
-"""The lowest rings survive every blur; what is measured is measured against them, so that contrast drops out."""
+"""The lowest rings survive every blur; features are relative to them, and so independent of contrast."""
 _SHARPEST = 0.4
-"""Standard deviation in pixels below which a blur across the longest axis is the pixel's own."""
+"""Lower bound of the standard deviation in pixels of a blur along either axis: that of the pixel itself."""
 SIDE = 128
-"""Pixels of the crop's centre that are looked at, across and down."""
+"""Side in pixels of the crop's center, on which blur is measured."""
 
 _hann = np.hanning(SIDE + 2)[1:-1]
 
@@ -38,22 +38,22 @@ _WINDOW = np.outer(_hann, _hann).astype(np.float32) / np.float32((_hann**2).mean
 
 
 def power(image: Image) -> Array:
-    """Squared grey levels per frequency, `SIDE` x (`SIDE` / 2 + 1), float32, laid out as by `rfft2`.
+    """Compute the power spectrum in squared gray levels, `SIDE` x (`SIDE` / 2 + 1), float32, in the order of `rfft2`.
 
-    White noise of variance v gives v everywhere. The crop's middle is weighed by a Hann window, so that its border
-    casts no cross. Raises ValueError for a crop smaller than `SIDE`.
+    White noise of variance v gives v everywhere. The crop's center is weighted by a Hann window, so that its border
+    leaves no cross. Raises ValueError for a crop smaller than `SIDE`.
     """
     top, left = (image.shape[0] - SIDE) // 2, (image.shape[1] - SIDE) // 2
     if min(top, left) < 0:
         raise ValueError(f"blur is measured on {SIDE} x {SIDE} pixels, the crop has {image.shape[:2]}")
-    grey = cv2.cvtColor(image[top : top + SIDE, left : left + SIDE], cv2.COLOR_BGR2GRAY).astype(np.float32)
-    grey -= np.vdot(grey, _WINDOW) / _WINDOW.sum()
-    transform = scipy.fft.rfft2(grey * _WINDOW)
+    gray = cv2.cvtColor(image[top : top + SIDE, left : left + SIDE], cv2.COLOR_BGR2GRAY).astype(np.float32)
+    gray -= np.vdot(gray, _WINDOW) / _WINDOW.sum()
+    transform = scipy.fft.rfft2(gray * _WINDOW)
     return np.asarray((transform.real**2 + transform.imag**2) / SIDE**2, np.float32)
 
 
 def frequencies() -> tuple[Array, Array]:
-    """Down (column) and across (row), in cycles per pixel, as `power` lays them out."""
+    """Return the vertical (column) and horizontal (row) frequencies of `power`, in cycles per pixel."""
     return (
         scipy.fft.fftfreq(SIDE).astype(np.float32)[:, None],
         scipy.fft.rfftfreq(SIDE).astype(np.float32)[None, :],
@@ -70,7 +70,7 @@ class BlurEstimate:
     angle: float
 
     def kernel(self, share: float = 1.0) -> Array:
-        """The Gaussian of `share` times these extents."""
+        """Return the Gaussian of `share` times these extents."""
         along, across = (max(share * side / math.sqrt(12), _SHARPEST) for side in (self.extent, self.across))
         return kernels.gaussian(along, across, self.angle)
 
@@ -87,7 +87,7 @@ class BlurEstimator:
         return self.estimate(crop.image, scale(crop))
 
     def estimate(self, image: Image, scale: float = 1.0) -> BlurEstimate:
-        """The blur of a face crop (H x W x 3 uint8, at least 128 x 128: its centre is measured).
+        """Estimate the blur of a face crop (H x W x 3 uint8, at least 128 x 128: its center is measured).
 
         `scale` is in crop pixels per pixel of the frame. Above 1 the crop is soft because it was enlarged, and that
         softness is not counted.
@@ -98,17 +98,18 @@ class BlurEstimator:
 
 
 def scale(crop: FaceCrop) -> float:
-    """Crop pixels per pixel of the frame."""
+    """Return the crop pixels per pixel of the frame."""
     return enlargement(crop.matrix)
 
 
 def enlargement(matrix: Array) -> float:
-    """By how much a 2 x 3 matrix enlarges."""
+    """Return the scale factor of a 2 x 3 matrix."""
     return math.sqrt(abs(float(np.linalg.det(matrix[:, :2]))))
 
 
 def features(image: Image, scale: float) -> Array:
-    """Mean log power in each ring and sector over that of the lowest rings; then the log of the enlargement."""
+    """Compute the mean log power in each ring and sector relative to the lowest rings; then the log of the
+    enlargement."""
     log_power = np.log(power(image) + 1).ravel()
     pooled = np.bincount(_CELLS, log_power, _COUNTS.size + 1)[:-1] / _COUNTS
     pooled -= pooled[: _REFERENCE_RINGS * _SECTORS].mean()
@@ -116,7 +117,7 @@ def features(image: Image, scale: float) -> Array:
 
 
 def _cells() -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """For each frequency the cell it is pooled into (one too many: none), and the cells' sizes."""
+    """Return for each frequency the cell that pools it (the last index: none), and the cells' sizes."""
     down, across = frequencies()
     ring = np.digitize(np.hypot(down, across), _RING_EDGES) - 1
     sector = np.rint(np.arctan2(down, across) % np.pi / np.pi * _SECTORS).astype(np.intp) % _SECTORS
@@ -129,9 +130,9 @@ _CELLS, _COUNTS = _cells()
 
 
 def encode_covariance(kernel: Array) -> Array:
-    """What the network is fitted to: the fourth root of the kernel's covariance, as (xx, yy, sqrt(2) xy).
+    """Return the target of the network: the fourth root of the kernel's covariance, as (xx, yy, sqrt(2) xy).
 
-    The root keeps small blurs from drowning in the spread of large ones; the eigenvectors stay.
+    The root keeps errors of small blurs visible beside those of large ones; the eigenvectors stay.
     """
     squared, axes = np.linalg.eigh(kernels.covariance(kernel))
     root = axes * (12 * squared.clip(0)) ** 0.25 @ axes.T
@@ -139,7 +140,7 @@ def encode_covariance(kernel: Array) -> Array:
 
 
 def decode_covariance(values: Array) -> BlurEstimate:
-    """The inverse of `roots`."""
+    """Invert `encode_covariance`."""
     xx, yy, xy = (float(value) for value in values * (1, 1, math.sqrt(0.5)))
     (short, long), axes = np.linalg.eigh(np.array([[xx, xy], [xy, yy]]))
     angle = math.atan2(axes[1, 1], axes[0, 1])

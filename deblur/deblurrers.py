@@ -1,4 +1,4 @@
-"""Behind the gate without a network: which blur is undone."""
+"""Deblurrers without a network: pass-through, Richardson-Lucy and a fixed box kernel; and the fallback between two."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from stream.values import FaceCrop, Image, Restoration
 
 _GAUSSIAN_STEPS = 6
 _GAUSSIAN_SHARE = 0.8
-"""A Gaussian as wide as the blur overshoots: its tails promise detail that the real blur still holds."""
+"""Relative width of the Gaussian: one as wide as the blur has longer tails than the real kernel, and overshoots."""
 
 
 class PassThrough:
-    """Leaves every crop alone, and says how blurred it is."""
+    """Returns every crop unchanged, with its blur extent."""
 
     def __init__(self) -> None:
-        self._blurriness = BlurEstimator()
+        self._estimator = BlurEstimator()
 
     def restore(self, crops: Sequence[FaceCrop], _passes: int | None = None, /) -> list[Restoration]:
-        return [_alone(crop, self._blurriness.of(crop).extent) for crop in crops]
+        return [_unchanged(crop, self._estimator.of(crop).extent) for crop in crops]
 
 
 class RichardsonLucyDeblurrer:
-    """Undoes motion blur by the track's own motion and the camera's shutter; what else is blurred, by the Gaussian
-    of the same extents; sharp crops are left alone. Used by one thread at a time."""
+    """Deconvolves motion blur by the track's motion and the camera's shutter, other blur by a Gaussian of the same
+    extents; sharp crops are returned unchanged. Not thread-safe."""
 
     def __init__(self, shutters: Mapping[str, float] | None = None) -> None:
-        """`shutters` are the fractions of the frame's time that cameras are open; others are learnt."""
+        """`shutters` are the shutter fractions by camera; others are estimated."""
         self._gate = Gate(shutters)
 
     def restore(self, crops: Sequence[FaceCrop], passes: int | None = None) -> list[Restoration]:
-        examined = [self._gate.assess(crop) for crop in crops]
+        assessments = [self._gate.assess(crop) for crop in crops]
         return [
-            each.left_alone() if each.sharp or passes == 0 else restore_by_richardson_lucy(each) for each in examined
+            each.unchanged() if each.sharp or passes == 0 else restore_by_richardson_lucy(each) for each in assessments
         ]
 
 
 def restore_by_richardson_lucy(blurred: BlurAssessment) -> Restoration:
-    """Richardson-Lucy with the line of the motion, or, where that is not known, with the Gaussian."""
+    """Deconvolve with the line of the motion or, if that is not known, with a Gaussian."""
     if blurred.motion:
         kernel, iterations = kernels.line(*blurred.motion), final_iterations(blurred.length)
     else:
@@ -55,32 +55,33 @@ def restore_by_richardson_lucy(blurred: BlurAssessment) -> Restoration:
 
 
 class BoxKernelDeblurrer:
-    """The seed's preset: a fixed 5 x 5 mean undone on every crop the gate calls blurred."""
+    """Baseline: deconvolves every blurred crop with a fixed 5 x 5 mean, whatever its blur."""
 
     def __init__(self) -> None:
-        self._blurriness = BlurEstimator()
+        self._estimator = BlurEstimator()
 
     def restore(self, crops: Sequence[FaceCrop], passes: int | None = None) -> list[Restoration]:
-        return [self._restored(crop, passes) for crop in crops]
+        return [self._restore(crop, passes) for crop in crops]
 
-    def _restored(self, crop: FaceCrop, passes: int | None) -> Restoration:
-        extent = self._blurriness.of(crop).extent
+    def _restore(self, crop: FaceCrop, passes: int | None) -> Restoration:
+        extent = self._estimator.of(crop).extent
         if extent < SHARP or passes == 0:
-            return _alone(crop, extent)
-        return Restoration(crop, seed_preset(crop.image), "richardson-lucy", extent)
+            return _unchanged(crop, extent)
+        return Restoration(crop, deconvolve_with_box_kernel(crop.image), "richardson-lucy", extent)
 
 
-def seed_preset(image: Image) -> Image:
-    """Ten steps of the plain algorithm with a 5 x 5 mean, whatever the blur."""
+def deconvolve_with_box_kernel(image: Image) -> Image:
+    """Run ten steps of plain Richardson-Lucy with a 5 x 5 mean."""
     return deconvolve(image, kernels.box(5), iterations=10, smoothness=0, momentum=False)
 
 
 def final_iterations(length: float) -> int:
-    """How many for a motion of `length` pixels: longer ones need more (chosen on `val`, docs/design/deblurring.md)."""
+    """Return the number of steps for a motion of `length` pixels: longer ones need more (chosen on `val`,
+    docs/design/deblurring.md)."""
     return round(12 + length / 2)
 
 
-def _alone(crop: FaceCrop, extent: float) -> Restoration:
+def _unchanged(crop: FaceCrop, extent: float) -> Restoration:
     return Restoration(crop, crop.image, "none", extent)
 
 
@@ -88,14 +89,14 @@ _log = structlog.get_logger(__name__)
 
 
 class FallbackDeblurrer:
-    """Restores by one deblurrer, and from its first failure on by another: a GPU that was lost does not come back, and
-    each try would hold up the picture. Used by one thread at a time."""
+    """Switches permanently to a second deblurrer at the first failure of the first: a lost GPU does not come back, and
+    each retry would delay the frames. Not thread-safe."""
 
     def __init__(self, first: Deblurrer, second: Deblurrer) -> None:
         self._current, self._second = first, second
 
     def restore(self, crops: Sequence[FaceCrop], passes: int | None = None) -> list[Restoration]:
-        """Raises ModelError if both fail."""
+        """Restore the crops. Raises ModelError if both fail."""
         try:
             return self._current.restore(crops, passes)
         except ModelError as error:

@@ -1,6 +1,6 @@
-"""What a camera's chain does to a picture after the lens: fewer pixels and compression. Noise is `kernels.recorded`.
+"""Degradation by a camera after the lens: lower resolution and compression. For noise see `kernels.add_sensor_noise`.
 
-Pictures are H x W x 3 BGR uint8 of any size, and come back as such; each function gives the same for the same.
+Images are H x W x 3 BGR uint8 of any size, and the result has the same shape; functions are deterministic.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _ENCODING = {"preset": "veryfast"}
 
 
 def downsample(image: Image, factor: float) -> Image:
-    """As a face seen `factor` (1 or more) times as far away and enlarged again: averaged down, and back linearly, as
-    the aligner enlarges."""
+    """Simulate a face `factor` (1 or more) times as far away: area-averaged, then enlarged linearly, as the aligner
+    does. Raises ValueError for a smaller factor."""
     if factor < 1:
         raise ValueError(f"resolution is lowered by a factor of at least 1, not {factor}")
     height, width = image.shape[:2]
@@ -30,7 +30,7 @@ def downsample(image: Image, factor: float) -> Image:
 
 
 def jpeg(image: Image, quality: int) -> Image:
-    """Through JPEG of this quality (1-100) and back."""
+    """Encode as JPEG of this quality (1-100) and decode. Raises ValueError for another quality."""
     if not 1 <= quality <= 100:
         raise ValueError(f"a JPEG quality lies in 1..100, not {quality}")
     _, code = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
@@ -38,15 +38,16 @@ def jpeg(image: Image, quality: int) -> Image:
 
 
 def h264(image: Image, crf: int) -> Image:
-    """Through H.264 of this constant rate factor (0 best, 51 worst) and back, as a key frame. About 1 ms a face.
+    """Encode as an H.264 key frame of this constant rate factor (0 best, 51 worst) and decode. About 1 ms a face.
 
-    Colours go through 4:2:0, so that even at 0 something is lost. A picture of odd sides is continued by a pixel.
+    Chroma is subsampled (4:2:0), so that even 0 is lossy. Odd sides are padded by a pixel. Raises ValueError for
+    another factor.
     """
     if not 0 <= crf <= 51:
         raise ValueError(f"a constant rate factor lies in 0..51, not {crf}")
     height, width = image.shape[:2]
     even = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-    # OpenCV's conversion, not FFmpeg's: at its default accuracy that one darkens by two grey levels.
+    # OpenCV's conversion, not FFmpeg's: at its default accuracy that one darkens by two gray levels.
     planes = np.asarray(cv2.cvtColor(even, cv2.COLOR_BGR2YUV_I420), np.uint8)
     (decoded,) = _decode(av.VideoFrame.from_ndarray(planes, "yuv420p"), crf)
     restored = cv2.cvtColor(decoded.to_ndarray(), cv2.COLOR_YUV2BGR_I420)

@@ -1,1 +1,1 @@
-"""Finding faces and cutting them out, aligned."""
+"""Face detection and alignment."""

@@ -1,8 +1,8 @@
-"""Cutting faces out upright, and putting restored ones back in place.
+"""Face alignment: cuts faces out as aligned crops, measures their quality, and pastes restored ones back.
 
-A face's five points are moved onto a fixed template by the similarity (rotation, scale, shift) that is nearest in least
-squares: Umeyama, "Least-squares estimation of transformation parameters between two point patterns" (PAMI 1991). The
-template is the 112 x 112 one of ArcFace (Deng et al., CVPR 2019), which SFace was trained with too.
+A face's five landmarks are mapped to a fixed template by the least-squares similarity (rotation, scale, shift):
+Umeyama, "Least-squares estimation of transformation parameters between two point patterns" (PAMI 1991). The template is
+the 112 x 112 one of ArcFace (Deng et al., CVPR 2019), which SFace was trained with too.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from numpy.typing import NDArray
 from stream.values import Array, FaceCrop, FaceQuality, Frame, Image, Track
 
 VIEW = 112
-"""Side of the embedding network's view, in pixels: the centre of every crop."""
+"""Side in pixels of the embedding network's view: the center of every crop."""
 TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]], np.float32
 )
-"""Where the five points lie in the view."""
+"""Positions of the five landmarks in the view."""
 EYES = float(np.linalg.norm(TEMPLATE[1] - TEMPLATE[0]))
-"""Distance between the template's eyes, in pixels."""
+"""Distance of the template's eyes in pixels."""
 LEAST_INSIDE = 0.75
-"""Share of the view that must show the picture: with less, eyes or mouth are missing."""
+"""Share of the view that must be inside the image: with less, eyes or mouth are missing."""
 CRISP = 0.5
 """Root mean square spatial frequency, in radians per crop pixel, from which a crop counts as sharp."""
 PROFILE = 0.35
-"""Misfit of the five points, in eye distances, from which a face counts as turned away: about 75 degrees sideways."""
+"""Alignment error of the landmarks, in eye distances, at which the pose is 0: about 75 degrees of yaw."""
 SIDE = 128
-"""Side of a crop in pixels: the view and a margin, for what blur carries over its edges."""
+"""Side of a crop in pixels: the view and a margin for light that blur moves across its edges."""
 
 
 class FivePointAligner:
@@ -42,7 +42,7 @@ class FivePointAligner:
         self.side = side
 
     def crop(self, frame: Frame, track: Track) -> FaceCrop | None:
-        """The track's face as it stands in this frame; None if too little of it lies inside the picture."""
+        """Align the track's face in this frame; None if too little of it is inside the image."""
         matrix = similarity(track.landmarks, self.side)
         if share_inside(frame.image, matrix, self.side) < LEAST_INSIDE:
             return None
@@ -54,54 +54,56 @@ class FivePointAligner:
             pts_s=frame.pts_s,
             image=image,
             matrix=matrix,
-            velocity=_motion(track, matrix),
+            velocity=_crop_velocity(track, matrix),
             quality=quality(image, track.landmarks, matrix),
         )
 
 
 def align(image: Image, landmarks: Array, side: int = SIDE) -> tuple[Image, Array]:
-    """The face with these 5 x 2 points as a `side` x `side` crop, and the 2 x 3 matrix from picture to crop pixels.
+    """Return the face with these 5 x 2 landmarks as a `side` x `side` crop, and the 2 x 3 matrix from image to crop
+    pixels.
 
-    What lies outside the picture is black. Large faces are averaged down, not sampled, so that they do not alias.
+    Outside the image the crop is black. Large faces are area-averaged, so that they do not alias.
     """
     matrix = similarity(landmarks, side)
     return _warp(image, matrix, (side, side)), matrix
 
 
 def similarity(landmarks: Array, side: int = SIDE) -> Array:
-    """The 2 x 3 matrix that brings 5 x 2 points nearest to the template in the middle of a `side` x `side` crop.
+    """Return the 2 x 3 matrix that maps 5 x 2 landmarks to the template in the center of a `side` x `side` crop.
 
-    In the plane, with points as complex numbers, Umeyama's solution is one quotient. Raises ValueError for points that
-    all coincide.
+    With points as complex numbers, Umeyama's solution is one quotient. Raises ValueError if all points coincide.
     """
     source = landmarks.astype(np.float64) @ [1, 1j]
     target = (TEMPLATE.astype(np.float64) + (side - VIEW) / 2) @ [1, 1j]
-    centred = source - source.mean()
-    spread = np.vdot(centred, centred).real
+    centered = source - source.mean()
+    spread = np.vdot(centered, centered).real
     if not spread > 0:
         raise ValueError("a face's five points coincide: there is nothing to align")
-    turn = np.vdot(centred, target) / spread
-    shift = target.mean() - turn * source.mean()
-    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]], np.float32)
+    rotation = np.vdot(centered, target) / spread
+    shift = target.mean() - rotation * source.mean()
+    return np.array(
+        [[rotation.real, -rotation.imag, shift.real], [rotation.imag, rotation.real, shift.imag]], np.float32
+    )
 
 
 def share_inside(image: Image, matrix: Array, side: int = SIDE) -> float:
-    """Share (0..1) of the crop's central view that the picture covers."""
+    """Return the share (0..1) of the crop's central view that the image covers."""
     margin = (side - VIEW) / 2
     view = np.array([[0, 0], [VIEW, 0], [VIEW, VIEW], [0, VIEW]], np.float32) + margin
     height, width = image.shape[:2]
-    picture = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) @ matrix[:, :2].T + matrix[:, 2]
-    common, _ = cv2.intersectConvexConvex(view, picture.astype(np.float32))
+    frame = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) @ matrix[:, :2].T + matrix[:, 2]
+    common, _ = cv2.intersectConvexConvex(view, frame.astype(np.float32))
     return common / VIEW**2
 
 
 def quality(image: Image, landmarks: Array, matrix: Array) -> FaceQuality:
-    """What a crop is worth as evidence, each part in 0..1; to rank crops, not to measure blur.
+    """Measure the quality of a crop, each part in 0..1; to rank crops, not to measure blur.
 
     sharpness: the root mean square spatial frequency of the inner face (gradient energy over variance, so that contrast
-    does not matter), 1 from `CRISP` on. size: eye distance in the picture over the template's, 1 where the crop is
-    not enlarged. pose: how well one plane similarity explains the five points, 1 on the template, 0 from `PROFILE` on:
-    turning the head sideways or nodding is what a similarity cannot undo.
+    does not matter), 1 from `CRISP` on. size: eye distance in the image over the template's, 1 if the crop is not
+    enlarged. pose: alignment error of the landmarks, 1 on the template, 0 from `PROFILE` on: a similarity cannot undo
+    yaw or pitch of the head.
     """
     side = image.shape[0]
     inner = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[side // 4 : -side // 4, side // 4 : -side // 4].astype(np.float32)
@@ -118,16 +120,15 @@ def quality(image: Image, landmarks: Array, matrix: Array) -> FaceQuality:
 
 
 def paste(image: Image, restored: Image, matrix: Array) -> Image:
-    """A copy of the picture with a restored crop put back where `matrix` (picture to crop pixels) had taken it from.
+    """Return a copy of the image with a restored crop pasted back; `matrix` leads from image to crop pixels.
 
-    What is put back is what the restoration changed, so that a face larger than its crop keeps its own detail, and an
-    unchanged crop leaves the picture as it is, bit for bit. The change fades out towards the crop's edges; outside the
-    crop the picture is untouched.
+    Only the change by the restoration is added, so that a face larger than its crop keeps its detail, and an unchanged
+    crop leaves the image the same, bit for bit. The change fades out towards the crop's edges.
     """
     side = restored.shape[0]
     change = restored.astype(np.float32) - _warp(image, matrix, (side, side))
     back = cv2.invertAffineTransform(matrix)
-    left, top, right, bottom = _reach(image, back, (side, side))
+    left, top, right, bottom = _source_region(image, back, (side, side))
     back[:, 2] -= left, top
     pasted = image.copy()
     region = pasted[top:bottom, left:right]
@@ -135,8 +136,8 @@ def paste(image: Image, restored: Image, matrix: Array) -> Image:
     return pasted
 
 
-def _motion(track: Track, matrix: Array) -> tuple[float, float] | None:
-    """The track's velocity in crop pixels per frame; None after a single detection, which shows none."""
+def _crop_velocity(track: Track, matrix: Array) -> tuple[float, float] | None:
+    """Return the track's velocity in crop pixels per frame; None after a single detection."""
     if track.hits < 2:
         return None
     x, y = matrix[:, :2] @ np.array(track.velocity)
@@ -144,35 +145,35 @@ def _motion(track: Track, matrix: Array) -> tuple[float, float] | None:
 
 
 def _warp(source: NDArray[Any], matrix: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """`source` through `matrix` (2 x 3, source to result pixels) as a picture of `size` (width, height), black outside.
+    """Warp `source` by `matrix` (2 x 3, source to result pixels) to an image of `size` (width, height), black outside.
 
-    Linear interpolation looks at four pixels and aliases where it shrinks by two or more: that part is averaged first.
+    Linear interpolation uses four pixels and aliases if it shrinks by two or more: that part is averaged first.
     """
     shrink = int(1 / np.hypot(matrix[0, 0], matrix[1, 0]))
     if shrink > 1:
-        source, matrix = _averaged(source, matrix, size, shrink)
+        source, matrix = _shrink_part(source, matrix, size, shrink)
     return cv2.warpAffine(source, matrix, size, flags=cv2.INTER_LINEAR)
 
 
-def _averaged(
+def _shrink_part(
     source: NDArray[Any], matrix: NDArray[Any], size: tuple[int, int], shrink: int
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The part of `source` that the result shows, shrunk by a whole number, and the matrix from there."""
-    left, top, right, bottom = _reach(source, cv2.invertAffineTransform(matrix), size, margin=2 * shrink)
+    """Shrink the part of `source` that the result shows by a whole number; also return the matrix from there."""
+    left, top, right, bottom = _source_region(source, cv2.invertAffineTransform(matrix), size, margin=2 * shrink)
     columns, rows = max(1, (right - left) // shrink), max(1, (bottom - top) // shrink)
     part = source[top : top + rows * shrink, left : left + columns * shrink]
-    first_centre = np.array([left, top]) + (shrink - 1) / 2
-    turn = matrix[:, :2]
+    first_center = np.array([left, top]) + (shrink - 1) / 2
+    rotation = matrix[:, :2]
     return (
         cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA),
-        np.column_stack([turn * shrink, matrix[:, 2] + turn @ first_centre]),
+        np.column_stack([rotation * shrink, matrix[:, 2] + rotation @ first_center]),
     )
 
 
-def _reach(
+def _source_region(
     source: NDArray[Any], back: NDArray[Any], size: tuple[int, int], margin: int = 1
 ) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of the part of `source`, at least a pixel, that a result of `size` shows.
+    """Return left, top, right and bottom of the part of `source`, at least a pixel, that a result of `size` shows.
 
     `back` leads from the result's pixels to the source's.
     """
@@ -185,7 +186,8 @@ def _reach(
 
 
 def _fade(side: int) -> Array:
-    """side x side x 1 weights: 1 inside, falling to 0 at the edges over an eighth of the side on a raised cosine."""
+    """Return side x side x 1 weights: 1 inside, falling to 0 at the edges over an eighth of the side on a raised
+    cosine."""
     edge = np.minimum(np.arange(side), np.arange(side)[::-1]) / (side / 8)
     ramp = (1 - np.cos(np.pi * edge.clip(0, 1))) / 2
     return np.outer(ramp, ramp)[..., None].astype(np.float32)

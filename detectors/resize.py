@@ -1,4 +1,4 @@
-"""Shrinking a picture to the size that a detector looks at."""
+"""Shrinks an image to the detection size."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 from stream.values import Array, Image
 
 
-def shrunk(image: Image, long_side: int) -> tuple[Image, Array]:
-    """The picture with its longer side brought down to `long_side` pixels, or itself if that is no smaller.
+def shrink_to(image: Image, long_side: int) -> tuple[Image, Array]:
+    """Shrink the longer side of the image to `long_side` pixels; return the image itself if it is not longer.
 
-    Also gives the factors by which its width and its height shrank; rounding to whole pixels makes them differ.
+    Also returns the factors of width and height, which differ by the rounding to whole pixels.
     """
     height, width = image.shape[:2]
     shrink = long_side / max(height, width)

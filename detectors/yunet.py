@@ -1,8 +1,8 @@
-"""YuNet: a box, five points and a confidence for every face, from one small network.
+"""YuNet face detector: box, five landmarks and confidence of every face.
 
 The network is "YuNet: A Tiny Millisecond-level Face Detector" (Wu, Peng and Yu, Machine Intelligence Research 2023) as
 the OpenCV Zoo publishes it. Its twelve outputs are decoded here, as `cv2.FaceDetectorYN` decodes them, so that it can
-run in whichever session is fastest.
+run on the fastest backend.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from detectors.resize import shrunk
+from detectors.resize import shrink_to
 from models.backends.selection import Session
 from stream.values import Array, Box, FaceDetection, Image
 
 STRIDES = (8, 16, 32)
 """Pixels of the network's input per cell of its three grids."""
 IN_STILLS = 0.7
-"""Confidence to ask for where a single picture decides (docs/design/tracking.md)."""
+"""Minimum confidence for single images (docs/design/tracking.md)."""
 IN_VIDEO = 0.4
-"""Confidence to ask for where a tracker weighs the doubtful: faces blurred by their motion are among them."""
+"""Minimum confidence for a tracker, which also uses uncertain detections: motion-blurred faces are among them."""
 
 
 class YuNet:
-    """Finds faces with YuNet; satisfies `stream.interfaces.Detector`.
+    """Detects faces with YuNet; satisfies `stream.interfaces.Detector`.
 
-    `long_side` is the detection size in pixels: a picture with a longer side is shrunk to it, a smaller one taken as
-    it is. It may be set between calls, to trade small faces for time. Faces below `min_confidence` (0..1) are not
+    `long_side` is the detection size in pixels: an image with a longer side is shrunk to it. It may be set
+    between calls, to trade small faces for time. Faces below `min_confidence` (0..1) are not
     reported; of two that overlap by more than `max_overlap` (intersection over union) the more confident stays.
     """
 
@@ -39,9 +39,10 @@ class YuNet:
         self._max_overlap = max_overlap
 
     def detect(self, image: Image) -> list[FaceDetection]:
-        """The faces of an H x W x 3 BGR uint8 picture in its own pixels, best first; a box may reach over the edge."""
-        small, scale = shrunk(image, self.long_side)
-        canvas = _padded(small)
+        """Return the faces of an H x W x 3 BGR uint8 image in its pixels, best first; a box may extend over the
+        edge."""
+        small, scale = shrink_to(image, self.long_side)
+        canvas = _pad(small)
         outputs = self._session.run(np.asarray(cv2.dnn.blobFromImage(canvas), np.float32))
         scores, boxes, points = _decode(outputs, canvas.shape[1], self._min_confidence)
         kept = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), self._min_confidence, self._max_overlap)
@@ -49,24 +50,24 @@ class YuNet:
         return [FaceDetection(Box(*boxes[i].tolist()), points[i], float(scores[i])) for i in kept]
 
 
-def _padded(image: Image) -> Image:
-    """The picture with black added at the right and below, up to multiples of the coarsest stride."""
+def _pad(image: Image) -> Image:
+    """Pad the image with black at the right and below, up to multiples of the coarsest stride."""
     height, width = image.shape[:2]
     bottom, right = -height % STRIDES[-1], -width % STRIDES[-1]
     return np.asarray(cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT), np.uint8)
 
 
 def _decode(outputs: list[Array], width: int, min_confidence: float) -> tuple[Array, Array, Array]:
-    """Scores (N), boxes (N x 4: left, top, width, height) and points (N x 5 x 2) of the cells that see a face.
+    """Decode scores (N), boxes (N x 4: left, top, width, height) and points (N x 5 x 2) of the cells with a face.
 
     `outputs` are class scores, objectness, boxes and points, each for the three strides in turn, for an input `width`
     pixels wide. Positions count from a cell's corner in cells; sizes are logarithms.
     """
-    found = [
+    levels = [
         _decode_stride([kind[0] for kind in outputs[level::3]], stride, width // stride, min_confidence)
         for level, stride in enumerate(STRIDES)
     ]
-    scores, boxes, points = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    scores, boxes, points = (np.concatenate(parts) for parts in zip(*levels, strict=True))
     return scores, boxes, points
 
 
@@ -75,9 +76,9 @@ def _decode_stride(
 ) -> tuple[Array, Array, Array]:
     classes, objects, boxes, points = outputs
     scores = np.sqrt(classes[:, 0].clip(0, 1) * objects[:, 0].clip(0, 1))
-    seen = np.flatnonzero(scores >= min_confidence)
-    corners = np.stack([seen % columns, seen // columns], 1).astype(np.float32)
-    sizes = np.exp(boxes[seen, 2:])
-    lefts_tops = corners + boxes[seen, :2] - sizes / 2
-    landmarks = points[seen].reshape(-1, 5, 2) + corners[:, None]
-    return scores[seen], np.hstack([lefts_tops, sizes]) * stride, landmarks * stride
+    cells = np.flatnonzero(scores >= min_confidence)
+    corners = np.stack([cells % columns, cells // columns], 1).astype(np.float32)
+    sizes = np.exp(boxes[cells, 2:])
+    lefts_tops = corners + boxes[cells, :2] - sizes / 2
+    landmarks = points[cells].reshape(-1, 5, 2) + corners[:, None]
+    return scores[cells], np.hstack([lefts_tops, sizes]) * stride, landmarks * stride

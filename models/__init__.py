@@ -1,7 +1,6 @@
-"""Networks: where they come from, whether they are trusted, and what runs them."""
+"""Networks: pinned files, their verification, and the backends that run them."""
 
 import os
 
-# ONNX Runtime sends what it calls telemetry to its maker, and keeps a database of it in the user's cache; it asks this
-# variable when it is first loaded.
+# Turns off the telemetry of ONNX Runtime, which also writes a database to the user's cache; read when it is loaded.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"

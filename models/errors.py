@@ -1,4 +1,4 @@
-"""What can go wrong with a network. This room imports no other, so its one error lives here."""
+"""Errors of networks. In a module of its own, since this package imports no other of the project."""
 
 
 class ModelError(RuntimeError):

@@ -1,7 +1,7 @@
-"""A network's weights in float16 on disk, and in float32 wherever it is run: half the size for nothing that shows.
+"""Stores a network's weights in float16 and restores them to float32: half the size without a visible difference.
 
 ONNX Runtime and OpenVINO fold the casts away when they load the file, so that speed and arithmetic are those of
-float32; the others are given the network `unpacked`.
+float32; the others get the network from `decompress_weights`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from onnx import TensorProto, numpy_helper
 from onnx.helper import get_attribute_value, make_node
 
 _LEAST = 256
-"""Weights of fewer numbers, biases above all, stay as they are."""
+"""Smaller tensors, mostly biases, are not converted."""
 
 
 def compress_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The network with its large float32 weights as float16, each behind a Cast."""
+    """Return the network with its large float32 weights as float16, each followed by a Cast."""
     result = _copy(model)
     casts = []
     for weights in result.graph.initializer:
@@ -32,10 +32,10 @@ def compress_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def decompress_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same network with float32 weights and no casts, for what does not fold them itself."""
+    """Return the network with float32 weights and no casts, for backends that do not fold them."""
     result = _copy(model)
     halves = {each.name: each for each in result.graph.initializer if each.data_type == TensorProto.FLOAT16}
-    casts = [node for node in result.graph.node if _widens(node) and node.input[0] in halves]
+    casts = [node for node in result.graph.node if _casts_to_float32(node) and node.input[0] in halves]
     for cast in casts:
         weights = halves[cast.input[0]]
         weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights).astype(np.float32), cast.output[0]))
@@ -43,7 +43,7 @@ def decompress_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     return result
 
 
-def _widens(node: onnx.NodeProto) -> bool:
+def _casts_to_float32(node: onnx.NodeProto) -> bool:
     return node.op_type == "Cast" and get_attribute_value(node.attribute[0]) == TensorProto.FLOAT
 
 

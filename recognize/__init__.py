@@ -1,1 +1,1 @@
-"""Saying who a face is, or that it is unknown."""
+"""Face recognition: embeddings, the gallery, and the identification of tracks."""

@@ -1,4 +1,4 @@
-"""Naming somebody, or not: the rules that turn similarities into a name that stays."""
+"""Decision rules: from similarity scores to a stable name, or none."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from recognize.restoration_fusion import not_contradicted_by_raw
 from stream.values import Array
 
 ENOUGH = 0.3
-"""Weight of evidence, in perfect views, from which the plain threshold holds."""
+"""Weight of a template, in perfect samples, from which the threshold has no offset."""
 LOW_EVIDENCE_OFFSET = 0.08
-"""What no evidence at all would add to the threshold; falls evenly to nothing at `ENOUGH`."""
+"""Offset of the threshold at weight 0; falls linearly to 0 at `ENOUGH`."""
 MARGIN = 0.04
-"""A new name must be this much ahead of everybody else."""
+"""A new name needs this lead over the runner-up."""
 SLACK = 0.08
 """A name stays until its similarity falls this far below the threshold,"""
 LEAD = 0.1
-"""or until somebody above the threshold is this far ahead of it."""
+"""or until another person above the threshold is this far ahead of it."""
 
 
 class Decision(NamedTuple):
-    """`person` is the candidate's place in the gallery, `named` whether they were named, `threshold` what they had to
-    reach; `runner_up` is the best of all others, if there are any."""
+    """Result: `person` is the candidate's index in the gallery, `named` whether the candidate reached `threshold` and
+    the other rules; `runner_up` is the best of all others, if there are any."""
 
     person: int
     named: bool
@@ -32,20 +32,20 @@ class Decision(NamedTuple):
 
 
 def required_threshold(threshold: float, weight: float) -> float:
-    """The threshold for evidence of this weight (perfect views): a single poor view must be all the more similar."""
+    """Return the threshold for a template of this weight (in perfect samples): a single poor sample needs a higher
+    score."""
     return threshold + LOW_EVIDENCE_OFFSET * max(0.0, 1 - weight / ENOUGH)
 
 
-def decide(scores: Array, raw: Array, held: int | None, threshold: float) -> Decision:
-    """Whom to name by the similarities to everybody (at least one), given the person named so far.
+def decide(scores: Array, raw: Array, current: int | None, threshold: float) -> Decision:
+    """Decide on a name by the similarities to all people (at least one), given the person named so far (`current`).
 
-    `scores` are of all evidence, `raw` of the crops before restoration. From unknown to a name takes the threshold, a
-    margin, and no contradiction by the raw crops; from a name to another or back to unknown takes more than noise
-    (hysteresis).
+    `scores` are of all embeddings, `raw` of the crops before restoration. A new name needs the threshold, a margin, and
+    no contradiction by the raw crops; a name is changed or dropped only with hysteresis.
     """
     best = int(scores.argmax())
-    if held is not None and _stays(scores, held, best, threshold):
-        return Decision(held, True, threshold - SLACK, _runner_up(scores, held))
+    if current is not None and _stays(scores, current, best, threshold):
+        return Decision(current, True, threshold - SLACK, _runner_up(scores, current))
     runner_up = _runner_up(scores, best)
     ahead = runner_up is None or scores[best] - scores[runner_up] >= MARGIN
     named = scores[best] >= threshold and ahead and not_contradicted_by_raw(scores, raw)
@@ -61,5 +61,5 @@ def _runner_up(scores: Array, person: int) -> int | None:
     others = np.delete(scores, person)
     if not len(others):
         return None
-    place = int(others.argmax())
-    return place + (place >= person)
+    index = int(others.argmax())
+    return index + (index >= person)

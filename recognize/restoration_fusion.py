@@ -1,9 +1,9 @@
-"""What a restored face may say about who it is: the rule, one and the same for the program and its evaluation.
+"""Weights of restored against raw embeddings: one rule for the program and its evaluation.
 
-Restoration finds people whom the raw crop has lost, and invents. Both crops are heard, after "Effective Adapter for
-Face Recognition in the Wild" (Liu et al., arXiv 2312.01734): the more blurred the raw one, the more the restored one
-counts, and the more similar both have to be to a person; and whom the raw one clearly contradicts is not named. Chosen
-on `val` by `benchmarks/restoration_fusion.py` (docs/design/deblurring.md, "The rule").
+Restoration makes people recognizable whom the raw crop does not show, but also invents. So both crops count, after
+"Effective Adapter for Face Recognition in the Wild" (Liu et al., arXiv 2312.01734): the more blurred the raw one, the
+more the restored one counts, and the higher the threshold; and a name that the raw one clearly contradicts is not
+given. Chosen on `val` by `benchmarks/restoration_fusion.py` (docs/design/deblurring.md, "The rule").
 """
 
 from __future__ import annotations
@@ -16,42 +16,40 @@ from stream.values import Array
 EVEN = 10.0
 """Blur, in crop pixels, at which a restored crop counts as much as the raw one; the share grows with its square."""
 CAUTION = 0.04
-"""What a restored crop that alone counted would add to the threshold of a still picture, where no second look can
-agree with it."""
+"""Threshold offset of a still image for a restored crop of full weight: there is no second sample to confirm it."""
 RELIEF = 0.03
-"""By how much a raw crop that showed nothing but blur would lower the threshold of a track."""
+"""Limit of the threshold reduction of a track for a raw crop, as its blur grows."""
 CONTRADICTION = 0.15
-"""Restored crops cannot name whom the raw ones find this much less similar than somebody else."""
+"""A person whose raw score is this much below the best raw score is not named."""
 
 
 def restored_weight(blur: ArrayLike) -> Array:
-    """What restored crops count (0..1), by the extents of the raw crops' blur in pixels; 0 for one left alone."""
+    """Return the weight of restored crops (0..1) by the blur extents of the raw crops in pixels."""
     squared = np.square(np.asarray(blur, np.float32))
     return np.asarray(squared / (squared + np.float32(EVEN) ** 2))
 
 
 def still_threshold_offset(blur: ArrayLike) -> Array:
-    """By how much a still picture's threshold is higher for what was restored: restoration makes strangers more
-    similar, too."""
+    """Return the threshold offset of a still image for restored crops: restoration makes non-mated faces more similar,
+    too."""
     return np.asarray(np.float32(CAUTION) * restored_weight(blur))
 
 
 def blur_threshold_offset(blur: ArrayLike) -> Array:
-    """By how much a track's threshold is lower for crops that are left as blurred as they are: the more blurred, the
-    less similar strangers are. Of restored ones, as many reach a threshold as of sharp ones
-    (`benchmarks/threshold.py`)."""
+    """Return the threshold reduction of a track for unrestored crops: the more blurred, the less similar non-mated
+    faces are. Of restored ones, as many reach a threshold as of sharp ones (`benchmarks/threshold.py`)."""
     return np.asarray(np.float32(RELIEF) * restored_weight(blur))
 
 
-def fused(raw: Array, restored: Array, blur: ArrayLike) -> Array:
-    """The embeddings (N x D, or D, of length 1) that decide, by those of the raw and of the restored crops, and the
-    extents of the raw crops' blur in pixels."""
-    counts = restored_weight(blur)[..., None]
-    mixed = (1 - counts) * raw + counts * restored
+def fuse(raw: Array, restored: Array, blur: ArrayLike) -> Array:
+    """Fuse the embeddings (N x D, or D, of length 1) of raw and restored crops, by the blur extents of the raw crops in
+    pixels."""
+    weight = restored_weight(blur)[..., None]
+    mixed = (1 - weight) * raw + weight * restored
     return np.asarray(mixed / np.linalg.norm(mixed, axis=-1, keepdims=True), np.float32)
 
 
 def not_contradicted_by_raw(scores: Array, raw: Array) -> NDArray[np.bool_]:
-    """Whether the raw crops' similarities (N x P, or P) do not contradict the person most similar by `scores`."""
+    """Return whether the raw scores (N x P, or P) do not contradict the best person by `scores`."""
     best = scores.argmax(-1, keepdims=True)
     return np.asarray(np.take_along_axis(raw, best, -1)[..., 0] >= raw.max(-1) - CONTRADICTION)

@@ -1,6 +1,6 @@
-"""Who a track is, by all of its crops: evidence is gathered over the track, raw and restored, and only then judged.
+"""Identification of tracks: the embeddings of a track, raw and restored, are merged into a template and then decided.
 
-How a restored view is weighed against the raw one is `dual`'s; the weights below were chosen on `val`
+For the weight of a restored crop see `restoration_fusion`; the weights below were chosen on `val`
 (`benchmarks/threshold.py`).
 """
 
@@ -13,24 +13,24 @@ from typing import NamedTuple
 
 from recognize.decision import MARGIN, decide, required_threshold
 from recognize.embedders.embedder import Embedder
-from recognize.gallery.calibration import USUAL
+from recognize.gallery.calibration import DEFAULT_FPIR
 from recognize.gallery.people_gallery import Gallery
-from recognize.restoration_fusion import fused, still_threshold_offset
+from recognize.restoration_fusion import fuse, still_threshold_offset
 from recognize.track_template import ProbeSample, TrackTemplate
 from stream.errors import GalleryError
 from stream.results import Identity, TrackContinuity
 from stream.values import Array, FaceCrop, Restoration
 
 FADING = 10.0
-"""Blur, in crop pixels, at which a view is worth half a sharp one; beyond it falls with the square."""
+"""Blur extent in crop pixels at which a sample has half the weight of a sharp one; beyond, it falls with the square."""
 LEAST = 0.02
-"""What the poorest view is worth."""
+"""Lowest weight of a sample."""
 TRACKS = 1024
-"""Tracks remembered at once; when more are seen, the one not seen for longest is forgotten."""
+"""Largest number of open tracks; beyond it the least recently used one is dropped."""
 
 
 class ActiveGallery(NamedTuple):
-    """A gallery with its threshold, and whether that is by its calibration: swapped in one step, so that no decision
+    """A gallery with its threshold, and whether the threshold is calibrated: replaced in one step, so that no decision
     mixes two."""
 
     gallery: Gallery
@@ -39,27 +39,26 @@ class ActiveGallery(NamedTuple):
 
 
 class TrackRecognizer:
-    """Says who each track is by its evidence so far; satisfies `stream.interfaces.Recognizer`. Used by one thread, but
-    `use` may be called from any.
+    """Identifies tracks by their templates; satisfies `stream.interfaces.Recognizer`. Not thread-safe, except `use`.
 
-    `threshold` is the cosine similarity from which a face is somebody's; without one it follows the gallery's
-    calibration for the share `fpir` (0..1) of strangers who may be named, as measured for SFace. `dropped` counts
-    tracks whose evidence was given up because too many were open at once.
+    `threshold` is the cosine similarity that a name needs; without one it follows from the gallery's calibration for
+    the false positive identification rate `fpir` (0..1), as measured for SFace. `dropped` counts tracks whose template
+    was dropped because too many were open.
     """
 
     def __init__(
-        self, embedder: Embedder, gallery: Gallery, threshold: float | None = None, fpir: float = USUAL
+        self, embedder: Embedder, gallery: Gallery, threshold: float | None = None, fpir: float = DEFAULT_FPIR
     ) -> None:
         self.dropped = 0
         self._fpir = fpir
         self._embedder = embedder
         self._threshold = threshold
         self._tracks: OrderedDict[tuple[str, int], TrackTemplate] = OrderedDict()
-        self._disowned: dict[tuple[str, int], Identity] = {}
+        self._revoked: dict[tuple[str, int], Identity] = {}
         self.use(gallery)
 
     def use(self, gallery: Gallery) -> None:
-        """Recognise by this gallery from the next decision on; the evidence gathered stays.
+        """Use this gallery from the next decision on; templates stay.
 
         Raises GalleryError if it was made with another network.
         """
@@ -71,127 +70,134 @@ class TrackRecognizer:
 
     @property
     def known(self) -> ActiveGallery:
-        """What decisions rest on now."""
+        """The gallery and threshold in use."""
         return self._known
 
     @property
     def people(self) -> int:
-        """How many are known."""
+        """Number of enrolled people."""
         return len(self._known.gallery.names)
 
     def observe(self, restorations: Sequence[Restoration]) -> list[Identity]:
-        """Who the restorations' tracks are, each by all of its track's evidence up to and with this restoration."""
-        known, views = self._known, self._views(restorations)
+        """Identify the track of each restoration by all of its samples up to and including this one."""
+        active, samples = self._known, self._embed(restorations)
         return [
-            self._observed(known, restoration.crop, view) for restoration, view in zip(restorations, views, strict=True)
+            self._observe(active, restoration.crop, sample)
+            for restoration, sample in zip(restorations, samples, strict=True)
         ]
 
     def reidentify(self) -> Mapping[tuple[str, int], Identity]:
-        """Who each track, by camera and number, is by the gallery now in use and the evidence so far."""
-        known = self._known
-        identities = {track: self._concluded(known, *track, "same") for track in self._tracks}
+        """Identify each track, by camera and number, with the gallery now in use."""
+        active = self._known
+        identities = {track: self._identify_track(active, *track, "same") for track in self._tracks}
         return {**identities, **self.take_revoked()}
 
     def take_revoked(self) -> Mapping[tuple[str, int], Identity]:
-        """Tracks that have lost their name to somebody beside them since this was last asked: who they are now."""
-        lost, self._disowned = self._disowned, {}
-        return lost
+        """Return the tracks that lost their name to a co-visible track since the last call, with their new
+        identities."""
+        revoked, self._revoked = self._revoked, {}
+        return revoked
 
     def identify(self, restorations: Sequence[Restoration]) -> list[Identity]:
-        """Who is on still pictures: each by itself, with no surcharge for being alone: no second view will come."""
-        known, identities = self._known, []
-        for view in self._views(restorations):
-            evidence = TrackTemplate()
-            evidence.add(view)
-            care = 0.0 if view.restored is None else float(still_threshold_offset(view.blur))
-            identities.append(_identify(known.gallery, evidence, known.threshold + care))
+        """Identify the faces of still images, each independently, without the threshold offset for few samples."""
+        active, identities = self._known, []
+        for sample in self._embed(restorations):
+            template = TrackTemplate()
+            template.add(sample)
+            offset = 0.0 if sample.restored is None else float(still_threshold_offset(sample.blur))
+            identities.append(_identify(active.gallery, template, active.threshold + offset))
         return identities
 
     def forget(self, camera: str, track: int) -> None:
-        """The track has ended; its evidence goes."""
-        gone = self._tracks.pop((camera, track), None)
-        self._disowned.pop((camera, track), None)
-        for other in gone.apart if gone else ():
-            if evidence := self._tracks.get((camera, other)):
-                evidence.apart.discard(track)
+        """Remove the template of a track that has ended."""
+        removed = self._tracks.pop((camera, track), None)
+        self._revoked.pop((camera, track), None)
+        for other in removed.co_visible_tracks if removed else ():
+            if template := self._tracks.get((camera, other)):
+                template.co_visible_tracks.discard(track)
 
-    def _observed(self, known: ActiveGallery, crop: FaceCrop, view: ProbeSample) -> Identity:
-        evidence = self._track(crop.camera, crop.track)
-        body = evidence.add(view)
-        evidence.apart |= crop.co_visible_tracks
+    def _observe(self, active: ActiveGallery, crop: FaceCrop, sample: ProbeSample) -> Identity:
+        template = self._track(crop.camera, crop.track)
+        continuity = template.add(sample)
+        template.co_visible_tracks |= crop.co_visible_tracks
         for other in crop.co_visible_tracks:
-            if beside := self._tracks.get((crop.camera, other)):
-                beside.apart.add(crop.track)
-        return self._concluded(known, crop.camera, crop.track, body)
+            if neighbor := self._tracks.get((crop.camera, other)):
+                neighbor.co_visible_tracks.add(crop.track)
+        return self._identify_track(active, crop.camera, crop.track, continuity)
 
-    def _concluded(self, known: ActiveGallery, camera: str, track: int, body: TrackContinuity) -> Identity:
-        """Who a track is; its evidence remembers it."""
-        evidence = self._tracks[camera, track]
-        threshold = required_threshold(known.threshold, evidence.weight) - evidence.relief
-        identity = _identify(known.gallery, evidence, threshold)
-        if known.calibrated and known.gallery.names:
+    def _identify_track(self, active: ActiveGallery, camera: str, track: int, continuity: TrackContinuity) -> Identity:
+        """Identify a track and store the result in its template."""
+        template = self._tracks[camera, track]
+        threshold = required_threshold(active.threshold, template.weight) - template.threshold_relief
+        identity = _identify(active.gallery, template, threshold)
+        if active.calibrated and active.gallery.names:
             identity = replace(
-                identity, false_positive_rate=known.gallery.calibration.chance(identity.score + evidence.relief)
+                identity,
+                false_positive_rate=active.gallery.calibration.false_positive_rate(
+                    identity.score + template.threshold_relief
+                ),
             )
-        evidence.name(identity.name, known.gallery)
-        evidence.identity = replace(self._alone(known, camera, evidence, identity), continuity=body)
-        return evidence.identity
+        template.assign_name(identity.name, active.gallery)
+        template.identity = replace(self._resolve_conflict(active, camera, template, identity), continuity=continuity)
+        return template.identity
 
-    def _alone(self, known: ActiveGallery, camera: str, evidence: TrackTemplate, identity: Identity) -> Identity:
-        """Nobody is in one picture twice: of two tracks beside each other that would bear one name, that one does which
-        bore it before, unless the other is clearly more similar."""
-        held = evidence.held(known.gallery)
-        for track in sorted(evidence.apart) if held is not None else ():
+    def _resolve_conflict(
+        self, active: ActiveGallery, camera: str, template: TrackTemplate, identity: Identity
+    ) -> Identity:
+        """Keep a name unique among co-visible tracks: the track that had it first keeps it, unless the other is clearly
+        more similar."""
+        assigned = template.assigned_index(active.gallery)
+        for track in sorted(template.co_visible_tracks) if assigned is not None else ():
             rival = self._tracks.get((camera, track))
-            if rival is None or rival.identity is None or rival.held(known.gallery) != held:
+            if rival is None or rival.identity is None or rival.assigned_index(active.gallery) != assigned:
                 continue
             if identity.score < rival.identity.score + MARGIN:
-                return _without_name(evidence, identity, known, rival.identity.score + MARGIN)
-            rival.identity = _without_name(rival, rival.identity, known, identity.score)
-            self._disowned[camera, track] = rival.identity
+                return _revoke_name(template, identity, active, rival.identity.score + MARGIN)
+            rival.identity = _revoke_name(rival, rival.identity, active, identity.score)
+            self._revoked[camera, track] = rival.identity
         return identity
 
     def _track(self, camera: str, track: int) -> TrackTemplate:
-        evidence = self._tracks.setdefault((camera, track), TrackTemplate())
+        template = self._tracks.setdefault((camera, track), TrackTemplate())
         self._tracks.move_to_end((camera, track))
         if len(self._tracks) > TRACKS:
             self._tracks.popitem(last=False)
             self.dropped += 1
-        return evidence
+        return template
 
-    def _views(self, restorations: Sequence[Restoration]) -> list[ProbeSample]:
+    def _embed(self, restorations: Sequence[Restoration]) -> list[ProbeSample]:
         restored = [restoration for restoration in restorations if restoration.method != "none"]
         crops = [restoration.crop.image for restoration in restorations]
         embeddings = self._embedder.embed([*crops, *(restoration.image for restoration in restored)])
-        second = iter(embeddings[len(crops) :])
+        restored_embeddings = iter(embeddings[len(crops) :])
         return [
-            view_of(restoration, raw, None if restoration.method == "none" else next(second))
+            make_probe_sample(restoration, raw, None if restoration.method == "none" else next(restored_embeddings))
             for restoration, raw in zip(restorations, embeddings, strict=False)
         ]
 
 
-def view_of(restoration: Restoration, raw: Array, restored: Array | None) -> ProbeSample:
-    """What a restoration says, by the embeddings (D, of length 1) of its raw and, if there is one, restored crop."""
+def make_probe_sample(restoration: Restoration, raw: Array, restored: Array | None) -> ProbeSample:
+    """Make a sample of a restoration and the embeddings (D, of length 1) of its raw and, if any, restored crop."""
     quality, blur = restoration.crop.quality, restoration.blur
     weight = max(LEAST, quality.size * quality.pose / (1 + (blur / FADING) ** 2))
     if restored is None:
         return ProbeSample(weight, raw, None, raw, restoration.method, blur)
-    return ProbeSample(weight, raw, restored, fused(raw, restored, blur), restoration.method, blur)
+    return ProbeSample(weight, raw, restored, fuse(raw, restored, blur), restoration.method, blur)
 
 
-def _without_name(evidence: TrackTemplate, identity: Identity, known: ActiveGallery, threshold: float) -> Identity:
-    """Somebody beside them bears it: they would have to be as similar as `threshold`."""
-    evidence.name(None, known.gallery)
+def _revoke_name(template: TrackTemplate, identity: Identity, active: ActiveGallery, threshold: float) -> Identity:
+    """Remove the name, which a co-visible track has; this track would need `threshold`."""
+    template.assign_name(None, active.gallery)
     return replace(identity, name=None, description=None, threshold=threshold)
 
 
-def _identify(gallery: Gallery, evidence: TrackTemplate, threshold: float) -> Identity:
-    deblurred_by, blur = evidence.latest.method, evidence.latest.blur
+def _identify(gallery: Gallery, template: TrackTemplate, threshold: float) -> Identity:
+    deblurred_by, blur = template.latest.method, template.latest.blur
     if not gallery.names:
-        restored = 0.0 if evidence.restored else None
+        restored = 0.0 if template.restored else None
         return Identity(None, 0.0, threshold, None, 0.0, restored, deblurred_by, blur)
-    scores, raw, restored_scores = gallery.scores(evidence.means())
-    decision = decide(scores, raw, evidence.held(gallery), threshold)
+    scores, raw, restored_scores = gallery.scores(template.means())
+    decision = decide(scores, raw, template.assigned_index(gallery), threshold)
     name = gallery.names[decision.person]
     return Identity(
         name=name if decision.named else None,
@@ -199,7 +205,7 @@ def _identify(gallery: Gallery, evidence: TrackTemplate, threshold: float) -> Id
         threshold=decision.threshold,
         runner_up=None if decision.runner_up is None else gallery.candidate(decision.runner_up, scores),
         raw_score=float(raw[decision.person]),
-        restored_score=float(restored_scores[decision.person]) if evidence.restored else None,
+        restored_score=float(restored_scores[decision.person]) if template.restored else None,
         deblurred_by=deblurred_by,
         blur=blur,
         description=gallery.people[name].description if decision.named else None,

@@ -1,8 +1,8 @@
-"""What is known of one track: its latest views, the name that they have earned, and whether they show one body.
+"""Template of one track: its latest embeddings, the assigned name, and the detection of identity switches.
 
-Where two people cross, or something hides a face, a tracker may slip from one to the other. Then a view is unlike all
-that came before; so is one of a hand before the face, or of nothing. Two such views in succession that are like each
-other are somebody else.
+Where two people cross, or a face is occluded, a tracker may switch from one person to another. The sample is then
+unlike all before; so is one of an occluded face. Two such samples in succession that are similar to each other mean
+that the track shows another person.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from stream.results import Identity, TrackContinuity
 from stream.values import Array, Method
 
 VIEWS = 32
-"""The latest views that are evidence: a track whose face changes can change its mind."""
+"""Samples in a template: the latest ones, so that a track can get another name."""
 UNLIKE = 0.25
-"""Cosine similarity of raw crops below which two are hardly one person's (`benchmarks/identity_switch.py`)."""
+"""Cosine similarity of raw crops below which two are unlikely to be of one person
+(`benchmarks/identity_switch.py`)."""
 
 
 class ProbeSample(NamedTuple):
-    """What one restoration says: its worth (0..1), embeddings (D, of length 1), and what was done to which blur."""
+    """Embeddings (D, of length 1) of one restored or raw crop, its weight (0..1), deblurring method and blur extent."""
 
     weight: float
     raw: Array
@@ -38,71 +39,76 @@ class ProbeSample(NamedTuple):
 
 
 class TrackTemplate:
-    """Of one track. `apart` are the camera's tracks that were seen beside it: other people's. `identity` is the latest
-    conclusion."""
+    """Samples and assigned name of one track. `co_visible_tracks` are tracks of the camera that were visible together
+    with it, and so show other people; `identity` is the latest result."""
 
     def __init__(self) -> None:
-        self.apart: set[int] = set()
+        self.co_visible_tracks: set[int] = set()
         self.identity: Identity | None = None
         self._named: tuple[str, Person] | None = None
-        self._views: deque[ProbeSample] = deque(maxlen=VIEWS)
-        self._doubtful: ProbeSample | None = None
+        self._samples: deque[ProbeSample] = deque(maxlen=VIEWS)
+        self._pending: ProbeSample | None = None
 
-    def add(self, view: ProbeSample) -> TrackContinuity:
-        """Take in the latest view, and say whose it is."""
-        before, self._doubtful = self._doubtful, None
-        if not self._views or self._likeness(view) >= UNLIKE:
-            self._views.append(view)
+    def add(self, sample: ProbeSample) -> TrackContinuity:
+        """Add the latest sample, and return whether it shows the same person as before."""
+        pending, self._pending = self._pending, None
+        if not self._samples or self._similarity(sample) >= UNLIKE:
+            self._samples.append(sample)
             return "same"
-        if before is None or before.raw @ view.raw < UNLIKE:
-            self._doubtful = view
+        if pending is None or pending.raw @ sample.raw < UNLIKE:
+            self._pending = sample
             return "doubtful"
-        self.apart, self._named = set(), None
-        self._views = deque([before, view], maxlen=VIEWS)
+        self.co_visible_tracks, self._named = set(), None
+        self._samples = deque([pending, sample], maxlen=VIEWS)
         return "another"
 
-    def _likeness(self, view: ProbeSample) -> float:
-        """To the views so far together, or to the latest: blur grows by and by, and what is blurred alike is alike."""
-        return float(max(self.means()[1] @ view.raw, self.latest.raw @ view.raw))
+    def _similarity(self, sample: ProbeSample) -> float:
+        """Compute the similarity to the template or to the latest sample: blur changes slowly, and equally blurred
+        crops are similar."""
+        return float(max(self.means()[1] @ sample.raw, self.latest.raw @ sample.raw))
 
-    def name(self, name: str | None, gallery: Gallery) -> None:
-        """Hold on to this person of the gallery."""
+    def assign_name(self, name: str | None, gallery: Gallery) -> None:
+        """Assign this person of the gallery, or none."""
         self._named = None if name is None else (name, gallery.people[name])
 
-    def held(self, gallery: Gallery) -> int | None:
-        """The place in this gallery of the person named so far, whatever they are called there."""
-        heir = gallery.find_successor(*self._named) if self._named else None
-        return None if heir is None else gallery.names.index(heir)
+    def assigned_index(self, gallery: Gallery) -> int | None:
+        """Return the index in this gallery of the assigned person, also after a rename or merge."""
+        successor = gallery.find_successor(*self._named) if self._named else None
+        return None if successor is None else gallery.names.index(successor)
 
     @property
     def latest(self) -> ProbeSample:
-        return self._views[-1]
+        return self._samples[-1]
 
     @property
     def weight(self) -> float:
-        """In perfect views."""
-        return sum(view.weight for view in self._views)
+        """Total weight of the samples; a perfect one has 1."""
+        return sum(sample.weight for sample in self._samples)
 
     @property
-    def relief(self) -> float:
-        """By how much the threshold is lower for what these views are: their weighted mean."""
+    def threshold_relief(self) -> float:
+        """By how much the threshold is lower for blurred, unrestored samples: their weighted mean."""
         return (
-            sum(view.weight * float(blur_threshold_offset(view.blur)) for view in self._views if view.restored is None)
+            sum(
+                sample.weight * float(blur_threshold_offset(sample.blur))
+                for sample in self._samples
+                if sample.restored is None
+            )
             / self.weight
         )
 
     def means(self) -> Array:
-        """3 x D, of length 1: the weighted means of the fused, the raw and the restored views; the third is the
-        first again where nothing was restored."""
-        both = _mean([(view.weight, view.fused) for view in self._views])
-        raw = _mean([(view.weight, view.raw) for view in self._views])
-        restored = [(view.weight, view.restored) for view in self._views if view.restored is not None]
-        return np.stack([both, raw, _mean(restored) if restored else both])
+        """Return 3 x D, of length 1: the weighted means of the fused, raw and restored embeddings; the third equals the
+        first if none was restored."""
+        fused = _mean([(sample.weight, sample.fused) for sample in self._samples])
+        raw = _mean([(sample.weight, sample.raw) for sample in self._samples])
+        restored = [(sample.weight, sample.restored) for sample in self._samples if sample.restored is not None]
+        return np.stack([fused, raw, _mean(restored) if restored else fused])
 
     @property
     def restored(self) -> bool:
-        """Whether any view was restored."""
-        return any(view.restored is not None for view in self._views)
+        """Whether any sample was restored."""
+        return any(sample.restored is not None for sample in self._samples)
 
 
 def _mean(weighted: Sequence[tuple[float, Array]]) -> Array:

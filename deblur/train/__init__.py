@@ -1,1 +1,1 @@
-"""Training the deblurring network. The only room of this package that imports torch."""
+"""Training of the deblurring network. The only package here that imports torch."""

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: read and written as a whole."""
+"""Reads and writes training checkpoints."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from stream.errors import StorageError
 
 
 def read_checkpoint(file: Path, device: torch.device) -> dict[str, Any]:
-    """Raises ValueError if it is no checkpoint."""
+    """Read a checkpoint. Raises ValueError if it is none."""
     try:
         state: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
-    except (RuntimeError, LookupError, EOFError, UnpicklingError) as error:  # whatever the bytes happen to mean
+    except (RuntimeError, LookupError, EOFError, UnpicklingError) as error:  # arbitrary bytes raise any of these
         raise ValueError(f"{file} is no checkpoint, or a damaged one: remove it to begin anew") from error
     return state
 
 
 def write_checkpoint(file: Path, state: object) -> None:
-    """At once or not at all."""
-    beside = file.with_suffix(".part")
+    """Write a checkpoint atomically. Raises StorageError."""
+    partial_file = file.with_suffix(".part")
     try:
-        torch.save(state, beside)
-        beside.replace(file)
-    except (OSError, RuntimeError) as error:  # torch tells of a full disk by the latter
+        torch.save(state, partial_file)
+        partial_file.replace(file)
+    except (OSError, RuntimeError) as error:  # torch raises the latter for a full disk
         raise StorageError(f"{file} cannot be written: {' '.join(str(error).split())[:200]}") from error
     finally:
-        beside.unlink(missing_ok=True)
+        partial_file.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""From a trained network to the ONNX file that the program runs, and back."""
+"""Writes a trained network as ONNX, and reads its weights back."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from models.weight_compression import compress_weights, decompress_weights
 OPSET = 18
 OUTPUTS = ("restored", "kernels")
 _PREFIX = "net."
-"""Of the names that `OnnxWrapper` gives the network's weights."""
+"""Prefix of weight names in `OnnxWrapper`."""
 
 
 def export(net: nn.Module, file: Path) -> None:
     """Write `net` as ONNX with a free batch and float16 weights: uint8 BGR crops (and hints, and motion) in, uint8 BGR
-    crops (and kernels, if it tells any) out."""
+    crops (and kernels, if the network estimates any) out."""
     crops = torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8)
-    beside = file.with_suffix(".part")
+    partial_file = file.with_suffix(".part")
     portable = OnnxWrapper(net).cpu().eval()
     blank = (
         crops,
@@ -40,19 +40,20 @@ def export(net: nn.Module, file: Path) -> None:
         torch.onnx.export(
             portable,
             blank,
-            str(beside),
+            str(partial_file),
             input_names=list(inputs),
             output_names=list(outputs),
             dynamic_axes={name: {0: "batch"} for name in (*inputs, *outputs)},
             opset_version=OPSET,
             dynamo=False,
         )
-    onnx.save(compress_weights(onnx.load(beside)), beside)
-    beside.replace(file)
+    onnx.save(compress_weights(onnx.load(partial_file)), partial_file)
+    partial_file.replace(file)
 
 
 def weights(file: Path) -> dict[str, Tensor]:
-    """The weights in a file that `export` wrote, by their names in the network. Raises ValueError if there is none."""
+    """Read the weights from a file that `export` wrote, by their names in the network. Raises ValueError if it cannot
+    be read."""
     try:
         graph = decompress_weights(onnx.load(file)).graph
     except (OSError, DecodeError) as error:

@@ -1,4 +1,4 @@
-"""What both parts of the network are built of."""
+"""Residual block of the networks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch.nn import functional
 
 
 class Residual(nn.Module):
-    """Two 3 x 3 convolutions beside the identity. No norm: it costs time and helps deblurring little (Nah et al.,
+    """Residual block: two 3 x 3 convolutions, without normalization, which costs time and helps little (Nah et al.,
     CVPR 2017)."""
 
     def __init__(self, width: int, bias: bool = True) -> None:

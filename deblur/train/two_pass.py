@@ -1,4 +1,4 @@
-"""The network looks twice: what it told of the blur at first is undone, and shown to it the second time."""
+"""Training in two passes: the second is conditioned on the deconvolution with the kernel estimated in the first."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from deblur.train.dataset import Batch
 from stream.values import Array
 
 _DELAY = 1
-"""Fresh batches trained on between the two looks at one, while another process undoes the blur."""
+"""Fresh batches between the two passes of one, while another process deconvolves."""
 
 
 def redeconvolve(batch: Batch, kernels: Array) -> Batch:
-    """The batch with the blur undone by the kernels (N x 49 x 49, each with sum 1) that the network told of it."""
+    """Replace the hints by the deconvolution with the estimated kernels (N x 49 x 49, each with sum 1)."""
     hints = [
         conditioning.deconvolve_with_kernel(crop, kernel) for crop, kernel in zip(batch.crops, kernels, strict=True)
     ]
@@ -29,29 +29,29 @@ def redeconvolve(batch: Batch, kernels: Array) -> Batch:
 
 
 class TwoPassLoader:
-    """Hands out each batch of a stream twice, fresh and with what `tell` was given about it undone."""
+    """Yields each batch of a stream twice: fresh, and deconvolved with the kernels given to `submit_kernels`."""
 
     def __init__(self, batches: Iterable[Batch]) -> None:
         self._batches = batches
-        self._told: deque[Future[Batch]] = deque()
+        self._second_pass: deque[Future[Batch]] = deque()
         self._fresh: Batch | None = None
 
     def __iter__(self) -> Iterator[Batch]:
-        with ProcessPoolExecutor(1, get_context("spawn"), _quiet) as self._pool:
+        with ProcessPoolExecutor(1, get_context("spawn"), _initialize_worker) as self._pool:
             for fresh in self._batches:
                 self._fresh = fresh
                 yield fresh
                 self._fresh = None
-                if len(self._told) > _DELAY:
-                    yield self._told.popleft().result()
+                if len(self._second_pass) > _DELAY:
+                    yield self._second_pass.popleft().result()
 
     def submit_kernels(self, kernels: Array) -> None:
-        """The kernels told of the batch just handed out; of one seen twice they are not asked."""
+        """Take the kernels estimated for the last batch; ignored after its second pass."""
         if self._fresh is not None:
-            self._told.append(self._pool.submit(redeconvolve, self._fresh, kernels))
+            self._second_pass.append(self._pool.submit(redeconvolve, self._fresh, kernels))
 
 
-def _quiet() -> None:
-    """A signal to the whole group is for the trainer."""
+def _initialize_worker() -> None:
+    """Ignore interrupts: the trainer handles those of the process group."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)

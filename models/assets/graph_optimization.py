@@ -1,4 +1,4 @@
-"""Preparing a pinned network once, when it is fetched: the same function in plain float32, in a faster form.
+"""Optimizes a pinned network when it is fetched: the same function in plain float32, in a faster form.
 
 ONNX Runtime runs neither pinned file: SFace's lists its weights among the inputs that a caller has to give, and YuNet's
 gives a block size for weights with one scale. So the int8 weights become float32 constants. Beside that, three
@@ -30,7 +30,7 @@ Weights = NDArray[np.float64]
 
 
 def optimize_graph(original: bytes, shape: Sequence[int | str]) -> bytes:
-    """The ONNX file `original` prepared; its input gets `shape` (N, C, H, W; a name frees the axis).
+    """Optimize the ONNX file `original`; its input gets `shape` (N, C, H, W; a name frees the axis).
 
     The same input gives the same bytes. Written for the networks of the manifest, whose outputs the tests compare.
     """
@@ -59,7 +59,7 @@ class Net:
         return cls(list(graph.node), {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer})
 
     def writer(self, name: str) -> onnx.NodeProto | None:
-        """The node that computes this tensor; None for the network's input."""
+        """Return the node that computes this tensor; None for the network's input."""
         return next((node for node in self.nodes if name in node.output), None)
 
     def readers(self, name: str) -> list[onnx.NodeProto]:
@@ -75,7 +75,7 @@ class Net:
         return self.constants[conv.input[2]].astype(np.float64)
 
     def conv(self, source: str, target: str, weights: Weights, bias: Weights, **options: Any) -> onnx.NodeProto:
-        """A convolution with new constants."""
+        """Create a convolution with new constants."""
         names = [f"{target}_weights", f"{target}_bias"]
         self.constants |= dict(zip(names, (weights.astype(np.float32), bias.astype(np.float32)), strict=True))
         return make_node("Conv", [source, *names], [target], **options)
@@ -94,7 +94,7 @@ def _fold_constants(net: Net) -> None:
     for node in net.nodes:
         values = [net.constants[name] for name in node.input if name in net.constants]
         if node.op_type == "DequantizeLinear" and len(values) == 3:
-            net.constants[node.output[0]] = _dequantised(node, *values)
+            net.constants[node.output[0]] = _dequantize(node, *values)
         elif node.op_type == "Reshape" and len(values) == 2:
             net.constants[node.output[0]] = values[0].reshape(values[1])
         elif node.op_type != "Constant":  # only Dropout reads one
@@ -102,8 +102,8 @@ def _fold_constants(net: Net) -> None:
     net.nodes = kept
 
 
-def _dequantised(node: onnx.NodeProto, x: NDArray[Any], scale: NDArray[Any], zero: NDArray[Any]) -> NDArray[np.float32]:
-    """(x - zero) scale, where scale and zero hold one value for each block along an axis."""
+def _dequantize(node: onnx.NodeProto, x: NDArray[Any], scale: NDArray[Any], zero: NDArray[Any]) -> NDArray[np.float32]:
+    """Compute (x - zero) scale, where scale and zero have one value for each block along an axis."""
     options = _options(node)
     axis, size = options["axis"], options["block_size"]
     block = np.arange(x.shape[axis]) // size
@@ -136,7 +136,7 @@ def _fold_batch_norms(net: Net) -> None:
 
 
 def _affine(net: Net, node: onnx.NodeProto) -> tuple[Weights, Weights]:
-    """A batch normalisation as gain and shift of each channel."""
+    """Return a batch normalization as gain and shift of each channel."""
     gamma, beta, mean, variance = (net.constants[name].astype(np.float64) for name in node.input[1:])
     gain = gamma / np.sqrt(variance + _options(node)["epsilon"])
     return gain, beta - mean * gain
@@ -161,17 +161,17 @@ def _rewrite_prelus(net: Net) -> None:
 
 
 def _scale_inputs(net: Net, conv: onnx.NodeProto, factor: Weights) -> None:
-    """The convolution's weights now expect each input channel divided by its factor."""
-    whole = _options(conv)["group"] == 1
-    scaled = net.weights(conv) * (factor.reshape(1, -1, 1, 1) if whole else _per_output(factor))
+    """Scale a convolution's weights for input channels that are divided by their factors."""
+    ungrouped = _options(conv)["group"] == 1
+    scaled = net.weights(conv) * (factor.reshape(1, -1, 1, 1) if ungrouped else _per_output(factor))
     net.constants[conv.input[1]] = scaled.astype(np.float32)
 
 
 def _merge_heads(net: Net) -> None:
     for source, first in list(_heads(net)):
         second = [net.readers(conv.output[0])[0] for conv in first]
-        wide = _joined(net, first, source, f"{source}_heads")
-        deep = _joined(net, second, wide.output[0], f"{source}_deep")
+        wide = _merge_convolutions(net, first, source, f"{source}_heads")
+        deep = _merge_convolutions(net, second, wide.output[0], f"{source}_deep")
         sizes = f"{source}_sizes"
         net.constants[sizes] = np.array([net.weights(conv).shape[0] for conv in second], np.int64)
         split = make_node("Split", [deep.output[0], sizes], [conv.output[0] for conv in second], axis=1)
@@ -182,15 +182,15 @@ def _merge_heads(net: Net) -> None:
 
 
 def _heads(net: Net) -> Iterator[tuple[str, list[onnx.NodeProto]]]:
-    """Tensors that several convolutions read, and these: each is followed by one depthwise convolution."""
+    """Yield tensors that several convolutions read, and these; each is followed by one depthwise convolution."""
     for source in dict.fromkeys(node.input[0] for node in net.nodes):
         convs = [node for node in net.readers(source) if node.op_type == "Conv"]
         if len(convs) > 1:
             yield source, convs
 
 
-def _joined(net: Net, convs: list[onnx.NodeProto], source: str, target: str) -> onnx.NodeProto:
-    """Convolutions of one shape side by side: their output channels in one tensor."""
+def _merge_convolutions(net: Net, convs: list[onnx.NodeProto], source: str, target: str) -> onnx.NodeProto:
+    """Merge convolutions of one shape: their output channels in one tensor."""
     weights = np.concatenate([net.weights(conv) for conv in convs])
     bias = np.concatenate([net.bias(conv) for conv in convs])
     depthwise = weights.shape[1] == 1
@@ -198,7 +198,7 @@ def _joined(net: Net, convs: list[onnx.NodeProto], source: str, target: str) -> 
 
 
 def _write_back(net: Net, graph: onnx.GraphProto, shape: Sequence[int | str]) -> None:
-    """The graph holds the net and nothing else; stale shapes go, as they would contradict the free axes."""
+    """Write the net into the graph; stale shapes are removed, as they would contradict the free axes."""
     read = {name for node in net.nodes for name in node.input}
     inputs = [value for value in graph.input if value.name in read - net.constants.keys()]
     for axis, size in zip(inputs[0].type.tensor_type.shape.dim, shape, strict=True):

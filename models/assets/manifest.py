@@ -1,4 +1,4 @@
-"""What unblur trusts, fetched or carried: `manifest.toml` as values."""
+"""The pinned files of `manifest.toml`, fetched or part of unblur, as values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from models.errors import ModelError
 
 Kind = Literal["networks", "portraits", "typefaces", "judges"]
 WEIGHTS = Path(__file__).parents[1] / "weights"
-"""The folder of what this project trained."""
+"""Folder of the networks that this project trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A network that this project trained: it comes with unblur, and is what it was when it was measured."""
+    """A network that this project trained; it comes with unblur, and its sha256 is that of the measured one."""
 
     name: str
     about: str
@@ -69,7 +69,7 @@ class Trained:
 
 @cache
 def assets() -> tuple[Asset, ...]:
-    """Everything pinned: networks first, then portraits, typefaces and judges."""
+    """Return all pinned files: networks first, then portraits, typefaces and judges."""
     pinned = _pinned()
     artefacts = {key: Artefact(**entry) for key, entry in pinned["artefacts"].items()}
     return tuple(asset for kind in get_args(Kind) for asset in _read(kind, pinned, artefacts))
@@ -77,7 +77,7 @@ def assets() -> tuple[Asset, ...]:
 
 @cache
 def trained() -> tuple[Trained, ...]:
-    """Everything that this project trained."""
+    """Return all networks that this project trained."""
     return tuple(Trained(name=name, **entry) for name, entry in _pinned()["trained"].items())
 
 
@@ -108,24 +108,24 @@ def judges() -> list[Asset]:
 
 
 def network(name: str) -> Asset:
-    """The network of that name. Raises ModelError if the manifest has none."""
-    return _named(name, networks())
+    """Return the network of this name. Raises ModelError if the manifest has none."""
+    return _find(name, networks())
 
 
 def judge(name: str) -> Asset:
-    """The judge of that name. Raises ModelError if the manifest has none."""
-    return _named(name, judges())
+    """Return the judge of this name. Raises ModelError if the manifest has none."""
+    return _find(name, judges())
 
 
-def own(name: str) -> Trained:
-    """The trained network of that name. Raises ModelError if the manifest has none."""
-    return _named(name, trained())
+def trained_network(name: str) -> Trained:
+    """Return the trained network of this name. Raises ModelError if the manifest has none."""
+    return _find(name, trained())
 
 
 Pinned = TypeVar("Pinned", Asset, Trained)
 
 
-def _named(name: str, known: Sequence[Pinned]) -> Pinned:
+def _find(name: str, known: Sequence[Pinned]) -> Pinned:
     for asset in known:
         if asset.name == name:
             return asset

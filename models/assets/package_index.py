@@ -1,4 +1,4 @@
-"""Finding a pinned artefact where pip would find it.
+"""Finds a pinned artefact with pip's configuration.
 
 pip itself cannot hand out an sdist without running its build, so the links are read by `unearth`, PDM's stable form of
 pip's finder (PEP 503 and 691 pages, find-links, file: addresses, netrc and keyring), set up with what
@@ -31,13 +31,13 @@ TIMEOUT_SECONDS = 15.0
 """pip's own default for one read."""
 CONNECT_SECONDS = 5.0
 
-# Without a handler of its own unearth's warnings would reach the terminal; the same facts stand in our error.
+# Without a handler unearth's warnings would reach the terminal; the error has the same facts.
 logging.getLogger("unearth").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Where pip looks for packages, and how it gets there."""
+    """Package locations and connection settings of pip."""
 
     index_urls: tuple[str, ...]
     find_links: tuple[str, ...] = ()
@@ -49,12 +49,12 @@ class Index:
 
     @classmethod
     def configured(cls) -> Index:
-        """The index that pip is configured for here. Raises ModelError if pip's settings make no sense."""
+        """Return the index of pip's configuration. Raises ModelError if pip's settings are invalid."""
         return cls.of(_pip_options())
 
     @classmethod
     def of(cls, options: Mapping[str, str]) -> Index:
-        """From pip's options by their long names, as strings."""
+        """Create from pip's options by their long names, as strings."""
         try:
             timeout = float(options.get("timeout", options.get("default-timeout", TIMEOUT_SECONDS)))
         except ValueError as error:
@@ -71,7 +71,8 @@ class Index:
         )
 
     def client(self) -> PyPIClient:
-        """An HTTP client with pip's proxy, certificates, time limits and credentials. It never asks for a password."""
+        """Create an HTTP client with pip's proxy, certificates, time limits and credentials. It never asks for a
+        password."""
         return PyPIClient(
             trusted_hosts=self.trusted_hosts,
             verify=self._tls(),
@@ -93,16 +94,17 @@ class Index:
         return context
 
     def finders(self, client: PyPIClient) -> Iterator[tuple[str, PackageFinder]]:
-        """One finder for each place, by its host or path: a place that is down must not hide the next one."""
+        """Yield one finder for each location, by its host or path: a location that is down must not hide the next
+        one."""
         session = cast(Fetcher, client)  # it is one; only its optional arguments are typed otherwise
         for url in self.find_links:
-            yield place(url), PackageFinder(session, find_links=[url], ignore_compatibility=True)
+            yield redacted_location(url), PackageFinder(session, find_links=[url], ignore_compatibility=True)
         for url in self.index_urls:
-            yield place(url), PackageFinder(session, index_urls=[url], ignore_compatibility=True)
+            yield redacted_location(url), PackageFinder(session, index_urls=[url], ignore_compatibility=True)
 
 
-def link(finder: PackageFinder, artefact: Artefact) -> str | None:
-    """The artefact's address, if this finder's index lists it.
+def find_link(finder: PackageFinder, artefact: Artefact) -> str | None:
+    """Return the artefact's address, if this finder's index lists it.
 
     Raises httpx2.HTTPError, OSError or ValueError if the index cannot be read.
     """
@@ -110,8 +112,8 @@ def link(finder: PackageFinder, artefact: Artefact) -> str | None:
     return next((p.link.normalized for p in packages if p.link.filename == artefact.file), None)
 
 
-def place(url: str) -> str:
-    """An address as it may be shown: host or path, never credentials."""
+def redacted_location(url: str) -> str:
+    """Return the part of an address that may be shown: host or path, never credentials."""
     parts = urlsplit(url)
     return parts.hostname or parts.path
 
@@ -125,10 +127,10 @@ def _with_scheme(proxy: str | None) -> str | None:
 
 
 def _pip_options() -> dict[str, str]:
-    # -P: a pip.py in the working directory is not to be run.
+    # -P: a pip.py in the working directory must not run.
     command = [sys.executable, "-P", "-m", "pip", "config", "list"]
     listing = subprocess.run(command, capture_output=True, text=True, check=False)
-    if listing.returncode:  # an environment made without pip still has its variables
+    if listing.returncode:  # without pip there are still its environment variables
         return {_option(key): value for key, value in os.environ.items() if key.startswith("PIP_")}
     return _effective(listing.stdout)
 

@@ -1,6 +1,6 @@
-"""Memory, streams and graphs of an NVIDIA GPU, by NVIDIA's own bindings of the CUDA runtime.
+"""Memory, streams and graphs of an NVIDIA GPU, by NVIDIA's bindings of the CUDA runtime.
 
-PyTorch would do the same and take 5 GB and ten seconds to start.
+PyTorch could do the same, but takes 5 GB and ten seconds to start.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from models.errors import ModelError
 
 
 class Device:
-    """The first GPU, with a stream of its own. Not safe to use from two threads at once.
+    """The first GPU, with its own stream. Not thread-safe.
 
-    Raises ModelError if the bindings are not installed, or for whatever CUDA answers but success.
+    Raises ModelError if the bindings are not installed, or if a CUDA call fails.
     """
 
     def __init__(self) -> None:
@@ -32,16 +32,17 @@ class Device:
         self._call("cudaSetDevice", 0)
 
     def allocate(self, size: int) -> int:
-        """The address of `size` bytes on the GPU, kept until the process ends: sessions live as long."""
+        """Allocate `size` bytes on the GPU and return the address; they are kept until the process ends, as sessions
+        are."""
         return int(self._call("cudaMalloc", max(size, 1)))
 
     def upload(self, array: Tensor, address: int) -> None:
-        """Queue the copy of a C-contiguous array, which must stay as it is until `wait`."""
+        """Queue the copy of a C-contiguous array, which must not change until `wait`."""
         kind = self._cuda.cudaMemcpyKind.cudaMemcpyHostToDevice
         self._call("cudaMemcpyAsync", address, array.ctypes.data, array.nbytes, kind, self.stream)
 
     def download(self, address: int, array: Tensor) -> None:
-        """Queue the copy into a C-contiguous array, which holds it after `wait`."""
+        """Queue the copy into a C-contiguous array, which is filled after `wait`."""
         kind = self._cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost
         self._call("cudaMemcpyAsync", array.ctypes.data, address, array.nbytes, kind, self.stream)
 
@@ -49,7 +50,8 @@ class Device:
         self._call("cudaStreamSynchronize", self.stream)
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
-        """Record what `work` queues, without doing it, as a CUDA graph; what comes back queues it in one go."""
+        """Record what `work` queues as a CUDA graph, without running it; the returned function queues the whole
+        graph."""
         mode = self._cuda.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         self._call("cudaStreamBeginCapture", self.stream, mode)
         try:

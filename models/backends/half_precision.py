@@ -1,4 +1,4 @@
-"""A network in half precision, which TensorRT builds its plans from, and in full: what `unblur export` writes."""
+"""Converts a network to half precision, for TensorRT plans, and to full precision; both for `unblur export`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FLOAT = onnx.TensorProto.FLOAT
 
 
 def to_float16(path: Path) -> bytes:
-    """An ONNX file with weights and arithmetic in float16; its inputs and outputs keep their types.
+    """Convert an ONNX file to weights and arithmetic in float16; its inputs and outputs keep their types.
 
     The same file always gives the same bytes. Raises ModelError if it is no valid network, or has no float32 weights.
     """
@@ -32,7 +32,7 @@ def to_float16(path: Path) -> bytes:
         raise ModelError(f"{path} has no float32 weights to convert")
     wide = [node.name for node in network.graph.node if WIDE in node.name and node.op_type != "Conv"]
     converted = convert_float_to_float16(network, keep_io_types=True, node_block_list=wide)
-    _mend(converted)
+    _repair_graph(converted)
     try:
         check_model(converted, full_check=True)
     except (ValidationError, InferenceError) as error:
@@ -41,22 +41,24 @@ def to_float16(path: Path) -> bytes:
 
 
 def to_float32(path: Path) -> bytes:
-    """An ONNX file with weights and arithmetic in float32, whatever its weights are on disk (`packing`)."""
+    """Convert an ONNX file to weights and arithmetic in float32, also one with compressed weights."""
     return bytes(decompress_weights(onnx.load(path)).SerializeToString(deterministic=True))
 
 
 def ports(network: bytes) -> tuple[list[str], list[str]]:
-    """The names of an ONNX graph's inputs and outputs, in its order, which TensorRT does not keep."""
+    """Return the names of an ONNX graph's inputs and outputs, in its order, which TensorRT does not keep."""
     graph = onnx.load_from_string(network).graph
     return [value.name for value in graph.input], [value.name for value in graph.output]
 
 
-def _mend(network: onnx.ModelProto) -> None:
-    """The converter puts its casts last, where the standard wants every node behind what it needs, and leaves the types
-    of inner values as they were before."""
+def _repair_graph(network: onnx.ModelProto) -> None:
+    """Sort the nodes topologically, since the converter puts its casts last; and remove the outdated types of inner
+    values."""
     nodes = list(network.graph.node)
-    makers = {output: number for number, node in enumerate(nodes) for output in node.output}
-    needs = {number: [makers[name] for name in node.input if name in makers] for number, node in enumerate(nodes)}
+    producers = {output: number for number, node in enumerate(nodes) for output in node.output}
+    dependencies = {
+        number: [producers[name] for name in node.input if name in producers] for number, node in enumerate(nodes)
+    }
     del network.graph.node[:]
-    network.graph.node.extend(nodes[number] for number in TopologicalSorter(needs).static_order())
+    network.graph.node.extend(nodes[number] for number in TopologicalSorter(dependencies).static_order())
     del network.graph.value_info[:]

@@ -1,4 +1,4 @@
-"""Is there an NVIDIA driver, and what GPU does it drive? Asked before any library that may crash without one."""
+"""Queries the NVIDIA driver and its GPU; used before libraries that may crash without one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAJOR, _MINOR = 75, 76
 
 
 class Gpu(NamedTuple):
-    """The first GPU. `cuda` is the newest CUDA that the driver speaks, `driver` its own version if it tells."""
+    """The first GPU. `cuda` is the cuda_version CUDA that the driver supports, `driver` its version, if known."""
 
     name: str
     capability: str
@@ -24,29 +24,29 @@ class Gpu(NamedTuple):
 
 
 def gpu() -> Gpu:
-    """The first GPU. Raises ModelError if no driver answers or it drives none."""
-    cuda = _loaded()
+    """Return the first GPU. Raises ModelError without a driver or GPU."""
+    cuda = _load()
     _call(cuda, "cuInit", 0)
-    device, spoken = ctypes.c_int(), ctypes.c_int()
+    device, version = ctypes.c_int(), ctypes.c_int()
     _call(cuda, "cuDeviceGet", ctypes.byref(device), 0)
-    _call(cuda, "cuDriverGetVersion", ctypes.byref(spoken))
+    _call(cuda, "cuDriverGetVersion", ctypes.byref(version))
     name = ctypes.create_string_buffer(256)
     _call(cuda, "cuDeviceGetName", name, len(name), device)
     capability = ".".join(str(_attribute(cuda, kind, device)) for kind in (_MAJOR, _MINOR))
-    newest = f"{spoken.value // 1000}.{spoken.value % 1000 // 10}"
-    return Gpu(name.value.decode(errors="replace"), capability, newest, _driver_version())
+    cuda_version = f"{version.value // 1000}.{version.value % 1000 // 10}"
+    return Gpu(name.value.decode(errors="replace"), capability, cuda_version, _driver_version())
 
 
 def installed() -> bool:
-    """Whether there is a driver that could be asked."""
+    """Return whether a driver is installed."""
     try:
-        _loaded()
+        _load()
     except ModelError:
         return False
     return True
 
 
-def _loaded() -> ctypes.CDLL:
+def _load() -> ctypes.CDLL:
     try:
         return ctypes.CDLL(LIBRARY)
     except OSError as error:
@@ -65,5 +65,5 @@ def _call(cuda: ctypes.CDLL, function: str, *arguments: object) -> None:
         raise ModelError(f"the CUDA driver answers {function} with error {status}")
 
 
-def _driver_version(told: Path = Path("/proc/driver/nvidia/version")) -> str:
-    return told.read_text(encoding="utf-8", errors="replace").partition("\n")[0] if told.is_file() else ""
+def _driver_version(file: Path = Path("/proc/driver/nvidia/version")) -> str:
+    return file.read_text(encoding="utf-8", errors="replace").partition("\n")[0] if file.is_file() else ""

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU: what every other backend is measured against."""
+"""ONNX Runtime on the CPU: the reference of all other backends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as native
 from models.backends.session import Port, Tensor
 from models.errors import ModelError
 
-# What ONNX Runtime raises; the types share no base but Exception.
+# Errors of ONNX Runtime; the types share no base but Exception.
 _FAILURES = (
     native.Fail,
     native.InvalidArgument,

@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU: in float32, so that every machine gives the same names, or in bfloat16, where speed counts."""
+"""OpenVINO on the CPU: in float32, so that every machine gives the same names, or in bfloat16, for speed."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from models.backends.session import Tensor
 from models.errors import ModelError
 
 SHAPES = 8
-"""How many input shapes are kept compiled: detection sizes or batch sizes in use at one time."""
+"""Compiled input shapes that are kept: detection sizes or batch sizes in use at one time."""
 
 Precision = Literal["f32", "bf16"]
 NAMES: dict[Precision, str] = {"f32": "openvino", "bf16": "openvino-bf16"}
 
 
 class OpenVino:
-    """A network in OpenVINO, which runs free axes at half the speed: each input shape is compiled when it first comes.
+    """A network in OpenVINO, which runs free axes at half the speed: so each input shape is compiled at its first use.
 
-    Raises ModelError if the library is not installed, the file does not load, or the CPU cannot do the precision itself
-    (then it would be slower, not faster).
+    Raises ModelError if the library is not installed, the file does not load, or the CPU has no native support of
+    the precision (it would then be slower).
     """
 
     def __init__(self, path: Path, threads: int, precision: Precision = "f32") -> None:
@@ -63,7 +63,7 @@ class OpenVino:
 
 
 class _Program:
-    """A network compiled for one shape. A request serves one call at a time, so each thread borrows one."""
+    """A network compiled for one shape. A request serves one call at a time, so each thread takes an idle one."""
 
     def __init__(self, compiled: Any) -> None:
         self._compiled = compiled
@@ -80,7 +80,7 @@ class _Program:
 
 
 def library() -> ModuleType:
-    """OpenVINO, imported when it is first asked for. Raises ModelError if it is not installed or does not load."""
+    """Import OpenVINO at its first use. Raises ModelError if it is not installed or does not load."""
     try:
         return import_module("openvino")
     except ModuleNotFoundError as error:
@@ -90,7 +90,7 @@ def library() -> ModuleType:
 
 
 def version(precision: Precision) -> str:
-    """The library's version. Raises ModelError if OpenVINO cannot be used here in that precision."""
+    """Return the library's version. Raises ModelError if OpenVINO cannot be used here in that precision."""
     openvino = library()
     if precision == "bf16" and not _has_bf16(openvino.Core()):
         raise ModelError("this processor does not calculate in bfloat16")

@@ -1,7 +1,7 @@
-"""The probe's own process: `python -m models.backends.parity_worker BACKEND FILE.onnx`.
+"""Subprocess of the parity check: `python -m models.backends.parity_worker BACKEND FILE.onnx`.
 
-Prints one JSON object: `agrees`, with `difference` (the largest, as a part of the outputs' range) or `error`. It ends
-with 0 if they agree.
+Prints one JSON object: `agrees`, with `difference` (the largest, as a part of the outputs' range) or `error`. The
+exit status is 0 if they agree.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from models.errors import ModelError
 def main(backend: str, file: str) -> int:
     path = Path(file)
     try:
-        apart = parity_check.compare(open_backend(backend, path), OnnxRuntime(path, threads=1))
-        verdict: dict[str, object] = {"agrees": apart <= parity_check.TOLERANCE, "difference": apart}
+        difference = parity_check.compare(open_backend(backend, path), OnnxRuntime(path, threads=1))
+        result: dict[str, object] = {"agrees": difference <= parity_check.TOLERANCE, "difference": difference}
     except ModelError as error:
-        verdict = {"agrees": False, "error": str(error)}
-    sys.stdout.write(json.dumps(verdict) + "\n")
-    return 0 if verdict["agrees"] else 1
+        result = {"agrees": False, "error": str(error)}
+    sys.stdout.write(json.dumps(result) + "\n")
+    return 0 if result["agrees"] else 1
 
 
 if __name__ == "__main__":

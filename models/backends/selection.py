@@ -1,7 +1,7 @@
-"""Which backend runs a network: the chain from the fastest to the one that is always there.
+"""Selects the backend of a network: from the fastest to the one that is always available.
 
-ONNX is the one format. A session is loaded once, in the front door, and handed to the stage that uses it. If `load`
-raises ModelError for the deblurring network, the front door takes Richardson-Lucy, which needs none.
+ONNX is the only format. The application loads a session once and passes it to the stage that uses it. If `load` raises
+ModelError for the deblurring network, the application uses Richardson-Lucy, which needs none.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ Backend = Literal["auto", Name]
 NAMES: tuple[Name, ...] = get_args(Name)
 
 FALLBACK_ORDER: tuple[Name, ...] = ("tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino")
-"""What `auto` tries, in this order. openvino-bf16 is for those who name it: it rounds more than the others."""
+"""Backends that `auto` tries, in this order. openvino-bf16 is used only by name: it rounds more than the others."""
 
 _log = structlog.get_logger(__name__)
 
 
 class BackendState(NamedTuple):
-    """Whether a backend can be used here, and its version or why it cannot."""
+    """Whether a backend can be used here, with its version or the reason why not."""
 
     name: str
     usable: bool
@@ -54,44 +54,44 @@ class BackendState(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """A network as it runs here, and why the backends before its own in the chain were passed over."""
+    """A loaded network, and the reasons why earlier backends of the order were not used."""
 
     session: Session
     passed_over: Mapping[str, str]
 
 
 def load(path: Path, backend: Backend = "auto", threads: int = 1, sha256: str | None = None) -> Session:
-    """As `choose`, for those who do not ask why."""
+    """Load a network as `select_backend` does, without the reasons."""
     return select_backend(path, backend, threads, sha256).session
 
 
 def select_backend(path: Path, backend: Backend = "auto", threads: int = 1, sha256: str | None = None) -> Loaded:
-    """Load an ONNX file with a backend, or with the first of the chain that runs it and agrees with the CPU.
+    """Load an ONNX file with a backend, or with the first of the order that runs it and agrees with the CPU.
 
-    `threads` is per call, on a CPU; the stages run beside each other, so that 1 is best on few cores.
-    `sha256` (64 hexadecimal digits) is what the file must be: anything else is refused.
-    Raises ModelError if the file is missing or is another one, the backend that was named cannot run it, or none can.
+    `threads` is per call, on a CPU; the stages run in parallel, so that 1 is best on few cores.
+    `sha256` (64 hexadecimal digits) is that of the file: any other file is refused.
+    Raises ModelError if the file is missing or another one, or the given backend cannot run it, or none can.
     """
     if not path.is_file():
         raise ModelError(f"no model at {path}: run `unblur doctor` to see what is missing")
     if sha256 is not None:
-        _require(path, sha256)
-    return _first(path, threads) if backend == "auto" else Loaded(_open(backend, path, threads), {})
+        _require_sha256(path, sha256)
+    return _load_first(path, threads) if backend == "auto" else Loaded(_open(backend, path, threads), {})
 
 
 def backends() -> list[BackendState]:
-    """Every backend that there is a name for, loaded as far as that is safe."""
+    """Return the state of every backend, loaded as far as that is safe."""
     return [_state(name) for name in NAMES]
 
 
 def choice(states: list[BackendState]) -> str:
-    """The first of the chain that can be used: what `auto` takes, if it also agrees with the CPU on a probe."""
+    """Return the first usable backend of the order: that of `auto`, if it also agrees with the CPU on a probe."""
     usable = {state.name for state in states if state.usable}
     return next(name for name in FALLBACK_ORDER if name in usable)
 
 
 def open_backend(name: str, path: Path, threads: int = 1) -> Session:
-    """Load a network with one backend, whatever that does to the process. Raises ModelError."""
+    """Load a network with one backend in this process, which it may crash. Raises ModelError."""
     if name not in _OPENERS:
         raise ModelError(f"no backend is called {name!r}: there are {', '.join(NAMES)}")
     return _OPENERS[name](path, threads)
@@ -112,10 +112,10 @@ _ON_GPU: dict[str, Callable[[], None]] = {
     "tensorrt-rtx": lambda: tensorrt_plans.require_installed("tensorrt-rtx"),
     "cuda": torch_backend.require_installed,
 }
-"""What may take the program down, and is therefore proved in another process; each with what to ask before that."""
+"""Backends that may crash the program, and are therefore tested in a subprocess first; each with its precondition."""
 
 
-def _first(path: Path, threads: int) -> Loaded:
+def _load_first(path: Path, threads: int) -> Loaded:
     passed_over: dict[str, str] = {}
     for name in FALLBACK_ORDER:
         try:
@@ -123,10 +123,8 @@ def _first(path: Path, threads: int) -> Loaded:
         except ModelError as error:
             passed_over[name] = str(error)
         else:
-            tell = (
-                _log.info if nvidia_driver.installed() else _log.debug
-            )  # without a GPU nobody asks why none was taken
-            tell("backend chosen", network=path.name, backend=name, passed_over=passed_over)
+            log = _log.info if nvidia_driver.installed() else _log.debug  # without a GPU the choice is no news
+            log("backend chosen", network=path.name, backend=name, passed_over=passed_over)
             return Loaded(session, passed_over)
     reasons = "; ".join(f"{name}: {reason}" for name, reason in passed_over.items())
     raise ModelError(f"no backend runs {path}: {reasons}")
@@ -140,7 +138,7 @@ def _open(name: Name, path: Path, threads: int) -> Session:
     return open_backend(name, path, threads)
 
 
-def _require(path: Path, sha256: str) -> None:
+def _require_sha256(path: Path, sha256: str) -> None:
     with path.open("rb") as stream:
         if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
             raise ModelError(f"{path} is not the network that is expected (sha256 differs): refused")
@@ -154,7 +152,7 @@ def _state(name: Name) -> BackendState:
 
 
 def _version(name: Name) -> str:
-    """Raises ModelError if it cannot be used here."""
+    """Return the version of a backend. Raises ModelError if it cannot be used here."""
     match name:
         case "onnxruntime":
             return str(ort.__version__)

@@ -1,4 +1,4 @@
-"""What a loaded network is to those who use it, whatever runs it."""
+"""Interface of a loaded network, for all backends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Tensor = NDArray[Any]
-"""One input or output of a network: the batch first, of the graph's own type."""
+"""One input or output of a network: the batch first, in the type of the graph."""
 
 
 class Port(NamedTuple):
@@ -21,19 +21,19 @@ class Port(NamedTuple):
 
 
 class Session(Protocol):
-    """A loaded network. Safe to call from several threads at once."""
+    """A loaded network. Thread-safe."""
 
     @property
     def backend(self) -> str: ...
     @property
     def names(self) -> Sequence[str]:
-        """Its inputs, in the graph's order."""
+        """Names of the inputs, in the graph's order."""
         ...
 
     def run(self, *inputs: Tensor) -> list[Tensor]:
-        """One forward pass: an array for each input to an array for each output, both in the graph's order.
+        """Run one forward pass: an array for each input to an array for each output, both in the graph's order.
 
-        All arrays hold the batch first; what a row gives does not depend on the rows beside it.
+        The batch is the first axis of all arrays; a row's result does not depend on the other rows.
         Raises ModelError if the backend fails.
         """
         ...

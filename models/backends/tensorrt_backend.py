@@ -1,7 +1,7 @@
-"""Running a plan of TensorRT, or TensorRT for RTX, on the GPU.
+"""Runs a plan of TensorRT, or TensorRT for RTX, on the GPU.
 
-Written against the documented interface of TensorRT 10 and 11 and TensorRT for RTX 1.7: `execute_async_v3` on a stream
-of its own, buffers whose addresses never change. Written where there was no GPU: see docs/design/runtime.md.
+Uses the documented interface of TensorRT 10 and 11 and TensorRT for RTX 1.7: `execute_async_v3` on its own stream, with
+buffers of constant addresses. Written without a GPU: see docs/design/runtime.md.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ GRAPHS = "UNBLUR_CUDA_GRAPHS"
 
 
 class TensorRtSession:
-    """A network as a TensorRT plan in half precision. Loading it builds the plan, if the cache does not hold it.
+    """A network as a TensorRT plan in half precision. Loading it builds the plan, if the cache does not have it.
 
-    Raises ModelError if no driver answers, the library is not there, or the plan does not load or run.
+    Raises ModelError if no driver answers, the library is missing, or the plan does not load or run.
     """
 
     def __init__(self, name: Library, path: Path) -> None:
@@ -44,23 +44,23 @@ class TensorRtSession:
         self._trt = tensorrt_plans.library(name)
         self._runtime = self._trt.Runtime(self._trt.Logger(self._trt.Logger.ERROR))  # must outlive its engines
         self.plan_sha256 = ""
-        """Of the plan that runs, 64 hexadecimal digits."""
+        """sha256 of the loaded plan, 64 hexadecimal digits."""
         self._engine = self._load(network, machine)
         self._device = Device()
-        self._lane = lru_cache(len(batching.BUCKETS))(self._new_lane)
-        self._turn = threading.Lock()
+        self._context_for = lru_cache(len(batching.BUCKETS))(self._create_context)
+        self._lock = threading.Lock()
 
     @property
     def names(self) -> Sequence[str]:
         return self._ports[0]
 
     def run(self, *inputs: Tensor) -> list[Tensor]:
-        with self._turn:
+        with self._lock:
             self._device.use()
-            return batching.run_padded(lambda rows: self._lane(len(rows[0])).run(rows), inputs)
+            return batching.run_padded(lambda rows: self._context_for(len(rows[0])).run(rows), inputs)
 
     def _load(self, network: bytes, machine: Gpu) -> Any:
-        """The plan as an engine. A plan that the library refuses is built again, once."""
+        """Load the plan as an engine. A plan that the library refuses is built again, once."""
         for _ in range(2):
             plan = tensorrt_plans.plan(self._trt, network, machine)
             engine = self._runtime.deserialize_cuda_engine(plan)
@@ -70,12 +70,12 @@ class TensorRtSession:
             tensorrt_plans.discard(self._trt, network, machine)
         raise ModelError(f"{self.backend} does not load the plan that it built")
 
-    def _new_lane(self, count: int) -> _ExecutionContext:
+    def _create_context(self, count: int) -> _ExecutionContext:
         return _ExecutionContext(self._trt, self._engine, self._device, self._ports, count)
 
 
 class _ExecutionContext:
-    """One batch size: an execution context and its buffers, whose addresses stay, so that its work can be replayed."""
+    """Execution context of one batch size and its buffers, whose addresses stay, so that a graph can be replayed."""
 
     def __init__(
         self, trt: ModuleType, engine: Any, device: Device, ports: tuple[list[str], list[str]], count: int
@@ -86,12 +86,12 @@ class _ExecutionContext:
         self._inputs, self._outputs = ports
         for name in self._inputs:
             shape = (count, *tuple(engine.get_tensor_shape(name))[1:])
-            _must(self._context.set_input_shape(name, shape), f"takes no {name} of {shape}")
+            _require(self._context.set_input_shape(name, shape), f"takes no {name} of {shape}")
         self._arrays = {name: self._buffer(trt, engine, name) for name in (*self._inputs, *self._outputs)}
         self._addresses = {name: device.allocate(array.nbytes) for name, array in self._arrays.items()}
         for name, address in self._addresses.items():
-            _must(self._context.set_tensor_address(name, address), f"takes no address for {name}")
-        self._start = self._prepared(trt)
+            _require(self._context.set_tensor_address(name, address), f"takes no address for {name}")
+        self._start = self._prepare(trt)
 
     def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         for name, rows in zip(self._inputs, inputs, strict=True):
@@ -104,12 +104,12 @@ class _ExecutionContext:
         return [self._arrays[name].copy() for name in self._outputs]
 
     def _buffer(self, trt: ModuleType, engine: Any, name: str) -> Tensor:
-        """Zeros in the tensor's shape; TensorRT knows an output's once all inputs have theirs."""
+        """Allocate an array of the tensor's shape, which TensorRT knows for outputs once all inputs have theirs."""
         return np.zeros(tuple(self._context.get_tensor_shape(name)), trt.nptype(engine.get_tensor_dtype(name)))
 
-    def _prepared(self, trt: ModuleType) -> Callable[[], None]:
-        """What starts the work. TensorRT for RTX records graphs itself; for TensorRT they are recorded here, after a
-        first run in which it makes what a recording must not."""
+    def _prepare(self, trt: ModuleType) -> Callable[[], None]:
+        """Return the function that starts a run. TensorRT for RTX records graphs itself; for TensorRT they are recorded
+        here, after a first run with the allocations that a recording must not have."""
         if not self._graphs or hasattr(trt, "CudaGraphStrategy"):
             return self._enqueue
         self._enqueue()
@@ -117,7 +117,7 @@ class _ExecutionContext:
         return self._device.capture(self._enqueue)
 
     def _enqueue(self) -> None:
-        _must(self._context.execute_async_v3(self._device.stream), "does not run the plan")
+        _require(self._context.execute_async_v3(self._device.stream), "does not run the plan")
 
 
 def _context(trt: ModuleType, engine: Any, graphs: bool) -> Any:
@@ -127,10 +127,10 @@ def _context(trt: ModuleType, engine: Any, graphs: bool) -> Any:
         config = engine.create_runtime_config()
         config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
         context = engine.create_execution_context(config)
-    _must(context is not None, "makes no execution context: too little memory on the GPU?")
+    _require(context is not None, "makes no execution context: too little memory on the GPU?")
     return context
 
 
-def _must(done: bool, refusal: str) -> None:
-    if not done:
+def _require(succeeded: bool, refusal: str) -> None:
+    if not succeeded:
         raise ModelError(f"TensorRT {refusal}")

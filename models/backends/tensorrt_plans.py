@@ -1,7 +1,8 @@
-"""TensorRT's plans: built from ONNX, kept in the user's cache, and never trusted beyond what was written here.
+"""TensorRT plans: built from ONNX and kept in the user's cache, from which only files written here are loaded.
 
-One code for NVIDIA's two libraries, TensorRT and TensorRT for RTX, which share their interface. Both take each layer's
-precision from the graph ("strongly typed"), so that a plan in half precision is built from a graph in half precision.
+The same code for NVIDIA's two libraries, TensorRT and TensorRT for RTX, which share their interface. Both take each
+layer's precision from the graph ("strongly typed"), so that a plan in half precision is built from a graph in half
+precision.
 """
 
 from __future__ import annotations
@@ -28,23 +29,24 @@ MODULES: dict[Library, str] = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt
 INSTALL: dict[Library, str] = {"tensorrt": "pip install tensorrt", "tensorrt-rtx": "pip install 'unblur[tensorrt]'"}
 
 PROFILE = (1, 8, 32)
-"""Crops in a batch: the least, the number to be fastest at, the most."""
+"""Batch sizes: minimum, optimum, maximum."""
 KEPT = 16
-"""Plans in the cache; the oldest make room, since each new driver or library needs its own."""
+"""Plans in the cache; the oldest are deleted, since each new driver or library needs its own."""
 WIDE = "/cause/"
-"""In the names of nodes that sum spectra (`deblur/train/kernel_head.py`): half precision is too coarse for them."""
+"""Part of the names of nodes that sum spectra (`deblur/train/kernel_head.py`): half precision is too coarse for
+them."""
 _HEAVY = ("CONVOLUTION", "DECONVOLUTION", "MATRIX_MULTIPLY")
-"""The layers where the time goes; all of them must be in half precision, but for products that sum spectra."""
+"""The layers that take most time; all must be in half precision, except products that sum spectra."""
 
 
 def require_installed(name: Library) -> None:
-    """Raises ModelError if the library is not installed; does not load it."""
+    """Raise ModelError if the library is not installed; does not load it."""
     if find_spec(MODULES[name]) is None:
         raise ModelError(f"{name} is not installed: {INSTALL[name]}")
 
 
 def library(name: Library) -> ModuleType:
-    """The library, imported when it is first asked for. Raises ModelError if it is not installed or does not load."""
+    """Import the library at its first use. Raises ModelError if it is not installed or does not load."""
     require_installed(name)
     try:
         return import_module(MODULES[name])
@@ -53,7 +55,7 @@ def library(name: Library) -> ModuleType:
 
 
 def key(trt: ModuleType, network: bytes, gpu: Gpu) -> str:
-    """What a plan depends on, as 64 hexadecimal digits: a plan for anything else has another name."""
+    """Return the cache key of a plan, 64 hexadecimal digits: a hash of everything that it depends on."""
     parts = {
         "onnx": hashlib.sha256(network).hexdigest(),
         "library": [trt.__name__, trt.__version__],
@@ -65,9 +67,9 @@ def key(trt: ModuleType, network: bytes, gpu: Gpu) -> str:
 
 
 def plan(trt: ModuleType, network: bytes, gpu: Gpu) -> bytes:
-    """The plan of an ONNX graph in half precision for a GPU, from the cache or built (seconds to minutes).
+    """Return the plan of an ONNX graph in half precision for a GPU, from the cache or built (seconds to minutes).
 
-    A plan that is not, byte for byte, what was written here for the same purpose is built again. One process builds,
+    A plan whose header or bytes do not match is built again. One process builds,
     the others wait. Raises ModelError.
     """
     name = key(trt, network, gpu)
@@ -75,12 +77,12 @@ def plan(trt: ModuleType, network: bytes, gpu: Gpu) -> bytes:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(file.parent / ".lock"):
-            return _opened(file, name) or _built(trt, network, file)
+            return _read_valid(file, name) or _build_and_store(trt, network, file)
     except OSError as error:
         raise ModelError(f"plans cannot be kept in {file.parent}: {error.strerror or error}") from error
 
 
-def _built(trt: ModuleType, network: bytes, file: Path) -> bytes:
+def _build_and_store(trt: ModuleType, network: bytes, file: Path) -> bytes:
     content = build(trt, network)
     cache.write(file, _header(file.stem, content) + content)
     _prune(file.parent)
@@ -88,7 +90,7 @@ def _built(trt: ModuleType, network: bytes, file: Path) -> bytes:
 
 
 def discard(trt: ModuleType, network: bytes, gpu: Gpu) -> None:
-    """Forget a plan that the library does not take, whatever the reason."""
+    """Delete a plan that the library refuses."""
     (_folder() / f"{key(trt, network, gpu)}.plan").unlink(missing_ok=True)
 
 
@@ -97,11 +99,11 @@ def _folder() -> Path:
 
 
 def _header(name: str, content: bytes) -> bytes:
-    """What stands before a plan: whose it is, and what it is."""
+    """Return the header of a plan: its key and sha256."""
     return f"{name} {hashlib.sha256(content).hexdigest()}\n".encode("ascii")
 
 
-def _opened(file: Path, name: str) -> bytes | None:
+def _read_valid(file: Path, name: str) -> bytes | None:
     if not file.is_file():
         return None
     header, newline, content = file.read_bytes().partition(b"\n")
@@ -111,10 +113,10 @@ def _opened(file: Path, name: str) -> bytes | None:
 def build(trt: ModuleType, network: bytes) -> bytes:
     """Build a plan with `tensorrt` or `tensorrt_rtx`; TensorRT for RTX needs no GPU for it.
 
-    Raises ModelError, with what the library said, if it does not take the graph, or a heavy layer is not in half.
+    Raises ModelError, with the library's messages, if it refuses the graph, or a heavy layer is not in half precision.
     """
-    told: deque[str] = deque(maxlen=4)
-    logger = _logger(trt, told.append)
+    messages: deque[str] = deque(maxlen=4)
+    logger = _logger(trt, messages.append)
     builder = trt.Builder(logger)
     definition = builder.create_network(_strongly_typed(trt))
     parser = trt.OnnxParser(definition, logger)
@@ -123,14 +125,16 @@ def build(trt: ModuleType, network: bytes) -> bytes:
     require_half(precisions(definition))
     config = builder.create_builder_config()
     config.add_optimization_profile(_profile(builder, definition))
-    serialised = builder.build_serialized_network(definition, config)
-    if serialised is None:
-        raise ModelError(f"{trt.__name__} {trt.__version__} builds no plan: {'; '.join(told) or 'it does not say why'}")
-    return bytes(serialised)
+    serialized = builder.build_serialized_network(definition, config)
+    if serialized is None:
+        raise ModelError(
+            f"{trt.__name__} {trt.__version__} builds no plan: {'; '.join(messages) or 'it does not say why'}"
+        )
+    return bytes(serialized)
 
 
 def precisions(definition: Any) -> list[tuple[str, str]]:
-    """The heavy layers of a network definition by name, each with the type of what it computes ("HALF", "FLOAT")."""
+    """Return the heavy layers of a network definition by name, each with its output type ("HALF", "FLOAT")."""
     layers = (definition.get_layer(index) for index in range(definition.num_layers))
     return [(layer.name, layer.get_output(0).dtype.name) for layer in layers if _is_heavy(layer)]
 
@@ -141,7 +145,7 @@ def _is_heavy(layer: Any) -> bool:
 
 
 def require_half(layers: list[tuple[str, str]]) -> None:
-    """Raises ModelError unless there are heavy layers and all are in half precision."""
+    """Raise ModelError unless there are heavy layers and all are in half precision."""
     others = [name for name, kind in layers if kind != "HALF"]
     if others or not layers:
         raise ModelError(f"{len(others)} of {len(layers)} heavy layers are not in half precision: {others[:3]}")
@@ -158,19 +162,19 @@ def _profile(builder: Any, definition: Any) -> Any:
 
 
 def _strongly_typed(trt: ModuleType) -> int:
-    """The flag by which the graph decides on precision. From TensorRT 11 on there is nothing else, and no flag."""
+    """Return the flag for precision by the graph. From TensorRT 11 on this is the only mode, without a flag."""
     flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     return 0 if flag is None else 1 << int(flag)
 
 
-def _logger(trt: ModuleType, tell: Callable[[str], object]) -> Any:
+def _logger(trt: ModuleType, record: Callable[[str], object]) -> Any:
     class Logger(trt.ILogger):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
-            super().__init__()  # the bindings insist
+            super().__init__()  # required by the bindings
 
         def log(self, severity: Any, message: str) -> None:
             if int(severity) <= int(trt.ILogger.ERROR):
-                tell(" ".join(message.split()))
+                record(" ".join(message.split()))
 
     return Logger()
 

@@ -1,7 +1,7 @@
-"""A network on an NVIDIA GPU by PyTorch, for GPUs or networks that TensorRT does not take.
+"""Runs a network on an NVIDIA GPU by PyTorch, for GPUs or networks that TensorRT does not support.
 
-onnx2pytorch turns the ONNX graph into a module, so that ONNX stays the one format.
-ONNX Runtime's CUDA provider would be no less code, but its package takes the place of the CPU's and breaks it.
+onnx2pytorch converts the ONNX graph to a module, so that ONNX stays the only format.
+ONNX Runtime's CUDA provider would be no less code, but its package replaces that of the CPU and breaks it.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ class TorchCuda:
         if device == "cuda" and not self._torch.cuda.is_available():
             raise ModelError(f"PyTorch {self._torch.__version__} finds no GPU that it can use")
         self._device = device
-        self._module = _converted(path, converter).eval().to(device)
+        self._module = _convert(path, converter).eval().to(device)
         self.names: list[str] = self._module.input_names
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     def run(self, *inputs: Tensor) -> list[Tensor]:
         torch = self._torch
         tensors = [torch.from_numpy(np.ascontiguousarray(each)) for each in inputs]
         # TF32 keeps ten bits of a float's 23; names must not depend on the backend.
-        with self._turn, torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with self._lock, torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             try:
                 results = self._module(*(tensor.to(self._device) for tensor in tensors))
             except RuntimeError as error:
@@ -54,14 +54,14 @@ class TorchCuda:
 
 
 def require_installed() -> None:
-    """Raises ModelError if PyTorch or the converter is not installed; loads neither."""
+    """Raise ModelError if PyTorch or the converter is not installed; loads neither."""
     for name in ("torch", "onnx2pytorch"):
         if find_spec(name) is None:
             raise ModelError(f"{name} is not installed: {INSTALL}")
 
 
 def version() -> str:
-    """PyTorch's version. Raises ModelError if it cannot be used here."""
+    """Return PyTorch's version. Raises ModelError if it cannot be used here."""
     torch, _ = _libraries()
     return str(torch.__version__)
 
@@ -74,14 +74,14 @@ def _libraries() -> tuple[ModuleType, ModuleType]:
         raise ModelError(f"PyTorch does not load: {shorten(str(error), 240)}") from error
 
 
-def _converted(path: Path, converter: ModuleType) -> Any:
+def _convert(path: Path, converter: ModuleType) -> Any:
     import onnx  # noqa: PLC0415  slow, and needed by this backend alone
     from google.protobuf.message import DecodeError  # noqa: PLC0415  as above
 
     from models.weight_compression import decompress_weights  # noqa: PLC0415  as above
 
     with warnings.catch_warnings():
-        # It tells of attributes that torch lacks, whether or not they matter; parity is tested instead.
+        # It warns of all attributes that torch lacks, whether or not they matter; parity is tested instead.
         warnings.simplefilter("ignore")
         try:
             return converter.ConvertModel(decompress_weights(onnx.load(path)))

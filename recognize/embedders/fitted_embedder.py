@@ -1,7 +1,7 @@
-"""Embedders that are fitted to people's photos: the subspaces of `baselines` and the fusion CNN of `train`.
+"""Embedders that are fitted to photos: those of `subspaces` and the CNN of `recognize/train/feature_fusion.py`.
 
-A fitted embedder is an ONNX file which says by what method it was fitted. Its sha256 is its fingerprint, so that a
-gallery goes with the one file that it was made with.
+A fitted embedder is an ONNX file with the name of its method. Its sha256 is its fingerprint, so that a gallery can only
+be used with the file that it was made with.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from onnx import helper
 from models.backends.selection import Session
 from recognize.embedders import subspaces
 from recognize.embedders.embedder import central_view, normalize
-from recognize.embedders.subspaces import NEIGHBOURS, Labels
+from recognize.embedders.subspaces import NEIGHBORS, Labels
 from stream.errors import UsageError
 from stream.values import Array, Image
 
 Method = Literal["pca", "lda", "lpp", "fusion-cnn"]
 SIDE = 56
-"""Side of what these methods see, in pixels: the embedder's view at half its size."""
+"""Side in pixels of the methods' input: the embedder's view at half its size."""
 _BATCH = 64
 _KEY = "unblur fitted"
 
 
 class Description(NamedTuple):
-    """What a file of a fitted embedder says of itself."""
+    """Fingerprint and dimensions of a fitted embedder's file."""
 
     fingerprint: str
     dimensions: int
@@ -46,9 +46,10 @@ class FittedEmbedder:
         self._session = session
 
     def embed(self, images: Sequence[Image]) -> Array:
-        """The embeddings, N x dimensions of length 1, of N square BGR uint8 crops with sides of at least 112 pixels."""
-        seen = views(images)
-        parts = [self._session.run(seen[start : start + _BATCH])[0] for start in range(0, len(seen), _BATCH)]
+        """Compute the embeddings, N x dimensions of length 1, of N square BGR uint8 crops with sides of at least 112
+        pixels."""
+        inputs = views(images)
+        parts = [self._session.run(inputs[start : start + _BATCH])[0] for start in range(0, len(inputs), _BATCH)]
         return normalize(np.concatenate(parts)) if parts else np.empty((0, self.dimensions), np.float32)
 
 
@@ -57,33 +58,34 @@ TrainFusion = Callable[[Array, Labels, int], onnx.ModelProto]
 
 
 def views(images: Sequence[Image]) -> Array:
-    """What is seen of N crops: N x 1 x 56 x 56 greys, float32, each of mean 0 and standard deviation 1, so that neither
-    brightness nor contrast counts."""
-    seen = np.empty((len(images), 1, SIDE, SIDE), np.float32)
-    for place, image in enumerate(images):
-        grey = cv2.cvtColor(central_view(image), cv2.COLOR_BGR2GRAY)
-        seen[place, 0] = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    centred = seen - seen.mean((2, 3), keepdims=True)
-    return np.asarray(centred / np.maximum(centred.std((2, 3), keepdims=True), 1), np.float32)
+    """Compute the inputs of N crops: N x 1 x 56 x 56, gray, float32, each of mean 0 and standard deviation 1, so that
+    neither brightness nor contrast counts."""
+    resized = np.empty((len(images), 1, SIDE, SIDE), np.float32)
+    for index, image in enumerate(images):
+        gray = cv2.cvtColor(central_view(image), cv2.COLOR_BGR2GRAY)
+        resized[index, 0] = cv2.resize(gray, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    centered = resized - resized.mean((2, 3), keepdims=True)
+    return np.asarray(centered / np.maximum(centered.std((2, 3), keepdims=True), 1), np.float32)
 
 
 def fit(
     method: Method, crops: Sequence[Image], labels: Labels, seed: int, train_fusion: TrainFusion | None = None
 ) -> bytes:
-    """The file of an embedder fitted to crops of people: `labels` (N, from 0) say whose each is.
+    """Fit an embedder to crops of people and return its file; `labels` (N, from 0) are the person of each.
 
-    `train_fusion` is needed for the fusion CNN alone, whose training is random and so depends on `seed`. Raises
-    UsageError if these are too few people or photos.
+    Only the fusion CNN needs `train_fusion`; its training is random and depends on `seed`. Raises UsageError if there
+    are too few people or photos.
     """
-    seen = views(crops)
-    _require_enough(method, seen, labels)
-    model = _network(method, seen, labels, seed, train_fusion)
+    inputs = views(crops)
+    _require_enough(method, inputs, labels)
+    model = _network(method, inputs, labels, seed, train_fusion)
     helper.set_model_props(model, {_KEY: method})
     return bytes(model.SerializeToString())
 
 
 def read_description(path: Path, method: Method) -> Description:
-    """What the file of a fitted embedder says. Raises UsageError if it is none, or was fitted by another method."""
+    """Read the description of a fitted embedder's file. Raises UsageError if it is none, or was fitted by another
+    method."""
     try:
         content = path.read_bytes()
         model = onnx.load_model_from_string(content)
@@ -91,18 +93,20 @@ def read_description(path: Path, method: Method) -> Description:
         raise UsageError(f"no fitted embedder can be read at {path} ({error.strerror}): run `unblur fit`") from error
     except DecodeError as error:
         raise UsageError(f"{path} is not a file made by `unblur fit`") from error
-    told = {entry.key: entry.value for entry in model.metadata_props}.get(_KEY)
-    if told is None:
+    fitted_method = {entry.key: entry.value for entry in model.metadata_props}.get(_KEY)
+    if fitted_method is None:
         raise UsageError(f"{path} is not a file made by `unblur fit`")
-    if told != method:
-        raise UsageError(f"{path} was fitted as {told}, not as {method}: set recognition.embedder to {told}")
+    if fitted_method != method:
+        raise UsageError(
+            f"{path} was fitted as {fitted_method}, not as {method}: set recognition.embedder to {fitted_method}"
+        )
     return Description(sha256(content).hexdigest(), model.graph.output[0].type.tensor_type.shape.dim[1].dim_value)
 
 
 def _network(
-    method: Method, seen: Array, labels: Labels, seed: int, train_fusion: TrainFusion | None
+    method: Method, inputs: Array, labels: Labels, seed: int, train_fusion: TrainFusion | None
 ) -> onnx.ModelProto:
-    pixels, shape = seen.reshape(len(seen), -1), seen.shape[1:]
+    pixels, shape = inputs.reshape(len(inputs), -1), inputs.shape[1:]
     match method:
         case "pca":
             return subspaces.pca(pixels).network(shape)
@@ -113,11 +117,11 @@ def _network(
         case "fusion-cnn":
             if train_fusion is None:
                 raise ValueError("the fusion CNN needs `train_fusion`")
-            return train_fusion(seen, labels, seed)
+            return train_fusion(inputs, labels, seed)
 
 
-def _require_enough(method: Method, seen: Array, labels: Labels) -> None:
-    photos, people = len(np.unique(seen, axis=0)), len(np.unique(labels))
-    if people < 2 or photos <= max(NEIGHBOURS, people):
+def _require_enough(method: Method, inputs: Array, labels: Labels) -> None:
+    photos, people = len(np.unique(inputs, axis=0)), len(np.unique(labels))
+    if people < 2 or photos <= max(NEIGHBORS, people):
         least = "at least 2 people, more photos than people, and more than 5 photos, all different"
         raise UsageError(f"{method} is fitted to {least}: here are {people} people and {photos} photos")

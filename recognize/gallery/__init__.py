@@ -1,1 +1,1 @@
-"""Who is known: the people, their file, its edits, enrollment and calibration."""
+"""The gallery of enrolled people: its file, edits, enrollment and calibration."""

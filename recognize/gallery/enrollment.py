@@ -1,6 +1,6 @@
-"""Enrolling people: folders of photos in, a gallery out, and a word on every photo.
+"""Enrollment of people: from folders of photos to a gallery, with the issues of every photo.
 
-What finds, aligns and measures faces is handed in, for this room knows no detector.
+Detection and alignment are parameters, since this package does not depend on detectors.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ from stream.storage.images import read_still
 from stream.values import FaceDetection, Image
 
 FaceExtractor = Callable[[Image, FaceDetection], tuple[Image, float]]
-"""Cuts a face out of a picture as the square crop that the embedder takes, and says how blurred it is: the extent in
-pixels of the crop, without what is soft because it was enlarged."""
+"""Cuts a face out of an image as the square crop that the embedder takes, and measures its blur extent in crop pixels,
+without softness from enlargement."""
 
 
 class Progress(Protocol):
-    """Follows an enrolment."""
+    """Receives the progress of an enrollment."""
 
     def expect(self, photos: int) -> None:
-        """So many photos will be looked at: those of people whose folders have changed."""
+        """Set the number of photos to read: those of people whose folders have changed."""
         ...
 
     def note(self, photo: Photo, crop: Image | None) -> None:
-        """This photo has been looked at. `crop` is of its face, if it shows one; nobody else keeps it."""
+        """Report a photo after its check. `crop` is of its face, if it shows one; it is stored nowhere else."""
         ...
 
 
 BLURRED = 5.0
-"""Extent of blur, in pixels of the crop, from which a photo is too blurred to be compared with."""
+"""Extent of blur, in pixels of the crop, from which a photo is too blurred to compare with."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Enrolment:
-    """What came of it: the gallery, who of it was enrolled anew, the photos looked at, by person and file, and the
-    names of people who were left as they were because their folder has not changed (`unchanged`) or shows no face that
-    can be used (`unusable`)."""
+    """Result of an enrollment: the gallery, the people enrolled anew, the photos checked, by person and file, and the
+    names of people who were not changed because their folder is the same (`unchanged`) or has no usable face
+    (`unusable`)."""
 
     gallery: Gallery
     enrolled: Mapping[str, Person]
@@ -60,18 +60,18 @@ class Enrolment:
 
 
 class Enroller:
-    """Looks at photos and enrols the faces on them.
+    """Checks photos and enrolls the faces in them.
 
-    `threshold` is the cosine similarity from which two faces may be the same person's; without one it follows the
-    number of people, as measured for SFace. An embedder that was fitted to these very photos is not `independent`.
-    A photo with a blur of `blur_limit` pixels or more counts as blurred. Those that would poison the gallery are left
-    out; when `strict`, all doubtful ones are, not only reported.
+    `threshold` is the cosine similarity from which two faces may be of one person; without one it follows from the
+    number of people, as measured for SFace. An embedder that was fitted to these photos is not `independent`. A photo
+    with a blur of `blur_limit` pixels or more counts as blurred. Photos that would cause false names are left out; if
+    `strict`, all doubtful ones are, not only reported.
     """
 
     def __init__(
         self,
         detector: Detector,
-        look: FaceExtractor,
+        extract_face: FaceExtractor,
         embedder: Embedder,
         *,
         threshold: float | None = None,
@@ -80,7 +80,7 @@ class Enroller:
         strict: bool = False,
     ) -> None:
         self._detector = detector
-        self._look_at = look
+        self._extract_face = extract_face
         self._embedder = embedder
         self._threshold = threshold
         self._independent = independent
@@ -88,44 +88,46 @@ class Enroller:
         self._strict = strict
 
     def enroll(self, folders: Sequence[Folder], known: Gallery, progress: Progress) -> Enrolment:
-        """The people of `known` and of these folders; who is in both is enrolled anew if their folder has changed.
+        """Enroll the people of these folders into `known`; existing ones anew if their folder has changed.
 
-        Raises UsageError if nobody at all could be enrolled.
+        Raises UsageError if the result has no people.
         """
         sources = {folder.name: self._source(folder) for folder in folders}
         unchanged = tuple(name for name, source in sources.items() if _unchanged(known, name, source))
         new = [folder for folder in folders if folder.name not in unchanged]
         progress.expect(sum(len(folder.photos) for folder in new))
-        looked = [self._look(folder, path, progress) for folder in new for path in folder.photos]
+        checked = [self._check(folder, path, progress) for folder in new for path in folder.photos]
         others = known.without_people(*(folder.name for folder in new))
-        photos = self.compare(looked, others, len(new) + len(others.names))
+        photos = self.compare(checked, others, len(new) + len(others.names))
         people = {folder.name: self._person(folder, photos, sources[folder.name]) for folder in new}
         enrolled = {name: person for name, person in people.items() if person}
         gallery = gallery_edits.reenroll(known, enrolled)
         if not gallery.names:
-            raise UsageError(f"nobody can be enrolled: none of {len(photos)} photos shows a face {_doubt(photos)}")
+            raise UsageError(
+                f"nobody can be enrolled: none of {len(photos)} photos shows a face {_first_issue(photos)}"
+            )
         return Enrolment(
             gallery, enrolled, tuple(photos), unchanged, tuple(name for name in people if name not in enrolled)
         )
 
     def compare(self, photos: Sequence[Photo], others: Gallery, people: int) -> list[Photo]:
-        """The photos, with what is found beside each other and beside the `others`; `people` is how many these, and
-        those on the photos, are together."""
+        """Add the issues found by comparing the photos with each other and with `others`; `people` is the number of
+        people in both."""
         return compare_photos(photos, others, self.threshold(people), independent=self._independent)
 
     def threshold(self, people: int) -> float:
-        """The cosine similarity from which two faces may be the same person's, among so many people."""
+        """Return the cosine similarity from which two faces may be of one person, for this number of people."""
         return threshold_for(people) if self._threshold is None else self._threshold
 
     def _source(self, folder: Folder) -> str:
         return f"{'strict' if self._strict else 'usual'} {folder.digest()}"
 
-    def _look(self, folder: Folder, path: Path, progress: Progress) -> Photo:
-        photo, crop = self._seen(Photo(folder.name, path, folder=folder.path))
+    def _check(self, folder: Folder, path: Path, progress: Progress) -> Photo:
+        photo, crop = self._read(Photo(folder.name, path, folder=folder.path))
         progress.note(photo, crop)
         return photo
 
-    def _seen(self, photo: Photo) -> tuple[Photo, Image | None]:
+    def _read(self, photo: Photo) -> tuple[Photo, Image | None]:
         try:
             still = read_still(photo.path)
         except SourceError as error:
@@ -135,17 +137,17 @@ class Enroller:
         return self.examine(photo, still.image)
 
     def examine(self, photo: Photo, image: Image) -> tuple[Photo, Image | None]:
-        """What the picture of a photo shows, and the crop of the face that was taken, if there is one."""
+        """Check the image of a photo: the photo with its issues, and the crop of its largest face, if there is one."""
         faces = sorted(self._detector.detect(image), key=lambda face: face.box.area, reverse=True)
         if not faces:
             return photo.with_issue(PhotoIssue.NO_FACE, "none was found"), None
         if len(faces) > 1:
             photo = photo.with_issue(PhotoIssue.SEVERAL, f"{len(faces)}, of which the largest was taken")
-        crop, blur = self._look_at(image, faces[0])
+        crop, blur = self._extract_face(image, faces[0])
         return self.measure(photo, crop, blur), crop
 
     def measure(self, photo: Photo, crop: Image, blur: float) -> Photo:
-        """What a crop with so many pixels of blur shows."""
+        """Embed a crop, and add an issue if its `blur` in pixels is too large."""
         if blur >= self._blur_limit:
             photo = photo.with_issue(PhotoIssue.BLURRED, f"over {blur:.1f} pixels of the face")
         return replace(photo, embedding=self._embedder.embed([crop])[0])
@@ -156,10 +158,10 @@ class Enroller:
         return Person(np.stack(embeddings), folder.description, source, time()) if embeddings else None
 
 
-def _doubt(photos: Sequence[Photo]) -> str:
-    """Where no photo can be used, what is wrong with the first tells most."""
-    found = [f"{photo.name}: {finding}: {why}" for photo in photos for finding, why in photo.findings.items()]
-    return f"that can be used ({found[0]})" if found else "that can be used"
+def _first_issue(photos: Sequence[Photo]) -> str:
+    """Describe why no photo can be used: the issue of the first."""
+    issues = [f"{photo.name}: {finding}: {why}" for photo in photos for finding, why in photo.findings.items()]
+    return f"that can be used ({issues[0]})" if issues else "that can be used"
 
 
 def _unchanged(known: Gallery, name: str, source: str) -> bool:

@@ -1,7 +1,7 @@
-"""Who is known: everybody's enrolled faces in a scikit-learn nearest-neighbour index, in one file.
+"""The gallery: the enrolled people with a scikit-learn nearest-neighbor index, in one file.
 
-**A gallery is code-like: load only galleries you trust.** The payload of the file is a joblib dump, and whoever can
-write such a dump can make its reader run anything. The header before it keeps accidents out (another program's file, a
+**A gallery is code-like: load only galleries you trust.** The payload of the file is a joblib dump, and a writer
+of such a dump can make its reader run any code. The header before it detects accidents (another program's file, a
 damaged one, one made for another network) and is checked before a byte is unpickled; it is no signature.
 
 The file is `unblur gallery\\n`, a version byte, the sha256 of the embedder's fingerprint (32 bytes), the sha256 of all
@@ -42,16 +42,16 @@ _MAGIC = b"unblur gallery\n"
 _VERSION = b"\x03"
 _DIGEST = sha256().digest_size
 _FILE_KEYS = {"mean_impostor_score": "alike", "max_impostor_score": "ceiling", "min_genuine_score": "floor"}
-"""A calibration's fields under the names that they have in the file."""
-_PATIENCE_S = 10.0
+"""Keys in the file by field of a calibration."""
+_LOCK_TIMEOUT_S = 10.0
 _HEADER = len(_MAGIC) + len(_VERSION) + 2 * _DIGEST
 
 
 class Gallery:
-    """The known people by name (Unicode NFC). Immutable: `adding` gives a new gallery and leaves this one as it is.
+    """The known people by name (Unicode NFC). Immutable: `with_people` returns a new gallery.
 
-    `fingerprint` tells the network that made the embeddings from all others; `sha256` is that of the file it was read
-    from, if it was.
+    `fingerprint` identifies the network that made the embeddings; `sha256` is that of the file, if it was read from
+    one.
     """
 
     def __init__(
@@ -62,10 +62,11 @@ class Gallery:
         sha256: str | None = None,
         calibration: Calibration | None = None,
     ) -> None:
-        """`knn` is the index over everybody's photos in order, and `calibration` theirs, where they are at hand."""
+        """`knn` is the index of all photos in order, and `calibration` that of the people; both are computed if
+        missing."""
         self.fingerprint = fingerprint
         self.sha256 = sha256
-        self.people = MappingProxyType({_named(name): person for name, person in (people or {}).items()})
+        self.people = MappingProxyType({_normalize(name): person for name, person in (people or {}).items()})
         self.names = tuple(self.people)
         photos = [person.embeddings for person in self.people.values()]
         self._owners = np.repeat(np.arange(len(photos)), [len(part) for part in photos])
@@ -73,20 +74,22 @@ class Gallery:
         self.calibration = calibration or calibrate(self.people)
 
     def with_people(self, people: Mapping[str, Person]) -> Gallery:
-        """A gallery that also knows these people, in place of whoever had their names; nobody else is touched."""
-        return Gallery(self.fingerprint, {**self.people, **{_named(name): who for name, who in people.items()}})
+        """Return a gallery with these people added, or replaced by name."""
+        return Gallery(
+            self.fingerprint, {**self.people, **{_normalize(name): person for name, person in people.items()}}
+        )
 
     def without_people(self, *names: str) -> Gallery:
-        """A gallery that does not know these people, whether or not this one does."""
-        gone = {_named(name) for name in names}
-        kept = {name: person for name, person in self.people.items() if name not in gone}
+        """Return a gallery without these people; unknown names are ignored."""
+        removed = {_normalize(name) for name in names}
+        kept = {name: person for name, person in self.people.items() if name not in removed}
         return Gallery(self.fingerprint, kept)
 
     def scores(self, embeddings: Array) -> Array:
-        """Cosine similarity (-1..1), N x people, of N embeddings (N x D of length 1) to everybody's nearest photo.
+        """Return the cosine similarity (-1..1), N x people, of N embeddings (N x D of length 1) to each person's
+        nearest photo.
 
-        The nearest photo, not the mean of all: people are enrolled at different ages and turns of the head, and their
-        mean resembles none of them.
+        The nearest, not the mean: photos differ in age and pose, and their mean resembles none of them.
         """
         scores = np.full((len(embeddings), len(self.names)), -1.0, np.float32)
         if self._knn is None or not len(embeddings):
@@ -96,36 +99,36 @@ class Gallery:
         return scores
 
     def match(self, embeddings: Array) -> list[tuple[Candidate, ...]]:
-        """For each of N embeddings the two people nearest to it, best first; fewer if fewer are known."""
+        """Return for each of N embeddings the two nearest people, best first; fewer if fewer are enrolled."""
         return [
             tuple(self.candidate(int(person), scores) for person in np.argsort(-scores, kind="stable")[:2])
             for scores in self.scores(embeddings)
         ]
 
     def candidate(self, person: int, scores: Array) -> Candidate:
-        """The person at this place, with their part of a row of `scores`."""
+        """Return the person at this index with its score in a row of `scores`."""
         return Candidate(self.names[person], float(scores[person]))
 
     @cached_property
     def photos(self) -> frozenset[str]:
-        """Everybody's, by what they are called."""
+        """Ids of all photos."""
         return frozenset(photo for person in self.people.values() for photo in person.photos)
 
     def find_successor(self, name: str, person: Person) -> str | None:
-        """What somebody is called here who was `person` under this name in another gallery: whoever has most of their
-        photos, or else has their name; None if nobody does."""
+        """Return the name here of a `person` of this name in another gallery: who has most of their photos in common,
+        or else the same name; None without either."""
         if self.people.get(name) is person:
             return name
         photos = set(person.photos)
-        common = {other: len(photos.intersection(there.photos)) for other, there in self.people.items()}
+        common = {other: len(photos.intersection(candidate.photos)) for other, candidate in self.people.items()}
         best = max(common, key=lambda other: (common[other], other == name), default=None)
         return best if best is not None and (common[best] or best == name) else None
 
     def save(self, path: Path, cipher: Cipher | None = None) -> Gallery:
-        """Write the gallery, whole or not at all; readable by its owner only, for faces are personal data, and
-        encrypted where there is a cipher. Returns it as it then lies there.
+        """Write the gallery atomically; readable by its owner only, since faces are personal data, and encrypted if
+        there is a cipher. Returns the gallery with the file's sha256.
 
-        Raises OutputError if the file cannot be written there.
+        Raises OutputError if the file cannot be written.
         """
         dump = io.BytesIO()
         people = {name: asdict(person) for name, person in self.people.items()}
@@ -142,12 +145,12 @@ class Gallery:
 
 @contextmanager
 def gallery_lock(path: Path) -> Iterator[None]:
-    """While the gallery at `path` is read, changed and written back: another program's change waits, and none is lost.
-    What a program left that was killed while it wrote is deleted: it holds names and embeddings.
+    """Hold the lock of the gallery at `path` while it is read, changed and written back, so that no change is lost.
+    Temporary files of a killed program are deleted, since they have names and embeddings.
 
-    Raises OutputError if that cannot be arranged there.
+    Raises OutputError if the lock cannot be had, or such a file not be deleted.
     """
-    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=_PATIENCE_S)
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=_LOCK_TIMEOUT_S)
     try:
         lock.acquire()
     except Timeout as error:
@@ -155,17 +158,17 @@ def gallery_lock(path: Path) -> Iterator[None]:
     except OSError as error:
         raise OutputError(f"the gallery cannot be written to {path}: {error.strerror}") from error
     try:
-        _clear(path)
+        _delete_leftovers(path)
         yield
     finally:
         lock.release()
 
 
-def _clear(path: Path) -> None:
-    left = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}")  # as `tempfile` calls them in `write_private`
+def _delete_leftovers(path: Path) -> None:
+    leftover = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}")  # as `tempfile` calls them in `write_private`
     try:
         for file in path.parent.iterdir():
-            if left.fullmatch(file.name):
+            if leftover.fullmatch(file.name):
                 file.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"what was left beside {path} cannot be deleted: {error.strerror}") from error
@@ -174,22 +177,22 @@ def _clear(path: Path) -> None:
 def load_gallery(path: Path, fingerprint: str, *, allow_empty: bool = False, cipher: Cipher | None = None) -> Gallery:
     """Read a gallery made with the network of this fingerprint. Trust the file: see the top of this module.
 
-    `cipher` opens it if it is encrypted. Raises UsageError without the right one.
+    `cipher` decrypts it if it is encrypted. Raises UsageError without the right one.
 
-    Raises GalleryError, before anything is unpickled, if the file is missing or not a gallery, damaged, of a version
-    not known here, or made with another network; and if it holds nobody (unless `allow_empty`), or what this version
-    of scikit-learn cannot read.
+    Raises GalleryError, before anything is unpickled, if the file is missing or not a gallery, damaged, of an
+    unknown version, or made with another network; and if it has no people (unless `allow_empty`), or objects that this
+    version of scikit-learn cannot read.
     """
     stored, changed = _read(path)
-    knn, people, calibration = _unpickled(path, _checked(path, decrypt_if(path, stored, cipher), fingerprint))
-    people = _dated(people, changed)
+    knn, people, calibration = _unpickle(path, _check_header(path, decrypt_if(path, stored, cipher), fingerprint))
+    people = _fill_enrollment_time(people, changed)
     if not people and not allow_empty:
         raise GalleryError(f"{path} holds nobody: enroll somebody with `unblur enroll` first")
     return Gallery(fingerprint, people, knn, sha256(stored).hexdigest(), calibration)
 
 
 def _read(path: Path) -> tuple[bytes, float]:
-    """The file, and when it was changed last."""
+    """Return the content of the file, and the time of its last change."""
     try:
         return path.read_bytes(), path.stat().st_mtime
     except OSError as error:
@@ -197,8 +200,8 @@ def _read(path: Path) -> tuple[bytes, float]:
         raise GalleryError(reason) from error
 
 
-def _checked(path: Path, content: bytes, fingerprint: str) -> bytes:
-    """The dump of a file whose header holds."""
+def _check_header(path: Path, content: bytes, fingerprint: str) -> bytes:
+    """Check the header and return the dump after it."""
     head, checksum, dump = content[: _HEADER - _DIGEST], content[_HEADER - _DIGEST : _HEADER], content[_HEADER:]
     if not content.startswith(_MAGIC):
         raise GalleryError(f"{path} is not a gallery made by `unblur enroll`")
@@ -211,9 +214,9 @@ def _checked(path: Path, content: bytes, fingerprint: str) -> bytes:
     return dump
 
 
-def _unpickled(path: Path, dump: bytes) -> tuple[NearestNeighbors | None, dict[str, Person], Calibration | None]:
-    """The index, the people and their calibration of a checked dump. An index fitted by another scikit-learn is left
-    out, and so is the calibration of another version."""
+def _unpickle(path: Path, dump: bytes) -> tuple[NearestNeighbors | None, dict[str, Person], Calibration | None]:
+    """Load the index, the people and their calibration from a checked dump. An index of another scikit-learn version is
+    left out, and so is the calibration of another version."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -222,8 +225,8 @@ def _unpickled(path: Path, dump: bytes) -> tuple[NearestNeighbors | None, dict[s
             raise GalleryError(f"{path} needs another version of scikit-learn ({error}): enroll again") from error
     foreign = any(issubclass(warning.category, InconsistentVersionWarning) for warning in caught)
     people = {name: Person(**person) for name, person in payload["people"].items()}
-    told = payload.get("calibration", {})
-    calibration = _calibration_from_file(told) if told.get("version") == VERSION else None
+    stored = payload.get("calibration", {})
+    calibration = _calibration_from_file(stored) if stored.get("version") == VERSION else None
     return None if foreign else payload["knn"], people, calibration
 
 
@@ -236,12 +239,15 @@ def _calibration_from_file(stored: Mapping[str, Any]) -> Calibration:
     return Calibration(**{fields.get(key, key): value for key, value in stored.items()})
 
 
-def _dated(people: dict[str, Person], changed: float) -> dict[str, Person]:
-    """Whoever was enrolled before that was noted is from now on as old as the file, which its next change makes new."""
-    return {name: replace(who, enrolled=changed) if who.enrolled is None else who for name, who in people.items()}
+def _fill_enrollment_time(people: dict[str, Person], changed: float) -> dict[str, Person]:
+    """Set a missing time of enrollment (older files) to that of the file, before its next change loses it."""
+    return {
+        name: replace(person, enrolled=changed) if person.enrolled is None else person
+        for name, person in people.items()
+    }
 
 
-def _named(name: str) -> str:
+def _normalize(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
@@ -254,7 +260,7 @@ def _checksum(head: bytes, dump: bytes) -> bytes:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Put `content` at `path` in one step, readable by its owner only; after an error nothing of it is left.
+    """Write `content` to `path` atomically, readable by its owner only; after an error nothing is left.
 
     Raises OSError.
     """

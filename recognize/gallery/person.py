@@ -10,11 +10,11 @@ from stream.values import Array
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Person:
-    """Somebody known: the embeddings of their photos (n x D of length 1, n >= 1) and what is to be said of them.
+    """An enrolled person: the embeddings of their photos (n x D of length 1, n >= 1) and a description.
 
-    `source` is the digest of what they were enrolled from, so that it is not done again while that stays the same.
-    `enrolled` is when that was, in seconds since 1970 UTC; of a file that did not note it, the file's own time.
-    `former` is what they were called before, so that what was said of them by those names is found.
+    `source` is the digest of the enrolled folder, which is enrolled again only if it has changed. `enrolled` is the
+    time of enrollment in seconds since 1970 UTC, or that of an older file without it. `former` are earlier names, by
+    which earlier events are found.
     """
 
     embeddings: Array
@@ -29,10 +29,10 @@ class Person:
 
     @property
     def photos(self) -> tuple[str, ...]:
-        """What each of their photos is called: by its embedding, so that it keeps its name wherever it goes."""
+        """The ids of the photos; each depends only on its embedding, and so survives every edit."""
         return tuple(photo_id(embedding) for embedding in self.embeddings)
 
 
 def photo_id(embedding: Array) -> str:
-    """32 hexadecimal digits that are the same for the same embedding only."""
+    """Return the id of a photo: 32 hexadecimal digits of its embedding's hash."""
     return sha256(embedding.tobytes()).hexdigest()[:32]

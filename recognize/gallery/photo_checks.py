@@ -1,4 +1,4 @@
-"""What is to be said of a photo that somebody wants to enrol, by itself and beside the others."""
+"""Checks of photos to enroll: each by itself, and compared with the others."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from recognize.gallery.people_gallery import Gallery
 from stream.values import Array
 
 SAME_PICTURE = 0.95
-"""Cosine similarity from which two photos of a person show them so much alike that the second adds nothing."""
+"""Cosine similarity from which the second of two photos of a person adds nothing."""
 
 
 class PhotoIssue(StrEnum):
-    """What speaks against a photo. The first two leave nothing to enrol; the others are doubts."""
+    """A problem of a photo. With one of the first two there is nothing to enroll; the others are doubts."""
 
     UNREADABLE = "unreadable"
     NO_FACE = "no face"
@@ -26,20 +26,20 @@ class PhotoIssue(StrEnum):
     FIRST_ONLY = "several pictures"
     BLURRED = "blurred"
     DUPLICATE = "near-duplicate"
-    SOMEBODY_ELSE = "looks like somebody else"
+    OTHER_PERSON = "looks like somebody else"
     MISLABELED = "somebody else's"
     UNLIKE = "unlike their other photos"
 
 
 BLOCKING_ISSUES = frozenset({PhotoIssue.BLURRED, PhotoIssue.MISLABELED})
-"""Doubts over which a photo is never enrolled: a blurred face resembles all blurred faces, and a face that is more like
-somebody else than like the rest of its folder brings them the name (`tests/recognize/test_poison.py`)."""
+"""Doubts with which a photo is never enrolled: a blurred face resembles all blurred faces, and a face that is more like
+another person than the rest of its folder causes false names (`tests/recognize/test_poison.py`)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photo:
-    """A photo in a person's `folder`, if it lies in one: its embedding (D, of length 1) if it shows a face, and the
-    findings, each with a word on why; none for a good photo."""
+    """A photo of a person, in `folder` if it is in one: its embedding (D, of length 1) if it shows a face, and the
+    issues found, each with a reason; none for a good photo."""
 
     person: str
     path: Path
@@ -49,14 +49,15 @@ class Photo:
 
     @property
     def name(self) -> str:
-        """The file's, with the subfolders between it and the person's folder."""
+        """File name, with the subfolders of the person's folder."""
         return self.path.relative_to(self.folder).as_posix() if self.folder else self.path.name
 
     def with_issue(self, finding: PhotoIssue, why: str) -> Photo:
+        """Return a copy with one more issue."""
         return replace(self, findings={**self.findings, finding: why})
 
     def usable(self, strict: bool) -> bool:
-        """Whether it is enrolled: it shows a face that poisons nothing, and where one is strict no doubt is left."""
+        """Return whether to enroll it: it shows a face and has no blocking issue, or if `strict` no issue at all."""
         doubts = set(self.findings) if strict else BLOCKING_ISSUES & set(self.findings)
         return self.embedding is not None and not doubts
 
@@ -64,30 +65,30 @@ class Photo:
 def compare_photos(
     photos: Sequence[Photo], others: Gallery, threshold: float, *, independent: bool = True
 ) -> list[Photo]:
-    """The photos, with what is found by comparing them with each other and with the people enrolled before.
+    """Add the issues found by comparing the photos with each other and with the people enrolled before.
 
-    `threshold` is the cosine similarity from which two faces may be the same person's. Where the embedder is not
-    `independent` but was fitted to these very photos, it finds all of a person's alike: near-duplicates are not told,
-    and nothing is called mixed up over a likeness.
+    `threshold` is the cosine similarity from which two faces may be of one person. If the embedder is not `independent`
+    but was fitted to these photos, all photos of a person are similar: near-duplicates and mislabeled photos are then
+    not reported as such.
     """
-    judged = list(photos)
-    seen = [number for number, photo in enumerate(judged) if photo.embedding is not None]
-    if not seen:
-        return judged
-    comparison = _Comparison([judged[number] for number in seen], others, threshold)
-    alike = comparison.find_duplicates() if independent else []
-    for row, finding, why in [*alike, *comparison.find_mislabeled(independent)]:
-        judged[seen[row]] = judged[seen[row]].with_issue(finding, why)
-    return judged
+    checked = list(photos)
+    with_face = [index for index, photo in enumerate(checked) if photo.embedding is not None]
+    if not with_face:
+        return checked
+    comparison = _Comparison([checked[index] for index in with_face], others, threshold)
+    duplicates = comparison.find_duplicates() if independent else []
+    for row, issue, why in [*duplicates, *comparison.find_mislabeled(independent)]:
+        checked[with_face[row]] = checked[with_face[row]].with_issue(issue, why)
+    return checked
 
 
 Note = tuple[int, PhotoIssue, str]
-"""Which photo, what, and why."""
+"""Index of the photo, issue, and reason."""
 Mask = NDArray[np.bool_]
 
 
 class _Comparison:
-    """All photos with a face against each other."""
+    """Compares all photos with a face with each other and with a gallery."""
 
     def __init__(self, photos: Sequence[Photo], others: Gallery, threshold: float) -> None:
         self._photos = photos
@@ -96,44 +97,45 @@ class _Comparison:
         self._likeness = embeddings @ embeddings.T
         people = np.array([photo.person for photo in photos])
         self._same = people[:, None] == people
-        self._elsewhere = [ranking[0] if ranking else None for ranking in others.match(embeddings)]
+        self._gallery_matches = [ranking[0] if ranking else None for ranking in others.match(embeddings)]
 
     def find_duplicates(self) -> list[Note]:
-        alike = np.tril(self._same & (self._likeness >= SAME_PICTURE), -1)
+        """Find photos that are nearly equal to an earlier one of the same person."""
+        duplicates = np.tril(self._same & (self._likeness >= SAME_PICTURE), -1)
         return [
-            (int(row), PhotoIssue.DUPLICATE, f"like {self._photos[int(alike[row].argmax())].name}")
-            for row in np.flatnonzero(alike.any(1))
+            (int(row), PhotoIssue.DUPLICATE, f"like {self._photos[int(duplicates[row].argmax())].name}")
+            for row in np.flatnonzero(duplicates.any(1))
         ]
 
     def find_mislabeled(self, independent: bool) -> list[Note]:
-        """Photos nearer to somebody else than to the rest of their own folder, the clearest first.
+        """Find photos nearer to another person than to the rest of their own folder, the clearest first.
 
-        Each is set aside as it is found, so that a photo in the wrong folder does not cast doubt on the photos of
-        the person whom it shows.
+        Each is excluded once it is found, so that a photo in the wrong folder does not cast doubt on the photos of the
+        person that it shows.
         """
         notes: list[Note] = []
         trusted = np.ones(len(self._photos), np.bool_)
         while True:
             own = self._nearest(self._same & (self._likeness < SAME_PICTURE), trusted)
             other = self._nearest(~self._same, trusted)
-            score = np.maximum(other.max(1), [who.score if who else -1 for who in self._elsewhere])
+            score = np.maximum(other.max(1), [match.score if match else -1 for match in self._gallery_matches])
             folder = np.where(own.max(1) > -1, own.max(1), self._threshold)
             doubt = np.where(trusted & (score >= self._threshold), score - folder, 0)
             row = int(doubt.argmax())
             if doubt[row] <= 0:
                 return notes
             trusted[row] = False
-            beside = independent and own[row].max() > -1
-            finding = PhotoIssue.MISLABELED if beside else PhotoIssue.SOMEBODY_ELSE
-            notes.append((row, finding, self._why(row, other[row], own[row])))
+            has_own_photos = independent and own[row].max() > -1
+            issue = PhotoIssue.MISLABELED if has_own_photos else PhotoIssue.OTHER_PERSON
+            notes.append((row, issue, self._reason(row, other[row], own[row])))
 
     def _nearest(self, candidates: Mask, trusted: Mask) -> Array:
         return np.where(candidates & trusted, self._likeness, np.float32(-1))
 
-    def _why(self, row: int, other: Array, own: Array) -> str:
-        elsewhere, score = self._elsewhere[row], float(other.max())
+    def _reason(self, row: int, other: Array, own: Array) -> str:
+        match, score = self._gallery_matches[row], float(other.max())
         name = self._photos[int(other.argmax())].person
-        if elsewhere and elsewhere.score > score:
-            name, score = elsewhere.name, elsewhere.score
-        beside = f", only {own.max():.2f} like their other photos" if own.max() > -1 else ""
-        return f"{score:.2f} like {name}{beside}"
+        if match and match.score > score:
+            name, score = match.name, match.score
+        comparison = f", only {own.max():.2f} like their other photos" if own.max() > -1 else ""
+        return f"{score:.2f} like {name}{comparison}"

@@ -1,4 +1,4 @@
-"""Photos to enrol: one folder per person, named after them, with pictures and perhaps an `about.txt`."""
+"""Reads photos to enroll: one folder per person, with the person's name, images and optionally an `about.txt`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ from stream.storage.system_files import is_sidecar, is_system
 
 ABOUT = "about.txt"
 LONGEST_DESCRIPTION = 10_000
-"""Characters of an `about.txt`."""
+"""Largest number of characters of an `about.txt`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A person's name (Unicode NFC), where the folder lies, their pictures in the order of their names, and what
-    `about.txt` says of them."""
+    """A person's folder: name (Unicode NFC), path, images in the order of their names, and the text of `about.txt`."""
 
     name: str
     path: Path
@@ -30,7 +29,7 @@ class Folder:
     description: str | None
 
     def digest(self) -> str:
-        """The sha256 of all that enrolment reads here, in hexadecimal: the same as long as nothing has changed."""
+        """Return the sha256 of all that enrollment reads here, in hexadecimal."""
         digest = sha256((self.description or "").encode())
         for photo in self.photos:
             digest.update(photo.name.encode(errors="surrogateescape"))
@@ -40,7 +39,7 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """A file or folder that was not read though somebody may have meant it to be, and why."""
+    """A file or folder that was not read although it may have been meant to be, and why."""
 
     path: Path
     why: str
@@ -51,25 +50,24 @@ class PassedOver:
 
 @dataclass(frozen=True, slots=True)
 class PhotoFolders:
-    """The people of a folder of folders, by name, and what was passed over there."""
+    """The people of a folder of folders, by name, and the files and folders that were not read."""
 
     people: Sequence[Folder]
     passed_over: Sequence[PassedOver]
 
 
 def scan(faces: Path) -> PhotoFolders:
-    """Find the people in a folder of folders. A person's pictures may lie in subfolders of theirs.
+    """Find the people in a folder of folders. A person's images may be in subfolders.
 
-    Hidden files and what a system leaves (recycle bins, thumbnails, `lost+found`) are as if they were not there, and so
-    is text; whatever else is not read, links to further folders among it, is passed over and named.
-    Raises UsageError if there is no such folder, it cannot be read or nobody is in it, or if two names are the same
-    but for their encoding.
+    Hidden files, system files (recycle bins, thumbnails, `lost+found`) and text are ignored; everything else that is
+    not read, such as links to folders, is reported. Raises UsageError if there is no such folder, it cannot be read or
+    has no people, or if two names differ only in their encoding.
     """
     if not faces.is_dir():
         raise UsageError(f"{faces} is not a folder: give one that holds a folder of photos for each person")
     passed_over: list[PassedOver] = []
     try:
-        people = [person for path in _own(faces) if (person := _person(path, passed_over))]
+        people = [person for path in _entries(faces) if (person := _person(path, passed_over))]
     except OSError as error:
         raise UsageError(f"{error.filename} cannot be read ({error.strerror}): check its permissions") from error
     if not people:
@@ -81,13 +79,13 @@ def scan(faces: Path) -> PhotoFolders:
     return PhotoFolders(people, passed_over)
 
 
-def _own(folder: Path) -> list[Path]:
-    """What people put there, in the order of names."""
+def _entries(folder: Path) -> list[Path]:
+    """List the entries that users put there, in the order of names."""
     return sorted(path for path in folder.iterdir() if not is_system(path))
 
 
 def _person(path: Path, passed_over: list[PassedOver]) -> Folder | None:
-    """None for a file, and for a folder that cannot be read."""
+    """Read a person's folder; None for a file, and for a folder that cannot be read."""
     if not path.is_dir():
         if not is_sidecar(path):
             passed_over.append(PassedOver(path, "lies outside the people's folders"))
@@ -109,7 +107,8 @@ def _person(path: Path, passed_over: list[PassedOver]) -> Folder | None:
 
 
 def _is_undecodable(name: str) -> bool:
-    """Whether a name is not text in the file system's encoding: Python stands half a surrogate pair for such a byte."""
+    """Return whether a name is not text in the file system's encoding: Python decodes such a byte to a lone
+    surrogate."""
     return any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
@@ -124,18 +123,18 @@ def _read_about(file: Path, passed_over: list[PassedOver]) -> str | None:
 
 
 def _photos(folder: Path, passed_over: list[PassedOver]) -> Iterator[Path]:
-    """The pictures in a folder and its subfolders. Raises OSError if the folder itself cannot be read."""
-    _own(folder)
+    """Yield the images in a folder and its subfolders. Raises OSError if the folder itself cannot be read."""
+    _entries(folder)
 
-    def refuse(error: OSError) -> None:
+    def report(error: OSError) -> None:
         passed_over.append(PassedOver(Path(error.filename), f"cannot be read ({error.strerror})"))
 
-    for place, names, files in os.walk(folder, onerror=refuse):
-        subfolders = [Path(place, name) for name in sorted(names) if not is_system(Path(name))]
+    for directory, names, files in os.walk(folder, onerror=report):
+        subfolders = [Path(directory, name) for name in sorted(names) if not is_system(Path(name))]
         links = [path for path in subfolders if path.is_symlink()]
         passed_over.extend(PassedOver(path, "is a link to a folder") for path in links)
-        names[:] = [path.name for path in subfolders]  # where the walk goes on
-        yield from _pictures(Path(place), files, passed_over)
+        names[:] = [path.name for path in subfolders]  # os.walk descends into these
+        yield from _pictures(Path(directory), files, passed_over)
 
 
 def _pictures(folder: Path, files: Sequence[str], passed_over: list[PassedOver]) -> Iterator[Path]:
@@ -150,7 +149,7 @@ def _pictures(folder: Path, files: Sequence[str], passed_over: list[PassedOver])
 
 
 def _content(photo: Path) -> bytes:
-    """Nothing for a photo that cannot be read: enrolment will say so of it."""
+    """Read a photo; empty if it cannot be read, which enrollment will report."""
     try:
         return photo.read_bytes()
     except OSError:

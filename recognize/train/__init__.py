@@ -1,1 +1,1 @@
-"""Training a network that recognises faces. Needs torch (the extra `train`)."""
+"""Training of a face recognition network. Needs torch (the extra `train`)."""

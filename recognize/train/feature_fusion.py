@@ -1,8 +1,8 @@
-"""The multilayer feature-fusion CNN: what several layers see of a face, fused into one feature before the classifier.
+"""Multilayer feature-fusion CNN: features of several layers are fused before the classifier.
 
 After Sun et al., "Deep learning face representation from predicting 10,000 classes" (CVPR 2014), whose last hidden
-layer hears two layers of different scale. The classifier tells the people apart that the network is trained on, and is
-left behind: the fused features are the embedding.
+layer is connected to two layers of different scale. The classifier of the training people is removed: the fused
+features are the embedding.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _GRID = 7
 
 
 class Fusion(nn.Module):
-    """Three stages of convolution and pooling; of each stage's maps, averaged to 7 x 7, come `part` numbers, and these
-    are the features: N x 1 x 56 x 56 in, N x 3 `part` out."""
+    """Three stages of convolution and pooling; each stage's maps, averaged to 7 x 7, give `part` features: N x 1 x 56 x
+    56 in, N x 3 `part` out."""
 
     def __init__(self, widths: Sequence[int] = (16, 32, 64), part: int = 64) -> None:
         super().__init__()
@@ -47,14 +47,14 @@ class Fusion(nn.Module):
         return self.norm(torch.cat(fused, 1))
 
 
-def _stage(entering: int, width: int) -> nn.Sequential:
-    convolution = nn.Conv2d(entering, width, 3, padding=1, bias=False)
+def _stage(channels: int, width: int) -> nn.Sequential:
+    convolution = nn.Conv2d(channels, width, 3, padding=1, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2))
 
 
 def learn(views: Array, labels: Labels, seed: int, steps: int = STEPS) -> onnx.ModelProto:
-    """The network that `trained` gives, as ONNX: views (N x 1 x 56 x 56, float32) in, features (N x 192) out."""
-    net, file = trained(views, labels, seed, steps).eval(), io.BytesIO()
+    """Train the network and convert it to ONNX: views (N x 1 x 56 x 56, float32) in, features (N x 192) out."""
+    net, file = train(views, labels, seed, steps).eval(), io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # views have one size
         torch.onnx.export(
@@ -70,34 +70,34 @@ def learn(views: Array, labels: Labels, seed: int, steps: int = STEPS) -> onnx.M
     return onnx.load_model_from_string(file.getvalue())
 
 
-def trained(views: Array, labels: Labels, seed: int, steps: int = STEPS) -> Fusion:
-    """A network trained to tell the N views' people (`labels`, from 0) apart; on the CPU the same for the same seed."""
+def train(views: Array, labels: Labels, seed: int, steps: int = STEPS) -> Fusion:
+    """Train a network to classify the people (`labels`, from 0) of N views; deterministic on the CPU for one seed."""
     torch.manual_seed(seed)
     faces, people = torch.as_tensor(views), torch.as_tensor(labels)
     net = Fusion()
     classifier = nn.Sequential(nn.ReLU(), nn.Dropout(), nn.Linear(net.norm.num_features, int(people.max()) + 1))
     weights = [*net.parameters(), *classifier.parameters()]
-    optimiser = torch.optim.AdamW(weights, RATE, weight_decay=1e-2)
-    rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    optimizer = torch.optim.AdamW(weights, RATE, weight_decay=1e-2)
+    rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for batch in islice(_batches(len(faces)), steps):
-        told = classifier(net(_varied(faces[batch])))
-        loss = functional.cross_entropy(told, people[batch], label_smoothing=SMOOTHING)
-        optimiser.zero_grad()
+        logits = classifier(net(_augment(faces[batch])))
+        loss = functional.cross_entropy(logits, people[batch], label_smoothing=SMOOTHING)
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         rates.step()
     return net
 
 
 def _batches(count: int) -> Iterator[Tensor]:
-    """Without end: `count` numbers in random order, in parts of about one size, since a norm over a batch needs
-    several."""
+    """Yield batches of indices below `count` in random order, endlessly, of about equal size, since batch normalization
+    needs several samples."""
     while True:
         yield from torch.randperm(count).tensor_split(max(1, count // BATCH))
 
 
-def _varied(faces: Tensor) -> Tensor:
-    """The faces (N x 1 x H x W) a little moved, turned, scaled, half of them mirrored, lit otherwise."""
+def _augment(faces: Tensor) -> Tensor:
+    """Shift, rotate, scale and relight the faces (N x 1 x H x W) slightly; mirror half of them."""
     count = len(faces)
     turn, scale = 0.1 * torch.randn(count), torch.exp(0.06 * torch.randn(count))
     mirror = torch.where(torch.rand(count) < 0.5, -1.0, 1.0)

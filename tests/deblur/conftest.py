@@ -24,13 +24,13 @@ def face(portraits: Path) -> Image:
 
 @pytest.fixture(scope="session")
 def make_crop(face: Image) -> MakeCrop:
-    """A 128 x 128 crop of the face, blurred by `kernel`, as a camera would record it."""
+    """Make a 128 x 128 crop of the face, blurred by `kernel`, with sensor noise."""
 
     def make(
         kernel: Array | None = None, motion: tuple[float, float] | None = None, camera: str = "lobby", seed: int = 0
     ) -> FaceCrop:
         light = face.astype(np.float32) if kernel is None else kernels.blur(face, kernel)
-        image = kernels.recorded(light, 0.005, np.random.default_rng(seed))[40:168, 40:168]
+        image = kernels.add_sensor_noise(light, 0.005, np.random.default_rng(seed))[40:168, 40:168]
         return FaceCrop(camera, 1, 0, 0.0, image, np.eye(2, 3, dtype=np.float32), motion, FaceQuality(1, 1, 1))
 
     return make

@@ -1,4 +1,4 @@
-"""The gate's measure: right about extent and direction, and indifferent to contrast, size and rotation of light."""
+"""Blur estimation: correct in extent and direction, and independent of contrast, size and lighting."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def test_ranks_as_the_true_extent(shared: Path, measure: BlurEstimator, size: fl
     rng = np.random.default_rng(7)
     faces = [datasets.centred(face, 208, size) for face in datasets.read(shared / "val/lfw160.tar", every=4)]
     samples = [draw(face, FAMILIES[i % len(FAMILIES)], enlarged, 0.01, rng) for i, face in enumerate(faces)]
-    found = [measure.estimate(sample.image, sample.scale).extent for sample in samples]
+    estimates = [measure.estimate(sample.image, sample.scale).extent for sample in samples]
     true = [kernels.extent(sample.kernel) for sample in samples]
-    assert spearmanr(found, true).statistic > 0.9
+    assert spearmanr(estimates, true).statistic > 0.9
 
 
 def test_a_sharp_face_is_sharp(measure: BlurEstimator, make_crop: MakeCrop) -> None:
@@ -36,12 +36,12 @@ def test_a_sharp_face_is_sharp(measure: BlurEstimator, make_crop: MakeCrop) -> N
 
 
 def test_longer_lines_blur_more(measure: BlurEstimator, make_crop: MakeCrop) -> None:
-    found = [measure.of(make_crop(kernels.line(length, 0))).extent for length in (0, 6, 12, 24, 36)]
-    assert found == sorted(found)
+    estimates = [measure.of(make_crop(kernels.line(length, 0))).extent for length in (0, 6, 12, 24, 36)]
+    assert estimates == sorted(estimates)
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.7, np.pi / 2, 2.5])
-def test_tells_the_direction_of_motion(measure: BlurEstimator, make_crop: MakeCrop, angle: float) -> None:
+def test_the_direction_of_motion_is_estimated(measure: BlurEstimator, make_crop: MakeCrop, angle: float) -> None:
     blur = measure.of(make_crop(kernels.line(20 * np.cos(angle), 20 * np.sin(angle))))
     assert blur.extent > 2 * blur.across
     assert abs(np.cos(blur.angle - angle)) > 0.95

@@ -1,4 +1,4 @@
-"""The network behind the gate: what it is given, and what becomes of its answer."""
+"""Deblurring by the network: its inputs and the use of its outputs."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ LENGTHS = (20, 0, 12, 24, 16)
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
-    """A network of the contract, with random weights."""
+    """A deblurring network with random weights."""
     file = tmp_path_factory.mktemp("network") / "random.onnx"
     file.write_bytes(networks.deblurring())
     return load(file, "onnxruntime")
 
 
-class Telling:
-    """A session that tells one kernel of every crop."""
+class FixedKernelSession:
+    """A session that estimates the same kernel for every crop."""
 
     def __init__(self, session: Session, kernel: Array) -> None:
         self.backend, self._session, self._kernel = session.backend, session, kernel
@@ -46,7 +46,7 @@ class Telling:
 
 @pytest.fixture(scope="module")
 def echo(tmp_path_factory: pytest.TempPathFactory) -> Session:
-    """A network of the contract that gives back the hint."""
+    """A network that returns the hint."""
     crops, hints, restored = (
         helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", 128, 128, 3])
         for name in ("crops", "hints", "restored")
@@ -59,24 +59,22 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Session:
     return load(file, "onnxruntime")
 
 
-def test_other_pictures_of_the_track_are_shown_and_the_crop_itself_where_there_is_none(
-    mirror: Session, make_crop: MakeCrop
-) -> None:
+def test_neighbor_crops_are_inputs_and_the_crop_replaces_missing_ones(mirror: Session, make_crop: MakeCrop) -> None:
     blurred = make_crop(kernels.line(16, 0))
     before, earlier = (make_crop(kernels.line(16, angle), seed=angle) for angle in (1, 2))
-    laid = registration.register_to(earlier, blurred)
-    assert (laid != blurred.image).any()
-    for others, second in (((), blurred.image), ((before,), blurred.image), ((before, earlier), laid)):
+    aligned = registration.register_to(earlier, blurred)
+    assert (aligned != blurred.image).any()
+    for others, second in (((), blurred.image), ((before,), blurred.image), ((before, earlier), aligned)):
         shown = CNN(mirror).restore([replace(blurred, neighbors=others)])[0].image
         assert np.array_equal(shown, second)
 
 
 @pytest.fixture(scope="module")
 def mirror(tmp_path_factory: pytest.TempPathFactory) -> Session:
-    """A network that takes crops and others alone, and gives back the second of the others."""
+    """A network with the inputs crops and others only, which returns the second of the others."""
     crops, others = (
-        helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", 128, 128, colours])
-        for name, colours in (("crops", 3), ("others", 6))
+        helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", 128, 128, colors])
+        for name, colors in (("crops", 3), ("others", 6))
     )
     restored = helper.make_tensor_value_info("restored", TensorProto.UINT8, ["N", 128, 128, 3])
     bounds = [
@@ -92,13 +90,13 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Session:
 
 @pytest.fixture(scope="module")
 def crops(make_crop: MakeCrop) -> list[FaceCrop]:
-    """Blurred ones, among them a sharp one, whose tracks move."""
+    """Crops of moving tracks: blurred ones and a sharp one."""
     return [
         make_crop(kernels.line(length, 0) if length else None, (2.0 * length, 0.0), seed=length) for length in LENGTHS
     ]
 
 
-def test_sharp_crops_are_left_alone_and_all_stay_in_order(session: Session, crops: list[FaceCrop]) -> None:
+def test_sharp_crops_are_unchanged_and_the_order_is_kept(session: Session, crops: list[FaceCrop]) -> None:
     restorations = CNN(session, SHUTTERS).restore(crops)
     assert [each.crop for each in restorations] == crops
     assert [each.method for each in restorations] == ["cnn", "none", "cnn", "cnn", "cnn"]
@@ -108,45 +106,50 @@ def test_sharp_crops_are_left_alone_and_all_stay_in_order(session: Session, crop
     assert CNN(session).restore([crops[1]])[0].image is crops[1].image
 
 
-def test_the_network_sees_crops_hints_and_motion(session: Session, crops: list[FaceCrop]) -> None:
+def test_the_network_gets_crops_hints_and_motion(session: Session, crops: list[FaceCrop]) -> None:
     motions = [(float(length), 0.0) for length in LENGTHS if length]
     blurred = [crop.image for crop, length in zip(crops, LENGTHS, strict=True) if length]
-    hints = [conditioning.picture(*pair) for pair in zip(blurred, motions, strict=True)]
-    alone = [np.stack([conditioning.encoded(each) for each in motions]), np.concatenate([np.stack(blurred)] * 2, 3)]
-    expected, told = session.run(np.stack(blurred), np.stack(hints), *alone)
-    restored = [each.image for each in CNN(session, SHUTTERS, looks=1).restore(crops) if each.method == "cnn"]
+    hints = [conditioning.deconvolve_motion(*pair) for pair in zip(blurred, motions, strict=True)]
+    alone = [
+        np.stack([conditioning.encode_motion(each) for each in motions]),
+        np.concatenate([np.stack(blurred)] * 2, 3),
+    ]
+    expected, estimated = session.run(np.stack(blurred), np.stack(hints), *alone)
+    restored = [each.image for each in CNN(session, SHUTTERS, passes=1).restore(crops) if each.method == "cnn"]
     assert np.array_equal(np.stack(restored), expected)
 
-    for looks in (2, 3):
-        again = [conditioning.deconvolve_with_kernel(*pair) for pair in zip(blurred, told, strict=True)]
+    for passes in (2, 3):
+        again = [conditioning.deconvolve_with_kernel(*pair) for pair in zip(blurred, estimated, strict=True)]
         assert all((one != other).any() for one, other in zip(again, hints, strict=True))
-        expected, told = session.run(np.stack(blurred), np.stack(again), *alone)
-        restored = [each.image for each in CNN(session, SHUTTERS, looks=looks).restore(crops) if each.method == "cnn"]
+        expected, estimated = session.run(np.stack(blurred), np.stack(again), *alone)
+        restored = [each.image for each in CNN(session, SHUTTERS, passes=passes).restore(crops) if each.method == "cnn"]
         assert np.array_equal(np.stack(restored), expected)
 
 
-def test_a_motion_that_the_told_kernel_bears_out_is_not_replaced_by_it(session: Session, make_crop: MakeCrop) -> None:
+def test_a_motion_confirmed_by_the_estimated_kernel_is_not_replaced_by_it(
+    session: Session, make_crop: MakeCrop
+) -> None:
     lengths = 24, 16, 20
     crops = [make_crop(kernels.line(length, 0), (2.0 * length, 0.0), seed=length) for length in lengths]
     blind = make_crop(kernels.line(20, 0))
-    told = kernels.framed(kernels.line(17, 0), 49)
-    telling, given = Telling(session, told), [*crops, blind]
-    once, thrice = ([each.image for each in CNN(telling, SHUTTERS, looks=looks).restore(given)] for looks in (1, 3))
+    estimated = kernels.resize_support(kernels.line(17, 0), 49)
+    fixed, batch = FixedKernelSession(session, estimated), [*crops, blind]
+    once, thrice = ([each.image for each in CNN(fixed, SHUTTERS, passes=passes).restore(batch)] for passes in (1, 3))
     assert [np.array_equal(*pair) for pair in zip(once, thrice, strict=True)] == [False, True, False, False]
-    assert np.array_equal(CNN(telling, SHUTTERS).restore(crops[1:2])[0].image, once[1])
+    assert np.array_equal(CNN(fixed, SHUTTERS).restore(crops[1:2])[0].image, once[1])
 
 
-def test_the_motion_is_undone_in_the_hint_only_where_it_is_known(echo: Session, make_crop: MakeCrop) -> None:
+def test_the_hint_is_deconvolved_only_for_a_known_motion(echo: Session, make_crop: MakeCrop) -> None:
     kernel = kernels.line(16, 0)
     known, blind = make_crop(kernel, (32.0, 0.0)), make_crop(kernel)
     informed, left = CNN(echo, SHUTTERS).restore([known, blind])
-    assert np.array_equal(informed.image, conditioning.picture(known.image, (16.0, 0.0)))
+    assert np.array_equal(informed.image, conditioning.deconvolve_motion(known.image, (16.0, 0.0)))
     assert np.array_equal(left.image, blind.image)
     assert informed.method == left.method == "cnn"
 
 
 @pytest.mark.parametrize("together", [1, 2, 3])
-def test_what_a_crop_gives_does_not_depend_on_the_crops_beside_it(
+def test_a_result_does_not_depend_on_the_other_crops_of_the_batch(
     session: Session, crops: list[FaceCrop], together: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_once = CNN(session, SHUTTERS).restore(crops)
@@ -161,7 +164,7 @@ def test_what_a_crop_gives_does_not_depend_on_the_crops_beside_it(
 def test_a_crop_of_another_size_is_refused(session: Session) -> None:
     image = np.zeros((160, 160, 3), np.uint8)
     image[::16] = 255
-    blurred = kernels.recorded(kernels.blur(image, kernels.gaussian(4)), 0.01, np.random.default_rng(0))
+    blurred = kernels.add_sensor_noise(kernels.blur(image, kernels.gaussian(4)), 0.01, np.random.default_rng(0))
     crop = FaceCrop("lobby", 1, 0, 0.0, blurred, np.eye(2, 3, dtype=np.float32), None, FaceQuality(1, 1, 1))
     with pytest.raises(ValueError, match="128"):
         CNN(session).restore([crop])
@@ -179,7 +182,7 @@ def test_known_motion_beyond_its_reach_is_left_to_richardson_lucy(
     assert CNN(session, SHUTTERS, reach).restore([blind])[0].method == "cnn"
 
 
-def test_motion_longer_than_was_ever_told_in_training_is_not_told(echo: Session, make_crop: MakeCrop) -> None:
+def test_motion_longer_than_in_training_is_not_an_input(echo: Session, make_crop: MakeCrop) -> None:
     length = cnn.REACH + 12
     crop = make_crop(kernels.line(length, 0), (2 * length, 0.0))
     (restoration,) = CNN(echo, SHUTTERS).restore([crop])
@@ -187,14 +190,15 @@ def test_motion_longer_than_was_ever_told_in_training_is_not_told(echo: Session,
     assert np.array_equal(restoration.image, crop.image)
 
 
-def test_fewer_passes_give_what_fewer_looks_give_and_none_leaves_all_alone(
-    session: Session, crops: list[FaceCrop]
-) -> None:
-    thorough = CNN(session, SHUTTERS, looks=3)
+def test_the_limit_of_passes_per_call_holds_and_zero_changes_nothing(session: Session, crops: list[FaceCrop]) -> None:
+    deblurrer = CNN(session, SHUTTERS, passes=3)
     for passes in (1, 2, 3, 4):
-        hurried, asked = thorough.restore(crops, passes), CNN(session, SHUTTERS, looks=min(3, passes)).restore(crops)
-        assert all(np.array_equal(one.image, other.image) for one, other in zip(hurried, asked, strict=True))
-    untouched = thorough.restore(crops, 0)
+        limited, expected = (
+            deblurrer.restore(crops, passes),
+            CNN(session, SHUTTERS, passes=min(3, passes)).restore(crops),
+        )
+        assert all(np.array_equal(one.image, other.image) for one, other in zip(limited, expected, strict=True))
+    untouched = deblurrer.restore(crops, 0)
     assert [(each.method, each.image is crop.image) for each, crop in zip(untouched, crops, strict=True)] == [
         ("none", True)
     ] * len(crops)

@@ -1,4 +1,4 @@
-"""Behind the gate: sharp crops pass bit for bit, blurred ones come back nearer to the sharp face."""
+"""Deblurrers return sharp crops bit for bit, and blurred ones nearer to the sharp face."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from deblur import kernels
-from deblur.deblurrers import BoxKernelDeblurrer, PassThrough, RichardsonLucyDeblurrer, final_iterations, seed_preset
+from deblur.deblurrers import (
+    BoxKernelDeblurrer,
+    PassThrough,
+    RichardsonLucyDeblurrer,
+    deconvolve_with_box_kernel,
+    final_iterations,
+)
 from stream.interfaces import Deblurrer
 from stream.values import Array, Image
 from tests.deblur.conftest import MakeCrop
@@ -50,19 +56,19 @@ def test_blur_without_motion_is_undone_by_its_gaussian(make_crop: MakeCrop, face
     assert cv2.PSNR(restoration.image, sharp) > cv2.PSNR(crop.image, sharp) + 0.5
 
 
-def test_off_leaves_blurred_crops_alone_and_says_so(make_crop: MakeCrop) -> None:
+def test_pass_through_returns_blurred_crops_unchanged(make_crop: MakeCrop) -> None:
     crop = make_crop(kernels.line(20, 0), (40, 0))
     [restoration] = PassThrough().restore([crop])
     assert restoration.image is crop.image
     assert restoration.blur > 10
 
 
-def test_the_seed_undoes_its_box(make_crop: MakeCrop, face: Image) -> None:
+def test_the_box_kernel_deblurrer_removes_a_box_blur(make_crop: MakeCrop, face: Image) -> None:
     crop = make_crop(kernels.box(5))
     [restoration] = BoxKernelDeblurrer().restore([crop])
     sharp = face[40:168, 40:168]
     assert restoration.method == "richardson-lucy"
-    assert np.array_equal(restoration.image, seed_preset(crop.image))
+    assert np.array_equal(restoration.image, deconvolve_with_box_kernel(crop.image))
     assert cv2.PSNR(restoration.image, sharp) > cv2.PSNR(crop.image, sharp) + 1
 
 

@@ -1,4 +1,4 @@
-"""The camera's chain keeps size, brightness and place, and takes the more the harder it is asked to."""
+"""Degradation keeps size, brightness and position, and grows with its parameter."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def test_any_picture_keeps_its_size_and_is_not_written_on(step: Callable[[Image]
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
-@given(colour=st.tuples(*3 * [st.integers(16, 239)]), height=st.integers(16, 70), width=st.integers(16, 70))
+@given(color=st.tuples(*3 * [st.integers(16, 239)]), height=st.integers(16, 70), width=st.integers(16, 70))
 def test_even_colour_stays(
-    step: Callable[[Image], Image], colour: tuple[int, int, int], height: int, width: int
+    step: Callable[[Image], Image], color: tuple[int, int, int], height: int, width: int
 ) -> None:
-    picture = np.full((height, width, 3), colour, np.uint8)
-    grey = [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).mean() for image in (picture, step(picture))]
-    assert abs(grey[0] - grey[1]) < 3
+    picture = np.full((height, width, 3), color, np.uint8)
+    gray = [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).mean() for image in (picture, step(picture))]
+    assert abs(gray[0] - gray[1]) < 3
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
@@ -64,7 +64,7 @@ def test_more_takes_more(steps: list[Callable[[Image], Image]], face: Image) -> 
     assert len(set(kept)) == len(kept)
 
 
-def test_full_resolution_is_left_alone(face: Image) -> None:
+def test_full_resolution_is_unchanged(face: Image) -> None:
     assert (degradation.downsample(face, 1) == face).all()
 
 

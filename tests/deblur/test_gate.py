@@ -1,4 +1,4 @@
-"""The gate's diagnosis: how blurred, and by which motion."""
+"""The gate's assessment of a crop: blur extent and motion."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tests.deblur.conftest import MakeCrop
 
 
 @pytest.mark.parametrize("motion", [None, (0.0, 0.0), (30.0, 0.0)])
-def test_a_sharp_crop_is_left_alone_however_its_track_moves(
+def test_a_sharp_crop_is_unchanged_for_any_motion_of_its_track(
     make_crop: MakeCrop, motion: tuple[float, float] | None
 ) -> None:
     crop = make_crop(None, motion)
     diagnosis = Gate({"lobby": 0.5}).assess(crop)
     assert diagnosis.sharp
     assert diagnosis.motion is None
-    restoration = diagnosis.left_alone()
+    restoration = diagnosis.unchanged()
     assert restoration.image is crop.image
     assert (restoration.method, restoration.blur) == ("none", diagnosis.blur.extent)
 
@@ -48,7 +48,7 @@ def test_blur_that_does_not_lie_along_the_motion_is_not_explained_by_it(make_cro
     assert diagnosis.motion is None
 
 
-def test_motion_too_short_to_blur_is_not_told(make_crop: MakeCrop) -> None:
+def test_motion_too_short_to_blur_is_not_reported(make_crop: MakeCrop) -> None:
     diagnosis = Gate({"lobby": 0.1}).assess(make_crop(kernels.gaussian(3), (20.0, 0.0)))
     assert not diagnosis.sharp
     assert diagnosis.motion is None

@@ -27,22 +27,22 @@ def sharp(portraits: Path) -> Image:
 
 
 @pytest.mark.parametrize("width", [1, 3, 9])
-def test_a_blurred_portrait_is_judged_as_scikit_image_does(sharp: Image, width: int) -> None:
+def test_scores_of_a_blurred_portrait_equal_those_of_scikit_image(sharp: Image, width: int) -> None:
     blurred = np.asarray(cv2.GaussianBlur(sharp, (0, 0), width), np.uint8)
-    told = fidelity(blurred, sharp)
-    assert told.psnr == pytest.approx(peak_signal_noise_ratio(sharp, blurred), abs=1e-9)
-    assert told.ssim == pytest.approx(structural_similarity(sharp, blurred, channel_axis=-1), abs=1e-5)
+    scores = fidelity(blurred, sharp)
+    assert scores.psnr == pytest.approx(peak_signal_noise_ratio(sharp, blurred), abs=1e-9)
+    assert scores.ssim == pytest.approx(structural_similarity(sharp, blurred, channel_axis=-1), abs=1e-5)
 
 
 @given(PAIRS)
-def test_any_two_pictures_are_judged_as_scikit_image_does(pair: tuple[Image, Image]) -> None:
+def test_scores_of_any_two_images_equal_those_of_scikit_image(pair: tuple[Image, Image]) -> None:
     assert fidelity(*pair).ssim == pytest.approx(structural_similarity(*pair, channel_axis=-1), abs=1e-4)
 
 
 def test_a_picture_is_as_near_to_itself_as_can_be(sharp: Image) -> None:
-    told = fidelity(sharp, sharp)
-    assert told.psnr == math.inf
-    assert told.ssim == pytest.approx(1, abs=1e-6)
+    scores = fidelity(sharp, sharp)
+    assert scores.psnr == math.inf
+    assert scores.ssim == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize(("height", "width"), [(20, 21), (WINDOW - 1, 20)])
@@ -52,7 +52,7 @@ def test_pictures_that_cannot_be_compared_are_refused(height: int, width: int) -
 
 
 @pytest.mark.parametrize("rows", [512, 40])
-def test_of_a_large_picture_bands_are_judged(sharp: Image, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_image_is_scored_by_bands(sharp: Image, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     large = np.asarray(cv2.resize(sharp, (1024, 4 * rows)), np.uint8)
     blurred = np.asarray(cv2.GaussianBlur(large, (0, 0), 3), np.uint8)
     whole = fidelity(blurred, large)

@@ -1,4 +1,4 @@
-"""Every kernel keeps the picture's brightness and place, and smears as far as was asked."""
+"""Every kernel keeps brightness and position of the image, and has the requested extent."""
 
 from __future__ import annotations
 
@@ -86,9 +86,9 @@ def test_trajectories_differ() -> None:
 
 
 @given(st.integers(0, 1000))
-def test_a_measured_kernel_is_centred(seed: int) -> None:
+def test_a_measured_kernel_is_centered(seed: int) -> None:
     measured = np.random.default_rng(seed).random((9, 12)).astype(np.float32)
-    assert_a_kernel(kernels.centred(measured))
+    assert_a_kernel(kernels.center(measured))
 
 
 @pytest.mark.parametrize(
@@ -125,10 +125,10 @@ def test_blur_keeps_an_even_picture(length: float, angle: float) -> None:
 
 def test_a_recording_has_its_noise_and_stays_in_range() -> None:
     rng = np.random.default_rng(0)
-    grey = kernels.recorded(np.full((200, 200, 3), 128, np.float32), 0.01, rng)
-    assert grey.dtype == np.uint8
-    assert grey.std() == pytest.approx(np.hypot(2.55, np.sqrt(1 / 12)), rel=0.03)
-    assert kernels.recorded(np.full((9, 9, 3), 255, np.float32), 0.2, rng).max() == 255
+    gray = kernels.add_sensor_noise(np.full((200, 200, 3), 128, np.float32), 0.01, rng)
+    assert gray.dtype == np.uint8
+    assert gray.std() == pytest.approx(np.hypot(2.55, np.sqrt(1 / 12)), rel=0.03)
+    assert kernels.add_sensor_noise(np.full((9, 9, 3), 255, np.float32), 0.2, rng).max() == 255
 
 
 @given(st.integers(3, 37), st.floats(0.4, 1.6), angles, st.integers(0, 99))
@@ -136,7 +136,7 @@ def test_a_recording_has_its_noise_and_stays_in_range() -> None:
 def test_warped_kernel_has_the_warped_covariance(size: int, scale: float, angle: float, seed: int) -> None:
     kernel = kernels.trajectory(size, np.random.default_rng(seed))
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    warped = kernels.warped(kernel, turn)
+    warped = kernels.warp(kernel, turn)
     assert_a_kernel(warped)
     moved = turn @ kernels.covariance(kernel) @ turn.T
     assert np.abs(kernels.covariance(warped) - moved).max() < 0.26, "sharing among pixels adds at most a quarter"

@@ -12,9 +12,9 @@ from tests.deblur.conftest import MakeCrop
 
 
 def astray(crop: FaceCrop, turn: float, scale: float, shift: tuple[float, float]) -> FaceCrop:
-    """The crop as it is cut out by points that are off: `turn` in degrees, `shift` in pixels."""
-    centre = (crop.image.shape[1] - 1) / 2
-    matrix = cv2.getRotationMatrix2D((centre, centre), turn, scale)
+    """Misalign a crop, as wrong landmarks do: `turn` in degrees, `shift` in pixels."""
+    center = (crop.image.shape[1] - 1) / 2
+    matrix = cv2.getRotationMatrix2D((center, center), turn, scale)
     matrix[:, 2] = matrix[:, 2] + shift
     image = cv2.warpAffine(crop.image, matrix, crop.image.shape[1::-1], borderMode=cv2.BORDER_REFLECT_101)
     there: Array = (np.vstack([matrix, (0, 0, 1)]) @ np.vstack([crop.matrix, (0, 0, 1)]))[:2].astype(np.float32)

@@ -1,4 +1,4 @@
-"""Richardson-Lucy brings back what a known kernel took, up to the border, in every type and size."""
+"""Richardson-Lucy reverses a known kernel, up to the border, for every type and size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deblur import kernels
-from deblur.richardson_lucy import Picture, deconvolve
+from deblur.richardson_lucy import ImageOrArray, deconvolve
 from stream.values import Array, Image
 
 KERNELS = {
@@ -21,7 +21,7 @@ KERNELS = {
 
 
 def recorded(face: Image, kernel: Array) -> Image:
-    return kernels.recorded(kernels.blur(face, kernel), 0.01, np.random.default_rng(0))[40:168, 40:168]
+    return kernels.add_sensor_noise(kernels.blur(face, kernel), 0.01, np.random.default_rng(0))[40:168, 40:168]
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -44,7 +44,7 @@ def test_the_border_is_restored_too(face: Image, name: str) -> None:
 
 
 def test_more_smoothness_means_less_noise() -> None:
-    noisy = kernels.recorded(np.full((64, 64, 3), 128, np.float32), 0.02, np.random.default_rng(1))
+    noisy = kernels.add_sensor_noise(np.full((64, 64, 3), 128, np.float32), 0.02, np.random.default_rng(1))
     rough, smooth = (deconvolve(noisy, kernels.box(5), 20, smoothness) for smoothness in (0.0, 0.01))
     assert smooth.std() < 0.5 * rough.std()
 
@@ -57,7 +57,7 @@ def test_momentum_climbs_faster(face: Image) -> None:
 
 
 def test_without_smoothness_and_momentum_it_is_the_textbook_algorithm(face: Image) -> None:
-    """Far from the border, where the textbook says nothing about it."""
+    """Only far from the border, which the textbook does not treat."""
     kernel = kernels.gaussian(1.0)
     seen = np.multiply(recorded(face, kernel), 1 / 255, dtype=np.float32)
     estimate = seen.copy()
@@ -89,7 +89,7 @@ def test_any_picture_keeps_shape_type_and_range(
         check(drawn, KERNELS[name], 255)
 
 
-def check(picture: Picture, kernel: Array, white: float) -> None:
+def check(picture: ImageOrArray, kernel: Array, white: float) -> None:
     before = picture.copy()
     restored = deconvolve(picture, kernel, 5)
     assert restored.shape == picture.shape

@@ -1,4 +1,4 @@
-"""The shutter fraction is read off blurred crops, remembered by camera, and not shaken by a few wrong velocities."""
+"""The shutter fraction is estimated from blurred crops by camera, and robust against a few wrong velocities."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def moving(make_crop: MakeCrop, shutter: float, motion: tuple[float, float], cam
 
 @settings(max_examples=25, deadline=None)
 @given(shutter=st.floats(0.2, 0.9), speed=st.floats(20, 45), angle=st.floats(0, 2 * np.pi))
-def test_one_fast_crop_tells_the_shutter(make_crop: MakeCrop, shutter: float, speed: float, angle: float) -> None:
+def test_one_fast_crop_determines_the_shutter(make_crop: MakeCrop, shutter: float, speed: float, angle: float) -> None:
     learner = Shutter()
     motion = (speed * np.cos(angle), speed * np.sin(angle))
     length = learner.observe(moving(make_crop, shutter, motion))
@@ -65,7 +65,7 @@ def test_a_sharp_face_that_moves_has_no_blur(make_crop: MakeCrop) -> None:
 
 
 @pytest.mark.parametrize("motion", [None, (2.0, 1.0)])
-def test_a_face_at_rest_tells_nothing(make_crop: MakeCrop, motion: tuple[float, float] | None) -> None:
+def test_a_face_at_rest_gives_no_estimate(make_crop: MakeCrop, motion: tuple[float, float] | None) -> None:
     learner = Shutter()
     assert learner.observe(make_crop(kernels.line(20, 0), motion)) == 0
     assert learner.fraction("lobby") == 0.5

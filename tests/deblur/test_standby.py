@@ -16,7 +16,7 @@ from tests.models.support import networks
 
 
 class Lost:
-    """A real session whose device is lost after so many passes."""
+    """A real session whose device is lost after a number of passes."""
 
     backend = "lost"
 
@@ -42,15 +42,15 @@ def crops(make_crop: MakeCrop) -> list[FaceCrop]:
     return [make_crop(kernels.line(12, 0), seed=seed) for seed in range(2)]
 
 
-def test_after_a_failure_the_other_goes_on_for_good(lost: Lost, crops: list[FaceCrop]) -> None:
-    """Four passes are one restoration of three looks, and a third of the next."""
+def test_after_a_failure_the_second_deblurrer_is_used_permanently(lost: Lost, crops: list[FaceCrop]) -> None:
+    """Four runs of the session: one restoration of three passes, and the first pass of the next."""
     standby = FallbackDeblurrer(CNN(lost), RichardsonLucyDeblurrer())
     methods = [[each.method for each in standby.restore(crops)] for _ in range(3)]
     assert methods == [["cnn"] * 2, ["richardson-lucy"] * 2, ["richardson-lucy"] * 2]
     assert lost.passes == -1, "it is not asked again"
 
 
-def test_when_both_fail_it_is_told(lost: Lost, crops: list[FaceCrop]) -> None:
+def test_an_error_is_raised_if_both_fail(lost: Lost, crops: list[FaceCrop]) -> None:
     lost.passes = 0
     standby = FallbackDeblurrer(CNN(lost), CNN(lost))
     for _ in range(2):

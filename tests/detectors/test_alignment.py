@@ -1,4 +1,4 @@
-"""Alignment against OpenCV's, geometry that is known, and what a crop's quality follows."""
+"""Alignment compared with OpenCV's and with known geometry; and the quality of crops."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -36,14 +36,15 @@ def track(landmarks: Array, velocity: tuple[float, float] = (0.0, 0.0), hits: in
 
 
 def seen(points: Array, scale: float, degrees: float, x: float, y: float) -> Array:
-    """Points scaled, turned clockwise and shifted."""
+    """Scale points, rotate them clockwise, and shift them."""
     turn = np.radians(degrees)
     rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     return np.asarray(scale * points @ rotation + [x, y], np.float32)
 
 
 def test_the_crop_is_opencvs(astronaut: Image, face: FaceDetection, sface_path: Path) -> None:
-    """cv2.FaceRecognizerSF aligns to the same template; within the rounding of its interpolation it is our view."""
+    """cv2.FaceRecognizerSF aligns to the same template; within the rounding of its interpolation it is the same
+    view."""
     box = face.box
     found = np.array([[box.x, box.y, box.width, box.height, *face.landmarks.ravel(), 1]], np.float32)
     theirs = cv2.FaceRecognizerSF.create(str(sface_path), "").alignCrop(astronaut, found)
@@ -68,7 +69,7 @@ def test_a_turned_template_comes_back(scale: float, degrees: float, x: float, y:
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), min_size=5, max_size=5, unique=True))
 def test_no_nearby_similarity_fits_better(points: list[tuple[float, float]]) -> None:
-    """Least squares: shifting or turning the answer a little never lowers the misfit."""
+    """Least squares: a small shift or rotation of the result never lowers the error."""
     landmarks = np.array(points, np.float32)
     if np.ptp(landmarks, axis=0).max() < 1:
         return
@@ -120,7 +121,7 @@ def test_share_inside_is_the_area_of_the_view_that_the_picture_covers() -> None:
 
 @pytest.mark.parametrize("scale", [2, 3, 5.5, 12])
 def test_a_large_face_is_averaged_not_sampled(scale: float) -> None:
-    """Stripes finer than a crop pixel come out greyish; sampling would leave them, or a moire, at full contrast."""
+    """Stripes finer than a crop pixel become gray; sampling would leave them, or a moire, at full contrast."""
     image = np.zeros((1800, 1800, 3), np.uint8)
     image[:, ::2] = 255
     crop, _ = align(image, seen(TEMPLATE, scale, 0, 200, 200), 112)
@@ -128,8 +129,8 @@ def test_a_large_face_is_averaged_not_sampled(scale: float) -> None:
 
 
 @pytest.mark.parametrize("scale", [0.4, 1, 2.4, 7])
-def test_the_matrix_tells_where_the_crops_pixels_lay(scale: float) -> None:
-    """A smooth ramp has at each crop pixel the value of the frame at the place that the matrix names."""
+def test_the_matrix_maps_frame_pixels_to_crop_pixels(scale: float) -> None:
+    """A smooth ramp has at each crop pixel the value of the frame at the position that the matrix gives."""
     x, y = np.meshgrid(np.arange(1000), np.arange(1000))
     image = np.repeat(((x + y) / 2000 * 255)[..., None], 3, axis=2).astype(np.uint8)
     crop, matrix = align(image, seen(TEMPLATE, scale, 20, 80, 120))
@@ -163,7 +164,8 @@ def test_small_faces_are_worth_less() -> None:
 @pytest.mark.parametrize("axis", ["yaw", "pitch"])
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_turned_faces_are_worth_less(axis: str, sign: int) -> None:
-    """The template as a relief (nose tip 0.45 eye distances before the eyes), turned in space and seen from afar."""
+    """The template as a relief (nose tip 0.45 eye distances before the eyes), rotated in space and projected
+    orthographically."""
     relief = np.column_stack([TEMPLATE - TEMPLATE.mean(0), np.array([0, 0, 0.45, 0.05, 0.05]) * EYES])
     crop = np.zeros((128, 128, 3), np.uint8)
 
@@ -189,7 +191,7 @@ def test_an_unchanged_crop_leaves_the_picture_bit_for_bit(astronaut: Image, face
 
 @pytest.mark.parametrize("enlarge", [0.3, 1, 4])
 def test_a_paste_brings_the_face_nearer_to_the_sharp_one(astronaut: Image, face: FaceDetection, enlarge: float) -> None:
-    """Blur a picture, put its sharp crop back: the face's middle is restored, the rest is untouched."""
+    """Paste a sharp crop into the blurred image: the center of the face is restored, the rest is unchanged."""
     sharp = np.asarray(cv2.resize(astronaut, None, fx=enlarge, fy=enlarge, interpolation=cv2.INTER_AREA), np.uint8)
     blurred = np.asarray(cv2.GaussianBlur(sharp, (0, 0), 3 * enlarge), np.uint8)
     landmarks = face.landmarks * np.float32(enlarge)

@@ -1,4 +1,4 @@
-"""MTCNN beside YuNet on the same pictures; runs only where the extra `facenet` is installed."""
+"""Compares MTCNN with YuNet on the same images; runs only where the extra `facenet` is installed."""
 
 import importlib.util
 from pathlib import Path

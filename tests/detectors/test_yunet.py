@@ -1,4 +1,4 @@
-"""YuNet in our session against OpenCV's own FaceDetectorYN, and against pictures of every shape."""
+"""YuNet compared with OpenCV's FaceDetectorYN, and with images of every shape."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from models.backends.selection import Session, load
 from stream.values import FaceDetection, Image
 
 WHOLE = 1 << 20
-"""A detection size that shrinks nothing."""
+"""A detection size without shrinking."""
 PORTRAITS = ["obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg", "astronaut.png"]
 
 

@@ -1,4 +1,4 @@
-"""A real package index on this machine, so that what goes wrong on the way can be made to go wrong."""
+"""A real package index on this machine, which can simulate network failures."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def index(wheel: bytes, empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 @pytest.fixture
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The cache, before anything was fetched into it."""
+    """An empty cache."""
     cache = tmp_path / "cache"
     monkeypatch.setenv("UNBLUR_CACHE", str(cache))
     return cache
@@ -117,7 +117,7 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def stub_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CUDA driver that knows its GPU's name and nothing else; needs a C compiler."""
+    """A stub of the CUDA driver with only a GPU name; needs a C compiler."""
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("needs a C compiler for the stub of a driver")
@@ -129,13 +129,13 @@ def stub_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def without_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a machine without an NVIDIA GPU, wherever the test runs."""
+    """Simulate a machine without an NVIDIA GPU."""
     monkeypatch.setattr(nvidia_driver, "LIBRARY", "libcuda-that-is-not-here.so")
 
 
 @pytest.fixture
 def with_stub_driver(stub_driver: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This process and its children find the stub where a driver would be."""
+    """Make this process and its children load the stub instead of a driver."""
     monkeypatch.setenv("LD_LIBRARY_PATH", str(stub_driver.parent), prepend=os.pathsep)
     monkeypatch.setattr(nvidia_driver, "LIBRARY", str(stub_driver))
 

@@ -1,4 +1,4 @@
-"""The recognition room's real parts, each loaded once."""
+"""Networks and sample crops for the tests of recognition, each loaded once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from stream.values import Array, FaceDetection, Image
 
 
 class Notes:
-    """What an enrolment tells of itself."""
+    """Records the progress of an enrollment."""
 
     def __init__(self) -> None:
         self.expected = 0
@@ -69,7 +69,7 @@ def crop_of(yunet: YuNet, portraits: Path) -> Callable[[str], Image]:
 
 
 def album(crops: Sequence[Image]) -> tuple[list[Image], NDArray[np.intp]]:
-    """Nine photos of each: the crop moved by a few pixels, turned and lit otherwise; and whose each is."""
+    """Make nine photos of each crop, with other position, rotation and lighting; and their labels."""
     rng = np.random.default_rng(0)
     return [_another(crop, rng) for crop in crops for _ in range(9)], np.repeat(np.arange(len(crops)), 9)
 
@@ -83,5 +83,5 @@ def _another(crop: Image, rng: np.random.Generator) -> Image:
 
 
 def directions(count: int, seed: int = 0) -> Array:
-    """`count` random embeddings, nearly at right angles to each other."""
+    """Return `count` random, nearly orthogonal embeddings."""
     return normalize(np.random.default_rng(seed).normal(size=(count, 128)).astype(np.float32))

@@ -29,7 +29,7 @@ def test_a_name_takes_the_threshold() -> None:
     assert named(None, 0.41) == 0
 
 
-def test_two_who_fit_alike_are_nobody() -> None:
+def test_two_equally_similar_people_give_no_name() -> None:
     assert named(None, 0.5, 0.5 - MARGIN / 2) is None
     assert named(None, 0.5, 0.5 - MARGIN * 1.1) == 0
 
@@ -47,7 +47,7 @@ def test_a_name_stays_until_the_evidence_clearly_speaks_against_it() -> None:
     assert named(0, 0.45, 0.45 + LEAD + 0.01) == 1
 
 
-def test_restored_evidence_does_not_name_whom_the_raw_contradicts() -> None:
+def test_restored_scores_do_not_name_a_person_that_raw_scores_contradict() -> None:
     assert named(None, 0.6, 0.1, raw=scores(0.2, 0.2 + CONTRADICTION + 0.01)) is None
     assert named(None, 0.6, 0.1, raw=scores(0.2, 0.2 + CONTRADICTION - 0.01)) == 0
 
@@ -79,7 +79,7 @@ def test_two_alike_people_do_not_take_turns(noise: list[float]) -> None:
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=8), st.integers(0, 7), st.floats(0.2, 0.8))
-def test_whoever_is_named_reached_the_threshold(values: list[float], held: int, threshold: float) -> None:
+def test_every_named_person_reached_the_threshold(values: list[float], held: int, threshold: float) -> None:
     decision = decide(scores(*values), scores(*values), held if held < len(values) else None, threshold)
     assert decision.runner_up != decision.person
     assert not decision.named or scores(*values)[decision.person] >= decision.threshold

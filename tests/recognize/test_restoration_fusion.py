@@ -1,4 +1,4 @@
-"""The rule for restored faces, by itself; what it costs and gains is measured by benchmarks/restoration_fusion.py."""
+"""The fusion rule in isolation; its costs and gains are measured by benchmarks/restoration_fusion.py."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from recognize.restoration_fusion import (
     CAUTION,
     CONTRADICTION,
     EVEN,
-    fused,
+    fuse,
     not_contradicted_by_raw,
     still_threshold_offset,
 )
@@ -27,27 +27,27 @@ def embeddings(seed: int, count: int = 4) -> Array:
 
 @settings(deadline=None)
 @given(st.integers(0, 99), blurs)
-def test_a_crop_that_was_left_alone_keeps_its_embedding(seed: int, blur: float) -> None:
+def test_an_unrestored_crop_keeps_its_embedding(seed: int, blur: float) -> None:
     (raw,) = embeddings(seed, 1)
-    assert fused(raw, raw, blur) == pytest.approx(raw, abs=1e-6)
+    assert fuse(raw, raw, blur) == pytest.approx(raw, abs=1e-6)
 
 
 @settings(deadline=None)
 @given(st.integers(0, 99), st.lists(blurs, min_size=4, max_size=4))
-def test_many_are_fused_as_each_by_itself_and_stay_of_length_one(seed: int, blur: list[float]) -> None:
+def test_a_batch_is_fused_like_single_embeddings_of_length_one(seed: int, blur: list[float]) -> None:
     raw, restored = embeddings(seed), embeddings(seed + 100)
-    together = fused(raw, restored, blur)
+    together = fuse(raw, restored, blur)
     assert np.linalg.norm(together, axis=1) == pytest.approx(1, abs=1e-5)
     for one, *alone in zip(together, raw, restored, blur, strict=True):
-        assert one == pytest.approx(fused(*alone), abs=1e-6)
+        assert one == pytest.approx(fuse(*alone), abs=1e-6)
 
 
 def test_the_more_blur_the_more_the_restored_crop_counts() -> None:
     raw, restored = embeddings(0, 2)
-    alike = [float(fused(raw, restored, blur) @ restored) for blur in (0, 3, EVEN, 30, 60)]
+    alike = [float(fuse(raw, restored, blur) @ restored) for blur in (0, 3, EVEN, 30, 60)]
     assert alike == sorted(alike)
-    assert fused(raw, restored, 0) == pytest.approx(raw, abs=1e-6)
-    half = fused(raw, restored, EVEN)
+    assert fuse(raw, restored, 0) == pytest.approx(raw, abs=1e-6)
+    half = fuse(raw, restored, EVEN)
     assert half @ raw == pytest.approx(half @ restored, abs=1e-5)
 
 
@@ -59,7 +59,7 @@ def test_the_more_the_restored_crop_counts_the_more_similar_it_has_to_be() -> No
     assert asked[-1] == pytest.approx(CAUTION, rel=1e-3)
 
 
-def test_whom_the_raw_crop_clearly_contradicts_is_not_confirmed() -> None:
+def test_a_person_that_the_raw_crop_contradicts_is_not_confirmed() -> None:
     scores = np.array([[0.6, 0.1], [0.6, 0.1], [0.1, 0.6]], np.float32)
     raw = np.array([[0.2, 0.2 + CONTRADICTION + 0.01], [0.2, 0.2 + CONTRADICTION - 0.01], [0.3, 0.1]], np.float32)
     assert not_contradicted_by_raw(scores, raw).tolist() == [False, True, False]

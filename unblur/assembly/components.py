@@ -124,7 +124,7 @@ class Components:
             case "off", _:
                 return PassThrough()
             case "cnn", _:
-                return CNN(self._network, shutters, looks=settings.passes)
+                return CNN(self._network, shutters, passes=settings.passes)
             case _, "box5":
                 return BoxKernelDeblurrer()
             case "auto", _:
@@ -143,7 +143,7 @@ class Components:
 
     @cached_property
     def _network(self) -> Session:
-        pinned = manifest.own("deblur")
+        pinned = manifest.trained_network("deblur")
         return self._chosen("deblur", pinned.path, pinned.sha256)
 
     @cached_property

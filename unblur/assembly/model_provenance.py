@@ -34,7 +34,7 @@ def _models(config: Config, known: ActiveGallery) -> dict[str, object]:
     return {
         "detector": _detector(config),
         "embedder": {config.recognition.embedder: known.gallery.fingerprint},
-        "deblurring": {"deblur": manifest.own("deblur").sha256} if wanted else None,
+        "deblurring": {"deblur": manifest.trained_network("deblur").sha256} if wanted else None,
     }
 
 

@@ -10,7 +10,7 @@ import typer
 from configs.loader import load
 from configs.schema import Config
 from recognize.gallery import people_gallery as galleries
-from recognize.gallery.calibration import SMALL, Calibration
+from recognize.gallery.calibration import SMALLEST_GALLERY, Calibration
 from unblur.assembly.components import Components
 from unblur.commands.options import Command, ConfigOption, FpirOption, ThresholdOption, command_app, examples, given
 from unblur.terminal import Results, table
@@ -78,8 +78,8 @@ def _seen(told: Calibration) -> list[str]:
         )
     if told.min_genuine_score is not None:
         lines.append(f"least similar photos of one person {told.min_genuine_score:.3f}")
-    if told.people < SMALL:
-        lines.append(f"Fewer than {SMALL} people: using the rule for {SMALL}.")
+    if told.people < SMALLEST_GALLERY:
+        lines.append(f"Fewer than {SMALLEST_GALLERY} people: using the rule for {SMALLEST_GALLERY}.")
     elif told.threshold_offset:
         lines.append(
             f"they are more alike than people are by chance: the threshold is raised by {told.threshold_offset:.3f}"

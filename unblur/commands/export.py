@@ -68,4 +68,4 @@ def _export(network: Path, folder: Path) -> None:
 
 
 def _tell(written: Written) -> None:
-    Results().say(f"{written.file}: {written.told}")
+    Results().say(f"{written.file}: {written.summary}")

@@ -15,7 +15,7 @@ import numpy as np
 from rich.progress import MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from configs.schema import Config, Deblurring
-from deblur.deblurrers import seed_preset
+from deblur.deblurrers import deconvolve_with_box_kernel
 from detectors.alignment import FivePointAligner, paste
 from recognize.track_recognizer import TrackRecognizer
 from stream.errors import OutputError, SourceError, StorageError, UsageError
@@ -77,7 +77,7 @@ def as_the_seed(picture: Image, portrait: RestoredFace) -> Image:
     left, top = (round(middle - side / 2) for middle in box.center)
     to_region = np.array([[1, 0, -left], [0, 1, -top]], np.float32)
     region = cv2.warpAffine(picture, to_region, (side, side), borderMode=cv2.BORDER_REPLICATE)
-    return paste(picture, seed_preset(np.asarray(region, np.uint8)), to_region)
+    return paste(picture, deconvolve_with_box_kernel(np.asarray(region, np.uint8)), to_region)
 
 
 class PhotoRestorer:

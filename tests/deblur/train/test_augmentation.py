@@ -17,15 +17,15 @@ def _dot() -> Photo:
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_upright_leads_from_the_sample_to_the_aligned_crop(seed: int) -> None:
-    seen = augment(_dot(), np.random.default_rng(seed))
+    view = augment(_dot(), np.random.default_rng(seed))
     margin = (CANVAS - SIDE) / 2
-    grey = seen.canvas.mean(2)
-    bright = grey > (grey.max() + grey.min()) / 2
+    gray = view.canvas.mean(2)
+    bright = gray > (gray.max() + gray.min()) / 2
     y, x = (places.mean() - margin for places in np.nonzero(bright))
-    np.testing.assert_allclose(seen.upright @ (x, y, 1), (63.5, 63.5), atol=1.5)
+    np.testing.assert_allclose(view.upright @ (x, y, 1), (63.5, 63.5), atol=1.5)
 
 
 def test_a_view_is_a_canvas_of_bytes(photos: list[Photo]) -> None:
-    seen = augment(photos[0], np.random.default_rng(0))
-    assert seen.canvas.shape == (CANVAS, CANVAS, 3)
-    assert seen.canvas.dtype == np.uint8
+    view = augment(photos[0], np.random.default_rng(0))
+    assert view.canvas.shape == (CANVAS, CANVAS, 3)
+    assert view.canvas.dtype == np.uint8

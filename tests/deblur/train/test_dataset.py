@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deblur import kernels
-from deblur.conditioning import encoded
+from deblur.conditioning import encode_motion
 from deblur.train.augmentation import Photo
 from deblur.train.dataset import Blurs, Synthesis
 from deblur.train.recipe import NetRecipe
@@ -44,25 +44,25 @@ def test_a_batch_has_the_shapes_the_network_takes(photos: list[Photo]) -> None:
     assert batch.identity.shape == (5, 4)
 
 
-def test_hints_go_with_motion(photos: list[Photo]) -> None:
+def test_hints_are_deconvolved_where_motion_is_an_input(photos: list[Photo]) -> None:
     batch = next(iter(Synthesis(photos, 64, 128, 40, (1,))))
-    told = np.abs(batch.motion).sum(1) > 0
-    assert 3 < told.sum() < 25
-    np.testing.assert_array_equal(told, (batch.hints != batch.crops).any((1, 2, 3)))
+    known = np.abs(batch.motion).sum(1) > 0
+    assert 3 < known.sum() < 25
+    np.testing.assert_array_equal(known, (batch.hints != batch.crops).any((1, 2, 3)))
 
 
-def test_a_blind_network_is_told_nothing(photos: list[Photo]) -> None:
+def test_a_blind_network_gets_no_motion(photos: list[Photo]) -> None:
     batch = next(iter(Synthesis(photos, 24, 96, 40, (1,), NetRecipe(informed=False))))
     assert not batch.motion.any()
     np.testing.assert_array_equal(batch.hints, batch.crops)
 
 
 @given(length=_LENGTHS, angle=_ANGLES)
-def test_motion_back_and_forth_is_told_alike(length: float, angle: float) -> None:
+def test_opposite_motions_have_one_encoding(length: float, angle: float) -> None:
     motion = length * math.cos(angle), length * math.sin(angle)
-    told = encoded(motion)
-    np.testing.assert_allclose(told, encoded((-motion[0], -motion[1])), atol=1e-6)
-    assert np.linalg.norm(told) == pytest.approx(length / 32, rel=1e-4)
+    encoded = encode_motion(motion)
+    np.testing.assert_allclose(encoded, encode_motion((-motion[0], -motion[1])), atol=1e-6)
+    assert np.linalg.norm(encoded) == pytest.approx(length / 32, rel=1e-4)
 
 
 def test_every_blur_is_a_kernel(blurs: Blurs) -> None:
@@ -74,7 +74,7 @@ def test_every_blur_is_a_kernel(blurs: Blurs) -> None:
         assert kernels.extent(kernel) <= 60
 
 
-def test_told_motion_is_near_to_the_true_one(blurs: Blurs) -> None:
+def test_the_motion_input_is_near_the_true_one(blurs: Blurs) -> None:
     rng = np.random.default_rng(2)
     informed = [blur for blur in (blurs.draw(rng) for _ in range(500)) if blur.motion]
     assert len(informed) > 30

@@ -24,28 +24,28 @@ def test_the_matrices_make_the_fourier_transform(side: int, reach: int) -> None:
 
 
 @pytest.mark.parametrize("unshuffle", [1, 2, 4])
-def test_it_tells_a_kernel_of_every_crop(unshuffle: int) -> None:
+def test_it_estimates_a_kernel_for_every_crop(unshuffle: int) -> None:
     side = 128 // unshuffle
-    told = KernelHead(8, unshuffle)(_noise(3, 8, side, side), _noise(3, 3 * unshuffle**2, side, side))
-    assert told.shape == (3, SUPPORT, SUPPORT)
-    kernels = kernel_softmax(told)
+    logits = KernelHead(8, unshuffle)(_noise(3, 8, side, side), _noise(3, 3 * unshuffle**2, side, side))
+    assert logits.shape == (3, SUPPORT, SUPPORT)
+    kernels = kernel_softmax(logits)
     torch.testing.assert_close(kernels.sum((1, 2)), torch.ones(3))
     assert (kernels > 0).all()
 
 
 def test_it_learns_how_far_noise_was_moved() -> None:
-    """A kernel of one pixel, somewhere: what the features and the crop differ by."""
+    """The kernel is one pixel: the shift between features and crop."""
     torch.manual_seed(0)
     cause = KernelHead(48, 4, pairs=2, each=1, refining=8)
-    optimiser = torch.optim.Adam(cause.parameters(), 1e-2)
+    optimizer = torch.optim.Adam(cause.parameters(), 1e-2)
     right = 0
     for step in range(150):
         sharp, moves = torch.randn(8, 48, 16, 16), torch.randint(-3, 4, (8, 2))
         seen = torch.stack([each.roll(tuple(move.tolist()), (1, 2)) for each, move in zip(sharp, moves, strict=True)])
-        told = cause(sharp, seen).flatten(1)
+        logits = cause(sharp, seen).flatten(1)
         place = (4 * moves[:, 0] + REACH) * SUPPORT + 4 * moves[:, 1] + REACH
-        optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(told, place).backward()
-        optimiser.step()
-        right += int((told.argmax(1) == place).sum()) if step >= 130 else 0
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(logits, place).backward()
+        optimizer.step()
+        right += int((logits.argmax(1) == place).sum()) if step >= 130 else 0
     assert right > 0.8 * 160

@@ -11,8 +11,8 @@ from detectors.alignment import SIDE, TEMPLATE
 UPRIGHT = torch.eye(2, 3)[None]
 
 
-class Centre(nn.Module):
-    """Stands in for an embedder: the view itself, so that what reaches it can be seen."""
+class Center(nn.Module):
+    """A fake embedder that returns its input, so that tests can examine it."""
 
     def forward(self, views: Tensor) -> Tensor:
         return views.flatten(1)
@@ -80,13 +80,13 @@ def test_identity_is_one_minus_the_cosine() -> None:
     crops = _noise(3)
     upright = UPRIGHT.expand(2, 2, 3)
     truth = 255 * crops.flip(1)[..., 8:120, 8:120].flatten(1)
-    identity = Identity(Centre())
+    identity = Identity(Center())
     assert identity(crops, truth, upright).item() == pytest.approx(0, abs=1e-4)
     assert identity(crops, -truth, upright).item() == pytest.approx(2, abs=1e-4)
 
 
-def test_the_kernel_told_rightly_costs_least() -> None:
-    """Its own entropy, which is what is left of a cross entropy then."""
+def test_the_true_kernel_has_the_lowest_loss() -> None:
+    """The minimum of the cross entropy is the entropy of the true kernel."""
     true = torch.rand(2, 5, 5, generator=torch.Generator().manual_seed(0))
     true = true / true.sum((1, 2), keepdim=True)
     entropy = -(true * true.log()).sum((1, 2)).mean()

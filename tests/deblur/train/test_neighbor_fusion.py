@@ -1,4 +1,4 @@
-"""A network that looks at other crops of the same face."""
+"""A network with neighbor crops."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def alone() -> nn.Module:
 
 @pytest.fixture
 def started(alone: nn.Module, tmp_path: Path) -> Recipe:
-    """Goes on from a network that never looked at others, and keeps it."""
+    """A run that starts from a network without neighbor crops, and keeps its weights."""
     export(alone, tmp_path / "start.onnx")
     return Recipe(
         net=NET,
@@ -54,7 +54,7 @@ def started(alone: nn.Module, tmp_path: Path) -> Recipe:
 
 
 @torch.no_grad()
-def test_where_others_are_the_crop_itself_nothing_changes(alone: nn.Module) -> None:
+def test_neighbors_equal_to_the_crop_change_nothing(alone: nn.Module) -> None:
     torch.manual_seed(1)
     crops, hints, motion = torch.rand(2, 3, 128, 128), torch.rand(2, 3, 128, 128), torch.rand(2, 2)
     company = _restless(UNet(NET.widths, NET.blocks, NET.unshuffle, others=2))
@@ -111,7 +111,7 @@ def test_others_show_the_same_face_blurred_otherwise(photos: list[Photo]) -> Non
     assert near < np.abs(batch.crops.astype(float) - np.roll(batch.crops, 1, 0)).mean()
 
 
-def test_a_batch_alone_has_no_others(photos: list[Photo]) -> None:
+def test_a_batch_without_neighbors_has_no_others(photos: list[Photo]) -> None:
     assert next(iter(Synthesis(photos, 2, 64, 12, (0,)))).others.shape == (2, 64, 64, 0)
 
 

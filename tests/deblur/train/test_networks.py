@@ -36,12 +36,12 @@ def test_a_fresh_unet_changes_nothing() -> None:
 
 
 @torch.no_grad()
-def test_it_heeds_hint_and_motion(unet: nn.Module) -> None:
+def test_the_output_depends_on_hint_and_motion(unet: nn.Module) -> None:
     crops, hints, motion = _inputs(1)
     for output in (0, 1):
-        told = unet(crops, hints, motion)[output]
-        assert (told - unet(crops, crops, motion)[output]).abs().max() > 1e-3
-        assert (told - unet(crops, hints, torch.zeros_like(motion))[output]).abs().max() > 1e-3
+        restored = unet(crops, hints, motion)[output]
+        assert (restored - unet(crops, crops, motion)[output]).abs().max() > 1e-3
+        assert (restored - unet(crops, hints, torch.zeros_like(motion))[output]).abs().max() > 1e-3
 
 
 @torch.no_grad()
@@ -51,7 +51,7 @@ def test_crops_do_not_see_each_other(unet: nn.Module) -> None:
         torch.testing.assert_close(together[1:2], alone, atol=1e-4, rtol=1e-4)
 
 
-def test_the_seeds_network_is_as_large_as_the_papers() -> None:
+def test_the_two_scale_network_is_as_large_as_in_the_paper() -> None:
     """Shen et al.: 18 convolutions of 5 x 5 x 64 for each of two scales."""
     net = TwoScale()
     assert multiplications(net) / 1e9 == pytest.approx(33.8, abs=0.1)

@@ -17,7 +17,7 @@ PHASES = (Phase(until=0.5, side=64, reach=8), Phase(until=1, side=64, reach=12))
 
 
 class Embedder(nn.Module):
-    """Small and fixed: what a face network is to the loss."""
+    """A small, fixed embedder for the identity loss."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ def test_a_start_of_another_network_is_refused(photos: list[Photo], tmp_path: Pa
         Trainer(recipe, photos, tmp_path, Validation(photos, None))
 
 
-def test_a_stopped_run_goes_on_where_it_was(photos: list[Photo], tmp_path: Path) -> None:
+def test_a_stopped_run_resumes_from_its_checkpoint(photos: list[Photo], tmp_path: Path) -> None:
     first = Trainer(_recipe(160), photos, tmp_path, Validation(photos, None))
     for step in first.run():
         if step.crops == 56:
@@ -115,7 +115,7 @@ def test_a_damaged_checkpoint_is_named(photos: list[Photo], tmp_path: Path, cont
         _run(_recipe(16), photos, tmp_path)
 
 
-def test_every_term_is_told_and_reaches_the_weights(photos: list[Photo], tmp_path: Path) -> None:
+def test_every_loss_is_reported_and_changes_the_weights(photos: list[Photo], tmp_path: Path) -> None:
     steps = _run(
         _recipe(64, identity=0.1, regions=0.2, adversarial=0.01, identity_from=0.5, adversarial_from=0.5),
         photos,
@@ -142,7 +142,7 @@ def test_phases_have_to_fill_the_run(ends: tuple[float, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("net", "told"),
+    ("net", "message"),
     [
         ({"widths": (8, 16), "blocks": (1,)}, "2 and 1 do not agree"),
         ({"widths": (), "blocks": ()}, "at least 1 item"),
@@ -150,6 +150,6 @@ def test_phases_have_to_fill_the_run(ends: tuple[float, ...]) -> None:
         ({"unshuffle": 3}, "the net takes crops whose side is a multiple of 12, not 128"),
     ],
 )
-def test_a_network_that_cannot_be_is_refused_with_the_recipe(net: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_a_network_that_cannot_be_is_refused_with_the_recipe(net: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         Recipe.model_validate({"net": net, "phases": [{"until": 1}]})

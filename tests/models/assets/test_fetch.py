@@ -32,7 +32,7 @@ def files(folder: Path) -> set[str]:
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every connection goes through a proxy on a port where nobody listens."""
+    """Every connection goes through a proxy on a closed port."""
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_PROXY", "http://127.0.0.1:9")
     for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"):
@@ -77,8 +77,8 @@ def test_a_damaged_preparation_is_made_again_from_the_original(index: Index) -> 
     assert index.hits[FILE] == 1
 
 
-def test_a_preparation_with_other_weights_is_no_network_of_ours_whatever_lies_beside_it(index: Index) -> None:
-    """A sidecar with the new sha256 once made it one, and evidence named the pinned network."""
+def test_a_prepared_file_with_other_weights_is_refused_with_any_files_next_to_it(index: Index) -> None:
+    """Regression: a sidecar with the new sha256 made it valid, and evidence named the pinned network."""
     prepared = fetch("yunet")
     good = prepared.read_bytes()
     model = onnx.load(prepared)
@@ -150,7 +150,7 @@ def test_a_download_that_breaks_off_leaves_nothing(
     assert fetch("yunet").is_file()
 
 
-def test_a_killed_download_leaves_nothing_and_locks_nobody_out(index: Index, empty_cache: Path) -> None:
+def test_a_killed_download_leaves_no_file_and_no_lock(index: Index, empty_cache: Path) -> None:
     index.cut, index.held = 1_000_000, threading.Event()
     with subprocess.Popen(FETCH) as process:
         assert index.reached.wait(30)
@@ -238,7 +238,7 @@ def test_an_unknown_network_is_refused_by_name() -> None:
         fetch("yolo")
 
 
-def test_the_fingerprint_tells_the_networks_apart() -> None:
+def test_networks_have_different_fingerprints() -> None:
     assert fingerprint("yunet") != fingerprint("sface")
     assert fingerprint("sface").startswith(manifest.network("sface").sha256)
 

@@ -1,4 +1,4 @@
-"""The prepared networks are the pinned ones: outputs equal to float32 rounding, on a real face."""
+"""The optimized networks compute what the pinned ones do: outputs equal to float32 rounding, on a real face."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ slopes = st.lists(st.floats(-2, 3, width=32), min_size=4, max_size=4)
 @settings(max_examples=30, deadline=None)
 @given(slopes=slopes, depthwise=st.booleans(), seed=st.integers(0, 2**16))
 def test_a_prelu_of_any_slope_is_rewritten_exactly(slopes: list[float], depthwise: bool, seed: int) -> None:
-    """Slopes above 1 and of exactly 1 are the ones that go wrong."""
+    """Slopes above 1 and of exactly 1 are the critical ones."""
     original = _small_net(np.array(slopes, np.float32), depthwise, seed)
     x = np.random.default_rng(seed).normal(size=(1, 3, 6, 6)).astype(np.float32)
 
@@ -150,7 +150,7 @@ def _run(model: bytes, x: Array) -> list[Array]:
 
 
 def _small_net(slopes: Array, depthwise: bool, seed: int) -> bytes:
-    """Convolution, batch normalisation, PRelu, convolution: the shape of every block of SFace."""
+    """Convolution, batch normalization, PRelu, convolution: the shape of every block of SFace."""
     random = np.random.default_rng(seed)
     group = 4 if depthwise else 1
     constants: dict[str, NDArray[Any]] = {

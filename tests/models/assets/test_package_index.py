@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.assets.package_index import PYPI, Index, place
+from models.assets.package_index import PYPI, Index, redacted_location
 from models.errors import ModelError
 
 
@@ -88,4 +88,4 @@ def test_nonsense_is_refused(options: dict[str, str], message: str) -> None:
     ],
 )
 def test_a_place_is_shown_without_credentials(url: str, shown: str) -> None:
-    assert place(url) == shown
+    assert redacted_location(url) == shown

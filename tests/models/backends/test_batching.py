@@ -14,7 +14,7 @@ Ways = Callable[[Callable[[Sequence[Tensor]], list[Tensor]], Sequence[Tensor]], 
 
 
 class Network:
-    """Adds its two inputs up row by row, and remembers the sizes of batches that it saw."""
+    """Adds its two inputs by row, and records the batch sizes."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []

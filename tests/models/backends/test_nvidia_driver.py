@@ -22,7 +22,7 @@ def test_a_file_that_is_no_driver_is_no_driver(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.usefixtures("with_stub_driver")
-def test_the_first_gpu_is_told_as_the_driver_tells_it() -> None:
+def test_the_first_gpu_is_that_of_the_driver() -> None:
     gpu = nvidia_driver.gpu()
     assert (gpu.name, gpu.capability, gpu.cuda) == ("Stub GPU", "8.6", "13.2")
 

@@ -1,4 +1,4 @@
-"""The probe must tell a backend that is wrong from one that is right, and outlive one that crashes or hangs."""
+"""The parity check detects a wrong backend, and survives one that crashes or hangs."""
 
 from __future__ import annotations
 
@@ -60,21 +60,21 @@ def test_outputs_that_are_no_answer_are_infinitely_far(
     assert parity_check.difference([wrong], [np.ones((2, 3), np.float32)]) == float("inf")
 
 
-def test_a_backend_that_cannot_is_told_in_its_own_words(tmp_path: Path) -> None:
+def test_the_error_of_a_backend_is_reported_in_its_own_words(tmp_path: Path) -> None:
     (tmp_path / "broken.onnx").write_bytes(b"no network")
     with pytest.raises(ModelError, match=r"broken\.onnx does not load in ONNX Runtime"):
         parity_check.verify_in_subprocess("onnxruntime", tmp_path / "broken.onnx")
 
 
 def _library(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-    """What `import tensorrt` does in the probe's process."""
+    """Code that `import tensorrt` runs in the subprocess of the check."""
     (folder / "tensorrt.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(folder))
 
 
 @pytest.mark.usefixtures("with_stub_driver")
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "message"),
     [
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", r"^tensorrt crashed on a probe \(signal 11\)$"),
         (
@@ -84,11 +84,11 @@ def _library(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     ],
     ids=["crash", "exit"],
 )
-def test_a_library_takes_down_the_probe_alone(
-    code: str, told: str, deblurring_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_crash_of_a_library_ends_only_the_probe(
+    code: str, message: str, deblurring_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _library(tmp_path, monkeypatch, code)
-    with pytest.raises(ModelError, match=told):
+    with pytest.raises(ModelError, match=message):
         parity_check.verify_in_subprocess("tensorrt", deblurring_path)
 
 
@@ -99,6 +99,6 @@ def test_a_probe_that_hangs_is_ended(deblurring_path: Path, tmp_path: Path, monk
         parity_check.verify_in_subprocess("tensorrt", deblurring_path, patience_s=1)
 
 
-def test_an_unknown_backend_is_refused_with_those_that_there_are(deblurring_path: Path) -> None:
+def test_an_unknown_backend_is_refused_with_the_list_of_backends(deblurring_path: Path) -> None:
     with pytest.raises(ModelError, match="no backend is called 'abacus': there are tensorrt, "):
         parity_check.verify_in_subprocess("abacus", deblurring_path)

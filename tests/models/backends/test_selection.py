@@ -41,7 +41,7 @@ def test_auto_without_a_gpu_is_onnx_runtime_and_says_why(yunet_path: Path, witho
     assert all("no CUDA driver here" in reason for reason in entry["passed_over"].values())
 
 
-def test_nothing_is_told_to_the_maker_of_the_runtime(yunet_path: Path, tmp_path: Path) -> None:
+def test_the_runtime_sends_no_telemetry(yunet_path: Path, tmp_path: Path) -> None:
     load = "from models.backends.selection import load; load"
     code = f"{load}(__import__('pathlib').Path({str(yunet_path)!r}), 'onnxruntime')"
     kept = {
@@ -165,11 +165,11 @@ def test_a_gpu_backend_that_is_not_installed_names_the_command(
             load(deblurring_path, backend)
 
 
-def test_the_chain_goes_on_to_the_next_link_whichever_is_removed(
+def test_the_next_backend_is_used_if_any_one_is_removed(
     deblurring_path: Path, with_stub_driver: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every link stands for itself here: a session of ONNX Runtime that bears its name. All are there at first; then
-    one after the other goes, for a reason of its own."""
+    """Every backend is replaced by ONNX Runtime under its name. All work at first; then one after the other is removed,
+    each with its own reason."""
     for name in selection.NAMES:
         monkeypatch.setitem(selection._OPENERS, name, _named(name))
     for name in ON_GPU:

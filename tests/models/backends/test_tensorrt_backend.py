@@ -1,4 +1,4 @@
-"""Running plans: the session's own part over an emulated GPU, and the real library up to where it needs a real one."""
+"""TensorRT sessions on an emulated GPU; and the real library up to the point where it needs a GPU."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_inputs_of_another_type_are_refused(gpu: Gpu, deblurring_path: Path) -> 
         TensorRtSession("tensorrt", deblurring_path).run(crops.astype(np.float32), *others)
 
 
-def test_a_gpu_without_memory_is_told(gpu: Gpu, deblurring_path: Path) -> None:
+def test_too_little_gpu_memory_is_reported(gpu: Gpu, deblurring_path: Path) -> None:
     gpu.free = 1000
     with pytest.raises(ModelError, match="CUDA answers cudaMalloc with cudaErrorMemoryAllocation"):
         TensorRtSession("tensorrt", deblurring_path).run(*networks.inputs(1))

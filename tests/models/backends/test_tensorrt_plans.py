@@ -1,4 +1,4 @@
-"""Plans really parsed and built by TensorRT for RTX, which needs no GPU for it; and what the cache makes of them."""
+"""Plans that TensorRT for RTX parses and builds, for which it needs no GPU; and their cache."""
 
 from __future__ import annotations
 
@@ -33,11 +33,13 @@ def test_a_plan_from_a_half_precision_graph_holds_half_layers(rtx: ModuleType, d
 
 
 def test_the_trained_network_becomes_a_plan_of_half_layers(rtx: ModuleType) -> None:
-    kinds = {kind for _, kind in _weights(tensorrt_plans.build(rtx, to_float16(manifest.own("deblur").path)))}
+    kinds = {
+        kind for _, kind in _weights(tensorrt_plans.build(rtx, to_float16(manifest.trained_network("deblur").path)))
+    }
     assert kinds == {"half"}
 
 
-def test_the_same_look_finds_float_layers_in_a_plan_from_a_float_graph(
+def test_the_same_check_finds_float_layers_in_a_plan_from_a_float_graph(
     rtx: ModuleType, deblurring_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tensorrt_plans, "require_half", lambda layers: None)
@@ -56,7 +58,7 @@ def test_a_graph_without_heavy_layers_is_refused() -> None:
         tensorrt_plans.require_half([])
 
 
-def test_what_the_parser_does_not_take_is_told_in_its_words(rtx: ModuleType) -> None:
+def test_the_error_of_the_parser_is_reported_in_its_words(rtx: ModuleType) -> None:
     with pytest.raises(ModelError, match=r"^tensorrt_rtx does not take the network: .*parse"):
         tensorrt_plans.build(rtx, b"no network")
 
@@ -90,7 +92,7 @@ def test_whatever_a_plan_depends_on_changes_its_name(other: tuple[str, str, byte
 
 
 class Builds:
-    """Counts what is really built."""
+    """Counts the plans that are built."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0

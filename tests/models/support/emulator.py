@@ -1,4 +1,4 @@
-"""A GPU that is none: as much of NVIDIA's two interfaces as a session uses, over this machine's memory.
+"""An emulated GPU: the part of NVIDIA's two interfaces that a session uses, in main memory.
 
 It checks what real hardware would punish: addresses outside what was allocated, shapes outside the profile, work queued
 before every address is known, and anything but recording while a graph is being recorded. The arithmetic is ONNX
@@ -37,7 +37,7 @@ class Mode(enum.Enum):
 
 
 class Gpu:
-    """Memory, and the queue of one stream: work is done when it is waited for, unless it is being recorded."""
+    """Memory, and the queue of one stream: work runs at the wait, unless it is being recorded."""
 
     def __init__(self, memory: int = 1 << 30) -> None:
         self.free = memory
@@ -173,7 +173,7 @@ class Engine:
 
 
 def tensorrt(gpu: Gpu, refuses: int = 0) -> ModuleType:
-    """`tensorrt`. It refuses the first so many plans."""
+    """`tensorrt`. It refuses a number of plans first."""
     left = [refuses]
 
     class Runtime:
@@ -195,7 +195,7 @@ def tensorrt(gpu: Gpu, refuses: int = 0) -> ModuleType:
 
 
 def install(monkeypatch: pytest.MonkeyPatch, gpu: Gpu, refuses: int = 0) -> None:
-    """Put both where an import finds them."""
+    """Install both as importable modules."""
     for name in ("cuda", "cuda.bindings"):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
     monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", cuda(gpu))

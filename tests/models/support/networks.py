@@ -1,4 +1,4 @@
-"""Small networks with the deblurring network's contract, made on the spot: what runs it must run these."""
+"""Small generated networks with the inputs and outputs of the deblurring network: every backend must run these."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SUPPORT = 49
 
 
 class Drawing:
-    """An ONNX graph while it is being drawn; random weights by seed."""
+    """Builder of an ONNX graph; random weights by seed."""
 
     def __init__(self, seed: int) -> None:
         self._random = np.random.default_rng(seed)
@@ -42,7 +42,8 @@ class Drawing:
 
 
 def deblurring(width: int = 8, seed: int = 0) -> bytes:
-    """A residual U-net of two levels on pixel-unshuffled crops, as ONNX, with the contract's inputs and outputs."""
+    """A residual U-net of two levels on pixel-unshuffled crops, as ONNX, with the inputs and outputs of the deblurring
+    network."""
     net = Drawing(seed)
     crop, hint, others = (net.image(name) for name in ("crops", "hints", "others"))
     motion = net.node("Reshape", "motion", net.constant(np.array([0, 2, 1, 1])))
@@ -66,7 +67,7 @@ def deblurring(width: int = 8, seed: int = 0) -> bytes:
 
 
 def inputs(rows: int, seed: int = 0) -> list[np.ndarray[Any, Any]]:
-    """Noise in the contract's shapes."""
+    """Generate noise in the shapes of the inputs."""
     random = np.random.default_rng(seed)
     crops, hints = (random.integers(0, 256, (rows, SIDE, SIDE, 3), np.uint8) for _ in range(2))
     motion = random.uniform(-1, 1, (rows, 2)).astype(np.float32)
@@ -74,8 +75,8 @@ def inputs(rows: int, seed: int = 0) -> list[np.ndarray[Any, Any]]:
 
 
 def _model(net: Drawing) -> bytes:
-    def images(name: str, colours: int = 3) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", SIDE, SIDE, colours])
+    def images(name: str, colors: int = 3) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", SIDE, SIDE, colors])
 
     motion = helper.make_tensor_value_info("motion", TensorProto.FLOAT, ["N", 2])
     sources = [images("crops"), images("hints"), motion, images("others", 6)]

@@ -82,7 +82,7 @@ def test_the_same_photos_give_the_same_file_and_others_another(people: tuple[lis
     assert fit("lpp", crops[1:], labels[1:], seed=0) != fit("lpp", crops, labels, seed=0)
 
 
-def test_a_gallery_goes_with_its_file_alone(people: tuple[list[Image], Labels], tmp_path: Path) -> None:
+def test_a_gallery_can_be_used_only_with_its_embedder_file(people: tuple[list[Image], Labels], tmp_path: Path) -> None:
     crops, labels = people
     one = opened(written(tmp_path, "lda", people), "lda")
     other = opened(written(tmp_path, "pca", people), "pca")

@@ -34,7 +34,7 @@ def test_an_embedding_does_not_depend_on_the_batch(sface: SFace, crop_of: Callab
     np.testing.assert_array_equal(sface.embed(crops[1:4]), alone[1:4])
 
 
-def test_only_the_centre_is_seen(sface: SFace, crop_of: Callable[[str], Image]) -> None:
+def test_only_the_center_of_a_crop_counts(sface: SFace, crop_of: Callable[[str], Image]) -> None:
     crop = crop_of("obama.jpg")
     margin = (crop.shape[0] - 112) // 2
     assert margin > 0

@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.backends.selection import load
-from recognize.embedders.subspaces import ENERGY, NEIGHBOURS, Labels, Numbers, Subspace, lda, lpp, pca
+from recognize.embedders.subspaces import ENERGY, NEIGHBORS, Labels, Numbers, Subspace, lda, lpp, pca
 from stream.values import Array
 
 seeds = st.integers(0, 99)
 
 
 def clouds(seed: int, people: int = 4, photos: int = 9, pixels: int = 30) -> tuple[Array, Labels]:
-    """Photos around each person's point; half of the pixels only say how each photo was lit, and vary far more."""
+    """Photos around each person's point; half of the pixels depend only on lighting, and vary far more."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(people), photos)
     own = rng.normal(0, 1, (people, pixels))[labels] + rng.normal(0, 0.3, (len(labels), pixels))
@@ -40,14 +40,14 @@ def test_eigenfaces_keep_the_energy_asked_for_in_the_fewest_directions(seed: int
 
 @settings(deadline=None)
 @given(seeds)
-def test_fisherfaces_see_the_person_where_eigenfaces_see_the_light(seed: int) -> None:
+def test_fisherfaces_separate_people_where_eigenfaces_separate_lighting(seed: int) -> None:
     pixels, labels = clouds(seed)
     assert scatter(projected(pixels, lda(pixels, labels)), labels) < 0.2
     assert scatter(projected(pixels, pca(pixels, 1)), labels) > 0.5
 
 
 def scatter(points: Numbers, labels: Labels) -> float:
-    """What share of the variance lies within people."""
+    """Return the share of the variance within people."""
     means = np.stack([points[labels == label].mean(0) for label in range(labels.max() + 1)])
     return float((points - means[labels]).var(0).sum() / points.var(0).sum())
 
@@ -57,9 +57,9 @@ def test_fisherfaces_have_one_direction_less_than_people() -> None:
 
 
 def joined(points: Numbers) -> Numbers:
-    """LPP's graph, as the paper words it."""
+    """Build LPP's graph as defined in the paper."""
     squared: Numbers = np.square(points[:, None] - points[None]).sum(-1)
-    nearest = np.argsort(squared + 1e9 * np.eye(len(points)), 1)[:, :NEIGHBOURS]
+    nearest = np.argsort(squared + 1e9 * np.eye(len(points)), 1)[:, :NEIGHBORS]
     heat = np.take_along_axis(squared, nearest, 1).mean()
     weights = np.zeros_like(squared)
     for one, others in enumerate(nearest):
@@ -69,14 +69,14 @@ def joined(points: Numbers) -> Numbers:
 
 
 def unrest(values: Numbers, weights: Numbers) -> float:
-    """What LPP minimises: how far joined photos are apart, over how far all are from the origin."""
+    """Return the objective of LPP: distance of connected photos relative to the distance of all from the origin."""
     apart = (weights * np.square(values[:, None] - values[None])).sum() / 2
     return float(apart / (weights.sum(1) * values**2).sum())
 
 
 @settings(deadline=None, max_examples=20)
 @given(seeds)
-def test_no_direction_keeps_neighbours_nearer_than_laplacianfaces_do(seed: int) -> None:
+def test_no_direction_keeps_neighbors_nearer_than_laplacianfaces_do(seed: int) -> None:
     pixels, _ = clouds(seed)
     reduced = pca(pixels)
     points = projected(pixels, reduced)
@@ -88,7 +88,7 @@ def test_no_direction_keeps_neighbours_nearer_than_laplacianfaces_do(seed: int) 
     assert found[0] <= min(unrest(values, weights) for values in (points @ others).T) + 1e-9
 
 
-def test_laplacianfaces_have_no_more_directions_than_there_are() -> None:
+def test_laplacianfaces_have_at_most_the_directions_of_pca() -> None:
     pixels, _ = clouds(0)
     assert lpp(pixels, 1000).basis.shape[1] == pca(pixels).basis.shape[1]
 

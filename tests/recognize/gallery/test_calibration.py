@@ -17,7 +17,7 @@ ORDINARY = Calibration(40, 0.28, 0.4, ("Ann", "Bo"), 0.5)
 
 
 def people(count: int, alike: float, photos: int = 2) -> dict[str, Person]:
-    """`count` people whose embeddings share so much of one direction."""
+    """Make `count` people whose embeddings share a part of one direction."""
     rng = np.random.default_rng(0)
     common = normalize(rng.standard_normal((1, 128)).astype(np.float32))
     made = {}
@@ -29,7 +29,7 @@ def people(count: int, alike: float, photos: int = 2) -> dict[str, Person]:
     return made
 
 
-def test_people_who_are_more_alike_than_chance_raise_the_threshold() -> None:
+def test_people_more_similar_than_chance_raise_the_threshold() -> None:
     ordinary, family = calibrate(people(30, 0.05)), calibrate(people(30, 0.6))
     assert ordinary.threshold_offset == 0
     assert ordinary.threshold(0.01) == threshold_for(30)
@@ -38,16 +38,16 @@ def test_people_who_are_more_alike_than_chance_raise_the_threshold() -> None:
     assert family.fpir(family.threshold(0.02)) == pytest.approx(0.02)
 
 
-def test_few_people_are_judged_by_the_rule_alone() -> None:
+def test_few_people_have_the_threshold_of_the_rule() -> None:
     assert calibrate(people(5, 0.9)).threshold_offset == 0
 
 
 def test_it_names_the_most_alike_and_the_least_alike_photos() -> None:
     cast = people(12, 0.05)
     twin = normalize(cast["Person 3"].embeddings[:1] + 0.05 * cast["Person 7"].embeddings[:1])
-    told = calibrate({**cast, "Twin": Person(np.asarray(twin, np.float32))})
-    assert set(told.pair or ()) == {"Person 3", "Twin"}
-    assert told.max_impostor_score > 0.9
+    calibration = calibrate({**cast, "Twin": Person(np.asarray(twin, np.float32))})
+    assert set(calibration.pair or ()) == {"Person 3", "Twin"}
+    assert calibration.max_impostor_score > 0.9
     apart = replace(cast["Person 5"], embeddings=np.eye(2, 128, dtype=np.float32))
     assert calibrate({**cast, "Person 5": apart}).min_genuine_score == pytest.approx(0, abs=1e-6)
     assert calibrate({}).pair is None
@@ -60,7 +60,7 @@ def test_threshold_and_rate_are_each_others_inverse(count: int, fpir: float) -> 
 
 
 @given(st.floats(1e-6, 0.5), st.floats(1e-6, 0.5))
-def test_the_rarer_a_stranger_may_be_named_the_higher_the_threshold(one: float, other: float) -> None:
+def test_a_lower_fpir_needs_a_higher_threshold(one: float, other: float) -> None:
     assert (one < other) == (ORDINARY.threshold(one) > ORDINARY.threshold(other)) or one == pytest.approx(other)
 
 

@@ -23,7 +23,7 @@ from tests.recognize.conftest import Notes, cut, softened
 BLURRINESS = BlurEstimator()
 
 
-def look(image: Image, face: FaceDetection) -> tuple[Image, float]:
+def extract_face(image: Image, face: FaceDetection) -> tuple[Image, float]:
     crop = cut(image, face)
     return crop, BLURRINESS.estimate(crop).extent
 
@@ -40,15 +40,15 @@ def faces(tmp_path: Path, portraits: Path) -> Path:
 def enroll(
     people: Sequence[Folder], yunet: YuNet, sface: SFace, *, strict: bool = False, known: Gallery | None = None
 ) -> tuple[Enrolment, list[Photo]]:
-    enroller = Enroller(yunet, look, sface, strict=strict)
+    enroller = Enroller(yunet, extract_face, sface, strict=strict)
     progress = Notes()
-    enrolment = enroller.enroll(people, known or Gallery(sface.fingerprint), progress)
+    enrollment = enroller.enroll(people, known or Gallery(sface.fingerprint), progress)
     assert progress.expected == len(progress.photos)
-    return enrolment, progress.photos
+    return enrollment, progress.photos
 
 
-def findings(enrolment: Enrolment, name: str) -> dict[str, set[PhotoIssue]]:
-    return {photo.path.name: set(photo.findings) for photo in enrolment.photos if photo.person == name}
+def findings(enrollment: Enrolment, name: str) -> dict[str, set[PhotoIssue]]:
+    return {photo.path.name: set(photo.findings) for photo in enrollment.photos if photo.person == name}
 
 
 def test_a_photo_in_a_subfolder_is_named_with_it(faces: Path, yunet: YuNet, sface: SFace) -> None:
@@ -57,8 +57,8 @@ def test_a_photo_in_a_subfolder_is_named_with_it(faces: Path, yunet: YuNet, sfac
         (portrait.parent / year).mkdir()
         shutil.copy(portrait, portrait.parent / year)
     portrait.unlink()
-    enrolment, _ = enroll(scan(faces).people, yunet, sface)
-    first, second = (photo for photo in enrolment.photos if photo.person == "Joe Biden")
+    enrollment, _ = enroll(scan(faces).people, yunet, sface)
+    first, second = (photo for photo in enrollment.photos if photo.person == "Joe Biden")
     assert (first.name, first.findings) == ("2023/biden.jpg", {})
     assert (second.name, second.findings) == ("2024/biden.jpg", {PhotoIssue.DUPLICATE: "like 2023/biden.jpg"})
 
@@ -70,13 +70,13 @@ def write(path: Path, image: Image) -> None:
 def test_good_photos_are_enrolled_without_a_word(faces: Path, portraits: Path, yunet: YuNet, sface: SFace) -> None:
     shutil.copy(portraits / "obama3.jpg", faces / "Barack Obama")
     (faces / "Barack Obama" / "about.txt").write_text("44th president\n", encoding="utf-8")
-    enrolment, looked_at = enroll(scan(faces).people, yunet, sface)
-    assert enrolment.gallery.names == ("Barack Obama", "Joe Biden")
-    assert enrolment.gallery.people["Barack Obama"].embeddings.shape == (2, 128)
-    assert enrolment.gallery.people["Barack Obama"].description == "44th president"
-    assert [photo.path for photo in looked_at] == [photo.path for photo in enrolment.photos]
-    assert all(not photo.findings for photo in enrolment.photos)
-    assert enrolment.unusable == enrolment.unchanged == ()
+    enrollment, checked = enroll(scan(faces).people, yunet, sface)
+    assert enrollment.gallery.names == ("Barack Obama", "Joe Biden")
+    assert enrollment.gallery.people["Barack Obama"].embeddings.shape == (2, 128)
+    assert enrollment.gallery.people["Barack Obama"].description == "44th president"
+    assert [photo.path for photo in checked] == [photo.path for photo in enrollment.photos]
+    assert all(not photo.findings for photo in enrollment.photos)
+    assert enrollment.unusable == enrollment.unchanged == ()
 
 
 def test_every_doubt_is_reported_and_strictness_refuses_it(
@@ -93,9 +93,9 @@ def test_every_doubt_is_reported_and_strictness_refuses_it(
     shutil.copy(portraits / "biden.jpg", folder / "wrong.jpg")
     (folder / "notes.doc").write_text("not a picture")
 
-    enrolment, _ = enroll(scan(faces).people, yunet, sface)
-    found = findings(enrolment, "Barack Obama")
-    assert found == {
+    enrollment, _ = enroll(scan(faces).people, yunet, sface)
+    issues = findings(enrollment, "Barack Obama")
+    assert issues == {
         "blurred.png": {PhotoIssue.BLURRED},
         "crowd.png": {PhotoIssue.SEVERAL},
         "nobody.png": {PhotoIssue.NO_FACE},
@@ -104,8 +104,8 @@ def test_every_doubt_is_reported_and_strictness_refuses_it(
         "torn.jpg": {PhotoIssue.UNREADABLE},
         "wrong.jpg": {PhotoIssue.MISLABELED},
     }
-    assert findings(enrolment, "Joe Biden") == {"biden.jpg": set()}
-    assert len(enrolment.gallery.people["Barack Obama"].embeddings) == 3, "neither the blurred one nor the wrong one"
+    assert findings(enrollment, "Joe Biden") == {"biden.jpg": set()}
+    assert len(enrollment.gallery.people["Barack Obama"].embeddings) == 3, "neither the blurred one nor the wrong one"
 
     strict, _ = enroll(scan(faces).people, yunet, sface, strict=True)
     assert len(strict.gallery.people["Barack Obama"].embeddings) == 1
@@ -113,7 +113,7 @@ def test_every_doubt_is_reported_and_strictness_refuses_it(
     assert "Joe Biden" in wrong.findings[PhotoIssue.MISLABELED]
 
 
-def test_a_photo_of_somebody_enrolled_before_is_noticed(
+def test_a_photo_of_a_person_enrolled_before_is_reported(
     faces: Path, portraits: Path, yunet: YuNet, sface: SFace
 ) -> None:
     before, _ = enroll(scan(faces).people, yunet, sface)
@@ -122,21 +122,21 @@ def test_a_photo_of_somebody_enrolled_before_is_noticed(
     shutil.copy(portraits / "biden.jpg", faces / "Impostor")
     after, _ = enroll(scan(faces).people, yunet, sface, known=before.gallery)
     (photo,) = after.photos
-    assert "Joe Biden" in photo.findings[PhotoIssue.SOMEBODY_ELSE]
+    assert "Joe Biden" in photo.findings[PhotoIssue.OTHER_PERSON]
 
 
 def test_adding_one_person_does_not_redo_the_rest(faces: Path, portraits: Path, yunet: YuNet, sface: SFace) -> None:
     before, _ = enroll(scan(faces).people, yunet, sface)
     (faces / "Eileen Collins").mkdir()
     shutil.copy(portraits / "astronaut.png", faces / "Eileen Collins")
-    after, looked_at = enroll(scan(faces).people, yunet, sface, known=before.gallery)
-    assert [photo.person for photo in looked_at] == ["Eileen Collins"]
+    after, checked = enroll(scan(faces).people, yunet, sface, known=before.gallery)
+    assert [photo.person for photo in checked] == ["Eileen Collins"]
     assert set(after.unchanged) == {"Barack Obama", "Joe Biden"}
     assert set(after.gallery.names) == {"Barack Obama", "Joe Biden", "Eileen Collins"}
 
     (faces / "Joe Biden" / "about.txt").write_text("46th president", encoding="utf-8")
-    again, looked_at = enroll(scan(faces).people, yunet, sface, known=after.gallery)
-    assert [photo.person for photo in looked_at] == ["Joe Biden"]
+    again, checked = enroll(scan(faces).people, yunet, sface, known=after.gallery)
+    assert [photo.person for photo in checked] == ["Joe Biden"]
     assert again.gallery.people["Joe Biden"].description == "46th president"
 
 
@@ -144,12 +144,12 @@ def test_a_person_without_a_face_is_reported_and_the_others_enrolled(faces: Path
     (faces / "Nobody").mkdir()
     write(faces / "Nobody" / "wall.png", np.full((300, 300, 3), 200, np.uint8))
     (faces / "Empty").mkdir()
-    enrolment, _ = enroll(scan(faces).people, yunet, sface)
-    assert enrolment.unusable == ("Empty", "Nobody")
-    assert enrolment.gallery.names == ("Barack Obama", "Joe Biden")
+    enrollment, _ = enroll(scan(faces).people, yunet, sface)
+    assert enrollment.unusable == ("Empty", "Nobody")
+    assert enrollment.gallery.names == ("Barack Obama", "Joe Biden")
 
 
-def test_nobody_to_enrol_is_an_error(tmp_path: Path, yunet: YuNet, sface: SFace) -> None:
+def test_no_person_to_enroll_is_an_error(tmp_path: Path, yunet: YuNet, sface: SFace) -> None:
     (tmp_path / "Nobody").mkdir()
     write(tmp_path / "Nobody" / "wall.png", np.full((300, 300, 3), 200, np.uint8))
     with pytest.raises(UsageError, match="nobody can be enrolled: none of 1 photos"):
@@ -163,6 +163,6 @@ def test_names_in_any_script_go_through_enrolment_and_file(
     for name, photo in zip(names, ("biden.jpg", "obama.jpg", "astronaut.png", "obama2.jpg"), strict=True):
         (tmp_path / "faces" / name).mkdir(parents=True)
         shutil.copy(portraits / photo, tmp_path / "faces" / name)
-    enrolment, _ = enroll(scan(tmp_path / "faces").people, yunet, sface)
-    enrolment.gallery.save(tmp_path / "G.joblib")
+    enrollment, _ = enroll(scan(tmp_path / "faces").people, yunet, sface)
+    enrollment.gallery.save(tmp_path / "G.joblib")
     assert set(load_gallery(tmp_path / "G.joblib", sface.fingerprint).names) == set(names)

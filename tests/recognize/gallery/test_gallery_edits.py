@@ -23,7 +23,7 @@ ANN, BOB = Person(faces(3, 1), "from folder", "a digest"), Person(faces(2, 2))
 KNOWN = Gallery("network", {"Ann": ANN, "Bob": BOB})
 
 
-def test_somebody_new() -> None:
+def test_a_new_person_is_added() -> None:
     grown = gallery_edits.enroll_person(KNOWN, "Cat", "", np.concatenate([faces(2, 3), faces(1, 3)]))
     assert grown.names == ("Ann", "Bob", "Cat")
     assert len(grown.people["Cat"].embeddings) == 2  # none twice
@@ -74,13 +74,13 @@ def test_of_two_that_become_one_the_first_enrolment_counts() -> None:
     assert gallery_edits.merge_people(since, "Ann", "Dan").people["Dan"].enrolled == 1.0
 
 
-def test_how_alike_two_are_is_told_by_the_photos_that_are_most_alike() -> None:
+def test_the_likeness_of_two_people_is_that_of_their_most_similar_photos() -> None:
     twin = KNOWN.with_people({"Bob": Person(np.concatenate([BOB.embeddings, ANN.embeddings[2:]]))})
     assert gallery_edits.likeness(twin, "Ann", "Bob") == pytest.approx(1.0)
     assert gallery_edits.likeness(KNOWN, "Ann", "Bob") < 0.5
 
 
-def test_who_is_forgotten_leaves_nothing() -> None:
+def test_a_removed_person_leaves_nothing() -> None:
     less = gallery_edits.remove_person(KNOWN, "Ann")
     assert less.names == ("Bob",)
     assert less.photos == frozenset(BOB.photos)
@@ -121,7 +121,7 @@ def test_what_cannot_be(change: Callable[[], object], words: str) -> None:
         lambda: gallery_edits.remove_photo(KNOWN, "Bob", ANN.photos[0]),
     ],
 )
-def test_who_is_not_known(change: Callable[[], object]) -> None:
+def test_an_unknown_person_is_a_key_error(change: Callable[[], object]) -> None:
     with pytest.raises(KeyError):
         change()
 

@@ -81,7 +81,7 @@ def test_the_ranking_names_the_best_and_the_best_other_person() -> None:
     assert len(Gallery(NETWORK, people("A")).match(directions(1))[0]) == 1
 
 
-def test_an_empty_gallery_matches_nobody_and_is_refused_from_a_file(tmp_path: Path) -> None:
+def test_an_empty_gallery_has_no_match_and_is_refused_from_a_file(tmp_path: Path) -> None:
     empty = Gallery(NETWORK)
     assert empty.match(directions(2)) == [(), ()]
     empty.save(tmp_path / "G.joblib")
@@ -90,7 +90,7 @@ def test_an_empty_gallery_matches_nobody_and_is_refused_from_a_file(tmp_path: Pa
     assert load_gallery(tmp_path / "G.joblib", NETWORK, allow_empty=True).names == ()
 
 
-def test_adding_and_removing_leave_the_gallery_itself_alone() -> None:
+def test_adding_and_removing_do_not_change_the_gallery_itself() -> None:
     gallery = Gallery(NETWORK, people("A", "B"))
     more = gallery.with_people(people("C"))
     assert gallery.names == ("A", "B")
@@ -101,7 +101,7 @@ def test_adding_and_removing_leave_the_gallery_itself_alone() -> None:
 
 
 class Bomb:
-    """Its unpickling shows."""
+    """An object whose unpickling has a visible effect."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = trace
@@ -116,7 +116,7 @@ def test_the_bomb_goes_off_where_it_is_unpickled(tmp_path: Path) -> None:
 
 
 def armed(path: Path, trace: Path) -> bytes:
-    """A gallery file whose payload was exchanged for a bomb, its header kept."""
+    """Replace the payload of a gallery file by a bomb, and keep its header."""
     return path.read_bytes()[:HEADER] + pickle.dumps(Bomb(trace))
 
 
@@ -133,7 +133,7 @@ def test_a_poisoned_pickle_is_refused_unread(saved: Path, tmp_path: Path) -> Non
 
 
 class Unpickled(BaseException):
-    """Raised in place of unpickling anything."""
+    """Raised instead of unpickling."""
 
 
 @DISK
@@ -233,7 +233,7 @@ def test_a_photo_is_called_by_its_embedding(saved: Path) -> None:
     assert len(there.people["👩‍🚀"].photos) == 2
 
 
-def test_whoever_changes_a_gallery_is_alone(saved: Path) -> None:
+def test_the_gallery_lock_excludes_other_writers(saved: Path) -> None:
     second, order = threading.Event(), []
 
     def change() -> None:
@@ -270,8 +270,8 @@ def _killed(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_a_gallery_that_stays_taken_is_told(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(people_gallery, "_PATIENCE_S", 0.05)
+def test_a_gallery_that_stays_locked_is_an_error(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(people_gallery, "_LOCK_TIMEOUT_S", 0.05)
     with (
         gallery_lock(saved),
         pytest.raises(OutputError, match="another program has been changing"),

@@ -28,30 +28,30 @@ def test_subfolders_of_a_person_are_read(tmp_path: Path) -> None:
     for name in ("Ann/1.jpg", "Ann/2024/5.jfif", "Ann/2024/may/6.HEIC"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found = scan(tmp_path)
-    assert [str(photo.relative_to(tmp_path)) for photo in found.people[0].photos] == [
+    result = scan(tmp_path)
+    assert [str(photo.relative_to(tmp_path)) for photo in result.people[0].photos] == [
         "Ann/1.jpg",
         "Ann/2024/5.jfif",
         "Ann/2024/may/6.HEIC",
     ]
-    assert not found.passed_over
+    assert not result.passed_over
 
 
-def test_what_systems_leave_is_as_if_it_were_not_there(tmp_path: Path) -> None:
+def test_system_files_are_ignored(tmp_path: Path) -> None:
     left: tuple[str, ...] = (
         "@eaDir/Ann/1.jpg",
         "#recycle/1.jpg",
         "$RECYCLE.BIN/1.jpg",
         "__MACOSX/Ann/._1.jpg",
-        "lost+found/1.jpg",
+        "lost+result/1.jpg",
     )
     left += ("System Volume Information/1.jpg", "Ann/._1.jpg", "Ann/.DS_Store", "Ann/Thumbs.db", "Ann/@eaDir/1.jpg")
     for name in (*left, "Thumbs.db", "Ann/1.jpg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found = scan(tmp_path)
-    assert [(person.name, len(person.photos)) for person in found.people] == [("Ann", 1)]
-    assert not found.passed_over
+    result = scan(tmp_path)
+    assert [(person.name, len(person.photos)) for person in result.people] == [("Ann", 1)]
+    assert not result.passed_over
 
 
 def test_whatever_else_is_not_read_is_named(tmp_path: Path) -> None:
@@ -77,16 +77,16 @@ def test_a_folder_that_cannot_be_read_is_named_and_the_others_are_read(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     with unreadable(tmp_path / locked, monkeypatch):
-        found = scan(tmp_path)
-    (passed,) = found.passed_over
+        result = scan(tmp_path)
+    (passed,) = result.passed_over
     assert passed.path == tmp_path / locked
     assert passed.why == "cannot be read (Permission denied)"
-    assert [len(person.photos) for person in found.people] == ([2] if locked == "Bob" else [1, 1])
+    assert [len(person.photos) for person in result.people] == ([2] if locked == "Bob" else [1, 1])
 
 
 @contextmanager
 def unreadable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As any user but root sees a folder of mode 000; root is refused by the call itself."""
+    """Refuse a folder as mode 000 does for all users but root; for root the call itself is replaced."""
     real = os.scandir
 
     def refused(path: str | Path) -> object:
@@ -134,17 +134,17 @@ def test_one_name_encoded_twice_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"), [("unknown", "the search uses this word itself"), ("\u202eAnn", "U+202E"), ("\u200b", "U+200B")]
 )
-def test_a_folder_that_names_nobody_is_passed_over_and_said(tmp_path: Path, name: str, words: str) -> None:
+def test_a_folder_without_a_valid_name_is_reported(tmp_path: Path, name: str, words: str) -> None:
     (tmp_path / "Ann").mkdir()
     (tmp_path / name).mkdir()
-    found = scan(tmp_path)
-    assert [person.name for person in found.people] == ["Ann"]
-    assert [words in each.why for each in found.passed_over] == [True]
+    result = scan(tmp_path)
+    assert [person.name for person in result.people] == ["Ann"]
+    assert [words in each.why for each in result.passed_over] == [True]
 
 
-def test_a_description_with_control_characters_is_passed_over_and_said(tmp_path: Path) -> None:
+def test_a_description_with_control_characters_is_reported(tmp_path: Path) -> None:
     (tmp_path / "Ann").mkdir()
     (tmp_path / "Ann" / "about.txt").write_text("a singer\n\x1b]0;title\x07")
-    found = scan(tmp_path)
-    assert found.people[0].description is None
-    assert ["U+001B" in each.why for each in found.passed_over] == [True]
+    result = scan(tmp_path)
+    assert result.people[0].description is None
+    assert ["U+001B" in each.why for each in result.passed_over] == [True]

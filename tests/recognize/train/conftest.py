@@ -15,5 +15,5 @@ from tests.recognize.conftest import album
 
 @pytest.fixture(scope="session")
 def people(crop_of: Callable[[str], Image]) -> tuple[list[Image], Labels]:
-    """Nine crops of each of three people, and whose each is."""
+    """Nine crops of each of three people, with labels."""
     return album([crop_of(name) for name in ("obama2.jpg", "biden.jpg", "astronaut.png")])

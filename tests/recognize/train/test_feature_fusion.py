@@ -9,7 +9,7 @@ import torch
 from models.backends.selection import load
 from recognize.embedders.fitted_embedder import FittedEmbedder, fit, read_description, views
 from recognize.embedders.subspaces import Labels
-from recognize.train.feature_fusion import Fusion, learn, trained
+from recognize.train.feature_fusion import Fusion, learn, train
 from stream.values import Array, Image
 
 STEPS = 30
@@ -21,7 +21,7 @@ def seen(people: tuple[list[Image], Labels]) -> Array:
 
 
 @pytest.mark.slow
-def test_it_tells_apart_whom_it_has_learnt(people: tuple[list[Image], Labels], tmp_path: Path) -> None:
+def test_it_separates_the_people_of_its_training(people: tuple[list[Image], Labels], tmp_path: Path) -> None:
     crops, labels = people
     learnt = np.arange(len(labels)) % 3 > 0
     file = tmp_path / "fusion.onnx"
@@ -42,7 +42,7 @@ def test_training_moves_people_apart(people: tuple[list[Image], Labels], seen: A
         alike, same = features @ features.T, people[1][:, None] == people[1]
         return float(alike[same].mean() - alike[~same].mean())
 
-    assert gap(trained(seen, people[1], 0, STEPS)) > gap(trained(seen, people[1], 0, 0)) + 0.2
+    assert gap(train(seen, people[1], 0, STEPS)) > gap(train(seen, people[1], 0, 0)) + 0.2
 
 
 def test_the_same_seed_gives_the_same_network(people: tuple[list[Image], Labels], seen: Array) -> None:
@@ -55,13 +55,13 @@ def test_the_exported_network_gives_what_torch_gives(
 ) -> None:
     file = tmp_path / "fusion.onnx"
     file.write_bytes(learn(seen, people[1], 0, STEPS).SerializeToString())
-    expected = trained(seen, people[1], 0, STEPS).eval()(torch.as_tensor(seen)).detach().numpy()
+    expected = train(seen, people[1], 0, STEPS).eval()(torch.as_tensor(seen)).detach().numpy()
     np.testing.assert_allclose(load(file, "onnxruntime").run(seen)[0], expected, atol=1e-4)
 
 
 @torch.no_grad()
 def test_features_of_every_stage_are_fused(seen: Array) -> None:
-    """What a later stage learns leaves the features of the earlier ones as they are, and the other way round not."""
+    """Weights of a later stage do not affect the features of earlier ones, but weights of earlier ones do."""
     torch.manual_seed(0)
     net, faces = Fusion().eval(), torch.as_tensor(seen)
     before = net(faces)

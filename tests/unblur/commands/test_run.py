@@ -13,7 +13,7 @@ import pytest
 
 from detectors.alignment import align
 from models.assets.cache import digest
-from models.assets.manifest import network, own
+from models.assets.manifest import network, trained_network
 from recognize.gallery.calibration import threshold_for
 from stream.sources.factory import open_source
 from stream.sources.recorded import PlaybackOptions
@@ -46,9 +46,13 @@ def test_a_bundle_names_the_networks_the_gallery_and_the_very_frame(demo: Path) 
     assert told["models"] == {
         "detector": {"yunet": network("yunet").sha256},
         "embedder": {"sface": network("sface").sha256},
-        "deblurring": {"deblur": own("deblur").sha256},
+        "deblurring": {"deblur": trained_network("deblur").sha256},
     }
-    files = {"yunet": network("yunet").prepared, "sface": network("sface").prepared, "deblur": own("deblur").sha256}
+    files = {
+        "yunet": network("yunet").prepared,
+        "sface": network("sface").prepared,
+        "deblur": trained_network("deblur").sha256,
+    }
     assert {name: ran["onnx"] for name, ran in told["ran"].items()} == files
     assert all(ran["backend"] for ran in told["ran"].values())
     frames = {

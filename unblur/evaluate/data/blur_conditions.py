@@ -80,7 +80,7 @@ class Condition:
         return Another(self._taken(photograph, kernel if self.straight else self.draw(rng)[0], rng), _astray(rng))
 
     def _taken(self, photograph: Image, kernel: Array, rng: np.random.Generator) -> Image:
-        image = kernels.recorded(kernels.blur(photograph, kernel), NOISE, rng)
+        image = kernels.add_sensor_noise(kernels.blur(photograph, kernel), NOISE, rng)
         return self.chain(image) if self.chain else image
 
 
@@ -137,7 +137,7 @@ def _measured(file: Path) -> Callable[[np.random.Generator], tuple[Array, None]]
     algorithms", CVPR 2009."""
     try:
         with np.load(file, allow_pickle=False) as stored:
-            measured = [kernels.centred(stored[name]) for name in stored if name.startswith("levin")]
+            measured = [kernels.center(stored[name]) for name in stored if name.startswith("levin")]
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise SourceError(f"cannot read the measured kernels {file}: {error}") from error
     if not measured:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.alignment import align
-from recognize.restoration_fusion import fused, not_contradicted_by_raw, still_threshold_offset
+from recognize.restoration_fusion import fuse, not_contradicted_by_raw, still_threshold_offset
 from stream.interfaces import Detector
 from stream.values import Array, Image, Restoration
 from unblur.evaluate.data.blur_conditions import Condition, Shot
@@ -55,7 +55,7 @@ class Enrolled:
     def ruled(self, raw: Array, restored: Array, blur: Sequence[float]) -> Array:
         """N x P: what decides, at a threshold for sharp crops, if both are heard; `blur` is 0 where a crop was left
         alone. -inf throughout where the raw crop contradicts."""
-        scores = self.scores(fused(raw, restored, blur))
+        scores = self.scores(fuse(raw, restored, blur))
         cautious = scores - still_threshold_offset(blur)[:, None]
         return np.where(not_contradicted_by_raw(scores, self.scores(raw))[:, None], cautious, np.float32(-np.inf))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from deblur import kernels
 from deblur.cnn import CNN, SIDE, Inputs
-from deblur.deblurrers import RichardsonLucyDeblurrer, final_iterations, seed_preset
+from deblur.deblurrers import RichardsonLucyDeblurrer, deconvolve_with_box_kernel, final_iterations
 from deblur.richardson_lucy import deconvolve
 from models.assets import manifest
 from models.backends.selection import Backend, Session, load
@@ -60,7 +60,7 @@ def probe(image: Image, matrix: Array, kernel: Array, motion: Motion | None, oth
     if motion is not None:
         x, y = turn @ np.array(motion)
         motion = float(x), float(y)
-    return Probe(crop, kernels.warped(kernel, turn), motion, tuple(_cut_out(each, matrix) for each in others))
+    return Probe(crop, kernels.warp(kernel, turn), motion, tuple(_cut_out(each, matrix) for each in others))
 
 
 def _cut_out(another: Another, matrix: Array) -> FaceCrop:
@@ -85,7 +85,7 @@ def makers(backend: Backend = "auto", network: Path | None = None) -> Makers:
     return {
         NETWORK: lambda: CNN(_session(backend, network), OPEN),
         COMPANY: lambda: CNN(_session(backend, network), OPEN),
-        ONCE: lambda: CNN(_session(backend, network), OPEN, looks=1),
+        ONCE: lambda: CNN(_session(backend, network), OPEN, passes=1),
         RICHARDSON_LUCY: lambda: RichardsonLucyDeblurrer(OPEN),
     }
 
@@ -98,14 +98,14 @@ def told(names: Sequence[str], backend: Backend, network: Path | None) -> list[s
     if not {NETWORK, COMPANY, ONCE}.intersection(names):
         return []
     session = _session(backend, network)
-    return [f"network: {named(network or manifest.own('deblur').path)}, run by {session.backend}"]
+    return [f"network: {named(network or manifest.trained_network('deblur').path)}, run by {session.backend}"]
 
 
 @cache
 def _session(backend: Backend, network: Path | None) -> Session:
     if network:
         return _deblurring(load(network, backend), network)
-    own = manifest.own("deblur")
+    own = manifest.trained_network("deblur")
     return load(own.path, backend, sha256=own.sha256)
 
 
@@ -113,7 +113,7 @@ def _deblurring(session: Session, network: Path) -> Session:
     """Raises ModelError unless the network takes and gives what the deblurring network does."""
     crops = np.zeros((1, SIDE, SIDE, 3), np.uint8)
     try:
-        restored, *_ = Inputs(crops, crops, np.zeros((1, 2), np.float32), crops.repeat(2, -1)).through(session)
+        restored, *_ = Inputs(crops, crops, np.zeros((1, 2), np.float32), crops.repeat(2, -1)).run(session)
     except (ModelError, KeyError) as error:
         raise ModelError(f"{network} is no deblurring network: it takes {', '.join(session.names)}") from error
     if (restored.shape, restored.dtype) != (crops.shape, crops.dtype):
@@ -162,7 +162,7 @@ def left(probes: Sequence[Probe]) -> list[Restoration]:
 
 def seed(probes: Sequence[Probe]) -> list[Restoration]:
     """The seed's preset on every crop, without a gate."""
-    return [_restored(probe, seed_preset(probe.crop.image)) for probe in probes]
+    return [_restored(probe, deconvolve_with_box_kernel(probe.crop.image)) for probe in probes]
 
 
 def oracle(probes: Sequence[Probe]) -> list[Restoration]:

@@ -255,7 +255,7 @@ def _notes(people: Roles, scores: Scores) -> Iterator[str]:
     rules = ", ".join(video_baselines.RULES)
     yield f"rows {rules}: the program's detector, tracker, embeddings and threshold, on raw crops"
     if {"cnn", "auto"}.intersection(scores):
-        yield f"network: {named(manifest.own('deblur').path)}"
+        yield f"network: {named(manifest.trained_network('deblur').path)}"
 
 
 def _plots(table: Table) -> dict[str, output_folder.Draw]:

@@ -26,7 +26,7 @@ def sharp(faces: dict[str, Image]) -> Image:
 def moved(faces: dict[str, Image]) -> Probe:
     """A straight blur of 19 pixels, known to be 18."""
     kernel = kernels.line(17.9, 6.5)
-    image = kernels.recorded(kernels.blur(faces["astronaut.png"], kernel), 0.01, np.random.default_rng(0))
+    image = kernels.add_sensor_noise(kernels.blur(faces["astronaut.png"], kernel), 0.01, np.random.default_rng(0))
     return probe(centre(image, 128), UPRIGHT, kernel, (17.0, 6.2))
 
 
