@@ -66,7 +66,7 @@ def draw(
     if coded:
         frame = degradation.jpeg(frame, int(rng.integers(30, 96)))
     crop = cv2.resize(frame, face.shape[:2], interpolation=cv2.INTER_LINEAR)
-    return Sample(datasets.centre(np.asarray(crop, np.uint8), blur_estimation.SIDE), scale, family, kernel)
+    return Sample(datasets.crop_center(np.asarray(crop, np.uint8), blur_estimation.SIDE), scale, family, kernel)
 
 
 def training(data: Path, rng: np.random.Generator) -> Iterator[Sample]:
@@ -75,7 +75,7 @@ def training(data: Path, rng: np.random.Generator) -> Iterator[Sample]:
     faces += [(face, datasets.FFHQ_SCALE) for face in datasets.read(data / "train/ffhq192.tar")]
     for _ in range(_SAMPLES):
         face, size = faces[rng.integers(len(faces))]
-        aligned = datasets.centred(
+        aligned = datasets.center_on_square(
             face, blur_estimation.SIDE + 2 * _MARGIN, size * rng.uniform(0.85, 1.4), 5 * rng.normal()
         )
         aligned = aligned[:, ::-1] if rng.random() < 0.5 else aligned
@@ -88,7 +88,7 @@ def typical_spectrum(data: Path) -> Array:
     """The mean power of sharp aligned faces, each weighed to have mean 1."""
     powers = []
     for face in datasets.read(data / "train/lfw160-0.tar", every=8):
-        power = blur_estimation.power(datasets.centred(face, blur_estimation.SIDE, datasets.LFW_SCALE))
+        power = blur_estimation.power(datasets.center_on_square(face, blur_estimation.SIDE, datasets.LFW_SCALE))
         powers.append(power / power.mean())
     return np.asarray(np.mean(powers, 0), np.float32)
 
@@ -128,7 +128,9 @@ def _row(data: Path, size: float, scale: float) -> str:
     rng, measure = np.random.default_rng(2), blur_estimation.BlurEstimator()
     faces = datasets.read(data / "val/lfw160.tar")
     samples = [
-        draw(datasets.centred(face, blur_estimation.SIDE + 2 * _MARGIN, size), FAMILIES[i % 6], scale, 0.01, rng)
+        draw(
+            datasets.center_on_square(face, blur_estimation.SIDE + 2 * _MARGIN, size), FAMILIES[i % 6], scale, 0.01, rng
+        )
         for i, face in enumerate(faces)
     ]
     started = time.perf_counter()

@@ -36,7 +36,7 @@ from stream.results import Event
 from stream.simulation.ground_truth import GroundTruth
 from stream.sources.factory import LOOP
 from unblur.assembly.pipeline_run import Run, assemble
-from unblur.evaluate.experiments.speed import Footage, recorded
+from unblur.evaluate.experiments.speed import Footage, record_clip
 
 HEADER = (
     "| cameras | searched a second, each (least) | delay p50 s | delay p95 s | named of those present | wrong "
@@ -160,7 +160,7 @@ def _new(what: str, camera: str, before: MetricsSnapshot, after: MetricsSnapshot
 def footage_of(data: Path, folder: Path) -> Footage:
     """The film in `folder`, made if it is not there yet."""
     made = Footage(folder / "clip.mp4", folder / "truth.json", folder / "gallery.joblib")
-    return made if made.gallery.is_file() else recorded(data, folder)
+    return made if made.gallery.is_file() else record_clip(data, folder)
 
 
 def main() -> None:

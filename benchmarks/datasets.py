@@ -9,9 +9,9 @@ import numpy as np
 
 from stream.values import Image
 from unblur.evaluate.data import archives
-from unblur.evaluate.data.archives import centre
+from unblur.evaluate.data.archives import crop_center
 
-__all__ = ["FFHQ_SCALE", "LFW_SCALE", "aligned", "centre", "centred", "read"]
+__all__ = ["FFHQ_SCALE", "LFW_SCALE", "aligned", "center_on_square", "crop_center", "read"]
 
 LFW_SCALE = 0.758
 """Aligned crop pixels per pixel of an LFW-deepfunneled photo (its mean five points against SFace's template)."""
@@ -25,7 +25,7 @@ def read(archive: Path, every: int = 1) -> list[Image]:
     return list(archives.read(archive, every).values())
 
 
-def centred(picture: Image, side: int, scale: float, turn: float = 0.0) -> Image:
+def center_on_square(picture: Image, side: int, scale: float, turn: float = 0.0) -> Image:
     """The picture scaled (and turned by `turn` degrees) about its centre onto a square, continued by reflection."""
     height, width = picture.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), turn, scale)

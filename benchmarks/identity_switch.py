@@ -37,8 +37,8 @@ from stream.simulation.ground_truth import GroundTruth
 from stream.sources.factory import open_source
 from stream.tracking.analyzer import FrameAnalyzer
 from stream.values import Array, Restoration
-from unblur.evaluate.data.clips import SPEEDS, ClipSettings, film, one_each, walkers
-from unblur.evaluate.data.datasets import ARCHIVE, roles
+from unblur.evaluate.data.clips import SPEEDS, ClipSettings, detect_walkers, one_photograph_each, simulate_clip
+from unblur.evaluate.data.datasets import ARCHIVE, read_roles
 
 BOUNDS = (0.2, 0.25, 0.3, 0.35, 0.4)
 EVERY = 3
@@ -57,14 +57,16 @@ class Crop(NamedTuple):
 
 def clips(data: Path, out: Path, detector: YuNet) -> Iterator[tuple[Path, Path]]:
     """Each clip and its truth."""
-    people = roles(data / "val" / ARCHIVE, EVERY)
-    known = walkers(one_each(people["probe"]), detector, known=True)
-    strangers = walkers(one_each(people["strangers"]), detector, known=False)[: len(known) // 2]
+    people = read_roles(data / "val" / ARCHIVE, EVERY)
+    known = detect_walkers(one_photograph_each(people["probe"]), detector, known=True)
+    strangers = detect_walkers(one_photograph_each(people["strangers"]), detector, known=False)[: len(known) // 2]
     for speed, crossing in product(SPEEDS, (True, False)):
         stem = out / f"{speed}-{'crossing' if crossing else 'occlusion'}"
         clip, truth = stem.with_suffix(".mp4"), stem.with_suffix(".json")
         if not truth.exists():
-            film(known + strangers, ClipSettings(speed, crossing=crossing, occlusion=not crossing), SEED, clip, truth)
+            simulate_clip(
+                known + strangers, ClipSettings(speed, crossing=crossing, occlusion=not crossing), SEED, clip, truth
+            )
         yield clip, truth
 
 

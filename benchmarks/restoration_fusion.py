@@ -31,11 +31,19 @@ from recognize.embedders.embedder import normalize
 from recognize.embedders.sface import SFace
 from recognize.gallery.calibration import threshold_for
 from stream.values import Array, Restoration
-from unblur.evaluate.data.blur_conditions import Condition, Shot, conditions
-from unblur.evaluate.data.datasets import ARCHIVE, DatasetSplit, Photograph, cast
-from unblur.evaluate.experiments.methods import NETWORK, RICHARDSON_LUCY, Makers, Probe, makers, methods, probe
-from unblur.evaluate.experiments.settings import side_by_side
-from unblur.evaluate.reporting.run_record import record
+from unblur.evaluate.data.blur_conditions import Condition, Shot, load_conditions
+from unblur.evaluate.data.datasets import ARCHIVE, DatasetSplit, Photograph, load_split
+from unblur.evaluate.experiments.methods import (
+    NETWORK,
+    RICHARDSON_LUCY,
+    DeblurrerFactories,
+    Probe,
+    deblurrer_factories,
+    make_probe,
+    make_rows,
+)
+from unblur.evaluate.experiments.settings import run_parallel
+from unblur.evaluate.reporting.run_record import record_run
 
 GALLERY = 60
 NOBODY = -1
@@ -139,8 +147,8 @@ class Study:
     """The people of a cast, enrolled and shown, and the galleries drawn from those who can be enrolled."""
 
     def __init__(self, who: DatasetSplit, embedder: SFace) -> None:
-        self._shown = [*who.probes, *who.strangers]
-        self._labels = np.concatenate([who.labels(who.probes), np.full(len(who.strangers), NOBODY)])
+        self._shown = [*who.probes, *who.non_mated]
+        self._labels = np.concatenate([who.labels(who.probes), np.full(len(who.non_mated), NOBODY)])
         self._embedder = embedder
         self._owners = who.labels(who.gallery)
         self._gallery = embedder.embed([align(each.image, each.landmarks)[0] for each in who.gallery])
@@ -148,12 +156,12 @@ class Study:
         self.size = min(GALLERY, people // 2)
         self._draws = [np.sort(rng.permutation(people)[: self.size]) for _ in range(DRAWS)]
 
-    def under(self, condition: Condition, deblurrers: Makers) -> dict[str, Shown]:
+    def under(self, condition: Condition, deblurrers: DeblurrerFactories) -> dict[str, Shown]:
         """What is seen of everybody, by the rows of the deblurrers."""
-        shots = condition.shots([each.image for each in self._shown], seed=0)
+        shots = condition.make_shots([each.image for each in self._shown], seed=0)
         probes = [_probe(*each) for each in zip(shots, self._shown, strict=True)]
         raw = self._embedder.embed([each.crop.image for each in probes])
-        rows = methods(list(deblurrers), deblurrers, condition.straight)
+        rows = make_rows(list(deblurrers), deblurrers, condition.straight)
         return {name: self._seen(raw, restore(probes)) for name, restore in rows.items()}
 
     def _seen(self, raw: Array, restorations: Sequence[Restoration]) -> Shown:
@@ -189,7 +197,7 @@ class Study:
 
 def _probe(shot: Shot, photograph: Photograph) -> Probe:
     image, matrix = align(shot.image, photograph.landmarks)
-    return probe(image, matrix, shot.kernel, shot.motion)
+    return make_probe(image, matrix, shot.kernel, shot.motion)
 
 
 Found = Mapping[str, Mapping[str, Shares]]
@@ -246,12 +254,14 @@ def main() -> None:
     cv2.setNumThreads(1)
     detector = YuNet(load(fetch("yunet")), min_confidence=IN_VIDEO)
     session = load(fetch("sface"))
-    study = Study(cast(arguments.data, "val", detector, arguments.every), SFace(session, fingerprint("sface")))
+    study = Study(load_split(arguments.data, "val", detector, arguments.every), SFace(session, fingerprint("sface")))
     network = arguments.network or manifest.own("deblur").path
-    told = record([arguments.data / "val" / ARCHIVE, network], 0, session.backend)
-    deblurrers = {name: make for name, make in makers(network=network).items() if name in arguments.method}
-    seen = _seen(study, list(conditions(arguments.data).values()), deblurrers)
-    print(f"{told.markdown()}\n- {DRAWS} galleries of {study.size} people, threshold {threshold_for(study.size):.3f}")
+    told = record_run([arguments.data / "val" / ARCHIVE, network], 0, session.backend)
+    deblurrers = {name: make for name, make in deblurrer_factories(network=network).items() if name in arguments.method}
+    seen = _seen(study, list(load_conditions(arguments.data).values()), deblurrers)
+    print(
+        f"{told.to_markdown()}\n- {DRAWS} galleries of {study.size} people, threshold {threshold_for(study.size):.3f}"
+    )
     for name, shown in seen.items():
         found = {
             rule: {blur: study.shares(decide, each) for blur, each in shown.items()} for rule, decide in RULES.items()
@@ -260,10 +270,10 @@ def main() -> None:
         print(f"\n{beside_raw(found[RAW], found[PRODUCT])}", flush=True)
 
 
-def _seen(study: Study, under: Sequence[Condition], deblurrers: Makers) -> dict[str, dict[str, Shown]]:
+def _seen(study: Study, under: Sequence[Condition], deblurrers: DeblurrerFactories) -> dict[str, dict[str, Shown]]:
     """By deblurrer, then by condition; a known motion counts as a condition of its own."""
     seen: dict[str, dict[str, Shown]] = {name: {} for name in deblurrers}
-    rows = side_by_side(lambda condition: study.under(condition, deblurrers), under)
+    rows = run_parallel(lambda condition: study.under(condition, deblurrers), under)
     for condition, shown in zip(under, rows, strict=True):
         for row, each in shown.items():
             name, _, told = row.partition(", ")

@@ -73,13 +73,13 @@ class Likeness:
 
     def of(self, cases: list[Case], restore: Restore) -> str:
         rng = np.random.default_rng(6)
-        restored = [(case, datasets.centre(restore(case, rng), VIEW)) for case in cases]
+        restored = [(case, datasets.crop_center(restore(case, rng), VIEW)) for case in cases]
         cosine = np.mean([case.truth @ self._embed(image) for case, image in restored])
-        psnr = np.mean([cv2.PSNR(datasets.centre(case.sharp, VIEW), image) for case, image in restored])
+        psnr = np.mean([cv2.PSNR(datasets.crop_center(case.sharp, VIEW), image) for case, image in restored])
         return f"{cosine:.3f} | {psnr:.2f}"
 
     def _embed(self, image: Image) -> Array:
-        view = datasets.centre(image, VIEW)[None, :, :, ::-1].transpose(0, 3, 1, 2)
+        view = datasets.crop_center(image, VIEW)[None, :, :, ::-1].transpose(0, 3, 1, 2)
         embedding = self._session.run(np.ascontiguousarray(view, np.float32))[0][0]
         return np.asarray(embedding / np.linalg.norm(embedding), np.float32)
 
@@ -103,15 +103,15 @@ def line(length: float, rng: np.random.Generator) -> Array:
 
 
 def mistaken_undone(case: Case, rng: np.random.Generator, steps: int, smoothness: float) -> Image:
-    return deconvolve(datasets.centre(case.blurred, 128), mistaken(case.kernel, rng), steps, smoothness)
+    return deconvolve(datasets.crop_center(case.blurred, 128), mistaken(case.kernel, rng), steps, smoothness)
 
 
 def undone(case: Case, _: np.random.Generator, side: int) -> Image:
-    return deconvolve(datasets.centre(case.blurred, side), case.kernel, 20)
+    return deconvolve(datasets.crop_center(case.blurred, side), case.kernel, 20)
 
 
 def gaussian_undone(case: Case, _: np.random.Generator, measure: BlurEstimator, share: float, steps: int) -> Image:
-    return deconvolve(datasets.centre(case.blurred, 128), measure.estimate(case.blurred).kernel(share), steps)
+    return deconvolve(datasets.crop_center(case.blurred, 128), measure.estimate(case.blurred).kernel(share), steps)
 
 
 def motion_table(faces: list[Image], likeness: Likeness) -> None:
@@ -168,7 +168,7 @@ def track_table(faces: list[Image], likeness: Likeness, network: Session) -> Non
 
 def tracked(case: Case, rng: np.random.Generator, deblurrer: Deblurrer) -> Image:
     x, y = vector(case.kernel) / SHUTTER + rng.standard_normal(2)
-    image, matrix = datasets.centre(case.blurred, 128), np.eye(2, 3, dtype=np.float32)
+    image, matrix = datasets.crop_center(case.blurred, 128), np.eye(2, 3, dtype=np.float32)
     crop = FaceCrop("simulated", 0, 0, 0.0, image, matrix, (float(x), float(y)), FaceQuality(1, 1, 1))
     return deblurrer.restore([crop])[0].image
 

@@ -20,7 +20,7 @@ from configs.loader import load
 from stream.metrics import MetricsSnapshot
 from tests.stream.support.rtsp import RtspServer, why_not
 from unblur.assembly.pipeline_run import assemble
-from unblur.evaluate.experiments.speed import recorded
+from unblur.evaluate.experiments.speed import record_clip
 
 
 def watch(address: str, gallery: Path, folder: Path, seconds: float) -> MetricsSnapshot:
@@ -46,7 +46,7 @@ def main() -> None:
         sys.exit(reason)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        footage = recorded(chosen.data, folder)
+        footage = record_clip(chosen.data, folder)
         with RtspServer(film=footage.clip) as server:
             reading = watch(server.address("film"), footage.gallery, folder, chosen.seconds)
     counts, age = reading.counts, reading.frame_age_s

@@ -32,7 +32,7 @@ def crop(face: Image, shutter: float, speed: float, rng: np.random.Generator, ca
     motion = speed * np.array((np.cos(angle), np.sin(angle)))
     picture = kernels.recorded(kernels.blur(face, kernels.line(*(shutter * motion))), 0.01, rng)
     _, code = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 60])
-    picture = datasets.centre(np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8), 128)
+    picture = datasets.crop_center(np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8), 128)
     seen_x, seen_y = motion + _JITTER * rng.standard_normal(2)
     identity = np.eye(2, 3, dtype=np.float32)
     return FaceCrop(camera, 0, 0, 0.0, picture, identity, (float(seen_x), float(seen_y)), FaceQuality(1, 1, 1))
@@ -57,7 +57,8 @@ def main() -> None:
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     faces = [
-        datasets.centred(face, 224, datasets.LFW_SCALE) for face in datasets.read(arguments.data / "val/lfw160.tar")
+        datasets.center_on_square(face, 224, datasets.LFW_SCALE)
+        for face in datasets.read(arguments.data / "val/lfw160.tar")
     ]
     rng = np.random.default_rng(3)
     print("| speed, px a frame | " + " | ".join(f"after {number}: median, p90" for number in CROPS) + " |")

@@ -60,7 +60,7 @@ class Photo:
     landmarks: Array
 
 
-class Outcome(NamedTuple):
+class IdentificationShares(NamedTuple):
     """Shares of known people named rightly and wrongly, and of strangers given a name; and the similarity to somebody
     that 1 % of strangers reach."""
 
@@ -72,7 +72,7 @@ class Outcome(NamedTuple):
     @classmethod
     def counted(
         cls, ends: Sequence[tuple[str, str | None]], strangers: Sequence[bool], scores: Sequence[float]
-    ) -> Outcome:
+    ) -> IdentificationShares:
         """`ends` are who somebody known was, and who they were said to be; `scores` the strangers'."""
         return cls(
             float(np.mean([said == name for name, said in ends])),
@@ -205,7 +205,7 @@ def split(found: Sequence[Photo], embedder: SFace) -> People:
     )
 
 
-def stills(people: People, embedder: SFace, size: int, repeats: int) -> Outcome:
+def stills(people: People, embedder: SFace, size: int, repeats: int) -> IdentificationShares:
     """What comes of `threshold_for` that many people."""
     sharp = {name: align(photo.image, photo.landmarks)[0] for name, photo in people.shown.items()}
     shown = dict(zip(sharp, embedder.embed(list(sharp.values())), strict=True))
@@ -216,7 +216,7 @@ def stills(people: People, embedder: SFace, size: int, repeats: int) -> Outcome:
         rankings = gallery.match(np.stack([shown[name] for name in gallery.names]))
         said = [who.name if who.score >= threshold_for(size) else None for who, *_ in rankings]
         ends += zip(gallery.names, said, strict=True)
-    return Outcome.counted(ends, [score >= threshold_for(size) for score in best], best)
+    return IdentificationShares.counted(ends, [score >= threshold_for(size) for score in best], best)
 
 
 def alike(people: People, embedder: SFace, size: int, repeats: int) -> str:
@@ -233,7 +233,7 @@ def alike(people: People, embedder: SFace, size: int, repeats: int) -> str:
     return " | ".join([f"{size}", *(f"{value:.3f}" for value in means[:3]), *(f"{value:.4f}" for value in means[3:])])
 
 
-def tracks(people: People, embedder: SFace, views: dict[str, list[Restoration]], repeats: int) -> Outcome:
+def tracks(people: People, embedder: SFace, views: dict[str, list[Restoration]], repeats: int) -> IdentificationShares:
     """What becomes of everybody's views when they come one after the other."""
     ends: list[tuple[str, str | None]] = []
     named: list[bool] = []
@@ -243,7 +243,7 @@ def tracks(people: People, embedder: SFace, views: dict[str, list[Restoration]],
         judged = [_judged(views[name], embedder, gallery) for name in strangers]
         named += [any(who.name for who in identities) for identities in judged]
         scores += [identities[-1].score for identities in judged]
-    return Outcome.counted(ends, named, scores)
+    return IdentificationShares.counted(ends, named, scores)
 
 
 def posed(people: People, embedder: SFace, repeats: int) -> str:
@@ -335,7 +335,7 @@ def _print_tracks(people: People, embedder: SFace, network: Session, repeats: in
             print(f"| {blur.name}, {title} | {_row(outcome)} |", flush=True)
 
 
-def _row(outcome: Outcome) -> str:
+def _row(outcome: IdentificationShares) -> str:
     return f"{outcome.right:.3f} | {outcome.wrong:.3f} | {outcome.strangers:.4f} | {outcome.reached:.3f}"
 
 

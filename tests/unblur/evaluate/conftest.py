@@ -15,7 +15,7 @@ from deblur import kernels
 from detectors.yunet import YuNet
 from models.backends import selection
 from stream.values import Image
-from unblur.evaluate.data.archives import centre
+from unblur.evaluate.data.archives import crop_center
 
 FACE = 100
 """Width of the face in pixels."""
@@ -63,13 +63,16 @@ def _face(path: Path, detector: YuNet) -> Image:
 @pytest.fixture(scope="session")
 def data(faces: dict[str, Image], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    pack(folder / "test/lfw160.tar", {name: centre(faces[file], 160) for name, file in ROLES.items()})
-    pack(folder / "test/ffhq192.tar", {f"{name}.jpg": centre(face, 192) for name, face in faces.items()})
+    pack(folder / "test/lfw160.tar", {name: crop_center(faces[file], 160) for name, file in ROLES.items()})
+    pack(folder / "test/ffhq192.tar", {f"{name}.jpg": crop_center(face, 192) for name, face in faces.items()})
     pack(
         folder / "val/lfw160.tar",
         {
-            **{f"Barack_Obama/{file}": centre(faces[file], 160) for file in ("obama.jpg", "obama2.jpg", "obama3.jpg")},
-            "Joe_Biden/biden.jpg": centre(faces["biden.jpg"], 160),
+            **{
+                f"Barack_Obama/{file}": crop_center(faces[file], 160)
+                for file in ("obama.jpg", "obama2.jpg", "obama3.jpg")
+            },
+            "Joe_Biden/biden.jpg": crop_center(faces["biden.jpg"], 160),
         },
     )
     (folder / "kernels").mkdir()

@@ -18,8 +18,17 @@ from stream.simulation.ground_truth import Appearance, GroundTruth
 from stream.simulation.sensor import Sensor
 from stream.values import Box, Image
 from unblur.cli import main
-from unblur.evaluate.data.clips import FACES, SPEEDS, ClipSettings, Speed, Walker, film, scene, walkers
-from unblur.evaluate.data.datasets import Portrait, roles
+from unblur.evaluate.data.clips import (
+    FACES,
+    SPEEDS,
+    ClipSettings,
+    Speed,
+    Walker,
+    detect_walkers,
+    make_scene,
+    simulate_clip,
+)
+from unblur.evaluate.data.datasets import Portrait, read_roles
 
 CARD = np.full((60, 50, 3), 128, np.uint8)
 CROWD = [Walker(Portrait(f"P{number}", f"{number}.jpg", CARD), Box(15, 20, 20, 25), True) for number in range(8)]
@@ -27,13 +36,15 @@ CROWD = [Walker(Portrait(f"P{number}", f"{number}.jpg", CARD), Box(15, 20, 20, 2
 
 @pytest.fixture(scope="module")
 def cast(data: Path, detector: YuNet) -> list[Walker]:
-    people = roles(data / "test/lfw160.tar")
-    return walkers(people["probe"], detector, known=True) + walkers(people["strangers"], detector, known=False)
+    people = read_roles(data / "test/lfw160.tar")
+    return detect_walkers(people["probe"], detector, known=True) + detect_walkers(
+        people["strangers"], detector, known=False
+    )
 
 
 @pytest.mark.parametrize("speed", SPEEDS)
 def test_everybody_walks_by_once_at_the_speed(cast: list[Walker], speed: Speed) -> None:
-    truth = GroundTruth.of(scene(cast, ClipSettings(speed), seed=4))
+    truth = GroundTruth.of(make_scene(cast, ClipSettings(speed), seed=4))
     shown = {(one.person, one.known) for one in truth.appearances}
     assert shown == {("Barack_Obama", True), ("Joe_Biden", True), ("Eileen_Collins", False)}
     assert len(truth.appearances) == 3
@@ -49,7 +60,7 @@ def test_everybody_walks_by_once_at_the_speed(cast: list[Walker], speed: Speed) 
 @settings(max_examples=5, deadline=None)
 @given(st.integers(1, 6), st.integers(0, 99))
 def test_no_more_walk_at_once_than_asked_for(at_once: int, seed: int) -> None:
-    taken = scene(CROWD, ClipSettings("fast", at_once), seed)
+    taken = make_scene(CROWD, ClipSettings("fast", at_once), seed)
     spans = [passage.span(taken.width, taken.height) for passage in taken.passages]
     present = Counter(frame for enter, leave in spans for frame in range(int(np.ceil(enter)), int(leave)))
     assert max(present.values()) <= at_once
@@ -59,7 +70,7 @@ def test_no_more_walk_at_once_than_asked_for(at_once: int, seed: int) -> None:
 
 @pytest.mark.slow
 def test_who_crosses_is_hidden_by_the_other_in_the_picture() -> None:
-    taken = scene(CROWD, ClipSettings("fast", crossing=True), seed=1)
+    taken = make_scene(CROWD, ClipSettings("fast", crossing=True), seed=1)
     sensor = Sensor(taken)
     hidden = [max(sensor.hidden(round(one.at) + off, one) for off in (-1, 0, 1)) for one in taken.passages]
     assert sum(share > 0.3 for share in hidden) == len(CROWD) / 2, "of two who meet, one passes behind"
@@ -71,19 +82,19 @@ def test_who_crosses_is_hidden_by_the_other_in_the_picture() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("speed", ["slow", "fast"])
 def test_every_face_is_hidden_for_some_frames_by_something(speed: Speed) -> None:
-    for one in GroundTruth.of(scene(CROWD, ClipSettings(speed, at_once=1, occlusion=True), seed=2)).appearances:
+    for one in GroundTruth.of(make_scene(CROWD, ClipSettings(speed, at_once=1, occlusion=True), seed=2)).appearances:
         seen = {sighting.frame for sighting in one.sightings}
         assert 3 <= len(set(range(one.first_frame, one.last_frame + 1)) - seen) <= 30, "its own board, and others'"
 
 
 @pytest.mark.slow
 def test_without_being_asked_to_nothing_hides_a_face() -> None:
-    for one in GroundTruth.of(scene(CROWD, ClipSettings("fast"), seed=3)).appearances:
+    for one in GroundTruth.of(make_scene(CROWD, ClipSettings("fast"), seed=3)).appearances:
         assert len(one.sightings) == one.last_frame - one.first_frame + 1
 
 
 def test_light_goes_off_and_on_again() -> None:
-    taken = scene(CROWD, ClipSettings("fast", lighting=True), seed=3)
+    taken = make_scene(CROWD, ClipSettings("fast", lighting=True), seed=3)
     levels = [taken.brightness(frame) for frame in range(taken.frames)]
     assert min(levels) == pytest.approx(0.2)
     assert max(levels) == levels[0] == 1
@@ -94,20 +105,20 @@ def test_light_goes_off_and_on_again() -> None:
 def test_same_seed_gives_the_same_clip_and_another_seed_another(cast: list[Walker], tmp_path: Path) -> None:
     filming = ClipSettings("fast", crossing=True, occlusion=True, lighting=True, crf=40)
     for name in ("one", "two"):
-        film(cast[:1], filming, 5, tmp_path / f"{name}.mp4", tmp_path / f"{name}.json")
+        simulate_clip(cast[:1], filming, 5, tmp_path / f"{name}.mp4", tmp_path / f"{name}.json")
     for kind in ("mp4", "json"):
         assert (tmp_path / f"one.{kind}").read_bytes() == (tmp_path / f"two.{kind}").read_bytes()
-    assert GroundTruth.of(scene(cast[:1], filming, 6)) != GroundTruth.load(tmp_path / "one.json")
+    assert GroundTruth.of(make_scene(cast[:1], filming, 6)) != GroundTruth.load(tmp_path / "one.json")
     with av.open(str(tmp_path / "one.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) == GroundTruth.load(tmp_path / "one.json").frames
 
 
 def test_photographs_without_a_face_are_passed_over(detector: YuNet, tmp_path: Path) -> None:
     blank: Image = np.full((160, 160, 3), 90, np.uint8)
-    found = walkers([Portrait("Nobody", "nobody.jpg", blank)], detector, known=True)
+    found = detect_walkers([Portrait("Nobody", "nobody.jpg", blank)], detector, known=True)
     assert found == []
     with pytest.raises(SourceError, match="nobody can be filmed"):
-        film(found, ClipSettings(), 0, tmp_path / "clip.mp4", tmp_path / "truth.json")
+        simulate_clip(found, ClipSettings(), 0, tmp_path / "clip.mp4", tmp_path / "truth.json")
 
 
 def test_command_leaves_clip_truth_and_people_to_enrol(data: Path, tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from stream.values import Image
 from tests.unblur.evaluate.conftest import pack
 from unblur.cli import main
-from unblur.evaluate.data.archives import centre
-from unblur.evaluate.experiments.closed_set import split
+from unblur.evaluate.data.archives import crop_center
+from unblur.evaluate.experiments.closed_set import draw_split
 
 pytest.importorskip("matplotlib", reason="needs the extra `evaluate`")
 PEOPLE = {"s1": "obama2.jpg", "s2": "biden.jpg", "s3": "astronaut.png"}
@@ -37,7 +37,7 @@ def seed_data(faces: dict[str, Image], tmp_path_factory: pytest.TempPathFactory)
     """Eight pictures of each of three people; in Yale's place each has one of them twice."""
     folder = tmp_path_factory.mktemp("data")
     pictures = {
-        f"{person}/{number}": lit(centre(faces[file], 200), number)
+        f"{person}/{number}": lit(crop_center(faces[file], 200), number)
         for person, file in PEOPLE.items()
         for number in range(8)
     }
@@ -84,7 +84,7 @@ def test_same_seed_gives_the_same_table_and_another_another(seed_data: Path, tmp
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=60), st.integers(0, 99))
 def test_a_split_has_as_many_of_each(drawn: list[int], seed: int) -> None:
     labels = np.sort(np.array([*range(6), *range(6), *drawn]))
-    learnt = split(labels, 2, np.random.default_rng(seed))
+    learnt = draw_split(labels, 2, np.random.default_rng(seed))
     assert np.bincount(labels[learnt]).tolist() == [2] * 6
 
 
@@ -116,7 +116,7 @@ def test_bad_input_is_one_line_and_writes_nothing(
     pack(faceless / "seed/orl.tar", {f"s1/{number}.pgm": np.full((200, 200), 90, np.uint8) for number in range(9)})
     (few / "seed").mkdir(parents=True)
     (few / "seed/orl.tar").write_bytes((seed_data / "seed/orl.tar").read_bytes())
-    pack(few / "seed/yale.tar", {"s1/1.png": centre(faces["biden.jpg"], 200)})
+    pack(few / "seed/yale.tar", {"s1/1.png": crop_center(faces["biden.jpg"], 200)})
     cases = [
         (asked(seed_data, tmp_path / "out", "--method", "magic"), "no method is called 'magic': there are pca, lda"),
         (asked(tmp_path, tmp_path / "out"), "cannot read the photographs"),

@@ -11,8 +11,8 @@ import pytest
 from tests.unblur.evaluate.conftest import ROLES, pack
 from tests.unblur.evaluate.scoring.test_event_log import appearance, event, truth
 from unblur.cli import main
-from unblur.evaluate.data.archives import centre
-from unblur.evaluate.experiments.video import CIRCUMSTANCES, METHODS, rates
+from unblur.evaluate.data.archives import crop_center
+from unblur.evaluate.experiments.video import CIRCUMSTANCES, METHODS, compute_rates
 from unblur.evaluate.experiments.video_baselines import FRAMES
 from unblur.evaluate.scoring.event_log import score
 from unblur.evaluate.scoring.open_set_metrics import Estimate
@@ -23,7 +23,7 @@ pytest.importorskip("matplotlib", reason="needs the extra `evaluate`")
 @pytest.fixture(scope="module")
 def videodata(faces: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("video")
-    pack(folder / "test/lfw250_people.tar", {name: centre(faces[file], 220) for name, file in ROLES.items()})
+    pack(folder / "test/lfw250_people.tar", {name: crop_center(faces[file], 220) for name, file in ROLES.items()})
     return folder
 
 
@@ -35,25 +35,25 @@ def row(out: Path, method: str) -> dict[str, Any]:
 def test_rates_are_shares_and_medians_over_appearances() -> None:
     people = [appearance(name, y=100 + 200 * place) for place, name in enumerate(("Ann", "Bob", "Cid"))]
     log = [event(3, None), event(12, "Ann"), event(3, "Ann", track=2, y=300), event(6, "Bob", track=2, y=300)]
-    found = rates(score(log, truth(*people, appearance("Stranger", known=False, y=700))).outcomes, "off")
-    shares = {key: found[key] for key in ("right", "wrong", "unknown", "missed", "strangers_named")}
+    found = compute_rates(score(log, truth(*people, appearance("Stranger", known=False, y=700))).outcomes, "off")
+    shares = {key: found[key] for key in ("right", "wrong", "unknown", "missed", "non_mated_named")}
     assert [each.value for each in shares.values() if isinstance(each, Estimate)] == pytest.approx(
         [2 / 3, 0, 0, 1 / 3, 0]
     )
-    assert (found["known"], found["strangers"], found["name_changes"]) == (3, 1, 0.5)
+    assert (found["known"], found["non_mated"], found["name_changes"]) == (3, 1, 0.5)
     median = found["seconds_to_name"]
     assert isinstance(median, Estimate)
     assert median.value == pytest.approx((12 + 6) / 2 / 30)
 
 
 def test_rates_of_nobody_are_empty() -> None:
-    found = rates(score([], truth(appearance("Stranger", known=False))).outcomes, "off")
+    found = compute_rates(score([], truth(appearance("Stranger", known=False))).outcomes, "off")
     assert (found["known"], found["right"], found["seconds_to_name"], found["name_changes"]) == (0, None, None, None)
 
 
 def test_who_has_no_tracks_has_no_changes_in_them() -> None:
     outcomes = score([event(3, "Ann"), event(4, "Bob", track=2)], truth(appearance("Ann"))).outcomes
-    assert rates(outcomes, FRAMES)["name_changes"] is None
+    assert compute_rates(outcomes, FRAMES)["name_changes"] is None
 
 
 @pytest.mark.parametrize(
@@ -90,12 +90,12 @@ def test_a_class_of_speed_by_two_methods(videodata: Path, tmp_path: Path, capsys
     assert capsys.readouterr().out == (tmp_path / "table.md").read_text(encoding="utf-8")
     assert len(list((tmp_path / "clips").iterdir())) == 2 * len(CIRCUMSTANCES)
     found = row(tmp_path, "off")
-    assert (found["known"], found["strangers"]) == (2 * len(CIRCUMSTANCES), 1)
+    assert (found["known"], found["non_mated"]) == (2 * len(CIRCUMSTANCES), 1)
     assert sum(found[key]["value"] for key in ("right", "wrong", "unknown", "missed")) == pytest.approx(1)
     assert found["missed"]["value"] < 0.5
     assert row(tmp_path, FRAMES)["name_changes"] is None
     assert len(list((tmp_path / "events").iterdir())) == 2 * len(CIRCUMSTANCES)
-    assert {path.stem for path in tmp_path.glob("*.png")} == {"right", "wrong", "strangers-named", "seconds-to-name"}
+    assert {path.stem for path in tmp_path.glob("*.png")} == {"right", "wrong", "non-mated-named", "seconds-to-name"}
 
 
 def logged(out: Path) -> dict[str, list[dict[str, object]]]:
@@ -114,7 +114,7 @@ def test_slow_faces_of_val_are_all_named_by_the_program(shared: Path, tmp_path: 
     assert main(command) == 0
     for method in METHODS:
         found = row(tmp_path, method)
-        assert found["wrong"]["value"] == found["strangers_named"]["value"] == 0, method
+        assert found["wrong"]["value"] == found["non_mated_named"]["value"] == 0, method
     assert row(tmp_path, "auto")["right"]["value"] > 0.9
     off = row(tmp_path, "off")
     clips = {path: path.stat().st_mtime_ns for path in (tmp_path / "clips").iterdir()}

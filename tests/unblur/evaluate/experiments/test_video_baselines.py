@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unblur.evaluate.experiments.video_baselines import Attempt, Frigate, Majority, Rule
+from unblur.evaluate.experiments.video_baselines import Attempt, Frigate, Majority, TrackRule
 
 THRESHOLD = 0.4
 attempts = st.lists(
@@ -16,8 +16,8 @@ attempts = st.lists(
 )
 
 
-def name_after(rule: Rule, *heard: Attempt) -> str | None:
-    found = [rule.hear(attempt) for attempt in heard][-1]
+def name_after(rule: TrackRule, *heard: Attempt) -> str | None:
+    found = [rule.update(attempt) for attempt in heard][-1]
     return found.name if found else None
 
 
@@ -70,7 +70,7 @@ def test_frigate_remembers_twelve_attempts() -> None:
 def test_frigates_score_is_a_similarity_above_the_threshold_within_what_it_heard(heard: list[Attempt]) -> None:
     rule = Frigate(THRESHOLD)
     for place, attempt in enumerate(heard):
-        if found := rule.hear(attempt):
+        if found := rule.update(attempt):
             own = [each.score for each in heard[: place + 1] if each.name == found.name]
             assert THRESHOLD - 1e-6 <= found.score <= max(own) + 1e-6
 
@@ -80,6 +80,6 @@ def test_area_counts_no_further_than_its_limit() -> None:
     scores = []
     for factor in (1, 3):
         rule = Frigate(THRESHOLD)
-        found = [rule.hear(each._replace(area=factor * each.area)) for each in mixed][-1]
+        found = [rule.update(each._replace(area=factor * each.area)) for each in mixed][-1]
         scores.append(found.score if found else None)
     assert scores[0] == pytest.approx(scores[1])

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unblur.evaluate.scoring.test_event_log import appearance, event, truth
 from unblur.cli import main
-from unblur.evaluate.reporting.event_log_report import summary
+from unblur.evaluate.reporting.event_log_report import summarize
 from unblur.evaluate.scoring.event_log import score
 
 
@@ -18,14 +18,14 @@ def test_summary_counts_and_takes_medians() -> None:
         event(6, "Ann", track=2, y=300),
         event(9, None, x=900, track=3),
     ]
-    cells = summary(score(log, answers))
+    cells = summarize(score(log, answers))
     assert {key: cells[key] for key in ("right", "wrong", "unknown", "missed")} == {
         "right": 1,
         "wrong": 1,
         "unknown": 0,
         "missed": 0,
     }
-    assert (cells["strangers_wrong"], cells["strangers_missed"], cells["stray"]) == (0, 1, 1)
+    assert (cells["non_mated_wrong"], cells["non_mated_missed"], cells["stray"]) == (0, 1, 1)
     assert cells["seconds_to_name"] == pytest.approx(12 / 30)
 
 

@@ -10,5 +10,5 @@ pytest.importorskip("matplotlib", reason="needs the extra `evaluate`")
 
 
 def test_a_sheet_is_drawn_even_if_no_face_was_found(tmp_path: Path) -> None:
-    plots.sheet({"raw": [], "true": []}, tmp_path / "sheet.png")
+    plots.draw_contact_sheet({"raw": [], "true": []}, tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")

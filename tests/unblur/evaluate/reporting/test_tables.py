@@ -8,8 +8,8 @@ import pytest
 from stream.errors import OutputError, StorageError
 from unblur import terminal
 from unblur.evaluate.reporting import output_folder
-from unblur.evaluate.reporting.run_record import RunRecord, record
-from unblur.evaluate.reporting.tables import Column, Table, document, markdown
+from unblur.evaluate.reporting.run_record import RunRecord, record_run
+from unblur.evaluate.reporting.tables import Column, Table, to_json, to_markdown
 from unblur.evaluate.scoring.open_set_metrics import Estimate
 
 TABLE = Table(
@@ -21,7 +21,7 @@ RECORD = RunRecord("test/faces.tar", 7, "abc1234", "a machine, 2 cores", "onnxru
 
 
 def test_markdown_has_figures_with_intervals_and_where_they_come_from() -> None:
-    text = markdown("Restoration", [TABLE], RECORD)
+    text = to_markdown("Restoration", [TABLE], RECORD)
     assert "| box5 | +1.23 (+1.10 to +1.30) | 3 |\n| none |  |  |\n" in text
     for told in (
         "data: test/faces.tar",
@@ -35,13 +35,13 @@ def test_markdown_has_figures_with_intervals_and_where_they_come_from() -> None:
 
 
 def test_json_holds_the_same() -> None:
-    content = json.loads(document("Restoration", [TABLE], RECORD))
+    content = json.loads(to_json("Restoration", [TABLE], RECORD))
     assert content["record"]["seed"] == 7
     assert content["tables"][0]["rows"][0]["gain"] == {"value": 1.234, "low": 1.1, "high": 1.3}
 
 
 def test_record_is_made_here_and_now(data: Path) -> None:
-    made = record([data / "test/lfw160.tar"], 0, "onnxruntime")
+    made = record_run([data / "test/lfw160.tar"], 0, "onnxruntime")
     assert made.data.startswith("test/lfw160.tar (sha256 ")
     assert made.commit
     assert made.machine.endswith("cores")

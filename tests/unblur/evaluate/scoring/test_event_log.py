@@ -10,7 +10,7 @@ import pytest
 from stream.errors import SourceError
 from stream.results import Event, EventType, Identity
 from stream.simulation.ground_truth import Appearance, GroundTruth, GroundTruthBox
-from unblur.evaluate.scoring.event_log import LoggedEvent, Outcome, read_events, score
+from unblur.evaluate.scoring.event_log import AppearanceResult, LoggedEvent, read_events, score
 
 FPS = 30
 
@@ -48,7 +48,7 @@ def event(
     return LoggedEvent.model_validate_json(json.dumps(logged.to_json()))
 
 
-def only(events: list[LoggedEvent], *appearances: Appearance) -> Outcome:
+def only(events: list[LoggedEvent], *appearances: Appearance) -> AppearanceResult:
     (outcome,) = score(events, truth(*appearances)).outcomes
     return outcome
 

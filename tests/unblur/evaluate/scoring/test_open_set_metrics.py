@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unblur.evaluate.scoring.open_set_metrics import Estimate, OpenSetTrial, dir_at, over, threshold_at
+from unblur.evaluate.scoring.open_set_metrics import Estimate, OpenSetTrial, bootstrap, dir_at, threshold_at
 
 PROBES = np.array([[0.9, 0.1], [0.3, 0.6], [0.5, 0.2], [-np.inf, -np.inf]], np.float32)
 LABELS = np.array([0, 1, 1, 0])
@@ -80,8 +80,8 @@ def test_faces_not_found_are_nobody() -> None:
 
 def test_estimate_over_values_has_the_plain_statistic_between_its_bounds() -> None:
     values = np.random.default_rng(1).normal(3, 1, 400)
-    mean, middle = over(values), over(values, np.median)
+    mean, middle = bootstrap(values), bootstrap(values, np.median)
     assert mean.value == pytest.approx(values.mean())
     assert middle.value == pytest.approx(np.median(values))
     assert mean.high - mean.low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.15), "the normal approximation"
-    assert over(np.ones(5)) == Estimate(1, 1, 1)
+    assert bootstrap(np.ones(5)) == Estimate(1, 1, 1)
