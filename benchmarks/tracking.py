@@ -268,7 +268,7 @@ class TrackingScore:
         self.length_errors.append(abs(float(np.hypot(*measured)) / speed - 1))
 
     def row(self) -> str:
-        """Format as Markdown: IDF1, switches and ids per person, false tracks, velocity errors (median, 90th percentile),
+        """Format as Markdown: IDF1, switches and ids per person, false tracks, velocity errors (median, 9 of 10),
         detector runs, cost."""
         turns = np.percentile(self.direction_errors, [50, 90]) if self.direction_errors else np.full(2, np.nan)
         stretches = np.percentile(self.length_errors, [50, 90]) * 100 if self.length_errors else np.full(2, np.nan)
