@@ -1,4 +1,4 @@
-"""How the rule for restored faces is chosen."""
+"""Choice of the fusion rule for raw and restored crops."""
 
 from __future__ import annotations
 

@@ -34,10 +34,10 @@ def pack(archive: Path, images: Mapping[str, Image]) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(archive, "w") as tar:
         for name, image in images.items():
-            code = cv2.imencode(PurePath(name).suffix, image, QUALITY)[1].tobytes()
-            member = tarfile.TarInfo(name)
-            member.size = len(code)
-            tar.addfile(member, io.BytesIO(code))
+            encoded = cv2.imencode(PurePath(name).suffix, image, QUALITY)[1].tobytes()
+            entry = tarfile.TarInfo(name)
+            entry.size = len(encoded)
+            tar.addfile(entry, io.BytesIO(encoded))
 
 
 @pytest.fixture(scope="session")
@@ -52,11 +52,11 @@ def faces(portraits: Path, detector: YuNet) -> dict[str, Image]:
 
 
 def _face(path: Path, detector: YuNet) -> Image:
-    picture = np.asarray(cv2.imread(str(path)), np.uint8)
-    box = detector.detect(picture)[0].box
+    image = np.asarray(cv2.imread(str(path)), np.uint8)
+    box = detector.detect(image)[0].box
     scale = FACE / box.width
     matrix = np.array([[scale, 0, 120 - scale * box.center[0]], [0, scale, 120 - scale * box.center[1]]])
-    warped = cv2.warpAffine(picture, matrix, (240, 240), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT_101)
+    warped = cv2.warpAffine(image, matrix, (240, 240), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT_101)
     return np.asarray(warped, np.uint8)
 
 
@@ -76,6 +76,6 @@ def data(faces: dict[str, Image], tmp_path_factory: pytest.TempPathFactory) -> P
         },
     )
     (folder / "kernels").mkdir()
-    shaken = {f"levin{number}": kernels.trajectory(15, np.random.default_rng(number)) for number in range(2)}
-    np.savez(folder / "kernels/levin09.npz", **shaken, other=np.ones((3, 3)))  # type: ignore[arg-type]
+    shakes = {f"levin{number}": kernels.trajectory(15, np.random.default_rng(number)) for number in range(2)}
+    np.savez(folder / "kernels/levin09.npz", **shakes, other=np.ones((3, 3)))  # type: ignore[arg-type]
     return folder
