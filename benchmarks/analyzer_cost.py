@@ -1,10 +1,10 @@
-"""The way from a film to the crops that go to identification: what it finds and what it costs.
+"""Results and cost of the stages before identification: detection, tracking and crop selection.
 
-    python -m benchmarks.analyzer_cost YUNET.onnx FILM.mp4...
+    python -m benchmarks.analyzer_cost YUNET.onnx CLIP.mp4...
 
-Looks: share of the frames that the detector saw. Sent: crops per second of film. Costs are milliseconds per frame on
-one core. Alike: correlation of a face's look with its own in the frame before (5 of 100 lie below) and with others'
-(median, and 5 of 100 lie above), and of the least alike pictures in succession.
+Detected: share of the frames that the detector processed. Sent: crops per second of the clip. Costs are milliseconds
+per frame on one core. Similarity: correlation of a face's appearance with its own in the frame before (5th percentile)
+and with other faces' (median, 95th percentile), and of the least similar successive frames.
 """
 
 from __future__ import annotations
@@ -25,54 +25,55 @@ from stream.tracking.analyzer import FrameAnalyzer
 from stream.values import Array, Frame
 
 
-def frames(film: Path) -> Iterator[Frame]:
-    with av.open(str(film)) as container:
+def frames(clip: Path) -> Iterator[Frame]:
+    """Decode the clip."""
+    with av.open(str(clip)) as container:
         for index, each in enumerate(container.decode(video=0)):
             image = np.asarray(each.to_ndarray(format="bgr24"), np.uint8)
             if each.pts is not None and each.time_base:
-                yield Frame(film.stem, index, each.pts, each.time_base, None, image)
+                yield Frame(clip.stem, index, each.pts, each.time_base, None, image)
 
 
-class Walk:
-    """One film through detector, tracker, aligner and shortlist."""
+class AnalyzerRun:
+    """One clip through detector, tracker, aligner and crop selector."""
 
     def __init__(self, network: Path) -> None:
-        self._meter = StageMetrics()
+        self._metrics = StageMetrics()
         detector = YuNet(load(network, "onnxruntime"), min_confidence=IN_VIDEO)
-        self._eye = FrameAnalyzer(detector, FivePointAligner(), live=False, meter=self._meter)
+        self._analyzer = FrameAnalyzer(detector, FivePointAligner(), live=False, meter=self._metrics)
         self.frames = self.sent = 0
         self.tracks: set[int] = set()
 
     def step(self, frame: Frame) -> None:
-        sighting = self._eye.process(frame)
+        result = self._analyzer.process(frame)
         self.frames += 1
-        self.sent += len(sighting.looks)
-        self.tracks |= {track.id for track in sighting.tracks}
+        self.sent += len(result.looks)
+        self.tracks |= {track.id for track in result.tracks}
 
     def row(self, seconds: float) -> str:
-        """Looks, tracks, crops sent a second, and what each stage costs."""
-        reading = self._meter.read()
-        costs = [f"{1e3 * reading.seconds[stage] / self.frames:.2f}" for stage in ("detect", "track", "crop")]
-        looks = f"{reading.counts['detections'] / self.frames:.0%}"
-        return " | ".join([looks, str(len(self.tracks)), f"{self.sent / seconds:.1f}", *costs])
+        """Format the share of frames detected, tracks, crops sent per second, and the cost of each stage."""
+        snapshot = self._metrics.read()
+        costs = [f"{1e3 * snapshot.seconds[stage] / self.frames:.2f}" for stage in ("detect", "track", "crop")]
+        detected = f"{snapshot.counts['detections'] / self.frames:.0%}"
+        return " | ".join([detected, str(len(self.tracks)), f"{self.sent / seconds:.1f}", *costs])
 
 
-class Looks:
-    """How alike faces and pictures are from one frame to the next."""
+class AppearanceSimilarity:
+    """Similarity of faces and frames from one frame to the next."""
 
     def __init__(self, network: Path) -> None:
         self._detector = YuNet(load(network, "onnxruntime"))
         self._faces: list[tuple[Array, float, Array]] = []
-        self._picture: Array | None = None
+        self._frame: Array | None = None
         self.same: list[float] = []
         self.other: list[float] = []
-        self.pictures: list[float] = []
+        self.frames: list[float] = []
 
     def step(self, frame: Frame) -> None:
-        picture = appearance.of_picture(frame.image)
-        if self._picture is not None:
-            self.pictures.append(1 - float(appearance.appearance_distance([self._picture], [picture])[0, 0]))
-        self._picture = picture
+        pattern = appearance.of_picture(frame.image)
+        if self._frame is not None:
+            self.frames.append(1 - float(appearance.appearance_distance([self._frame], [pattern])[0, 0]))
+        self._frame = pattern
         faces = [
             (np.array(face.box.center), face.box.width, appearance.of_face(frame.image, face.box))
             for face in self._detector.detect(frame.image)
@@ -92,23 +93,23 @@ def percentile(values: list[float], rank: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("network", type=Path)
-    parser.add_argument("films", type=Path, nargs="+")
-    chosen = parser.parse_args()
+    parser.add_argument("clips", type=Path, nargs="+")
+    arguments = parser.parse_args()
     print(
-        "| film | looks | tracks | sent | detect | track | crop | alike: itself | others | pictures |\n"
+        "| clip | detected | tracks | sent | detect | track | crop | similarity: itself | others | frames |\n"
         + "|---" * 10
         + "|"
     )
-    for film in chosen.films:
-        walk, looks, last = Walk(chosen.network), Looks(chosen.network), 0.0
-        for frame in frames(film):
-            walk.step(frame)
-            looks.step(frame)
+    for clip in arguments.clips:
+        run, similarity, last = AnalyzerRun(arguments.network), AppearanceSimilarity(arguments.network), 0.0
+        for frame in frames(clip):
+            run.step(frame)
+            similarity.step(frame)
             last = frame.pts_s
-        least = ", ".join(f"{each:.2f}" for each in sorted(looks.pictures)[:4])
+        least = ", ".join(f"{each:.2f}" for each in sorted(similarity.frames)[:4])
         print(
-            f"| {film.stem} | {walk.row(last)} | {percentile(looks.same, 5)} | "
-            f"{percentile(looks.other, 50)}, {percentile(looks.other, 95)} | {least} |",
+            f"| {clip.stem} | {run.row(last)} | {percentile(similarity.same, 5)} | "
+            f"{percentile(similarity.other, 50)}, {percentile(similarity.other, 95)} | {least} |",
             flush=True,
         )
 

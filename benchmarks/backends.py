@@ -1,4 +1,4 @@
-"""Milliseconds a row on every backend that runs here, and how far each is from ONNX Runtime, on one core.
+"""Milliseconds per row of every available backend, and its difference from ONNX Runtime, on one core.
 
 taskset -c 0 python -m benchmarks.backends [--network FILE.onnx]... [--rows 1 8 32]
 
@@ -22,7 +22,7 @@ from models.errors import ModelError
 
 
 def least_ms(session: Session, inputs: list[Tensor], repeats: int = 30) -> float:
-    """Of one row, in the fastest of so many passes."""
+    """Measure the milliseconds per row in the fastest of so many passes."""
     session.run(*inputs)
     times = []
     for _ in range(repeats):
@@ -32,7 +32,7 @@ def least_ms(session: Session, inputs: list[Tensor], repeats: int = 30) -> float
     return min(times) / len(inputs[0])
 
 
-def rows(network: Path, counts: list[int]) -> None:
+def print_rows(network: Path, counts: list[int]) -> None:
     """Print a line for each backend that runs the network."""
     reference = OnnxRuntime(network, threads=1)
     for name in NAMES:
@@ -41,20 +41,20 @@ def rows(network: Path, counts: list[int]) -> None:
         except ModelError as error:
             print(f"{network.stem} {name}: {error}", file=sys.stderr)
             continue
-        apart = parity_check.compare(session, reference)
+        difference = parity_check.compare(session, reference)
         times = " | ".join(f"{least_ms(session, parity_check.inputs(reference.inputs, count)):.2f}" for count in counts)
-        print(f"| {network.stem} | {name} | {times} | {apart:.2%} |", flush=True)
+        print(f"| {network.stem} | {name} | {times} | {difference:.2%} |", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--network", type=Path, action="append")
     parser.add_argument("--rows", type=int, nargs="+", default=[1, 8])
-    given = parser.parse_args()
-    print("| network | backend | " + " | ".join(f"ms a row of {count}" for count in given.rows) + " | apart |")
-    print("|---" * (3 + len(given.rows)) + "|")
-    for network in given.network or [fetch("sface"), *(each.path for each in manifest.trained())]:
-        rows(network, given.rows)
+    arguments = parser.parse_args()
+    print("| network | backend | " + " | ".join(f"ms a row of {count}" for count in arguments.rows) + " | difference |")
+    print("|---" * (3 + len(arguments.rows)) + "|")
+    for network in arguments.network or [fetch("sface"), *(each.path for each in manifest.trained())]:
+        print_rows(network, arguments.rows)
 
 
 if __name__ == "__main__":

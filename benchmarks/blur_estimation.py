@@ -1,4 +1,4 @@
-"""The gate's measure of blur: fit its coefficients on `train`, and test them on `val`.
+"""Fits the blur estimator's coefficients on `train` and tests them on `val`.
 
 python -m benchmarks.blur_estimation --data ../shared/data        the table of docs/design/deblurring.md
 python -m benchmarks.blur_estimation --data ../shared/data --fit  writes deblur/blur_estimator.npz (five minutes)
@@ -29,8 +29,8 @@ _SAMPLES = 20_000
 
 
 @dataclass(frozen=True)
-class Sample:
-    """A blurred crop, the scale it was enlarged by, and the truth about it."""
+class BlurSample:
+    """A blurred crop, the factor that it was enlarged by, and its true kernel."""
 
     image: Image
     scale: float
@@ -39,7 +39,7 @@ class Sample:
 
 
 def draw_kernel(family: str, rng: np.random.Generator) -> Array:
-    """A kernel of the family, of an extent spread evenly up to `LONGEST` pixels."""
+    """Draw a kernel of the family; its extent is uniformly distributed up to `LONGEST` pixels."""
     extent, angle = rng.uniform(0.5, LONGEST), rng.uniform(0, np.pi)
     match family:
         case "none":
@@ -57,7 +57,7 @@ def draw_kernel(family: str, rng: np.random.Generator) -> Array:
 
 def draw(
     face: Image, family: str, scale: float, noise: float, rng: np.random.Generator, *, coded: bool = False
-) -> Sample:
+) -> BlurSample:
     """Blur a face (208 x 208, aligned), record it at 1 / `scale` of its size, and enlarge it again to a crop."""
     kernel = draw_kernel(family, rng)
     side = round(face.shape[0] / scale)
@@ -66,16 +66,16 @@ def draw(
     if coded:
         frame = degradation.jpeg(frame, int(rng.integers(30, 96)))
     crop = cv2.resize(frame, face.shape[:2], interpolation=cv2.INTER_LINEAR)
-    return Sample(datasets.centre(np.asarray(crop, np.uint8), blur_estimation.SIDE), scale, family, kernel)
+    return BlurSample(datasets.crop_center(np.asarray(crop, np.uint8), blur_estimation.SIDE), scale, family, kernel)
 
 
-def training(data: Path, rng: np.random.Generator) -> Iterator[Sample]:
-    """Faces about as large as the aligner makes them, half of them enlarged up to four times on the way."""
+def training_samples(data: Path, rng: np.random.Generator) -> Iterator[BlurSample]:
+    """Yield training samples: faces of about the aligner's size, half of them enlarged up to four times."""
     faces = [(face, datasets.LFW_SCALE) for face in datasets.read(data / "train/lfw160-0.tar")]
     faces += [(face, datasets.FFHQ_SCALE) for face in datasets.read(data / "train/ffhq192.tar")]
     for _ in range(_SAMPLES):
         face, size = faces[rng.integers(len(faces))]
-        aligned = datasets.centred(
+        aligned = datasets.center_on_square(
             face, blur_estimation.SIDE + 2 * _MARGIN, size * rng.uniform(0.85, 1.4), 5 * rng.normal()
         )
         aligned = aligned[:, ::-1] if rng.random() < 0.5 else aligned
@@ -85,19 +85,20 @@ def training(data: Path, rng: np.random.Generator) -> Iterator[Sample]:
 
 
 def typical_spectrum(data: Path) -> Array:
-    """The mean power of sharp aligned faces, each weighed to have mean 1."""
+    """Compute the mean power spectrum of sharp aligned faces, each normalized to mean 1."""
     powers = []
     for face in datasets.read(data / "train/lfw160-0.tar", every=8):
-        power = blur_estimation.power(datasets.centred(face, blur_estimation.SIDE, datasets.LFW_SCALE))
+        power = blur_estimation.power(datasets.center_on_square(face, blur_estimation.SIDE, datasets.LFW_SCALE))
         powers.append(power / power.mean())
     return np.asarray(np.mean(powers, 0), np.float32)
 
 
 def fit(data: Path) -> None:
+    """Fit the coefficients and save them; print the R2."""
     rng = np.random.default_rng(1)
     samples = [
         (blur_estimation.features(s.image, s.scale), blur_estimation.encode_covariance(s.kernel))
-        for s in training(data, rng)
+        for s in training_samples(data, rng)
     ]
     inputs, targets = (np.stack(part) for part in zip(*samples, strict=True))
     mean, deviation = inputs.mean(0), inputs.std(0)
@@ -106,13 +107,14 @@ def fit(data: Path) -> None:
     ).fit((inputs - mean) / deviation, targets)
     linear = Ridge().fit((inputs - mean) / deviation, targets)
     print(f"R2 of the network {network.score((inputs - mean) / deviation, targets):.3f}", end=", ")
-    print(f"of a straight line {linear.score((inputs - mean) / deviation, targets):.3f}")
+    print(f"of a linear fit {linear.score((inputs - mean) / deviation, targets):.3f}")
     layers = {f"weight{i}": weight.astype(np.float32) for i, weight in enumerate(network.coefs_)}
     layers |= {f"bias{i}": bias.astype(np.float32) for i, bias in enumerate(network.intercepts_)}
     np.savez(blur_estimation.COEFFICIENTS, mean=mean, deviation=deviation, spectrum=typical_spectrum(data), **layers)
 
 
 def evaluate(data: Path) -> None:
+    """Print the table of the estimator's errors on `val`."""
     print("| faces | scale | rank correlation, extent | support side | mean error px | none: median, p95 px | ms |")
     print("|---|---|---|---|---|---|---|")
     for name, size, scale in (
@@ -125,21 +127,23 @@ def evaluate(data: Path) -> None:
 
 
 def _row(data: Path, size: float, scale: float) -> str:
-    rng, measure = np.random.default_rng(2), blur_estimation.BlurEstimator()
+    rng, estimator = np.random.default_rng(2), blur_estimation.BlurEstimator()
     faces = datasets.read(data / "val/lfw160.tar")
     samples = [
-        draw(datasets.centred(face, blur_estimation.SIDE + 2 * _MARGIN, size), FAMILIES[i % 6], scale, 0.01, rng)
+        draw(
+            datasets.center_on_square(face, blur_estimation.SIDE + 2 * _MARGIN, size), FAMILIES[i % 6], scale, 0.01, rng
+        )
         for i, face in enumerate(faces)
     ]
     started = time.perf_counter()
-    found = np.array([measure.estimate(sample.image, sample.scale).extent for sample in samples])
+    estimated = np.array([estimator.estimate(sample.image, sample.scale).extent for sample in samples])
     elapsed = (time.perf_counter() - started) / len(samples)
     true = np.array([kernels.extent(sample.kernel) for sample in samples])
     side = np.array([sample.kernel.shape[0] for sample in samples])
-    sharp = found[[sample.family == "none" for sample in samples]]
-    by_extent, by_side = (spearmanr(found, truth).statistic for truth in (true, side))
+    sharp = estimated[[sample.family == "none" for sample in samples]]
+    by_extent, by_side = (spearmanr(estimated, truth).statistic for truth in (true, side))
     return (
-        f"{by_extent:.3f} | {by_side:.3f} | {np.abs(found - true).mean():.1f} | "
+        f"{by_extent:.3f} | {by_side:.3f} | {np.abs(estimated - true).mean():.1f} | "
         f"{np.median(sharp):.1f}, {np.percentile(sharp, 95):.1f} | {1e3 * elapsed:.2f}"
     )
 

@@ -1,13 +1,12 @@
-"""How many busy cameras does this machine carry, and what becomes late or is left out when there are too many?
+"""Capacity: delays and dropped samples of unblur with a growing number of busy cameras.
 
     python -m benchmarks.capacity --data ../shared/data                    2, 4, 9 and 16 cameras at 720p25
     python -m benchmarks.capacity --data ../shared/data --cameras 9 --fps 15
 
-Each camera is the same simulated film of people of the val split walking past, five or six at a time, played for ever
-(`loop:`) in the process that searches it; nobody watches. The film's pictures are not encoded again for another rate:
-they are shown at `--fps`, slower or faster than they were taken. A measurement begins after `--warm` seconds and lasts
-for one showing of the whole film. "Delay" is from a picture's arrival to the name of a face in it; "present" are the
-known people of the film, on each camera.
+Each camera is the same simulated clip of people of the val split, five or six at a time, played in a loop (`loop:`)
+without viewers. For another rate the clip's frames are not encoded again but shown at `--fps`, slower or faster than
+they were recorded. A measurement begins after `--warm` seconds and lasts for one pass over the clip. "Delay" is the
+time from a frame's arrival to the name of a face in it; "present" are the enrolled people of the clip, on each camera.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from stream.results import Event
 from stream.simulation.ground_truth import GroundTruth
 from stream.sources.factory import LOOP
 from unblur.assembly.pipeline_run import Run, assemble
-from unblur.evaluate.experiments.speed import Footage, recorded
+from unblur.evaluate.experiments.speed import Footage, record_clip
 
 HEADER = (
     "| cameras | searched a second, each (least) | delay p50 s | delay p95 s | named of those present | wrong "
@@ -45,8 +44,8 @@ HEADER = (
 
 
 @dataclass(slots=True)
-class Watched:
-    """A log that keeps how late each event came, and who was named, since it was last cleared."""
+class EventRecorder:
+    """An event sink that keeps the delay of each event and the names, since the last `clear`."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     delays_s: list[float] = field(default_factory=list)
@@ -69,22 +68,22 @@ class Watched:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """What had happened by then: counts, CPU seconds of the process, and the time."""
+class UsageSnapshot:
+    """Counts, CPU seconds of the process, and the time, at one moment."""
 
-    reading: MetricsSnapshot
+    snapshot: MetricsSnapshot
     cpu_s: float
     now_s: float
 
     @classmethod
-    def of(cls, run: Run) -> Moment:
+    def of(cls, run: Run) -> UsageSnapshot:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         return cls(run.snapshot(), usage.ru_utime + usage.ru_stime, time.monotonic())
 
 
-def paced(clip: Path, fps: int, film: Path) -> float:
-    """Copy a clip's pictures to a film that shows `fps` of them a second; its length in seconds."""
-    with av.open(str(clip)) as source, av.open(str(film), "w") as target:
+def change_rate(clip: Path, fps: int, out: Path) -> float:
+    """Copy a clip's frames to a clip of `fps` frames per second; return its length in seconds."""
+    with av.open(str(clip)) as source, av.open(str(out), "w") as target:
         stream = source.streams.video[0]
         assert stream.average_rate
         copy = target.add_stream_from_template(stream)
@@ -97,28 +96,28 @@ def paced(clip: Path, fps: int, film: Path) -> float:
         return stream.frames / fps
 
 
-def configuration(film: Path, gallery: Path, cameras: int, folder: Path) -> Config:
+def configuration(out: Path, gallery: Path, cameras: int, folder: Path) -> Config:
     return load(None, {
-        "cameras": [{"name": f"camera {number + 1}", "source": f"{LOOP}{film}"} for number in range(cameras)],
+        "cameras": [{"name": f"camera {number + 1}", "source": f"{LOOP}{out}"} for number in range(cameras)],
         "recognition": {"gallery": gallery},
         "output": {"events": folder / f"events-{cameras}.jsonl"},
     })  # fmt: skip
 
 
-def measured(config: Config, known: set[str], warm_s: float, length_s: float) -> str:
-    """A row of the table."""
-    watched = Watched()
+def measure(config: Config, known: set[str], warm_s: float, length_s: float) -> str:
+    """Run the cameras and format a row of the table."""
+    recorder = EventRecorder()
     with ExitStack() as stack:
-        run = assemble(config, stack, lambda _: None, watched)
+        run = assemble(config, stack, lambda _: None, recorder)
         running = threading.Thread(target=run.start)
         running.start()
         try:
             time.sleep(warm_s)
-            watched.clear()
-            before = Moment.of(run)
+            recorder.clear()
+            before = UsageSnapshot.of(run)
             time.sleep(length_s)
-            after = Moment.of(run)
-            delays_s, named = list(watched.delays_s), set(watched.named)
+            after = UsageSnapshot.of(run)
+            delays_s, named = list(recorder.delays_s), set(recorder.named)
         finally:
             run.pipelines[0].stop()
             running.join()
@@ -126,17 +125,17 @@ def measured(config: Config, known: set[str], warm_s: float, length_s: float) ->
 
 
 def row(
-    before: Moment,
-    after: Moment,
+    before: UsageSnapshot,
+    after: UsageSnapshot,
     cameras: Sequence[str],
     delays_s: Sequence[float],
     named: set[tuple[str, str]],
     known: set[str],
 ) -> str:
     elapsed_s = after.now_s - before.now_s
-    counts = Counter(after.reading.counts)
-    counts.subtract(before.reading.counts)
-    searched = [_new("detections", camera, before.reading, after.reading) / elapsed_s for camera in cameras]
+    counts = Counter(after.snapshot.counts)
+    counts.subtract(before.snapshot.counts)
+    searched = [_count_new("detections", camera, before.snapshot, after.snapshot) / elapsed_s for camera in cameras]
     p50, p95 = np.percentile(delays_s, [50, 95]) if delays_s else (np.nan, np.nan)
     right = sum(name in known for _, name in named)
     return " | ".join([
@@ -153,14 +152,14 @@ def row(
     ])  # fmt: skip
 
 
-def _new(what: str, camera: str, before: MetricsSnapshot, after: MetricsSnapshot) -> int:
-    return after.by_camera.get((what, camera), 0) - before.by_camera.get((what, camera), 0)
+def _count_new(name: str, camera: str, before: MetricsSnapshot, after: MetricsSnapshot) -> int:
+    return after.by_camera.get((name, camera), 0) - before.by_camera.get((name, camera), 0)
 
 
-def footage_of(data: Path, folder: Path) -> Footage:
-    """The film in `folder`, made if it is not there yet."""
-    made = Footage(folder / "clip.mp4", folder / "truth.json", folder / "gallery.joblib")
-    return made if made.gallery.is_file() else recorded(data, folder)
+def prepare_footage(data: Path, folder: Path) -> Footage:
+    """Return the clip in `folder`; make it if it does not exist."""
+    footage = Footage(folder / "clip.mp4", folder / "truth.json", folder / "gallery.joblib")
+    return footage if footage.gallery.is_file() else record_clip(data, folder)
 
 
 def main() -> None:
@@ -169,18 +168,20 @@ def main() -> None:
     parser.add_argument("--cameras", type=int, nargs="+", default=[2, 4, 9, 16])
     parser.add_argument("--fps", type=int, default=25)
     parser.add_argument("--warm", type=float, default=15.0, help="seconds before a measurement begins")
-    parser.add_argument("--films", type=Path, help="a folder in which the film is kept for the next time")
-    chosen = parser.parse_args()
+    parser.add_argument("--films", type=Path, help="a folder that keeps the clip for the next time")
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        footage = footage_of(chosen.data, chosen.films or folder)
-        length_s = paced(footage.clip, chosen.fps, folder / "film.mp4")
+        footage = prepare_footage(arguments.data, arguments.films or folder)
+        length_s = change_rate(footage.clip, arguments.fps, folder / "paced.mp4")
         truth = GroundTruth.load(footage.truth)
         known = {one.person for one in truth.appearances if one.known}
-        print(f"720p{chosen.fps}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before\n\n{HEADER}", flush=True)
-        for cameras in chosen.cameras:
-            config = configuration(folder / "film.mp4", footage.gallery, cameras, folder)
-            print(measured(config, known, chosen.warm, length_s), flush=True)
+        print(
+            f"720p{arguments.fps}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before\n\n{HEADER}", flush=True
+        )
+        for cameras in arguments.cameras:
+            config = configuration(folder / "paced.mp4", footage.gallery, cameras, folder)
+            print(measure(config, known, arguments.warm, length_s), flush=True)
 
 
 if __name__ == "__main__":

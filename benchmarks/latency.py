@@ -1,11 +1,11 @@
-"""How old is the picture that Chromium shows? From glass to glass on one machine, the whole of unblur in between.
+"""Glass-to-glass latency: the age of the frame that Chromium shows, through the whole of unblur on one machine.
 
     python -m benchmarks.latency --data ../shared/data
 
-Three faces of val/lfw160, one of them blurred, sway before a grey wall. Every picture is handed over as a decoder would
-hand it over, with the time of that moment painted into it (24 blocks, a bit each); faces are found, restored and named,
-the overlay is drawn, and the picture is encoded and sent to the page in headless Chromium, which reads the time back
-from a canvas whenever a picture is presented.
+Three faces of val/lfw160, one of them blurred, sway in front of a gray wall. Every frame enters as from a decoder, with
+the current time painted into it (24 blocks, one bit each). Faces are detected, restored and named, the overlay is
+drawn, and the frame is encoded and sent to the page in headless Chromium, which reads the time back from a canvas
+whenever a frame is presented.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from unblur.web.pages.live import LiveView
 BITS, BLOCK = 24, 16
 _WARM_S = 5.0
 _BLUR = 14, 5
-"""Of one of the faces, in pixels of its photo: the network works, too."""
+"""Blur of one of the faces, in pixels of its photo, so that the network has work."""
 _READ = """([bits, block]) => {
     const video = document.querySelector("video");
     const canvas = document.createElement("canvas");
@@ -75,15 +75,15 @@ class Format:
 FORMATS = (Format(640, 480, 30), Format(1280, 720, 15), Format(1280, 720, 30))
 
 
-class Wall:
-    """Pictures of three faces that sway, with the time in the bottom left corner."""
+class TimedScene:
+    """Renders frames of three swaying faces, with the time in the bottom left corner."""
 
     def __init__(self, form: Format, faces: Sequence[Image]) -> None:
         self._form = form
         side = form.height // 4
         self._faces = [np.asarray(cv2.resize(face, (side, side)), np.uint8) for face in faces]
 
-    def picture(self, when_s: float) -> Image:
+    def render(self, when_s: float) -> Image:
         wall: Image = np.full((self._form.height, self._form.width, 3), 150, np.uint8)
         for number, face in enumerate(self._faces):
             side = face.shape[0]
@@ -96,19 +96,19 @@ class Wall:
         return wall
 
 
-def film(guest: PushSource, wall: Wall, fps: int, stop: threading.Event) -> None:
-    """Hand pictures over at an even pace until told to stop."""
+def send_frames(source: PushSource, scene: TimedScene, fps: int, stop: threading.Event) -> None:
+    """Send frames to the source at an even rate until `stop` is set."""
     began = time.monotonic()
     for index in itertools.count():
         if stop.wait(max(0.0, began + index / fps - time.monotonic())):
             return
-        picture = VideoFrame.from_ndarray(wall.picture(index / fps), "bgr24")
-        picture.pts, picture.time_base = index * 90_000 // fps, Fraction(1, 90_000)
-        guest.inflow.arrived(picture)
+        frame = VideoFrame.from_ndarray(scene.render(index / fps), "bgr24")
+        frame.pts, frame.time_base = index * 90_000 // fps, Fraction(1, 90_000)
+        source.inflow.arrived(frame)
 
 
-def ages(address: str, seconds: float) -> list[float]:
-    """Milliseconds from the moment painted into each picture to when Chromium presents it."""
+def measure_ages(address: str, seconds: float) -> list[float]:
+    """Measure the milliseconds from the time painted into each frame to its presentation in Chromium."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 800})
@@ -132,35 +132,37 @@ def row(form: Format, faces: Sequence[Image], gallery: Path, seconds: float) -> 
     stop = threading.Event()
     with ExitStack() as stack:
         run = assemble(config, stack, lambda _: None, make_live_view=partial(LiveView, config.web))
-        guest, watching = run.sources[0], run.outputs.live_view
-        assert isinstance(guest, PushSource)
-        assert isinstance(watching, LiveView)
-        watching.open(auth_middleware(None))
-        filming = threading.Thread(target=film, args=(guest, Wall(form, faces), form.fps, stop))
-        running = threading.Thread(target=run.start)
-        for thread in (running, filming):
+        source, live_view = run.sources[0], run.outputs.live_view
+        assert isinstance(source, PushSource)
+        assert isinstance(live_view, LiveView)
+        live_view.open(auth_middleware(None))
+        sender = threading.Thread(target=send_frames, args=(source, TimedScene(form, faces), form.fps, stop))
+        runner = threading.Thread(target=run.start)
+        for thread in (runner, sender):
             thread.start()
         try:
-            measured = ages(watching.address, seconds)
+            measured = measure_ages(live_view.address, seconds)
         finally:
             stop.set()
-            filming.join()
+            sender.join()
             run.pipelines[0].stop()
-            running.join()
+            runner.join()
         counts = run.snapshot().counts
     p50, p95, p99 = np.percentile(measured, [50, 95, 99])
-    told = [len(measured) / seconds, p50, p95, p99]
-    return f"| {form} | {told[0]:.1f} | {p50:.0f} | {p95:.0f} | {p99:.0f} | {counts['crops']} | {counts['restored']} |"
+    return (
+        f"| {form} | {len(measured) / seconds:.1f} | {p50:.0f} | {p95:.0f} | {p99:.0f}"
+        f" | {counts['crops']} | {counts['restored']} |"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="the shared data")
     parser.add_argument("--seconds", type=float, default=30.0)
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     if not shutil.which("chromium"):
         sys.exit("this needs chromium")
-    faces = datasets.read(chosen.data / "val/lfw160.tar", 200)[:3]
+    faces = datasets.read(arguments.data / "val/lfw160.tar", 200)[:3]
     shown = [*faces[:2], np.asarray(kernels.blur(faces[2], kernels.line(*_BLUR)), np.uint8)]
     with tempfile.TemporaryDirectory() as name:
         people = Path(name) / "people"
@@ -175,7 +177,7 @@ def main() -> None:
             sep="\n",
         )
         for form in FORMATS:
-            print(row(form, shown, gallery, chosen.seconds), flush=True)
+            print(row(form, shown, gallery, arguments.seconds), flush=True)
 
 
 if __name__ == "__main__":

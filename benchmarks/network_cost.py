@@ -1,4 +1,4 @@
-"""What networks cost: parameters, multiplications, milliseconds a crop, and crops a second in training.
+"""Cost of networks: parameters, multiplications, milliseconds per crop, and crops per second in training.
 
     taskset -c 0 python -m benchmarks.network_cost [RECIPE.yaml ...]       needs the extra `train`
 
@@ -30,6 +30,7 @@ BATCH = 8
 
 
 def running_ms(net: nn.Module) -> float:
+    """Measure the milliseconds per crop in ONNX Runtime."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "network.onnx"
         export(net, file)
@@ -38,19 +39,19 @@ def running_ms(net: nn.Module) -> float:
 
 
 def training_rate(net: nn.Module, half: bool, steps: int = 3) -> float:
-    """Crops a second."""
+    """Measure the crops per second in training."""
     net = net.to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(net.parameters(), 1e-4, foreach=True)
+    optimizer = torch.optim.AdamW(net.parameters(), 1e-4, foreach=True)
     crops = torch.rand(BATCH, 3, 128, 128).contiguous(memory_format=torch.channels_last)
     times = []
     for _ in range(steps):
         started = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            restored, told = net(crops, crops, torch.zeros(BATCH, 2))
+            restored, kernel_logits = net(crops, crops, torch.zeros(BATCH, 2))
         loss = (restored.float() - crops).abs().mean()
-        optimiser.zero_grad()
-        (loss if told is None else loss + kernel_softmax(told).square().mean()).backward()
-        optimiser.step()
+        optimizer.zero_grad()
+        (loss if kernel_logits is None else loss + kernel_softmax(kernel_logits).square().mean()).backward()
+        optimizer.step()
         times.append(time.perf_counter() - started)
     return BATCH / min(times)
 

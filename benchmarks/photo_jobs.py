@@ -1,9 +1,9 @@
-"""What do photos that are being developed cost the cameras, and in memory?
+"""Cost of photo restoration for the cameras of the same process: frame rate, frame age and memory.
 
     python -m benchmarks.photo_jobs
 
-The demo's camera is watched twice for as long: alone, and with a blurred photo of 12 megapixels in the darkroom all the
-time, one after the other.
+Runs the demo's camera twice for the same time: alone, and while a worker restores a blurred photo of 12 megapixels
+again and again.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from unblur.commands.demo import stage
 from unblur.web.photos.photo_worker import PhotoWorker
 
 PHOTO = (3000, 4000)
-"""Width and height: a telephone's."""
+"""Width and height of a phone's photo."""
 
 
-def watch(clip: Path, gallery: Path, seconds: float) -> MetricsSnapshot:
-    """Watch the clip as a camera for so long, with names and overlay."""
+def run_camera(clip: Path, gallery: Path, seconds: float) -> MetricsSnapshot:
+    """Run the clip as a camera for so many seconds, with names and overlay."""
     config = load(None, {"cameras": [{"source": f"{LOOP}{clip}", "name": "demo"}], "recognition": {"gallery": gallery}})
     with ExitStack() as stack:
         run = assemble(config, stack, lambda _: None)
@@ -45,34 +45,34 @@ def watch(clip: Path, gallery: Path, seconds: float) -> MetricsSnapshot:
     return run.meter.read()
 
 
-class Customer:
-    """Has the photo developed until told to stop; `seconds` is what each took."""
+class RepeatedRestoration:
+    """Restores the photo again and again until closed; `seconds` holds the time of each."""
 
     def __init__(self, photo: Image) -> None:
         self.seconds: list[float] = []
         self._photo = photo
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._wait()))
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._restore_until_stopped()))
         self._thread.start()
 
-    async def _wait(self) -> None:
-        darkroom = PhotoWorker(Config(), lambda: Gallery(fingerprint("sface")))
+    async def _restore_until_stopped(self) -> None:
+        worker = PhotoWorker(Config(), lambda: Gallery(fingerprint("sface")))
         while not self._stop.is_set():
-            begun = time.perf_counter()
-            await darkroom.restore(self._photo, None, "auto")
-            self.seconds.append(time.perf_counter() - begun)
-        darkroom.close()
+            began = time.perf_counter()
+            await worker.restore(self._photo, None, "auto")
+            self.seconds.append(time.perf_counter() - began)
+        worker.close()
 
     def close(self) -> None:
         self._stop.set()
         self._thread.join()
 
 
-def row(name: str, reading: MetricsSnapshot, seconds: float, took: list[float]) -> str:
-    assert reading.frame_age_s is not None, "no picture came"
-    ages = [f"{1000 * age:.0f}" for age in reading.frame_age_s[:2]]
+def row(name: str, snapshot: MetricsSnapshot, seconds: float, took: list[float]) -> str:
+    assert snapshot.frame_age_s is not None, "no frame came"
+    ages = [f"{1000 * age:.0f}" for age in snapshot.frame_age_s[:2]]
     photos = [str(len(took)), f"{np.median(took):.1f}" if took else ""]
-    cells = [name, f"{reading.counts['frames'] / seconds:.1f}", *ages, *photos, f"{_resident_mb():.0f}"]
+    cells = [name, f"{snapshot.counts['frames'] / seconds:.1f}", *ages, *photos, f"{_resident_mb():.0f}"]
     return f"| {' | '.join(cells)} |"
 
 
@@ -89,13 +89,13 @@ def main() -> None:
     photo = np.asarray(cv2.GaussianBlur(sharp, (0, 0), 30), np.uint8)
     with tempfile.TemporaryDirectory() as name:
         clip, gallery = stage(Path(name))
-        print("| the cameras | pictures a second | age p50 ms | p95 ms | photos | s each | resident MB |")
+        print("| the cameras | frames a second | age p50 ms | p95 ms | photos | s each | resident MB |")
         print("|---|---|---|---|---|---|---|")
-        print(row("alone", watch(clip, gallery, seconds), seconds, []), flush=True)
-        customer = Customer(photo)
-        reading = watch(clip, gallery, seconds)
-        customer.close()
-        print(row("with photos", reading, seconds, customer.seconds))
+        print(row("alone", run_camera(clip, gallery, seconds), seconds, []), flush=True)
+        restoration = RepeatedRestoration(photo)
+        snapshot = run_camera(clip, gallery, seconds)
+        restoration.close()
+        print(row("with photos", snapshot, seconds, restoration.seconds))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The recorded clips through the whole of unblur: who is named, in how many tracks, and how fast it goes.
+"""Runs unblur on the recorded clips: names, tracks and run time.
 
     python -m benchmarks.recorded_clips --data ../shared/data
 
-The single-person clips are enrolled from frames 0, 5 and 11 of their own, and watched from frame 15 on.
+The single-person clips are enrolled from their frames 0, 5 and 11, and run from frame 15 on.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FROM_THE_START = ("hamilton", "crowd_1080p", "no_face")
 ENROLLED_FRAMES = 15
 
 
-def begin_s(clip: Path) -> float:
+def start_s(clip: Path) -> float:
     if clip.stem in FROM_THE_START:
         return 0.0
     with av.open(str(clip)) as container:
@@ -37,18 +37,18 @@ def unblur(*arguments: str | Path) -> None:
 
 
 def row(clip: Path, gallery: Path, folder: Path) -> str:
-    """A clip's line: every name with its tracks and best score, the unknown tracks, and the best score among those."""
+    """Run a clip and format its row: names with tracks and best score, unknown tracks and their best score."""
     log = folder / f"{clip.stem}.jsonl"
     began = time.perf_counter()
-    unblur("run", clip, "--gallery", gallery, "--events", log, "--from", str(begin_s(clip)), "--quiet")
+    unblur("run", clip, "--gallery", gallery, "--events", log, "--from", str(start_s(clip)), "--quiet")
     seconds = time.perf_counter() - began
     ends = [event for event in read_events(log) if event.type == "end"]
     tracks: defaultdict[str | None, list[LoggedEvent]] = defaultdict(list)
     for event in ends:
         tracks[event.name].append(event)
     unknown = tracks.pop(None, [])
-    named = "; ".join(f"{name} ({len(seen)} tracks, {_best(seen)})" for name, seen in sorted(tracks.items(), key=str))
-    return f"| {clip.stem} | {named or 'nobody'} | {len(unknown)} | {_best(unknown)} | {seconds:.1f} |"
+    named = "; ".join(f"{name} ({len(ends)} tracks, {_best(ends)})" for name, ends in sorted(tracks.items(), key=str))
+    return f"| {clip.stem} | {named or '-'} | {len(unknown)} | {_best(unknown)} | {seconds:.1f} |"
 
 
 def _best(events: Sequence[LoggedEvent]) -> str:

@@ -15,8 +15,8 @@ from deblur.richardson_lucy import deconvolve
 from stream.values import Array, Image
 
 
-def timed(image: Image, kernel: Array, repeats: int = 60) -> tuple[float, float]:
-    """Minimum and median in milliseconds."""
+def measure_ms(image: Image, kernel: Array, repeats: int = 60) -> tuple[float, float]:
+    """Measure minimum and median of the time, in milliseconds."""
     times = []
     for _ in range(repeats):
         started = time.perf_counter()
@@ -38,7 +38,7 @@ def main() -> None:
         "trajectory 19": kernels.trajectory(19, rng),
         "trajectory 37": kernels.trajectory(37, rng),
     }.items():
-        least, median = timed(image, kernel)
+        least, median = measure_ms(image, kernel)
         print(f"| {name} | {kernel.shape[0]} | {least:.1f} | {median:.1f} |", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""The shutter fraction, learnt from simulated fast faces: how soon, how well, and what the restoration is worth.
+"""Accuracy of the shutter estimate from simulated fast faces, by number of crops, and its cost.
 
 python -m benchmarks.shutter_estimation --data ../shared/data
 """
@@ -25,26 +25,28 @@ _CAMERAS = 24
 _JITTER = 1.0
 
 
-def crop(face: Image, shutter: float, speed: float, rng: np.random.Generator, camera: str = "simulated") -> FaceCrop:
-    """A face (224 x 224, aligned) that moved at `speed` pixels a frame in a random direction, compressed, with the
-    tracker's velocity off by a normal error of one pixel a frame on each axis."""
+def make_crop(
+    face: Image, shutter: float, speed: float, rng: np.random.Generator, camera: str = "simulated"
+) -> FaceCrop:
+    """Make a crop of a face (224 x 224, aligned) that moved at `speed` pixels a frame in a random direction,
+    compressed, with the tracker's velocity off by a normal error of one pixel a frame on each axis."""
     angle = rng.uniform(0, 2 * np.pi)
     motion = speed * np.array((np.cos(angle), np.sin(angle)))
     picture = kernels.add_sensor_noise(kernels.blur(face, kernels.line(*(shutter * motion))), 0.01, rng)
-    _, code = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 60])
-    picture = datasets.centre(np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8), 128)
-    seen_x, seen_y = motion + _JITTER * rng.standard_normal(2)
+    _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 60])
+    picture = datasets.crop_center(np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8), 128)
+    velocity_x, velocity_y = motion + _JITTER * rng.standard_normal(2)
     identity = np.eye(2, 3, dtype=np.float32)
-    return FaceCrop(camera, 0, 0, 0.0, picture, identity, (float(seen_x), float(seen_y)), FaceQuality(1, 1, 1))
+    return FaceCrop(camera, 0, 0, 0.0, picture, identity, (float(velocity_x), float(velocity_y)), FaceQuality(1, 1, 1))
 
 
-def errors(faces: list[Image], speed: tuple[float, float], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Absolute error of the fraction for each camera (rows), after each number of `CROPS` (columns)."""
+def measure_errors(faces: list[Image], speed: tuple[float, float], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Measure the absolute error of the fraction for each camera (rows), after each number of `CROPS` (columns)."""
     rows = []
     for _ in range(_CAMERAS):
         shutter, learner, row = float(rng.uniform(0.2, 0.9)), Shutter(), []
         for number in range(1, CROPS[-1] + 1):
-            learner.observe(crop(faces[rng.integers(len(faces))], shutter, rng.uniform(*speed), rng))
+            learner.observe(make_crop(faces[rng.integers(len(faces))], shutter, rng.uniform(*speed), rng))
             if number in CROPS:
                 row.append(abs(learner.fraction("simulated") - shutter))
         rows.append(row)
@@ -57,16 +59,17 @@ def main() -> None:
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     faces = [
-        datasets.centred(face, 224, datasets.LFW_SCALE) for face in datasets.read(arguments.data / "val/lfw160.tar")
+        datasets.center_on_square(face, 224, datasets.LFW_SCALE)
+        for face in datasets.read(arguments.data / "val/lfw160.tar")
     ]
     rng = np.random.default_rng(3)
     print("| speed, px a frame | " + " | ".join(f"after {number}: median, p90" for number in CROPS) + " |")
     print("|---" * (len(CROPS) + 1) + "|")
     for slow, fast in pairwise(SPEEDS):
-        found = errors(faces, (slow, fast), rng)
-        cells = [f"{np.median(column):.3f}, {np.percentile(column, 90):.3f}" for column in found.T]
+        errors = measure_errors(faces, (slow, fast), rng)
+        cells = [f"{np.median(column):.3f}, {np.percentile(column, 90):.3f}" for column in errors.T]
         print(f"| {slow}-{fast} | " + " | ".join(cells) + " |", flush=True)
-    example, learner = crop(faces[0], 0.5, 30, rng), Shutter()
+    example, learner = make_crop(faces[0], 0.5, 30, rng), Shutter()
     started = time.perf_counter()
     for _ in range(50):
         learner.observe(example)

@@ -1,10 +1,10 @@
-"""Does the web application's memory stay flat while viewers come and go? `unblur serve` with its simulated camera.
+"""Soak test: memory of `unblur serve` with its simulated camera, while viewers connect and disconnect.
 
     python -m benchmarks.soak --minutes 30
 
-Four viewers at a time, each by a WebRTC connection of its own for 5 to 40 seconds; every second one goes without a
-word, as a phone does that leaves the house. Meanwhile somebody listens to the events and asks for the pages. Memory is
-the server's resident set, by the end of each tenth of the run.
+Four viewers at a time, each with a WebRTC connection for 5 to 40 seconds; half of them leave without closing it, like
+a phone that loses its network. Meanwhile a client reads the event stream and requests the pages. Memory is the server's
+resident set, at the end of each tenth of the run.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _ADDRESS = re.compile(r"http://[\d.]+:\d+")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-class Visitors:
-    """Those who look, one after the other in each of so many places."""
+class SimulatedViewers:
+    """`AT_ONCE` viewers at a time, each followed by the next; and clients of the events and pages."""
 
     def __init__(self, address: str, until: float) -> None:
         self._address, self._until = address, until
@@ -45,26 +45,26 @@ class Visitors:
 
     async def run(self) -> None:
         async with aiohttp.ClientSession(self._address) as http:
-            looking = [asyncio.create_task(self._look(http, random.Random(place))) for place in range(AT_ONCE)]
-            around = [asyncio.create_task(each) for each in (self._listen(http), self._leaf(http))]
-            await asyncio.gather(*looking)
-            for task in around:
+            viewing = [asyncio.create_task(self._view(http, random.Random(seed))) for seed in range(AT_ONCE)]
+            clients = [asyncio.create_task(each) for each in (self._read_events(http), self._request_pages(http))]
+            await asyncio.gather(*viewing)
+            for task in clients:
                 task.cancel()
-            await asyncio.gather(*around, return_exceptions=True)
+            await asyncio.gather(*clients, return_exceptions=True)
 
-    async def _look(self, http: aiohttp.ClientSession, rng: random.Random) -> None:
+    async def _view(self, http: aiohttp.ClientSession, rng: random.Random) -> None:
         cameras = (await (await http.get("/api/v1/cameras")).json())["cameras"]
         while time.monotonic() < self._until:
             stay = min(rng.uniform(*STAY_S), max(1.0, self._until - time.monotonic()))
-            await self._visit(http, rng.choice(cameras)["whep"], stay, says_goodbye=rng.random() < 0.5)
+            await self._visit(http, rng.choice(cameras)["whep"], stay, disconnects=rng.random() < 0.5)
 
-    async def _visit(self, http: aiohttp.ClientSession, whep: str, stay_s: float, says_goodbye: bool) -> None:
+    async def _visit(self, http: aiohttp.ClientSession, whep: str, stay_s: float, disconnects: bool) -> None:
         connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         receiver = connection.addTransceiver("video", direction="recvonly").receiver
         await connection.setLocalDescription(await connection.createOffer())
         offer = connection.localDescription.sdp
-        async with http.post(whep, data=offer, headers={"Content-Type": "application/sdp"}) as answered:
-            answer, session = await answered.text(), answered.headers.get("Location")
+        async with http.post(whep, data=offer, headers={"Content-Type": "application/sdp"}) as response:
+            answer, session = await response.text(), response.headers.get("Location")
         if session is None:
             self.counts["refused"] += 1
             await asyncio.sleep(1)
@@ -76,17 +76,17 @@ class Visitors:
                         await receiver.track.recv()
                         self.counts["pictures"] += 1
             self.counts["visits"] += 1
-            if says_goodbye:
+            if disconnects:
                 await http.delete(session)
         await connection.close()
 
-    async def _listen(self, http: aiohttp.ClientSession) -> None:
-        waits = aiohttp.ClientTimeout(total=None)
-        async with http.get("/api/v1/events/stream", timeout=waits) as stream:
+    async def _read_events(self, http: aiohttp.ClientSession) -> None:
+        no_timeout = aiohttp.ClientTimeout(total=None)
+        async with http.get("/api/v1/events/stream", timeout=no_timeout) as stream:
             async for line in stream.content:
                 self.counts["events"] += line.startswith(b"data:")
 
-    async def _leaf(self, http: aiohttp.ClientSession) -> None:
+    async def _request_pages(self, http: aiohttp.ClientSession) -> None:
         while True:
             for path in _PATHS:
                 async with http.get(path) as page:
@@ -107,17 +107,17 @@ def open_files(process: int) -> int:
 async def watch(server: int, address: str, seconds: float) -> None:
     """Print a row of the table at the end of each part of the run."""
     began = time.monotonic()
-    visitors, memory = Visitors(address, began + seconds), []
-    visiting = asyncio.create_task(visitors.run())
+    viewers, memory = SimulatedViewers(address, began + seconds), []
+    running = asyncio.create_task(viewers.run())
     for part in range(1, PARTS + 1):
-        while (left := began + part * seconds / PARTS - time.monotonic()) > 0:
-            await asyncio.sleep(min(5, left))
+        while (remaining := began + part * seconds / PARTS - time.monotonic()) > 0:
+            await asyncio.sleep(min(5, remaining))
             memory.append((time.monotonic() - began, resident_mb(server)))
-        counts = visitors.counts
-        told = [counts[what] for what in ("visits", "refused", "pictures", "events", "pages")]
-        row = [f"{(time.monotonic() - began) / 60:.1f}", f"{memory[-1][1]:.0f}", open_files(server), *told]
+        counts = viewers.counts
+        totals = [counts[name] for name in ("visits", "refused", "pictures", "events", "pages")]
+        row = [f"{(time.monotonic() - began) / 60:.1f}", f"{memory[-1][1]:.0f}", open_files(server), *totals]
         print("| " + " | ".join(map(str, row)) + " |", flush=True)
-    await visiting
+    await running
     late = np.array([each for each in memory if each[0] > seconds / 3])
     slope = np.polyfit(late[:, 0] / 3600, late[:, 1], 1)[0]
     print(f"\nFrom the end of the first third on, memory changes by {slope:+.0f} MB an hour.")
@@ -126,20 +126,20 @@ async def watch(server: int, address: str, seconds: float) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=30.0)
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as data:
         command = [sys.executable, "-m", "unblur", "serve", "--port", "0", "--data", data]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
             assert server.stderr
-            address = next(found[0] for line in server.stderr if (found := _ADDRESS.search(line)))
-            threading.Thread(target=server.stderr.read, daemon=True).start()  # else it would stop when the pipe is full
+            address = next(match[0] for line in server.stderr if (match := _ADDRESS.search(line)))
+            threading.Thread(target=server.stderr.read, daemon=True).start()  # a full pipe would block the server
             print(
                 "| minute | memory MB | open files | visits | refused | pictures | events | pages |\n"
                 + "|---" * 8
                 + "|"
             )
             try:
-                asyncio.run(watch(server.pid, address, 60 * chosen.minutes))
+                asyncio.run(watch(server.pid, address, 60 * arguments.minutes))
             finally:
                 server.terminate()
 

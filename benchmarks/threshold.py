@@ -1,14 +1,14 @@
-"""From which similarity on is a face somebody's? Chosen on `val`: never on `test`, never on the clips.
+"""Measures the thresholds and rules of recognition on `val` (never on `test` or the clips).
 
     python -m benchmarks.threshold --data ../shared/data
-    python -m benchmarks.threshold --data ../shared/data --rule ENOUGH=1    another value for one of the rules
+    python -m benchmarks.threshold --data ../shared/data --rule ENOUGH=1    another value for a constant of the rules
 
-Stills: the last photo of each of the 200 people of val/lfw160, sharp, against galleries of others' and their own
-remaining photos. Tracks: three views of it, moved, blurred by a line or a camera's shake of the given length (in pixels
-of the aligned crop) or seen from so far that few pixels are left, noisy (sigma 0.01) and compressed, judged view by
-view by `TrackRecognizer`, without restoration, with Richardson-Lucy and with the network: they are told a line's
-velocity with an error of 10 % and 5 degrees, of a shake they are told nothing. A stranger counts as named if any name
-was given at any time; a known person by the name at the end.
+Stills: the last photo of each of the 200 people of val/lfw160, sharp, against galleries of the
+remaining photos. Tracks: three views of it, misaligned, blurred by a line or a camera shake of the given length (pixels
+of the aligned crop) or shrunk, noisy (sigma 0.01) and compressed, recognized view by view by `TrackRecognizer`, without
+restoration, with Richardson-Lucy and with the network. Deblurrers get a line's velocity with an error of 10 % and 5
+degrees, and nothing about a shake. A non-mated track counts as named if it had any name at any time; a mated one by its
+last name.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from unblur.evaluate.data import archives as photographs
 
 SIZES = (10, 20, 40, 80, 100, 150)
 RATES = (0.003, 0.01, 0.05, 0.1)
-"""Shares of strangers who may be named."""
+"""Allowed shares of non-mated probes with a name (FPIR)."""
 LENGTHS = (0, 9, 15, 21, 27)
 SHAKES = (14, 20, 28)
 SHRUNK = (4, 6)
@@ -60,56 +60,56 @@ class Photo:
     landmarks: Array
 
 
-class Outcome(NamedTuple):
-    """Shares of known people named rightly and wrongly, and of strangers given a name; and the similarity to somebody
-    that 1 % of strangers reach."""
+class IdentificationShares(NamedTuple):
+    """Shares of mated probes named rightly and wrongly, and of non-mated probes given a name; and the similarity that
+    1 % of the non-mated probes reach."""
 
     right: float
     wrong: float
-    strangers: float
+    non_mated: float
     reached: float
 
     @classmethod
-    def counted(
-        cls, ends: Sequence[tuple[str, str | None]], strangers: Sequence[bool], scores: Sequence[float]
-    ) -> Outcome:
-        """`ends` are who somebody known was, and who they were said to be; `scores` the strangers'."""
+    def of(
+        cls, ends: Sequence[tuple[str, str | None]], non_mated: Sequence[bool], scores: Sequence[float]
+    ) -> IdentificationShares:
+        """Count. `ends`: true and last name of each mated probe; `non_mated`, `scores`: was it named, and its score."""
         return cls(
-            float(np.mean([said == name for name, said in ends])),
-            float(np.mean([said not in (name, None) for name, said in ends])),
-            float(np.mean(strangers)),
+            float(np.mean([given == name for name, given in ends])),
+            float(np.mean([given not in (name, None) for name, given in ends])),
+            float(np.mean(non_mated)),
             float(np.quantile(scores, 0.99)),
         )
 
 
-class Remembering(SFace):
-    """Embeds each picture once, however often it is asked for it."""
+class CachedSFace(SFace):
+    """SFace with a cache: embeds each image once."""
 
     def __init__(self, embedder: SFace) -> None:
         super().__init__(embedder._session, embedder.fingerprint)
-        self._known: dict[int, tuple[Image, Array]] = {}
+        self._cache: dict[int, tuple[Image, Array]] = {}
 
     def embed(self, images: Sequence[Image]) -> Array:
         for image in images:
-            if id(image) not in self._known:
-                self._known[id(image)] = image, super().embed([image])[0]
-        return np.stack([self._known[id(image)][1] for image in images])
+            if id(image) not in self._cache:
+                self._cache[id(image)] = image, super().embed([image])[0]
+        return np.stack([self._cache[id(image)][1] for image in images])
 
 
-def photos(archive: Path, detector: YuNet) -> list[Photo]:
-    """The archive's photos by name, with the largest face's points; without those where none is found."""
-    found = []
+def read_photos(archive: Path, detector: YuNet) -> list[Photo]:
+    """Read the archive's photos, sorted by name, with the points of the largest face; skip photos without a face."""
+    photos = []
     for name, image in photographs.read(archive).items():
         margin = image.shape[0] // 2
         framed = np.pad(image, ((margin, margin), (margin, margin), (0, 0)))
         if faces := detector.detect(framed):
             face = max(faces, key=lambda face: face.box.area)
-            found.append(Photo(Path(name).parent.name, image, face.landmarks - np.float32(margin)))
-    return found
+            photos.append(Photo(Path(name).parent.name, image, face.landmarks - np.float32(margin)))
+    return photos
 
 
-class Blur(NamedTuple):
-    """A line or a shake, in pixels of the crop; or a photo as small as one in `shrunk` pixels each way."""
+class BlurSetting(NamedTuple):
+    """A line or a camera shake of a length in crop pixels; or a photo shrunk by `shrunk` on each axis."""
 
     length: float
     shaken: bool
@@ -124,28 +124,28 @@ class Blur(NamedTuple):
         )
 
     def draw(self, matrix: Array, rng: np.random.Generator) -> tuple[Array, tuple[float, float] | None]:
-        """The kernel in the photo, from which `matrix` leads to the crop, and the motion as a tracker tells it."""
+        """Draw the kernel in photo pixels (`matrix` maps photo to crop), and the velocity that a tracker measures."""
         if self.shaken:
             return kernels.trajectory(self.length / np.hypot(*matrix[:, 0]), rng), None
         angle = rng.uniform(0, 2 * np.pi)
         motion = np.array([np.cos(angle), np.sin(angle)], np.float32) * self.length
         kernel = kernels.line(*np.linalg.inv(matrix[:, :2]) @ motion)
-        return kernel, _mistaken(motion, rng) if self.length else None
+        return kernel, _measured_velocity(motion, rng) if self.length else None
 
 
 BLURS = (
-    *(Blur(length, False) for length in LENGTHS),
-    *(Blur(length, True) for length in SHAKES),
-    *(Blur(0, False, shrunk) for shrunk in SHRUNK),
+    *(BlurSetting(length, False) for length in LENGTHS),
+    *(BlurSetting(length, True) for length in SHAKES),
+    *(BlurSetting(0, False, shrunk) for shrunk in SHRUNK),
 )
 
 
-def view(photo: Photo, blur: Blur, track: int, rng: np.random.Generator) -> FaceCrop:
-    """The face as a camera might see it."""
+def make_view(photo: Photo, blur: BlurSetting, track: int, rng: np.random.Generator) -> FaceCrop:
+    """Simulate a camera's view of the face."""
     points = photo.landmarks + rng.normal(0, 1, photo.landmarks.shape).astype(np.float32)
     kernel, motion = blur.draw(similarity(points), rng)
-    light = _shrunk(kernels.blur(photo.image, kernel), blur.shrunk)
-    image = _compressed(kernels.add_sensor_noise(light, 0.01, rng))
+    light = _shrink(kernels.blur(photo.image, kernel), blur.shrunk)
+    image = _compress(kernels.add_sensor_noise(light, 0.01, rng))
     crop, matrix = align(image, points)
     return FaceCrop(
         camera=blur.name,
@@ -159,120 +159,124 @@ def view(photo: Photo, blur: Blur, track: int, rng: np.random.Generator) -> Face
     )
 
 
-def _shrunk(light: Array, by: int) -> Array:
-    """Seen from so far, and enlarged again."""
+def _shrink(light: Array, by: int) -> Array:
+    """Shrink an image and enlarge it again."""
     height, width = light.shape[:2]
     small = cv2.resize(light, (max(1, width // by), max(1, height // by)), interpolation=cv2.INTER_AREA)
     return light if by == 1 else np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC))
 
 
-def _compressed(image: Image) -> Image:
+def _compress(image: Image) -> Image:
     _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)
 
 
-def _mistaken(motion: Array, rng: np.random.Generator) -> tuple[float, float]:
-    """Crop pixels per frame, as a tracker would measure them."""
+def _measured_velocity(motion: Array, rng: np.random.Generator) -> tuple[float, float]:
+    """Add a tracker's error to a motion: crop pixels per frame."""
     turn, stretch = rng.normal(0, np.radians(5)), np.exp(rng.normal(0, 0.1)) / SHUTTER
     x, y = stretch * motion
     return float(np.cos(turn) * x - np.sin(turn) * y), float(np.sin(turn) * x + np.cos(turn) * y)
 
 
 @dataclass(frozen=True)
-class People:
-    """The split: everybody's gallery photos, and the photo they are shown by."""
+class PhotoSplit:
+    """The people's gallery photos (`enrolled`) and one probe photo each (`probes`)."""
 
     enrolled: dict[str, Person]
-    shown: dict[str, Photo]
+    probes: dict[str, Photo]
 
-    def draws(self, size: int, repeats: int, fingerprint: str) -> Iterator[tuple[Gallery, list[str]]]:
-        """Galleries of random people, and those who are not in them."""
+    def draw_galleries(self, size: int, repeats: int, fingerprint: str) -> Iterator[tuple[Gallery, list[str]]]:
+        """Yield galleries of random people, each with the names of the people outside it."""
         rng, names = np.random.default_rng(0), sorted(self.enrolled)
         for _ in range(repeats):
-            order = [names[place] for place in rng.permutation(len(names))]
+            order = [names[index] for index in rng.permutation(len(names))]
             yield Gallery(fingerprint, {name: self.enrolled[name] for name in order[:size]}), order[size:]
 
 
-def split(found: Sequence[Photo], embedder: SFace) -> People:
-    taken: dict[str, list[Photo]] = {}
-    for photo in found:
-        taken.setdefault(photo.person, []).append(photo)
-    several = {name: photos for name, photos in taken.items() if len(photos) > 1}
+def split_photos(photos: Sequence[Photo], embedder: SFace) -> PhotoSplit:
+    by_person: dict[str, list[Photo]] = {}
+    for photo in photos:
+        by_person.setdefault(photo.person, []).append(photo)
+    several = {name: photos for name, photos in by_person.items() if len(photos) > 1}
     crops = {name: [align(photo.image, photo.landmarks)[0] for photo in part[:-1]] for name, part in several.items()}
-    return People(
+    return PhotoSplit(
         {name: Person(embedder.embed(part)) for name, part in crops.items()},
         {name: part[-1] for name, part in several.items()},
     )
 
 
-def stills(people: People, embedder: SFace, size: int, repeats: int) -> Outcome:
-    """What comes of `threshold_for` that many people."""
-    sharp = {name: align(photo.image, photo.landmarks)[0] for name, photo in people.shown.items()}
-    shown = dict(zip(sharp, embedder.embed(list(sharp.values())), strict=True))
+def identify_stills(people: PhotoSplit, embedder: SFace, size: int, repeats: int) -> IdentificationShares:
+    """Identify sharp probes in galleries of `size` people, at the threshold for that size."""
+    sharp = {name: align(photo.image, photo.landmarks)[0] for name, photo in people.probes.items()}
+    embeddings = dict(zip(sharp, embedder.embed(list(sharp.values())), strict=True))
     best: list[float] = []
     ends: list[tuple[str, str | None]] = []
-    for gallery, strangers in people.draws(size, repeats, embedder.fingerprint):
-        best += gallery.scores(np.stack([shown[name] for name in strangers])).max(1).tolist()
-        rankings = gallery.match(np.stack([shown[name] for name in gallery.names]))
-        said = [who.name if who.score >= threshold_for(size) else None for who, *_ in rankings]
-        ends += zip(gallery.names, said, strict=True)
-    return Outcome.counted(ends, [score >= threshold_for(size) for score in best], best)
+    for gallery, non_mated in people.draw_galleries(size, repeats, embedder.fingerprint):
+        best += gallery.scores(np.stack([embeddings[name] for name in non_mated])).max(1).tolist()
+        rankings = gallery.match(np.stack([embeddings[name] for name in gallery.names]))
+        given = [first.name if first.score >= threshold_for(size) else None for first, *_ in rankings]
+        ends += zip(gallery.names, given, strict=True)
+    return IdentificationShares.of(ends, [score >= threshold_for(size) for score in best], best)
 
 
-def alike(people: People, embedder: SFace, size: int, repeats: int) -> str:
-    """Means over galleries: how similar sharp strangers are to whoever is nearest, the spread from one to the next, how
-    similar those enrolled are to each other, and the share of strangers named at the thresholds for RATES."""
-    shown = {name: align(photo.image, photo.landmarks)[0] for name, photo in people.shown.items()}
-    faces = dict(zip(shown, embedder.embed(list(shown.values())), strict=True))
+def similarity_row(people: PhotoSplit, embedder: SFace, size: int, repeats: int) -> str:
+    """Format means over galleries: mean and standard deviation of the sharp non-mated probes' best similarity, mean
+    similarity of the enrolled to each other, and the share of non-mated probes named at the thresholds for RATES."""
+    crops = {name: align(photo.image, photo.landmarks)[0] for name, photo in people.probes.items()}
+    faces = dict(zip(crops, embedder.embed(list(crops.values())), strict=True))
     rows = []
-    for gallery, strangers in people.draws(size, repeats, embedder.fingerprint):
-        best = gallery.scores(np.stack([faces[name] for name in strangers])).max(1)
+    for gallery, non_mated in people.draw_galleries(size, repeats, embedder.fingerprint):
+        best = gallery.scores(np.stack([faces[name] for name in non_mated])).max(1)
         named = [(best >= threshold_for(size, rate)).mean() for rate in RATES]
         rows.append([best.mean(), best.std(), gallery.calibration.mean_impostor_score, *named])
     means = np.mean(rows, 0)
     return " | ".join([f"{size}", *(f"{value:.3f}" for value in means[:3]), *(f"{value:.4f}" for value in means[3:])])
 
 
-def tracks(people: People, embedder: SFace, views: dict[str, list[Restoration]], repeats: int) -> Outcome:
-    """What becomes of everybody's views when they come one after the other."""
+def identify_tracks(
+    people: PhotoSplit, embedder: SFace, views: dict[str, list[Restoration]], repeats: int
+) -> IdentificationShares:
+    """Identify each person's track, view by view."""
     ends: list[tuple[str, str | None]] = []
     named: list[bool] = []
     scores: list[float] = []
-    for gallery, strangers in people.draws(TRACK_GALLERY, repeats, embedder.fingerprint):
-        ends += [(name, _judged(views[name], embedder, gallery)[-1].name) for name in gallery.names]
-        judged = [_judged(views[name], embedder, gallery) for name in strangers]
-        named += [any(who.name for who in identities) for identities in judged]
-        scores += [identities[-1].score for identities in judged]
-    return Outcome.counted(ends, named, scores)
+    for gallery, non_mated in people.draw_galleries(TRACK_GALLERY, repeats, embedder.fingerprint):
+        ends += [(name, _recognize(views[name], embedder, gallery)[-1].name) for name in gallery.names]
+        recognized = [_recognize(views[name], embedder, gallery) for name in non_mated]
+        named += [any(each.name for each in identities) for identities in recognized]
+        scores += [identities[-1].score for identities in recognized]
+    return IdentificationShares.of(ends, named, scores)
 
 
-def posed(people: People, embedder: SFace, repeats: int) -> str:
-    """The similarity to somebody of TRACK_GALLERY people that 1 % of sharp strangers reach: of the third that turn away
-    most, and of the third that face the camera most."""
-    crops = {name: align(photo.image, photo.landmarks) for name, photo in people.shown.items()}
+def pose_report(people: PhotoSplit, embedder: SFace, repeats: int) -> str:
+    """Report the best similarity in a gallery of TRACK_GALLERY people that 1 % of sharp non-mated probes reach: of the
+    third with the least frontal pose and the third with the most frontal pose."""
+    crops = {name: align(photo.image, photo.landmarks) for name, photo in people.probes.items()}
     faces = dict(zip(crops, embedder.embed([image for image, _ in crops.values()]), strict=True))
-    pose = {name: quality(crops[name][0], photo.landmarks, crops[name][1]).pose for name, photo in people.shown.items()}
+    pose = {
+        name: quality(crops[name][0], photo.landmarks, crops[name][1]).pose for name, photo in people.probes.items()
+    }
     order = sorted(pose, key=lambda name: pose[name])
-    thirds = {name: 3 * place // len(order) for place, name in enumerate(order)}
+    thirds = {name: 3 * index // len(order) for index, name in enumerate(order)}
     reached: list[list[float]] = [[], [], []]
-    for gallery, strangers in people.draws(TRACK_GALLERY, repeats, embedder.fingerprint):
+    for gallery, non_mated in people.draw_galleries(TRACK_GALLERY, repeats, embedder.fingerprint):
         for name, best in zip(
-            strangers, gallery.scores(np.stack([faces[each] for each in strangers])).max(1), strict=True
+            non_mated, gallery.scores(np.stack([faces[each] for each in non_mated])).max(1), strict=True
         ):
             reached[thirds[name]].append(float(best))
     away, _, frontal = (f"{np.quantile(each, 0.99):.3f}" for each in reached)
-    return f"sharp strangers who turn away most (a third): 1 % reach {away}; who face the camera most: {frontal}"
+    return f"sharp non-mated probes, least frontal third: 1 % reach {away}; most frontal third: {frontal}"
 
 
-def _judged(views: Sequence[Restoration], embedder: SFace, gallery: Gallery) -> list[Identity]:
+def _recognize(views: Sequence[Restoration], embedder: SFace, gallery: Gallery) -> list[Identity]:
     return TrackRecognizer(embedder, gallery).observe(views)
 
 
-def restored(people: People, blur: Blur, deblurrer: Deblurrer) -> dict[str, list[Restoration]]:
+def restore_views(people: PhotoSplit, blur: BlurSetting, deblurrer: Deblurrer) -> dict[str, list[Restoration]]:
     rng = np.random.default_rng(round(blur.length))
     return {
-        name: deblurrer.restore([view(photo, blur, track, rng) for _ in range(VIEWS)])
-        for track, (name, photo) in enumerate(people.shown.items())
+        name: deblurrer.restore([make_view(photo, blur, track, rng) for _ in range(VIEWS)])
+        for track, (name, photo) in enumerate(people.probes.items())
     }
 
 
@@ -281,7 +285,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the shared research data")
     parser.add_argument("--repeats", type=int, default=20, help="random galleries for each row")
     parser.add_argument(
-        "--rule", action="append", default=[], metavar="NAME=VALUE", help="of recognize.decision, dual or fuse"
+        "--rule",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of recognize.decision, restoration_fusion or track_recognizer",
     )
     parser.add_argument("--network", type=Path, help="an ONNX file; without it the one that comes with unblur")
     arguments = parser.parse_args()
@@ -293,35 +301,35 @@ def main() -> None:
             float(value),
         )
     detector = YuNet(load(fetch("yunet"), "onnxruntime"))
-    embedder = Remembering(SFace(load(fetch("sface"), "onnxruntime"), fingerprint("sface")))
+    embedder = CachedSFace(SFace(load(fetch("sface"), "onnxruntime"), fingerprint("sface")))
     network = load(arguments.network or manifest.trained_network("deblur").path)
-    people = split(photos(arguments.data / "val/lfw160.tar", detector), embedder)
-    print(f"val/lfw160: {len(people.shown)} people; {arguments.repeats} random galleries a row; crops of {SIDE} px\n")
+    people = split_photos(read_photos(arguments.data / "val/lfw160.tar", detector), embedder)
+    print(f"val/lfw160: {len(people.probes)} people; {arguments.repeats} random galleries a row; crops of {SIDE} px\n")
     _print_stills(people, embedder, arguments.repeats)
-    _print_alike(people, embedder, arguments.repeats)
+    _print_similarities(people, embedder, arguments.repeats)
     _print_tracks(people, embedder, network, arguments.repeats)
 
 
-def _print_stills(people: People, embedder: SFace, repeats: int) -> None:
-    print("| gallery | threshold | named rightly | named wrongly | strangers named | 1 % of strangers reach |")
+def _print_stills(people: PhotoSplit, embedder: SFace, repeats: int) -> None:
+    print("| gallery | threshold | named rightly | named wrongly | non-mated named | 1 % of non-mated reach |")
     print("|---|---|---|---|---|---|")
     for size in SIZES:
-        print(f"| {size} | {threshold_for(size):.3f} | {_row(stills(people, embedder, size, repeats))} |")
-    print(f"\n{posed(people, embedder, repeats)}")
+        print(f"| {size} | {threshold_for(size):.3f} | {_row(identify_stills(people, embedder, size, repeats))} |")
+    print(f"\n{pose_report(people, embedder, repeats)}")
 
 
-def _print_alike(people: People, embedder: SFace, repeats: int) -> None:
-    print("\nStrangers and the enrolled\n")
-    asked = " | ".join(f"named, of {100 * rate:g} %" for rate in RATES)
-    print(f"| gallery | strangers' similarity | its spread | of the enrolled to each other | {asked} |")
+def _print_similarities(people: PhotoSplit, embedder: SFace, repeats: int) -> None:
+    print("\nNon-mated and the enrolled\n")
+    rates = " | ".join(f"named, of {100 * rate:g} %" for rate in RATES)
+    print(f"| gallery | non-mated similarity | standard deviation | of the enrolled to each other | {rates} |")
     print("|---" * (4 + len(RATES)) + "|")
     for size in SIZES:
-        print(f"| {alike(people, embedder, size, repeats)} |", flush=True)
+        print(f"| {similarity_row(people, embedder, size, repeats)} |", flush=True)
 
 
-def _print_tracks(people: People, embedder: SFace, network: Session, repeats: int) -> None:
-    told = "named rightly | named wrongly | strangers named | 1 % of strangers reach"
-    print(f"\n| {VIEWS} views, {TRACK_GALLERY} people | {told} |")
+def _print_tracks(people: PhotoSplit, embedder: SFace, network: Session, repeats: int) -> None:
+    columns = "named rightly | named wrongly | non-mated named | 1 % of non-mated reach"
+    print(f"\n| {VIEWS} views, {TRACK_GALLERY} people | {columns} |")
     print("|---|---|---|---|---|")
     for blur in BLURS:
         shutters = {blur.name: SHUTTER}
@@ -331,12 +339,12 @@ def _print_tracks(people: People, embedder: SFace, network: Session, repeats: in
             "with the network": CNN(network, shutters),
         }
         for title, deblurrer in deblurrers.items():
-            outcome = tracks(people, embedder, restored(people, blur, deblurrer), repeats)
-            print(f"| {blur.name}, {title} | {_row(outcome)} |", flush=True)
+            shares = identify_tracks(people, embedder, restore_views(people, blur, deblurrer), repeats)
+            print(f"| {blur.name}, {title} | {_row(shares)} |", flush=True)
 
 
-def _row(outcome: Outcome) -> str:
-    return f"{outcome.right:.3f} | {outcome.wrong:.3f} | {outcome.strangers:.4f} | {outcome.reached:.3f}"
+def _row(shares: IdentificationShares) -> str:
+    return f"{shares.right:.3f} | {shares.wrong:.3f} | {shares.non_mated:.4f} | {shares.reached:.3f}"
 
 
 if __name__ == "__main__":

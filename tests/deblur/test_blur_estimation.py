@@ -24,7 +24,7 @@ def measure() -> BlurEstimator:
 @pytest.mark.parametrize(("size", "enlarged"), [(1.0, 1.0), (datasets.LFW_SCALE, 1.0), (datasets.LFW_SCALE, 2.0)])
 def test_ranks_as_the_true_extent(shared: Path, measure: BlurEstimator, size: float, enlarged: float) -> None:
     rng = np.random.default_rng(7)
-    faces = [datasets.centred(face, 208, size) for face in datasets.read(shared / "val/lfw160.tar", every=4)]
+    faces = [datasets.center_on_square(face, 208, size) for face in datasets.read(shared / "val/lfw160.tar", every=4)]
     samples = [draw(face, FAMILIES[i % len(FAMILIES)], enlarged, 0.01, rng) for i, face in enumerate(faces)]
     estimates = [measure.estimate(sample.image, sample.scale).extent for sample in samples]
     true = [kernels.extent(sample.kernel) for sample in samples]
@@ -55,8 +55,8 @@ def test_contrast_drops_out(measure: BlurEstimator, make_crop: MakeCrop, contras
 
 
 def test_an_enlarged_face_is_soft_but_not_blurred(measure: BlurEstimator, face: Image) -> None:
-    small = datasets.centred(face, 70, 1 / 3)
-    crop = datasets.centre(datasets.centred(small, 208, 3), 128)
+    small = datasets.center_on_square(face, 70, 1 / 3)
+    crop = datasets.crop_center(datasets.center_on_square(small, 208, 3), 128)
     assert measure.estimate(crop, 3).extent < 3
     assert measure.estimate(crop, 3).extent < measure.estimate(crop, 1).extent
 
@@ -69,7 +69,7 @@ def test_roots_are_undone(kernel: Array) -> None:
 
 
 def test_the_larger_crop_is_measured_in_its_centre(measure: BlurEstimator, face: Image) -> None:
-    assert measure.estimate(face) == measure.estimate(datasets.centre(face, 128))
+    assert measure.estimate(face) == measure.estimate(datasets.crop_center(face, 128))
 
 
 def test_scale_is_that_of_the_matrix(make_crop: MakeCrop) -> None:

@@ -20,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from stream.errors import OutputError, SourceError
 from stream.simulation.ground_truth import GroundTruth
 from stream.values import Method
-from unblur.evaluate.scoring.event_log import LoggedEvent, Outcome, Score, score
+from unblur.evaluate.scoring.event_log import AppearanceResult, LoggedEvent, Score, score
 
 METHODS: dict[Method, str] = {"cnn": "restored by the network", "richardson-lucy": "restored by Richardson-Lucy"}
 LEFT_ALONE = "left as it is"
@@ -44,7 +44,7 @@ class Run:
 class Card:
     """One appearance as the page shows it: the outcome, its most telling event, and that event's pictures."""
 
-    outcome: Outcome
+    outcome: AppearanceResult
     event: LoggedEvent | None
     raw: str | None
     restored: str | None
@@ -125,7 +125,7 @@ def readable(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _card(outcome: Outcome, crops: Path) -> Card:
+def _card(outcome: AppearanceResult, crops: Path) -> Card:
     """The event to show: one with a picture, of the name that stood, with the best score."""
 
     def worth(event: LoggedEvent) -> tuple[bool, bool, float]:

@@ -165,6 +165,8 @@ def evaluate_clip(
     crf: Annotated[int, typer.Option(min=0, max=51, help="H.264's constant rate factor: more is worse.")] = 26,
 ) -> None:
     """Simulate a clip of people, with its ground truth."""
-    from unblur.evaluate.data.clips import ClipSettings, make
+    from unblur.evaluate.data.clips import ClipSettings, make_clip_folder
 
-    make(people, ClipSettings(speed, at_once, shutter, crossing, occlusion, lighting, crf), seed, every, out)
+    make_clip_folder(
+        people, ClipSettings(speed, at_once, shutter, crossing, occlusion, lighting, crf), seed, every, out
+    )

@@ -15,7 +15,7 @@ from deblur import kernels
 from detectors.yunet import YuNet
 from models.backends import selection
 from stream.values import Image
-from unblur.evaluate.data.archives import centre
+from unblur.evaluate.data.archives import crop_center
 
 FACE = 100
 """Width of the face in pixels."""
@@ -34,10 +34,10 @@ def pack(archive: Path, images: Mapping[str, Image]) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(archive, "w") as tar:
         for name, image in images.items():
-            code = cv2.imencode(PurePath(name).suffix, image, QUALITY)[1].tobytes()
-            member = tarfile.TarInfo(name)
-            member.size = len(code)
-            tar.addfile(member, io.BytesIO(code))
+            encoded = cv2.imencode(PurePath(name).suffix, image, QUALITY)[1].tobytes()
+            entry = tarfile.TarInfo(name)
+            entry.size = len(encoded)
+            tar.addfile(entry, io.BytesIO(encoded))
 
 
 @pytest.fixture(scope="session")
@@ -52,27 +52,30 @@ def faces(portraits: Path, detector: YuNet) -> dict[str, Image]:
 
 
 def _face(path: Path, detector: YuNet) -> Image:
-    picture = np.asarray(cv2.imread(str(path)), np.uint8)
-    box = detector.detect(picture)[0].box
+    image = np.asarray(cv2.imread(str(path)), np.uint8)
+    box = detector.detect(image)[0].box
     scale = FACE / box.width
     matrix = np.array([[scale, 0, 120 - scale * box.center[0]], [0, scale, 120 - scale * box.center[1]]])
-    warped = cv2.warpAffine(picture, matrix, (240, 240), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT_101)
+    warped = cv2.warpAffine(image, matrix, (240, 240), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT_101)
     return np.asarray(warped, np.uint8)
 
 
 @pytest.fixture(scope="session")
 def data(faces: dict[str, Image], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    pack(folder / "test/lfw160.tar", {name: centre(faces[file], 160) for name, file in ROLES.items()})
-    pack(folder / "test/ffhq192.tar", {f"{name}.jpg": centre(face, 192) for name, face in faces.items()})
+    pack(folder / "test/lfw160.tar", {name: crop_center(faces[file], 160) for name, file in ROLES.items()})
+    pack(folder / "test/ffhq192.tar", {f"{name}.jpg": crop_center(face, 192) for name, face in faces.items()})
     pack(
         folder / "val/lfw160.tar",
         {
-            **{f"Barack_Obama/{file}": centre(faces[file], 160) for file in ("obama.jpg", "obama2.jpg", "obama3.jpg")},
-            "Joe_Biden/biden.jpg": centre(faces["biden.jpg"], 160),
+            **{
+                f"Barack_Obama/{file}": crop_center(faces[file], 160)
+                for file in ("obama.jpg", "obama2.jpg", "obama3.jpg")
+            },
+            "Joe_Biden/biden.jpg": crop_center(faces["biden.jpg"], 160),
         },
     )
     (folder / "kernels").mkdir()
-    shaken = {f"levin{number}": kernels.trajectory(15, np.random.default_rng(number)) for number in range(2)}
-    np.savez(folder / "kernels/levin09.npz", **shaken, other=np.ones((3, 3)))  # type: ignore[arg-type]
+    shakes = {f"levin{number}": kernels.trajectory(15, np.random.default_rng(number)) for number in range(2)}
+    np.savez(folder / "kernels/levin09.npz", **shakes, other=np.ones((3, 3)))  # type: ignore[arg-type]
     return folder

@@ -1,4 +1,4 @@
-"""The commands, from the arguments to the folder that they leave behind."""
+"""The commands, from the arguments to the output folder."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def rows(out: Path, table: int = 0) -> dict[tuple[str, str], dict[str, Any]]:
 
 def test_restore(data: Path, deblurring_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "new" / "out"
-    chosen = ["--condition", "none", "--condition", "line19", "--seed", "3", "--network", str(deblurring_path)]
-    chosen += ["--backend", "onnxruntime"]
-    assert main(["evaluate", "restore", "--data", str(data), "--out", str(out), *chosen]) == 0
+    options = ["--condition", "none", "--condition", "line19", "--seed", "3", "--network", str(deblurring_path)]
+    options += ["--backend", "onnxruntime"]
+    assert main(["evaluate", "restore", "--data", str(data), "--out", str(out), *options]) == 0
     found = rows(out)
     assert found["line19", "oracle"]["psnr_gain"]["low"] > 2
     assert found["line19", "richardson-lucy, motion known"]["ssim_gain"]["value"] > 0
@@ -80,19 +80,19 @@ def test_identify(data: Path, deblurring_path: Path, tmp_path: Path) -> None:
         (["identify", "--network", "none.onnx"], "none.onnx"),
     ],
 )
-def test_bad_options_are_one_line_and_write_nothing(
+def test_a_bad_option_prints_one_line_and_writes_nothing(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], complaint: str
 ) -> None:
     out = tmp_path / "out"
     assert main(["evaluate", arguments[0], "--data", str(data), "--out", str(out), *arguments[1:]]) == 2
-    told = capsys.readouterr().err
-    assert complaint in told
-    assert told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert complaint in message
+    assert message.count("\n") == 1
     assert not out.exists()
 
 
 @pytest.mark.parametrize("command", ["restore", "identify"])
-def test_a_network_that_does_not_load_is_told_before_anything_is_written(
+def test_a_network_that_does_not_load_fails_before_anything_is_written(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     broken, out = tmp_path / "broken.onnx", tmp_path / "out"
@@ -104,7 +104,7 @@ def test_a_network_that_does_not_load_is_told_before_anything_is_written(
 
 
 @pytest.mark.parametrize("command", ["restore", "identify"])
-def test_a_network_that_deblurs_nothing_is_told_before_anything_is_written(
+def test_a_network_that_is_no_deblurring_network_fails_before_anything_is_written(
     data: Path, sface_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     options = ["--out", str(tmp_path / "out"), "--network", str(sface_path)]
@@ -113,7 +113,7 @@ def test_a_network_that_deblurs_nothing_is_told_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_photographs_that_are_too_small_are_named(
+def test_a_photograph_that_is_too_small_is_reported(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(data / "kernels", tmp_path / "kernels")
@@ -125,7 +125,7 @@ def test_photographs_that_are_too_small_are_named(
 
 
 @pytest.mark.parametrize("command", ["restore", "identify"])
-def test_folder_without_data_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+def test_a_folder_without_data_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert main(["evaluate", command, "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert "cannot read the measured kernels" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

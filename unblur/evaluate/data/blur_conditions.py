@@ -1,4 +1,4 @@
-"""What happens to a sharp photograph before it is to be restored: EVALUATION's conditions.
+"""Blur conditions: how experiments degrade a sharp photograph (docs/results/methods.md).
 
 Blur of the whole photograph with a kernel of sum 1 and its centroid in the middle, noise (sigma 0.01), 8 bits; then, in
 some, what the camera's chain does to it.
@@ -24,10 +24,10 @@ from stream.values import Array, Image
 NOISE = 0.01
 """Sigma, of full scale."""
 LENGTH_ERROR = 0.2
-"""By how much, at most, the known length of a straight motion is off: uniformly distributed."""
-TURN, SCALE, SHIFT = 2.0, 0.04, 2.0
-"""How far apart the crops of two pictures of one face lie: standard deviations in degrees, of the logarithm of the
-size, and in pixels each way. Found on val's photographs under shakes of 14 to 20 pixels of the crop."""
+"""Largest relative error of the known length of a straight motion; the error is uniformly distributed."""
+ROTATION_STD, SCALE_STD, SHIFT_STD = 2.0, 0.04, 2.0
+"""Misalignment of two crops of one face: standard deviations of the rotation (degrees), of the logarithm of the size,
+and of the offset (pixels, each axis). Measured on val's photographs under camera shakes of 14 to 20 crop pixels."""
 SIZES = (13, 19, 27, 37)
 CRF = 30
 FAR = 4
@@ -38,58 +38,61 @@ Chain = Callable[[Image], Image]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Another:
-    """Another picture of the same face, and by what its crop, found on its own, lies off: 3 x 3, in pixels of it."""
+class NeighborShot:
+    """Another blurred image of the same face. `misalignment` (3 x 3, crop pixels) maps the first image's crop to this
+    image's own crop, which is aligned independently."""
 
     image: Image
-    astray: NDArray[np.float64]
+    misalignment: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shot:
-    """A photograph as it was taken, the kernel that blurred it, and the motion as far as it is known; and `others` of
-    the same face, as a track has them: a hand shakes anew, and what moves goes on."""
+    """A blurred photograph with its kernel and its motion, if known. `neighbors` simulate the earlier frames of a
+    track: a straight motion stays the same, a camera shake is drawn again for each."""
 
     image: Image
     kernel: Array
     motion: Motion | None
-    others: tuple[Another, ...]
+    neighbors: tuple[NeighborShot, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One way of being blurred. `straight` is where the motion is known but for its length's error."""
+    """A kind of blur. If `straight`, the motion is known, up to the error of its length."""
 
     name: str
     draw: Callable[[np.random.Generator], tuple[Array, Motion | None]]
     chain: Chain | None = None
     straight: bool = False
 
-    def shots(self, photographs: Sequence[Image], seed: int) -> list[Shot]:
-        """Each photograph under this condition. The same seed gives the same, whatever else is evaluated."""
+    def make_shots(self, photographs: Sequence[Image], seed: int) -> list[Shot]:
+        """Degrade each photograph. The result depends on the seed and this condition only, not on other conditions."""
         name = zlib.crc32(self.name.encode())
-        rng, aside = np.random.default_rng([seed, name]), np.random.default_rng([seed, name, 1])
-        return [self._shot(photograph, rng, aside) for photograph in photographs]
+        rng, neighbor_rng = np.random.default_rng([seed, name]), np.random.default_rng([seed, name, 1])
+        return [self._make_shot(photograph, rng, neighbor_rng) for photograph in photographs]
 
-    def _shot(self, photograph: Image, rng: np.random.Generator, aside: np.random.Generator) -> Shot:
+    def _make_shot(self, photograph: Image, rng: np.random.Generator, neighbor_rng: np.random.Generator) -> Shot:
         kernel, motion = self.draw(rng)
-        others = (self._other(photograph, kernel, aside) for _ in range(NEIGHBORS))
-        return Shot(self._taken(photograph, kernel, rng), kernel, motion, tuple(others))
+        neighbors = (self._make_neighbor(photograph, kernel, neighbor_rng) for _ in range(NEIGHBORS))
+        return Shot(self._degrade(photograph, kernel, rng), kernel, motion, tuple(neighbors))
 
-    def _other(self, photograph: Image, kernel: Array, rng: np.random.Generator) -> Another:
-        return Another(self._taken(photograph, kernel if self.straight else self.draw(rng)[0], rng), _astray(rng))
+    def _make_neighbor(self, photograph: Image, kernel: Array, rng: np.random.Generator) -> NeighborShot:
+        return NeighborShot(
+            self._degrade(photograph, kernel if self.straight else self.draw(rng)[0], rng), _draw_misalignment(rng)
+        )
 
-    def _taken(self, photograph: Image, kernel: Array, rng: np.random.Generator) -> Image:
+    def _degrade(self, photograph: Image, kernel: Array, rng: np.random.Generator) -> Image:
         image = kernels.add_sensor_noise(kernels.blur(photograph, kernel), NOISE, rng)
         return self.chain(image) if self.chain else image
 
 
-def conditions(data: Path) -> dict[str, Condition]:
-    """All conditions by name, from none to worst of each kind; `data` holds the measured kernels.
+def load_conditions(data: Path) -> dict[str, Condition]:
+    """Make all conditions, keyed by name, each kind from weak to strong.
 
-    Raises SourceError if it does not.
+    `data` is the shared data folder. Raises SourceError if its measured kernels cannot be read.
     """
-    found = [
+    every = [
         Condition("none", lambda _: (kernels.box(1), None)),
         Condition("box5", lambda _: (kernels.box(5), None)),
         Condition("disk3", lambda _: (kernels.disk(3), None)),
@@ -99,23 +102,27 @@ def conditions(data: Path) -> dict[str, Condition]:
         Condition("h264", _trajectory(19), lambda image: degradation.h264(image, CRF)),
         Condition("low", _trajectory(13), lambda image: degradation.downsample(image, FAR)),
     ]
-    return {condition.name: condition for condition in found}
+    return {condition.name: condition for condition in every}
 
 
-def chosen(every: Mapping[str, Condition], names: Sequence[str]) -> list[Condition]:
-    """Those of these names; all, if none is named. Raises UsageError for a name that there is not."""
+def select_conditions(every: Mapping[str, Condition], names: Sequence[str]) -> list[Condition]:
+    """Select conditions by name, all if `names` is empty. Raises UsageError for an unknown name."""
     unknown = [name for name in names if name not in every]
     if unknown:
         raise UsageError(f"no condition is called {unknown[0]!r}: there are {', '.join(every)}")
     return [condition for name, condition in every.items() if name in names or not names]
 
 
-def _astray(rng: np.random.Generator) -> NDArray[np.float64]:
-    """A random similarity about a crop's centre."""
-    turn, scale, shift = np.deg2rad(rng.normal(0, TURN)), np.exp(rng.normal(0, SCALE)), rng.normal(0, SHIFT, 2)
-    cos, sin, centre = scale * np.cos(turn), scale * np.sin(turn), (SIDE - 1) / 2
-    about = np.array([[cos, -sin, shift[0] + centre], [sin, cos, shift[1] + centre], [0, 0, 1]])
-    return np.asarray(about @ np.array([[1, 0, -centre], [0, 1, -centre], [0, 0, 1]]))
+def _draw_misalignment(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw a random similarity transform about the center of a crop."""
+    rotation, scale, shift = (
+        np.deg2rad(rng.normal(0, ROTATION_STD)),
+        np.exp(rng.normal(0, SCALE_STD)),
+        rng.normal(0, SHIFT_STD, 2),
+    )
+    cos, sin, center = scale * np.cos(rotation), scale * np.sin(rotation), (SIDE - 1) / 2
+    about = np.array([[cos, -sin, shift[0] + center], [sin, cos, shift[1] + center], [0, 0, 1]])
+    return np.asarray(about @ np.array([[1, 0, -center], [0, 1, -center], [0, 0, 1]]))
 
 
 def _line(length: float) -> Callable[[np.random.Generator], tuple[Array, Motion]]:
@@ -133,7 +140,7 @@ def _trajectory(size: float) -> Callable[[np.random.Generator], tuple[Array, Non
 
 
 def _measured(file: Path) -> Callable[[np.random.Generator], tuple[Array, None]]:
-    """One of the camera shakes that Levin et al. measured, "Understanding and evaluating blind deconvolution
+    """Draws one of the camera shakes measured by Levin et al., "Understanding and evaluating blind deconvolution
     algorithms", CVPR 2009."""
     try:
         with np.load(file, allow_pickle=False) as stored:

@@ -1,4 +1,4 @@
-"""Whose photographs identification is judged on: people enrolled, their probes, and strangers."""
+"""Datasets of the identification experiments: enrolled people, their probes, and non-mated (unknown) people."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from unblur.evaluate.data import archives
 ARCHIVE = "lfw160.tar"
 Split = Literal["test", "val"]
 ENROLLED = 3
-"""Of how many photographs on somebody of `val` is enrolled, with the first half of them; the others are strangers."""
+"""People of `val` with at least so many photographs are enrolled, with the first half of them; others are non-mated."""
 
 
 MARGIN = 32
-"""Pixels by which photographs are continued by reflection. The close ones would give crops with black edges; blur does
-not cross these, and every restoration, the true kernel's most of all, would ring there."""
+"""Pixels by which photographs are extended on each side, by reflection. Without them crops of close faces would have
+black edges that blur does not cross, and every restoration, most of all with the true kernel, would ring there."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photograph:
-    """A sharp photograph of one person, continued by `MARGIN` on each side, and the five points (5 x 2) of its face."""
+    """A sharp photograph of one person, extended by `MARGIN` on each side, and the five points (5 x 2) of its face."""
 
     person: str
     image: Image
@@ -38,39 +38,39 @@ class Photograph:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DatasetSplit:
-    """`gallery` and `probes` are of the same people, `strangers` of others. `faceless` counts the photographs on which
-    no face was found: they are left out, and so are the probes of somebody of whose gallery nothing remains."""
+    """`gallery` and `probes` show the same people, `non_mated` others. `faceless` counts the photographs without a
+    detected face: they are left out, and so are the probes of people without a gallery photograph left."""
 
     gallery: Sequence[Photograph]
     probes: Sequence[Photograph]
-    strangers: Sequence[Photograph]
+    non_mated: Sequence[Photograph]
     faceless: int
 
     @property
     def people(self) -> list[str]:
-        """Those enrolled."""
+        """The names of the enrolled people, sorted."""
         return sorted({photograph.person for photograph in self.gallery})
 
     def labels(self, photographs: Sequence[Photograph]) -> NDArray[np.intp]:
-        """The places among `people` of those on these photographs, who must be enrolled."""
+        """Return the index in `people` of each photograph's person, who must be enrolled."""
         return np.searchsorted(self.people, [photograph.person for photograph in photographs])
 
 
-def cast(data: Path, split: Split, detector: Detector, every: int = 1) -> DatasetSplit:
-    """The people of a split; of each second, third ... only (`every`), in the order of their names, to be quick.
+def load_split(data: Path, split: Split, detector: Detector, every: int = 1) -> DatasetSplit:
+    """Load a split and detect its faces. `every`: take every n-th person only, sorted by name.
 
-    Raises SourceError if the split's archive is not there or not laid out as it ought to be.
+    Raises SourceError if the split's archive is missing or has another layout.
     """
     archive = data / split / ARCHIVE
-    find, parts = finder(detector), roles(archive, every)
-    taken = {role: [(each.person, each.image) for each in portraits] for role, portraits in parts.items()}
-    found = {role: [each for each in map(find, images) if each] for role, images in taken.items()}
-    known = {photograph.person for photograph in found["gallery"]}
-    probes = [photograph for photograph in found["probe"] if photograph.person in known]
-    if not probes or not found["strangers"]:
+    make_photograph, parts = photograph_detector(detector), read_roles(archive, every)
+    images = {role: [(each.person, each.image) for each in portraits] for role, portraits in parts.items()}
+    photographs = {role: [each for each in map(make_photograph, pairs) if each] for role, pairs in images.items()}
+    known = {photograph.person for photograph in photographs["gallery"]}
+    probes = [photograph for photograph in photographs["probe"] if photograph.person in known]
+    if not probes or not photographs["strangers"]:
         raise SourceError(f"no faces were found in {archive}")
-    faceless = sum(map(len, taken.values())) - sum(map(len, found.values()))
-    return DatasetSplit(found["gallery"], probes, found["strangers"], faceless)
+    faceless = sum(map(len, images.values())) - sum(map(len, photographs.values()))
+    return DatasetSplit(photographs["gallery"], probes, photographs["strangers"], faceless)
 
 
 Role = Literal["gallery", "probe", "strangers"]
@@ -81,7 +81,7 @@ _LAYOUTS = (
 
 
 class Portrait(NamedTuple):
-    """A photograph as it lies in an archive: of whom, its file's name, and the picture."""
+    """A photograph of an archive: the person, the file's name and the image."""
 
     person: str
     file: str
@@ -91,21 +91,21 @@ class Portrait(NamedTuple):
 Roles = dict[Role, list[Portrait]]
 
 
-def roles(archive: Path, every: int = 1) -> Roles:
-    """The photographs of an archive, or a folder, by what they are for; of each second, third ... person only
-    (`every`), in the order of their names.
+def read_roles(archive: Path, every: int = 1) -> Roles:
+    """Read the photographs of an archive or a folder, grouped by role. `every`: take every n-th person only, sorted by
+    name.
 
-    Raises SourceError if it cannot be read or is laid out neither as people/<Name>/gallery|probe/*.jpg and
-    strangers/<Name>_<number>.jpg, nor as <Name>/*.jpg with enough photographs of some and few of others.
+    Raises SourceError if it cannot be read or has neither the layout people/<Name>/gallery|probe/*.jpg and
+    strangers/<Name>_<number>.jpg, nor <Name>/*.jpg with enough photographs of some people and few of others.
     """
     images = archives.read(archive)
-    parts = _as_laid_out(images) if any(name.startswith("people/") for name in images) else _divided(images)
+    parts = _group_by_folder(images) if any(name.startswith("people/") for name in images) else _divide_people(images)
     if not all(parts.values()):
         raise SourceError(f"{archive} is not laid out as {_LAYOUTS}")
-    return {role: _thinned(portraits, every) for role, portraits in parts.items()}
+    return {role: _take_every(portraits, every) for role, portraits in parts.items()}
 
 
-def _as_laid_out(images: Mapping[str, Image]) -> Roles:
+def _group_by_folder(images: Mapping[str, Image]) -> Roles:
     parts: Roles = {"gallery": [], "probe": [], "strangers": []}
     for name, image in images.items():
         path = PurePosixPath(name)
@@ -117,48 +117,48 @@ def _as_laid_out(images: Mapping[str, Image]) -> Roles:
     return parts
 
 
-def _divided(images: Mapping[str, Image]) -> Roles:
+def _divide_people(images: Mapping[str, Image]) -> Roles:
     parts: Roles = {"gallery": [], "probe": [], "strangers": []}
     people: dict[str, list[Portrait]] = defaultdict(list)
     for name, image in images.items():
         path = PurePosixPath(name)
         people[path.parent.name].append(Portrait(path.parent.name, path.name, image))
-    for taken in people.values():
-        if len(taken) < ENROLLED:
-            parts["strangers"] += taken
+    for portraits in people.values():
+        if len(portraits) < ENROLLED:
+            parts["strangers"] += portraits
         else:
-            half = (len(taken) + 1) // 2
-            parts["gallery"] += taken[:half]
-            parts["probe"] += taken[half:]
+            half = (len(portraits) + 1) // 2
+            parts["gallery"] += portraits[:half]
+            parts["probe"] += portraits[half:]
     return parts
 
 
-def _thinned(portraits: Sequence[Portrait], every: int) -> list[Portrait]:
+def _take_every(portraits: Sequence[Portrait], every: int) -> list[Portrait]:
     people = set(sorted({portrait.person for portrait in portraits})[::every])
     return [portrait for portrait in portraits if portrait.person in people]
 
 
-def finder(detector: Detector) -> Callable[[tuple[str, Image]], Photograph | None]:
-    """Makes a photograph of a person's name and picture; None where no face is found."""
+def photograph_detector(detector: Detector) -> Callable[[tuple[str, Image]], Photograph | None]:
+    """Return a function that makes a Photograph of a person's name and image; None if no face is detected."""
 
-    def find(photograph: tuple[str, Image]) -> Photograph | None:
-        person, image = photograph
-        continued = np.pad(image, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), "reflect")
-        landmarks = middle_face(detector, continued)
-        return None if landmarks is None else Photograph(person, continued, landmarks)
+    def make_photograph(named_image: tuple[str, Image]) -> Photograph | None:
+        person, image = named_image
+        extended = np.pad(image, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), "reflect")
+        landmarks = detect_landmarks(detector, extended)
+        return None if landmarks is None else Photograph(person, extended, landmarks)
 
-    return find
+    return make_photograph
 
 
-def middle_face(detector: Detector, continued: Image) -> Array | None:
-    """The five points (5 x 2) of the face nearest to a photograph's centre, whose portrait it is; looked for on the
-    photograph as it was before it was continued."""
-    nearest = portrayed(detector, continued[MARGIN:-MARGIN, MARGIN:-MARGIN])
+def detect_landmarks(detector: Detector, extended: Image) -> Array | None:
+    """Detect the face nearest to the center of an extended photograph and return its five points (5 x 2), or None. The
+    detector gets the photograph without the extension."""
+    nearest = detect_portrait(detector, extended[MARGIN:-MARGIN, MARGIN:-MARGIN])
     return None if nearest is None else nearest.landmarks + np.float32(MARGIN)
 
 
-def portrayed(detector: Detector, image: Image) -> FaceDetection | None:
-    """The face nearest to a photograph's centre, whose portrait it is; None if none is found."""
+def detect_portrait(detector: Detector, image: Image) -> FaceDetection | None:
+    """Detect the face nearest to the center of a photograph: the portrayed person's. None if there is none."""
     middle = np.array([image.shape[1], image.shape[0]]) / 2
     faces = detector.detect(image)
     return min(faces, key=lambda face: float(np.hypot(*(np.array(face.box.center) - middle))), default=None)

@@ -1,7 +1,7 @@
-"""Who is it among people who are all known? The experiment by which faces were identified before strangers counted.
+"""Closed-set recognition: every person is known, and the nearest neighbor names a face.
 
-Each person's pictures are split at random; features fitted to one part (or a network that knows nobody of them) make
-embeddings of both, and a picture of the other part is whoever its nearest neighbour is.
+Each person's images are split at random. Features fitted to one part (or a network trained on other people) embed both
+parts; an image of the other part gets the name of its nearest neighbor.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from stream.interfaces import Detector
 from stream.values import Array, Image
 from unblur.assembly.components import fitted, fusion_trainer
 from unblur.evaluate.data import archives
-from unblur.evaluate.data.datasets import finder
+from unblur.evaluate.data.datasets import photograph_detector
 from unblur.evaluate.scoring.open_set_metrics import Indices
 
-Name = Literal[Method, "sface"]
-METHODS: tuple[Name, ...] = get_args(Name)
+MethodName = Literal[Method, "sface"]
+METHODS: tuple[MethodName, ...] = get_args(MethodName)
 
 
-class Source(NamedTuple):
-    """A data set: where it lies, the suffix of its pictures, and how many of each person's are learnt from."""
+class ClosedSetData(NamedTuple):
+    """A closed-set dataset: archive, suffix of the images, and number of training images of each person."""
 
     name: str
     archive: str
     suffix: str
-    learnt: int
+    training_count: int
 
 
-SOURCES = (Source("ORL", "seed/orl.tar", ".pgm", 5), Source("Yale", "seed/yale.tar", ".png", 6))
+SOURCES = (ClosedSetData("ORL", "seed/orl.tar", ".pgm", 5), ClosedSetData("Yale", "seed/yale.tar", ".png", 6))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Faces:
-    """N aligned crops, whose each is (from 0), and which picture (equal numbers: the same picture, pixel for pixel)."""
+    """N aligned crops with the number of their person and of their image (equal numbers: the same pixels)."""
 
     crops: Sequence[Image]
     labels: Indices
@@ -55,71 +55,73 @@ class Faces:
 
 
 class Trial(NamedTuple):
-    """One repeat: of the faces asked for the share named rightly; of those whose very picture was not among the learnt
-    ones; and how many numbers an embedding has."""
+    """One repeat: the share of test faces named rightly; the same without test images that are also training images;
+    and the length of an embedding."""
 
     accuracy: float
     untwinned: float
     dimensions: int
 
 
-def read(data: Path, source: Source, detector: Detector) -> Faces:
-    """Raises SourceError if a picture shows no face, or there are too few of somebody."""
+def load_faces(data: Path, source: ClosedSetData, detector: Detector) -> Faces:
+    """Load and align a dataset. Raises SourceError for an image without a face, or a person with too few images."""
     archive = data / source.archive
     images = archives.read(archive, suffix=source.suffix)
-    find = finder(detector)
+    make_photograph = photograph_detector(detector)
     crops, people = [], []
     for name, image in images.items():
-        photograph = find((PurePosixPath(name).parent.name, image))
+        photograph = make_photograph((PurePosixPath(name).parent.name, image))
         if photograph is None:
             raise SourceError(f"no face is found on {name} in {archive}")
         crops.append(align(photograph.image, photograph.landmarks)[0])
         people.append(photograph.person)
     labels, counts = np.unique(people, return_inverse=True, return_counts=True)[1:]
-    if counts.min() <= source.learnt:
-        raise SourceError(f"{archive} is not laid out as <Person>/*{source.suffix}, more than {source.learnt} of each")
+    if counts.min() <= source.training_count:
+        raise SourceError(
+            f"{archive} is not laid out as <Person>/*{source.suffix}, more than {source.training_count} of each"
+        )
     pictures = np.unique([image.tobytes() for image in images.values()], return_inverse=True)[1]
     return Faces(crops, labels, pictures)
 
 
-Embed = Callable[[Indices, int], Array]
-"""The embeddings of all faces (N x D), fitted to the faces at some places, with a seed."""
+EmbedFaces = Callable[[Indices, int], Array]
+"""Returns the embeddings of all faces (N x D), fitted to the faces at the given indices, with a seed."""
 
 
-def embedding(name: Name, faces: Faces, sface: Embedder, backend: Backend) -> Embed:
-    """What embeds the faces by a method. Calling it raises UsageError if the faces are too few to be fitted to."""
+def make_embed(name: MethodName, faces: Faces, sface: Embedder, backend: Backend) -> EmbedFaces:
+    """Make the function that embeds the faces by a method. It raises UsageError if there are too few faces to fit."""
     if name == "sface":
-        known = cache(lambda: sface.embed(faces.crops))
-        return lambda *_: known()
+        embed_once = cache(lambda: sface.embed(faces.crops))
+        return lambda *_: embed_once()
 
-    def embed(learnt: Indices, seed: int) -> Array:
+    def embed(training: Indices, seed: int) -> Array:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"{name}.onnx"
-            crops = [faces.crops[place] for place in learnt]
+            crops = [faces.crops[index] for index in training]
             train_fusion = fusion_trainer() if name == "fusion-cnn" else None
-            file.write_bytes(fit(name, crops, faces.labels[learnt], seed, train_fusion))
+            file.write_bytes(fit(name, crops, faces.labels[training], seed, train_fusion))
             return fitted(file, name, backend).embed(faces.crops)
 
     return embed
 
 
-def trials(faces: Faces, embed: Embed, learnt: int, seed: int, repeats: int) -> Iterator[Trial]:
-    """One for each repeat, with `learnt` pictures of each person. The n-th splits the same faces alike for all."""
+def run_trials(faces: Faces, embed: EmbedFaces, training_count: int, seed: int, repeats: int) -> Iterator[Trial]:
+    """Run the repeats, with `training_count` images of each person. Repeat n has the same split for every method."""
     for repeat in range(repeats):
-        drawn = split(faces.labels, learnt, np.random.default_rng((seed, repeat)))
-        yield _trial(faces, embed(np.flatnonzero(drawn), seed + repeat), drawn)
+        training = draw_split(faces.labels, training_count, np.random.default_rng((seed, repeat)))
+        yield _run_trial(faces, embed(np.flatnonzero(training), seed + repeat), training)
 
 
-def split(labels: Indices, count: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Marks `count` random places of each label."""
+def draw_split(labels: Indices, count: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Mark `count` random items of each label."""
     drawn = np.zeros(len(labels), np.bool_)
     for label in np.unique(labels):
         drawn[rng.choice(np.flatnonzero(labels == label), count, replace=False)] = True
     return drawn
 
 
-def _trial(faces: Faces, embeddings: Array, learnt: NDArray[np.bool_]) -> Trial:
-    nearest = KNeighborsClassifier(1, metric="cosine").fit(embeddings[learnt], faces.labels[learnt])
-    right = nearest.predict(embeddings[~learnt]) == faces.labels[~learnt]
-    fresh = ~np.isin(faces.pictures[~learnt], faces.pictures[learnt])
-    return Trial(float(right.mean()), float(right[fresh].mean()), embeddings.shape[1])
+def _run_trial(faces: Faces, embeddings: Array, training: NDArray[np.bool_]) -> Trial:
+    nearest = KNeighborsClassifier(1, metric="cosine").fit(embeddings[training], faces.labels[training])
+    correct = nearest.predict(embeddings[~training]) == faces.labels[~training]
+    new = ~np.isin(faces.pictures[~training], faces.pictures[training])
+    return Trial(float(correct.mean()), float(correct[new].mean()), embeddings.shape[1])

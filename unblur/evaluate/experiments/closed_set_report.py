@@ -1,6 +1,6 @@
-"""`unblur evaluate recognition`: the seed's experiments on ORL and Yale, by `nearest.py`, told in a table and a plot.
+"""`unblur evaluate recognition`: runs `closed_set.py` on ORL and Yale and writes a table and a plot.
 
-All methods see the crops that the program would cut out, and the same splits.
+All methods get the crops that the program would cut out, and the same splits.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from recognize.embedders.sface import SFace
 from stream.errors import UsageError
 from unblur import terminal
 from unblur.evaluate.experiments import closed_set
-from unblur.evaluate.experiments.closed_set import METHODS, SOURCES, Faces, Name, Source, Trial
+from unblur.evaluate.experiments.closed_set import METHODS, SOURCES, ClosedSetData, Faces, MethodName, Trial
 from unblur.evaluate.reporting import output_folder, plots
-from unblur.evaluate.reporting.run_record import record
-from unblur.evaluate.reporting.tables import Cell, Column, Table, markdown
+from unblur.evaluate.reporting.run_record import record_run
+from unblur.evaluate.reporting.tables import Cell, Column, Table, to_markdown
 from unblur.evaluate.scoring.open_set_metrics import Numbers
 from unblur.terminal import download_bar
 
 TITLE = "Recognition"
-LEARNT: Name = "fusion-cnn"
+TRAINED_METHOD: MethodName = "fusion-cnn"
 _COLUMNS = (
     Column("data", "data"),
     Column("method", "features"),
@@ -39,65 +39,74 @@ _COLUMNS = (
     Column("highest", "highest", ".3f"),
     Column("untwinned", "without twins", ".3f"),
 )
-Done = Mapping[tuple[Source, Name], Sequence[Trial]]
+TrialsByMethod = Mapping[tuple[ClosedSetData, MethodName], Sequence[Trial]]
 
 
 def evaluate(data: Path, out: Path, seed: int, repeats: int, methods: Sequence[str], backend: Backend) -> str:
-    """Evaluate, leave the table and a plot in `out`, and give the table as Markdown.
+    """Evaluate, write the table and a plot to `out`, and return the table as Markdown.
 
     Raises UsageError, ModelError, StorageError.
     """
     cv2.setNumThreads(1)
-    names, notes = _chosen(methods)
+    names, notes = _select_methods(methods)
     with download_bar() as downloads:
         detector = YuNet(load(fetch("yunet", progress=downloads), backend), min_confidence=IN_VIDEO)
         session = load(fetch("sface", progress=downloads), backend)
-    faces = {source: closed_set.read(data, source, detector) for source in SOURCES}
+    faces = {source: closed_set.load_faces(data, source, detector) for source in SOURCES}
     terminal.prepared(out)
     archives = [data / source.archive for source in SOURCES]
-    told = record(archives, seed, session.backend, *notes, *_told(faces, repeats))
+    record = record_run(archives, seed, session.backend, *notes, *_describe_data(faces, repeats))
     done = _run(faces, names, SFace(session, fingerprint("sface")), seed, repeats, backend)
     rows = [_row(source.name, name, trials) for (source, name), trials in done.items()]
     table = Table("The nearest neighbour is the right person", _COLUMNS, rows)
-    output_folder.write(out, TITLE, [table], told, {"accuracy": partial(plots.spread, _panels(done), "accuracy")})
-    return markdown(TITLE, [table], told)
+    output_folder.write(
+        out, TITLE, [table], record, {"accuracy": partial(plots.draw_spread, _panels(done), "accuracy")}
+    )
+    return to_markdown(TITLE, [table], record)
 
 
-def _chosen(methods: Sequence[str]) -> tuple[list[Name], list[str]]:
-    """The methods that are asked for, or all that can be had here; and a note on one that is left out.
+def _select_methods(methods: Sequence[str]) -> tuple[list[MethodName], list[str]]:
+    """Select methods by name, or all that can run here, with a note on one that is left out.
 
-    Raises UsageError for one that there is not, or that is asked for and cannot be had.
+    Raises UsageError for an unknown method, and for a named one that cannot run here.
     """
     unknown = [name for name in methods if name not in METHODS]
     if unknown:
         raise UsageError(f"no method is called {unknown[0]!r}: there are {', '.join(METHODS)}")
-    asked = [name for name in METHODS if name in methods or not methods]
-    if find_spec("torch") or LEARNT not in asked:
-        return asked, []
-    missing = f"{LEARNT} needs torch: pip install 'unblur[train]'"
+    selected = [name for name in METHODS if name in methods or not methods]
+    if find_spec("torch") or TRAINED_METHOD not in selected:
+        return selected, []
+    missing = f"{TRAINED_METHOD} needs torch: pip install 'unblur[train]'"
     if methods:
         raise UsageError(missing)
-    return [name for name in asked if name != LEARNT], [f"left out: {missing}"]
+    return [name for name in selected if name != TRAINED_METHOD], [f"left out: {missing}"]
 
 
 def _run(
-    faces: Mapping[Source, Faces], names: Sequence[Name], sface: SFace, seed: int, repeats: int, backend: Backend
-) -> Done:
-    done: dict[tuple[Source, Name], list[Trial]] = {(source, name): [] for source in faces for name in names}
+    faces: Mapping[ClosedSetData, Faces],
+    names: Sequence[MethodName],
+    sface: SFace,
+    seed: int,
+    repeats: int,
+    backend: Backend,
+) -> TrialsByMethod:
+    done: dict[tuple[ClosedSetData, MethodName], list[Trial]] = {
+        (source, name): [] for source in faces for name in names
+    }
     with terminal.progress() as progress:
         task = progress.add_task("recognition", total=len(done) * repeats)
         for (source, name), trials in done.items():
-            embed = closed_set.embedding(name, faces[source], sface, backend)
-            for trial in closed_set.trials(faces[source], embed, source.learnt, seed, repeats):
+            embed = closed_set.make_embed(name, faces[source], sface, backend)
+            for trial in closed_set.run_trials(faces[source], embed, source.training_count, seed, repeats):
                 trials.append(trial)
                 progress.advance(task)
     return done
 
 
-def _told(faces: Mapping[Source, Faces], repeats: int) -> list[str]:
+def _describe_data(faces: Mapping[ClosedSetData, Faces], repeats: int) -> list[str]:
     sizes = [
-        f"{source.name}: {len(each.crops)} pictures of {each.labels.max() + 1} people, {source.learnt} of each learnt"
-        f" from; {len(each.crops) - each.pictures.max() - 1} are another's twin, pixel for pixel"
+        f"{source.name}: {len(each.crops)} pictures of {each.labels.max() + 1} people, {source.training_count} of each"
+        f" learnt from; {len(each.crops) - each.pictures.max() - 1} are another's twin, pixel for pixel"
         for source, each in faces.items()
     ]
     return [
@@ -122,9 +131,9 @@ def _row(data: str, method: str, trials: Sequence[Trial]) -> dict[str, Cell]:
     }
 
 
-def _panels(done: Done) -> dict[str, dict[str, Numbers]]:
-    """Accuracies by data and method."""
+def _panels(trials: TrialsByMethod) -> dict[str, dict[str, Numbers]]:
+    """Group the accuracies by dataset and method."""
     panels: dict[str, dict[str, Numbers]] = {}
-    for (source, name), trials in done.items():
-        panels.setdefault(source.name, {})[name] = np.array([trial.accuracy for trial in trials])
+    for (source, name), repeats in trials.items():
+        panels.setdefault(source.name, {})[name] = np.array([trial.accuracy for trial in repeats])
     return panels

@@ -1,7 +1,7 @@
-"""Who judges whether a face is still the same: embedders, each with the crops that it was made for.
+"""Reference embedders: they measure whether a restored face is still the same person.
 
-SFace is the product's own, and a restoration network's training may have looked at it. FaceNet took no part in
-anything here; it is fetched when it is asked for.
+SFace is the product's own; the training of a restoration network may have used it. FaceNet is independent: nothing here
+was trained or chosen with it. It is downloaded when needed.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from stream.values import Array, Image
 from unblur.assembly.components import facenet
 from unblur.terminal import download_bar
 
-Name = Literal["sface", "facenet"]
+JudgeName = Literal["sface", "facenet"]
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """`embed` turns aligned crops (square BGR uint8) into N x D embeddings of length 1; several threads may call it.
+    """A reference embedder. `embed` turns aligned crops (square BGR uint8) into N x D unit embeddings; thread-safe.
 
-    `threshold` gives the cosine similarity from which a face is somebody's, by the number of people enrolled; None
-    where no such rule was calibrated.
+    `threshold` returns the cosine similarity that a name needs, for a number of enrolled people; None if no such rule
+    was calibrated.
     """
 
     name: str
@@ -35,8 +35,8 @@ class Judge:
     threshold: Callable[[int], float] | None
 
 
-def judge(name: Name, backend: Backend) -> Judge:
-    """The embedder of that name, downloaded if need be. Raises ModelError if it cannot be had."""
+def load_judge(name: JudgeName, backend: Backend) -> Judge:
+    """Load an embedder by name; download it if necessary. Raises ModelError."""
     match name:
         case "sface":
             with download_bar() as progress:

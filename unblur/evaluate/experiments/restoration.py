@@ -1,8 +1,8 @@
-"""`unblur evaluate restore`: how near does restoration come to the sharp face?
+"""`unblur evaluate restore`: measures how near restored faces are to the sharp ones.
 
-The seed's experiment, widened: sharp faces, blurred with known kernels before they are cropped, restored, and compared
-with the sharp ones. PSNR (dB) and SSIM (Wang et al., "Image quality assessment: from error visibility to structural
-similarity", IEEE TIP 2004) on RGB, and the gain over the blurred picture with a bootstrap interval over faces.
+Sharp faces are blurred with known kernels before they are cropped, then restored and compared with the sharp ones.
+Metrics: PSNR (dB) and SSIM (Wang et al., "Image quality assessment: from error visibility to structural similarity",
+IEEE TIP 2004) on RGB, and the gain over the blurred image with a bootstrap interval over faces.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from stream.errors import SourceError
 from stream.values import Image
 from unblur import terminal
 from unblur.evaluate.data import archives
-from unblur.evaluate.data.blur_conditions import Condition, Shot, chosen, conditions
+from unblur.evaluate.data.blur_conditions import Condition, Shot, load_conditions, select_conditions
 from unblur.evaluate.data.datasets import Split
 from unblur.evaluate.experiments import methods
-from unblur.evaluate.experiments.methods import Makers, Probe, probe
-from unblur.evaluate.experiments.settings import Settings, side_by_side
+from unblur.evaluate.experiments.methods import DeblurrerFactories, Probe, make_probe
+from unblur.evaluate.experiments.settings import Settings, run_parallel
 from unblur.evaluate.reporting import output_folder, plots
-from unblur.evaluate.reporting.run_record import record
-from unblur.evaluate.reporting.tables import Cell, Column, Table, markdown
-from unblur.evaluate.scoring.open_set_metrics import Estimate, Numbers, over
+from unblur.evaluate.reporting.run_record import record_run
+from unblur.evaluate.reporting.tables import Cell, Column, Table, to_markdown
+from unblur.evaluate.scoring.open_set_metrics import Estimate, Numbers, bootstrap
 
 ARCHIVES: Mapping[Split, str] = {"test": "test/ffhq192.tar", "val": "val/lfw160.tar"}
 SIDE = 128
 SHEET = 8
 """Faces on a contact sheet."""
 LOWEST = -4.0
-"""dB at which the plot is cut off: the seed's preset does far worse to a sharp face."""
+"""dB at which the plot is cut off: the 5 x 5 preset is far worse on a sharp face."""
 BLURRED = "blurred"
 TITLE = "Restoration"
 BACKEND = "NumPy and SciPy"
-"""What runs every method but the network, of which a note tells."""
+"""What runs every method except the network, which has a note of its own."""
 _COLUMNS = (
     Column("blur", "blur"),
     Column("method", "method"),
@@ -51,49 +51,53 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """One condition: a row of the table for each method, and faces for the contact sheet."""
+class RestorationResult:
+    """The result of one condition: a table row for each method, and faces for the contact sheet."""
 
     rows: list[dict[str, Cell]]
     sheet: dict[str, list[Image]]
 
 
 def evaluate(settings: Settings, out: Path) -> str:
-    """Evaluate, leave table and plots in `out`, and give the table as Markdown.
+    """Evaluate, write table and plots to `out`, and return the table as Markdown.
 
     Raises UsageError, ModelError, StorageError.
     """
     cv2.setNumThreads(1)
-    under = chosen(conditions(settings.data), settings.conditions)
-    deblurrers = methods.makers(settings.backend, settings.network)
-    names = methods.chosen(settings.methods, deblurrers)
+    selected = select_conditions(load_conditions(settings.data), settings.conditions)
+    deblurrers = methods.deblurrer_factories(settings.backend, settings.network)
+    names = methods.select_methods(settings.methods, deblurrers)
     archive = settings.data / ARCHIVES[settings.split]
-    faces = _faces(archive, settings.every)
+    faces = _read_faces(archive, settings.every)
     notes = [f"{len(faces)} faces, their middle {SIDE} x {SIDE} pixels"]
-    notes += methods.told(names, settings.backend, settings.network)
+    notes += methods.describe_network(names, settings.backend, settings.network)
     terminal.prepared(out)
-    told = record([archive], settings.seed, BACKEND, *notes)
-    outcomes = _run(under, partial(_outcome, faces=faces, names=names, deblurrers=deblurrers, seed=settings.seed))
-    table = Table("Against the sharp faces", _COLUMNS, [row for each in outcomes.values() for row in each.rows])
-    drawn: dict[str, output_folder.Draw] = {"gain": partial(plots.gains, _gains(table), "PSNR gain, dB", LOWEST)}
-    drawn |= {f"sheet-{name}": partial(plots.sheet, each.sheet) for name, each in outcomes.items()}
-    output_folder.write(out, TITLE, [table], told, drawn)
-    return markdown(TITLE, [table], told)
+    record = record_run([archive], settings.seed, BACKEND, *notes)
+    results = _run(
+        selected, partial(_run_condition, faces=faces, names=names, deblurrers=deblurrers, seed=settings.seed)
+    )
+    table = Table("Against the sharp faces", _COLUMNS, [row for each in results.values() for row in each.rows])
+    plot_files: dict[str, output_folder.Draw] = {
+        "gain": partial(plots.draw_gains, _gains(table), "PSNR gain, dB", LOWEST)
+    }
+    plot_files |= {f"sheet-{name}": partial(plots.draw_contact_sheet, each.sheet) for name, each in results.items()}
+    output_folder.write(out, TITLE, [table], record, plot_files)
+    return to_markdown(TITLE, [table], record)
 
 
-def _run(under: Sequence[Condition], work: Callable[[Condition], Outcome]) -> dict[str, Outcome]:
-    """By condition."""
-    outcomes = {}
+def _run(selected: Sequence[Condition], work: Callable[[Condition], RestorationResult]) -> dict[str, RestorationResult]:
+    """Run the conditions in parallel; return the results by condition name."""
+    results = {}
     with terminal.progress() as progress:
-        task = progress.add_task("restore", total=len(under))
-        for condition, outcome in zip(under, side_by_side(work, under), strict=True):
-            outcomes[condition.name] = outcome
+        task = progress.add_task("restore", total=len(selected))
+        for condition, result in zip(selected, run_parallel(work, selected), strict=True):
+            results[condition.name] = result
             progress.advance(task)
-    return outcomes
+    return results
 
 
-def _faces(archive: Path, every: int) -> list[Image]:
-    """Raises SourceError if there are none, or one is too small."""
+def _read_faces(archive: Path, every: int) -> list[Image]:
+    """Read the faces. Raises SourceError if there are none, or one is too small."""
     faces = archives.read(archive, every)
     for name, face in faces.items():
         if min(face.shape[:2]) < SIDE:
@@ -101,29 +105,32 @@ def _faces(archive: Path, every: int) -> list[Image]:
     return list(faces.values())
 
 
-def _outcome(
-    condition: Condition, faces: Sequence[Image], names: Sequence[str], deblurrers: Makers, seed: int
-) -> Outcome:
-    sharp = [archives.centre(face, SIDE) for face in faces]
-    blurred = [_probe(shot) for shot in condition.shots(faces, seed)]
+def _run_condition(
+    condition: Condition, faces: Sequence[Image], names: Sequence[str], deblurrers: DeblurrerFactories, seed: int
+) -> RestorationResult:
+    sharp = [archives.crop_center(face, SIDE) for face in faces]
+    blurred = [_make_probe(shot) for shot in condition.make_shots(faces, seed)]
     before = _scores(sharp, [each.crop.image for each in blurred])
-    outcome = Outcome([], {})
-    for name, restore in {BLURRED: methods.left, **methods.methods(names, deblurrers, condition.straight)}.items():
+    result = RestorationResult([], {})
+    for name, restore in {
+        BLURRED: methods.leave_blurred,
+        **methods.make_rows(names, deblurrers, condition.straight),
+    }.items():
         restored = [each.image for each in restore(blurred)]
-        outcome.rows.append({"blur": condition.name, "method": name, **_cells(before, _scores(sharp, restored))})
-        outcome.sheet[name] = restored[:SHEET]
-    outcome.sheet["true"] = sharp[:SHEET]
-    return outcome
+        result.rows.append({"blur": condition.name, "method": name, **_cells(before, _scores(sharp, restored))})
+        result.sheet[name] = restored[:SHEET]
+    result.sheet["true"] = sharp[:SHEET]
+    return result
 
 
-def _probe(shot: Shot) -> Probe:
+def _make_probe(shot: Shot) -> Probe:
     height, width = shot.image.shape[:2]
     matrix = np.array([[1, 0, -((width - SIDE) // 2)], [0, 1, -((height - SIDE) // 2)]], np.float32)
-    return probe(archives.centre(shot.image, SIDE), matrix, shot.kernel, shot.motion, shot.others)
+    return make_probe(archives.crop_center(shot.image, SIDE), matrix, shot.kernel, shot.motion, shot.neighbors)
 
 
 def _scores(sharp: Sequence[Image], restored: Sequence[Image]) -> Numbers:
-    """N x 2: PSNR and SSIM."""
+    """Compute PSNR and SSIM of each pair (N x 2)."""
     return np.array([_score(*pair) for pair in zip(sharp, restored, strict=True)])
 
 
@@ -135,15 +142,15 @@ def _score(sharp: Image, restored: Image) -> tuple[float, float]:
 
 def _cells(before: Numbers, after: Numbers) -> dict[str, Cell]:
     cells: dict[str, Cell] = {}
-    for place, measure in enumerate(("psnr", "ssim")):
-        gains = after[:, place] - before[:, place]
-        cells[measure] = float(after[:, place].mean())
-        cells[f"{measure}_gain"] = over(gains) if gains.any() else None
+    for column, measure in enumerate(("psnr", "ssim")):
+        gains = after[:, column] - before[:, column]
+        cells[measure] = float(after[:, column].mean())
+        cells[f"{measure}_gain"] = bootstrap(gains) if gains.any() else None
     return cells
 
 
 def _gains(table: Table) -> dict[str, dict[str, Estimate]]:
-    """The gain in PSNR by method and condition."""
+    """Group the PSNR gains by method and condition."""
     gains: dict[str, dict[str, Estimate]] = {}
     for row in table.rows:
         gain = row["psnr_gain"]

@@ -1,4 +1,4 @@
-"""What is evaluated, for the commands that share these options."""
+"""Settings that the `unblur evaluate` commands share."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from models.backends.selection import Backend
 from unblur.evaluate.data.datasets import Split
 
 Job = TypeVar("Job")
-Done = TypeVar("Done")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`data` is a folder laid out like the project's shared data. All conditions and methods unless some are named; of
-    the faces, or people, each `every`-th. `network` is judged in place of the one that comes with unblur."""
+    """Settings of an evaluation. `data`: a folder laid out like the project's shared data. `conditions`, `methods`: all
+    if empty. `every`: take each n-th face or person. `network`: replaces the network that comes with unblur."""
 
     data: Path
     split: Split = "test"
@@ -31,8 +31,8 @@ class Settings:
     network: Path | None = None
 
 
-def side_by_side(work: Callable[[Job], Done], jobs: Iterable[Job]) -> Iterator[Done]:
-    """The results in order. One thread a core: arithmetic releases the interpreter's lock."""
+def run_parallel(work: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
+    """Run jobs in threads, one per core, and yield the results in order. The arithmetic releases the GIL."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
             yield from pool.map(work, jobs)

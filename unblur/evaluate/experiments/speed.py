@@ -1,11 +1,11 @@
-"""How much faster than a plain loop over the same networks, and does it find as many people? `unblur bench` runs this.
+"""`unblur bench`: compares speed, memory and names with a plain loop over the same networks.
 
-    unblur bench --data ../shared/data                 frames per second, CPU, memory and names, side by side; and
-                                                       where unblur's own time goes
+    unblur bench --data ../shared/data                 frames per second, CPU, memory and names of each program,
+                                                       and the time of each stage of unblur
     unblur bench --data ../shared/data --minutes 10    and memory over ten minutes of footage
 
-The clip is simulated: 720p30, people of the val split walking past, about five at a time. Every program runs as a
-process of its own on the same clip; times are whole processes, start-up included.
+The clip is simulated: 720p30, people of the val split walking past, about five at a time. Every program runs in a
+separate process on the same clip; times include the start of the process.
 """
 
 from __future__ import annotations
@@ -29,20 +29,26 @@ from detectors.yunet import YuNet
 from models.assets.fetch import fetch
 from models.backends.selection import load
 from stream.simulation.ground_truth import GroundTruth
-from unblur.evaluate.data.clips import ClipSettings, film, lay_out, one_each, walkers
-from unblur.evaluate.data.datasets import ARCHIVE, roles
+from unblur.evaluate.data.clips import (
+    ClipSettings,
+    detect_walkers,
+    one_photograph_each,
+    simulate_clip,
+    write_photographs,
+)
+from unblur.evaluate.data.datasets import ARCHIVE, read_roles
 from unblur.evaluate.experiments.stage_times import Stages
 from unblur.evaluate.scoring.event_log import read_events, score
 from unblur.people.enrollment import enroll
 from unblur.terminal import working
 
-KNOWN, STRANGERS, AT_ONCE, SEED = 12, 4, 6, 0
+MATED, NON_MATED, AT_ONCE, SEED = 12, 4, 6, 0
 MEMORY_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
-    """What a finished process took: seconds of wall and CPU time, and its memory (MB) second by second."""
+class ProcessUsage:
+    """Resources of a finished process: wall and CPU seconds, and its memory (MB), one value per second."""
 
     wall_s: float
     cpu_s: float
@@ -51,7 +57,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Footage:
-    """The clip to be watched, its truth, and the gallery of the people in it."""
+    """A clip, its ground truth, and the gallery of the people in it."""
 
     clip: Path
     truth: Path
@@ -62,25 +68,25 @@ class Footage:
         return GroundTruth.load(self.truth).frames
 
 
-def recorded(data: Path, folder: Path, known: int = KNOWN, strangers: int = STRANGERS) -> Footage:
-    """Record the clip of so many people and enrol those who are to be known."""
+def record_clip(data: Path, folder: Path, mated: int = MATED, non_mated: int = NON_MATED) -> Footage:
+    """Simulate a clip of so many people and enroll the mated ones."""
     footage = Footage(folder / "clip.mp4", folder / "truth.json", folder / "gallery.joblib")
-    people, detector = roles(data / "val" / ARCHIVE), YuNet(load(fetch("yunet")))
-    passers = walkers(one_each(people["probe"])[:known], detector, known=True)
-    passers += walkers(one_each(people["strangers"])[:strangers], detector, known=False)
+    people, detector = read_roles(data / "val" / ARCHIVE), YuNet(load(fetch("yunet")))
+    walkers = detect_walkers(one_photograph_each(people["probe"])[:mated], detector, known=True)
+    walkers += detect_walkers(one_photograph_each(people["strangers"])[:non_mated], detector, known=False)
     with working("filming people who walk past"):
-        film(passers, ClipSettings("slow", AT_ONCE), SEED, footage.clip, footage.truth)
-    enroll(Config(), lay_out(people["gallery"], folder / "people"), footage.gallery, strict=False)
+        simulate_clip(walkers, ClipSettings("slow", AT_ONCE), SEED, footage.clip, footage.truth)
+    enroll(Config(), write_photographs(people["gallery"], folder / "people"), footage.gallery, strict=False)
     return footage
 
 
-def watched(program: str, command: Sequence[str | Path]) -> Process:
-    """Run the command of a program to its end, and measure it. An interruption kills it."""
+def measure_process(program: str, command: Sequence[str | Path]) -> ProcessUsage:
+    """Run a program's command to its end and measure it. Killed on an interruption."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     memory = []
     with working(program), ExitStack() as stack:
-        # A session of its own: Ctrl-C is for this process to meet.
+        # A new session: Ctrl-C reaches this process only, which then kills the child.
         process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, start_new_session=True)
         stack.enter_context(process)
         stack.callback(process.kill)
@@ -92,11 +98,11 @@ def watched(program: str, command: Sequence[str | Path]) -> Process:
         raise subprocess.CalledProcessError(process.returncode, list(map(str, command)))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Process(time.perf_counter() - start, cpu, memory)
+    return ProcessUsage(time.perf_counter() - start, cpu, memory)
 
 
 def _resident_mb(pid: int) -> float:
-    """Resident memory now, without what is mapped from files: Linux only; 0 when the process has just gone."""
+    """Return the resident memory (Linux only); 0 if the process has just ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
     except OSError:
@@ -104,7 +110,7 @@ def _resident_mb(pid: int) -> float:
     return sum(float(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
 
-def ours(footage: Footage, events: Path, *options: str) -> list[str | Path]:
+def unblur_command(footage: Footage, events: Path, *options: str) -> list[str | Path]:
     return [
         *(sys.executable, "-m", "unblur", "run", footage.clip, "--gallery", footage.gallery),
         *("--events", events, "--output", "none", "--quiet"),
@@ -112,36 +118,36 @@ def ours(footage: Footage, events: Path, *options: str) -> list[str | Path]:
     ]
 
 
-def plain(footage: Footage, found: Path, *options: str) -> list[str | Path]:
+def plain_command(footage: Footage, names: Path, *options: str) -> list[str | Path]:
     return [
         sys.executable,
         "-m",
         "unblur.evaluate.experiments.plain_loop",
         footage.clip,
         footage.gallery,
-        found,
+        names,
         *options,
     ]
 
 
 def compare(footage: Footage, folder: Path) -> str:
-    """The table of all programs, as Markdown."""
+    """Run all programs and make their table, as Markdown."""
     truth = GroundTruth.load(footage.truth)
-    shown = {one.person for one in truth.appearances if one.known}
-    found, again = folder / "plain.json", folder / "prepared.json"
+    present = {one.person for one in truth.appearances if one.known}
+    plain_names, prepared_names = folder / "plain.json", folder / "prepared.json"
     log, unrestored = folder / "events.jsonl", folder / "unrestored.jsonl"
     commands = {
-        "plain loop, OpenCV's classes": plain(footage, found),
-        "plain loop, unblur's prepared SFace": plain(footage, again, "--prepared"),
-        OURS: ours(footage, log, "--deblur", "cnn"),
-        "unblur, nothing restored": ours(footage, unrestored, "--deblur", "off"),
+        "plain loop, OpenCV's classes": plain_command(footage, plain_names),
+        "plain loop, unblur's prepared SFace": plain_command(footage, prepared_names, "--prepared"),
+        OURS: unblur_command(footage, log, "--deblur", "cnn"),
+        "unblur, nothing restored": unblur_command(footage, unrestored, "--deblur", "off"),
     }
-    processes = {program: watched(program, command) for program, command in commands.items()}
-    named = [_listed(found), _listed(again), _logged(log), _logged(unrestored)]
-    lines = [_at_once(truth), "", HEADER]
+    processes = {program: measure_process(program, command) for program, command in commands.items()}
+    named = [_read_names(plain_names), _read_names(prepared_names), _names_in_log(log), _names_in_log(unrestored)]
+    lines = [_describe_clip(truth), "", HEADER]
     for (program, process), names in zip(processes.items(), named, strict=True):
-        told = f"{len(shown & names)} of {len(shown)} | {len(names - shown)}"
-        lines.append(_row(program, process, footage.frames, told))
+        cells = f"{len(present & names)} of {len(present)} | {len(names - present)}"
+        lines.append(_row(program, process, footage.frames, cells))
     first, second = (process.wall_s / processes[OURS].wall_s for process in list(processes.values())[:2])
     lines += [
         "",
@@ -154,18 +160,18 @@ def compare(footage: Footage, folder: Path) -> str:
     )
 
 
-def _listed(names: Path) -> set[str]:
+def _read_names(names: Path) -> set[str]:
     return set(json.loads(names.read_text(encoding="utf-8")))
 
 
-def _logged(events: Path) -> set[str]:
+def _names_in_log(events: Path) -> set[str]:
     return {event.name for event in read_events(events) if event.name}
 
 
-def by_stage(footage: Footage, folder: Path) -> str:
-    """Where unblur's time goes, as Markdown."""
+def stage_table(footage: Footage, folder: Path) -> str:
+    """Measure the time of each stage of unblur, as Markdown."""
     out = folder / "stages.json"
-    watched(
+    measure_process(
         "unblur, stage by stage",
         [sys.executable, "-m", "unblur.evaluate.experiments.stage_times", footage.clip, footage.gallery, out],
     )
@@ -178,12 +184,12 @@ HEADER = (
 )
 
 
-def _row(program: str, process: Process, frames: int, named: str) -> str:
+def _row(program: str, process: ProcessUsage, frames: int, named: str) -> str:
     rate, memory = frames / process.wall_s, max(process.memory_mb)
     return f"| {program} | {rate:.1f} | {process.wall_s:.1f} | {process.cpu_s:.1f} | {memory:.0f} | {named} |"
 
 
-def _at_once(truth: GroundTruth) -> str:
+def _describe_clip(truth: GroundTruth) -> str:
     faces = Counter(sighting.frame for one in truth.appearances for sighting in one.sightings)
     number = [faces[frame] for frame in range(truth.frames)]
     mean, middle = sum(number) / len(number), sorted(number)[len(number) // 10 : -len(number) // 10]
@@ -192,19 +198,21 @@ def _at_once(truth: GroundTruth) -> str:
     )
 
 
-def endure(footage: Footage, folder: Path, minutes: float) -> str:
-    """Memory over a long recording: the clip again and again in one file, without encoding it anew."""
+def measure_memory(footage: Footage, folder: Path, minutes: float) -> str:
+    """Measure the memory over a long recording: the clip repeated in one file, without encoding it again."""
     rate = GroundTruth.load(footage.truth).fps
     loops = max(1, round(minutes * 60 * rate / footage.frames))
-    long = Footage(_repeated(footage.clip, folder / "long.mp4", loops), footage.truth, footage.gallery)
-    memory = watched(f"unblur, for {minutes:g} minutes of footage", ours(long, folder / "long.jsonl")).memory_mb
+    long = Footage(_repeat_clip(footage.clip, folder / "long.mp4", loops), footage.truth, footage.gallery)
+    memory = measure_process(
+        f"unblur, for {minutes:g} minutes of footage", unblur_command(long, folder / "long.jsonl")
+    ).memory_mb
     tenth = max(1, len(memory) // 10)
-    told = [f"{max(memory[i : i + tenth]):.0f}" for i in range(0, len(memory), tenth)]
+    peaks = [f"{max(memory[i : i + tenth]):.0f}" for i in range(0, len(memory), tenth)]
     length = loops * footage.frames / rate / 60
-    return f"Peak memory in MB, in each tenth of {length:.1f} minutes of footage: {', '.join(told)}"
+    return f"Peak memory in MB, in each tenth of {length:.1f} minutes of footage: {', '.join(peaks)}"
 
 
-def _repeated(clip: Path, out: Path, times: int) -> Path:
+def _repeat_clip(clip: Path, out: Path, times: int) -> Path:
     with av.open(str(out), "w") as target:
         written, offset = None, 0
         for _ in range(times):
@@ -223,11 +231,11 @@ def _repeated(clip: Path, out: Path, times: int) -> Path:
 
 
 def bench(data: Path, minutes: float) -> str:
-    """Everything that was asked for, as Markdown."""
+    """Run all measurements and return their tables, as Markdown. `minutes`: length of the memory test; 0 for none."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        footage = recorded(data, folder)
-        parts = [compare(footage, folder), by_stage(footage, folder)]
+        footage = record_clip(data, folder)
+        parts = [compare(footage, folder), stage_table(footage, folder)]
         if minutes:
-            parts.append(endure(footage, folder, minutes))
+            parts.append(measure_memory(footage, folder, minutes))
         return "\n\n".join(parts)

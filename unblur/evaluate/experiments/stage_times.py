@@ -1,9 +1,9 @@
-"""Where the time of a run over a recording goes: milliseconds a frame, and the share of each stage.
+"""Time per stage of a run over a recording: milliseconds per frame, and shares.
 
     python -m unblur.evaluate.experiments.stage_times CLIP GALLERY OUT.json
 
-The whole of unblur as `unblur run` assembles it, with nothing shown; stages run beside each other on several threads,
-so that their shares add up to the work and not to the time on the clock.
+Runs the whole program as `unblur run` assembles it, without a display. Stages run in parallel threads, so their times
+add up to the work, not to the wall time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from unblur.assembly.pipeline_run import assemble
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """Frames, crops and restored crops of a run, and seconds by stage."""
+    """Counts of a run (frames, detections, crops, restored crops) and seconds by stage."""
 
     counts: Mapping[str, int]
     seconds: Mapping[str, float]
@@ -34,15 +34,15 @@ class Stages:
         return cls(**json.loads(path.read_text(encoding="utf-8")))
 
     @classmethod
-    def of(cls, reading: MetricsSnapshot) -> Self:
-        counts = {what: reading.counts.get(what, 0) for what in ("frames", "detections", "crops", "restored")}
-        return cls(counts, reading.seconds)
+    def of(cls, snapshot: MetricsSnapshot) -> Self:
+        counts = {name: snapshot.counts.get(name, 0) for name in ("frames", "detections", "crops", "restored")}
+        return cls(counts, snapshot.seconds)
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps({"counts": dict(self.counts), "seconds": dict(self.seconds)}), encoding="utf-8")
 
     def table(self) -> str:
-        """As Markdown, the costliest stage first."""
+        """Format as Markdown, the most expensive stage first."""
         total, frames = sum(self.seconds.values()) or 1.0, self.counts["frames"] or 1
         lines = [
             "{frames} frames, {detections} searched; {crops} crops, {restored} of them restored.".format(**self.counts),
@@ -55,7 +55,7 @@ class Stages:
 
 
 def measure(clip: Path, gallery: Path) -> Stages:
-    """Run over the whole clip."""
+    """Run the program over the whole clip and measure its stages."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         config = load(None, {
             "cameras": [{"name": "clip", "source": str(clip)}],
@@ -73,5 +73,5 @@ if __name__ == "__main__":
     )
     for name in ("clip", "gallery", "out"):
         parser.add_argument(name, type=Path)
-    chosen = parser.parse_args()
-    measure(chosen.clip, chosen.gallery).save(chosen.out)
+    arguments = parser.parse_args()
+    measure(arguments.clip, arguments.gallery).save(arguments.out)

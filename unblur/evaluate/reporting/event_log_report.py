@@ -1,4 +1,4 @@
-"""`unblur evaluate video`: an event log against a simulated clip's truth, in one line of a table."""
+"""`unblur evaluate video EVENTS TRUTH`: scores one event log against its clip's ground truth, as a table row."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from unblur.evaluate.scoring.event_log import Score, Verdict, read_events, score
 
 _COLUMNS = (
     *(Column(verdict, f"known people {verdict}") for verdict in get_args(Verdict)),
-    Column("strangers_wrong", "strangers named"),
-    Column("strangers_missed", "strangers missed"),
+    Column("non_mated_wrong", "non-mated named"),
+    Column("non_mated_missed", "non-mated missed"),
     Column("name_changes", "name changes"),
     Column("seconds_to_name", "median s to name", ".2f"),
     Column("start_error", "median start error s", ".2f"),
@@ -24,17 +24,17 @@ _COLUMNS = (
 
 
 def evaluate(events: Path, truth: Path) -> str:
-    """The log's table, as Markdown. Raises SourceError if log or truth cannot be read."""
-    cells = summary(score(read_events(events), GroundTruth.load(truth)))
-    return Table("Appearances", _COLUMNS, [cells]).markdown() + "\n"
+    """Return the log's table, as Markdown. Raises SourceError if log or ground truth cannot be read."""
+    cells = summarize(score(read_events(events), GroundTruth.load(truth)))
+    return Table("Appearances", _COLUMNS, [cells]).to_markdown() + "\n"
 
 
-def summary(result: Score) -> dict[str, Cell]:
-    """Counts over appearances, and medians over those that have the figure (None if none has)."""
+def summarize(result: Score) -> dict[str, Cell]:
+    """Count over appearances, and take medians of those that have the value (None if none has)."""
     outcomes = result.outcomes
     return {
         **{verdict: result.count(verdict, known=True) for verdict in get_args(Verdict)},
-        **{f"strangers_{verdict}": result.count(verdict, known=False) for verdict in ("wrong", "missed")},
+        **{f"non_mated_{verdict}": result.count(verdict, known=False) for verdict in ("wrong", "missed")},
         "name_changes": sum(one.name_changes for one in outcomes),
         "seconds_to_name": _median(one.seconds_to_name for one in outcomes),
         "start_error": _median(one.start_error for one in outcomes),

@@ -1,4 +1,4 @@
-"""The folder that an evaluation leaves behind. It is written when all is done, each file as a whole."""
+"""Writes the output folder of an evaluation, when all is done; each file atomically."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from pathlib import Path
 
 from stream.errors import StorageError, UsageError
 from unblur.evaluate.reporting.run_record import RunRecord
-from unblur.evaluate.reporting.tables import Table, document, markdown
+from unblur.evaluate.reporting.tables import Table, to_json, to_markdown
 
 Draw = Callable[[Path], None]
 """Draws a plot into a PNG file of that name."""
 
 
 def require(*libraries: str) -> None:
-    """Raises UsageError if one of these modules, which the extra `evaluate` brings, is not installed."""
-    absent = [name for name in libraries if find_spec(name) is None]
-    if absent:
-        raise UsageError(f"{' and '.join(absent)} cannot be found: pip install 'unblur[evaluate]'")
+    """Raise UsageError if one of these modules, part of the extra `evaluate`, is not installed."""
+    missing = [name for name in libraries if find_spec(name) is None]
+    if missing:
+        raise UsageError(f"{' and '.join(missing)} cannot be found: pip install 'unblur[evaluate]'")
 
 
 def write(out: Path, title: str, tables: Sequence[Table], record: RunRecord, plots: Mapping[str, Draw]) -> None:
-    """table.md, table.json and the plots. Each file is replaced as a whole. Raises StorageError."""
-    _replace(out / "table.md", lambda file: _put(file, markdown(title, tables, record)))
-    _replace(out / "table.json", lambda file: _put(file, document(title, tables, record)))
+    """Write table.md, table.json and the plots. Each file is replaced atomically. Raises StorageError."""
+    _replace(out / "table.md", lambda file: _write_text(file, to_markdown(title, tables, record)))
+    _replace(out / "table.json", lambda file: _write_text(file, to_json(title, tables, record)))
     for name, draw in plots.items():
         _replace(out / f"{name}.png", draw)
 
 
-def _put(file: Path, text: str) -> None:
+def _write_text(file: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""A table of results: for readers as Markdown, for programs as JSON."""
+"""Tables of results, as Markdown and as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Cell = str | float | Estimate | None
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`form` is how a number is written: a format specification; intervals are written alike."""
+    """A column of a table. `form` is the format specification of its numbers and of their intervals."""
 
     key: str
     title: str
@@ -23,19 +23,21 @@ class Column:
 
 @dataclass(slots=True)
 class Table:
-    """Rows of cells by column key; a key that a row lacks is an empty cell."""
+    """A table: rows of cells by column key. A missing key is an empty cell."""
 
     title: str
     columns: Sequence[Column]
     rows: list[dict[str, Cell]] = field(default_factory=list)
 
-    def markdown(self) -> str:
+    def to_markdown(self) -> str:
         head = "| " + " | ".join(column.title for column in self.columns) + " |\n" + "|---" * len(self.columns) + "|"
-        lines = ("| " + " | ".join(_written(row.get(c.key), c.form) for c in self.columns) + " |" for row in self.rows)
+        lines = (
+            "| " + " | ".join(_format_cell(row.get(c.key), c.form) for c in self.columns) + " |" for row in self.rows
+        )
         return "\n".join([f"## {self.title}", "", head, *lines])
 
 
-def _written(cell: Cell, form: str) -> str:
+def _format_cell(cell: Cell, form: str) -> str:
     match cell:
         case None:
             return ""
@@ -45,12 +47,12 @@ def _written(cell: Cell, form: str) -> str:
             return format(cell, form)
 
 
-def markdown(title: str, tables: Sequence[Table], record: RunRecord) -> str:
-    """A page with all tables and where they come from."""
-    return "\n\n".join([f"# {title}", record.markdown(), *(table.markdown() for table in tables)]) + "\n"
+def to_markdown(title: str, tables: Sequence[Table], record: RunRecord) -> str:
+    """Write a page with the record and all tables as Markdown."""
+    return "\n\n".join([f"# {title}", record.to_markdown(), *(table.to_markdown() for table in tables)]) + "\n"
 
 
-def document(title: str, tables: Sequence[Table], record: RunRecord) -> str:
-    """The same as JSON."""
+def to_json(title: str, tables: Sequence[Table], record: RunRecord) -> str:
+    """Write the same as JSON."""
     content = {"title": title, "record": asdict(record), "tables": [asdict(table) for table in tables]}
     return json.dumps(content, indent=1) + "\n"

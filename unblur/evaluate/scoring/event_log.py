@@ -1,8 +1,7 @@
-"""Are the right people in the log, at the right time? An event log scored against a simulated clip's truth.
+"""Scores an event log against a simulated clip's ground truth: are names and times right?
 
-The protocol: each event goes to the appearance whose face it lies on, and each appearance is judged by what its
-tracks were last called. Thus a name that was corrected counts as right (and as a name change), one that stayed wrong
-as wrong.
+Protocol: each event is assigned to the appearance whose face its box covers. The last names of an appearance's tracks
+decide its verdict: a corrected name counts as right (and as a name change), a name that stays wrong as wrong.
 """
 
 from __future__ import annotations
@@ -23,19 +22,19 @@ from stream.simulation.ground_truth import VISIBLE, Appearance, GroundTruth, Gro
 from stream.values import Method
 
 Verdict = Literal["right", "wrong", "unknown", "missed"]
-"""Right: a known person named, or a stranger left unknown. Wrong: another's name. Unknown: a known person not named.
-Missed: no event at all."""
+"""Right: an enrolled person named, or a non-mated one left unknown. Wrong: another's name. Unknown: an enrolled person
+not named. Missed: no event at all."""
 REACH = 1.0
-"""How far an event's box may lie from the true one, centre to centre, in widths of the true face."""
+"""Largest distance of an event's box from the true one, center to center, in widths of the true face."""
 STAYING = 0.5
-"""How far a track may lie from the face that it was on, likewise, and still be on it though another is as near: both
-are where two people cross."""
+"""Within this distance (same unit) a track keeps the face that it was assigned to, even if another is as near, as
+where two people cross."""
 SLACK = 15
-"""Frames after a face was last visible in which its track may still be reported, carried forward by the tracker."""
+"""Frames after a face was last visible in which the tracker may still report its track, from predicted positions."""
 
 
 class LoggedEvent(BaseModel):
-    """What is needed of a line of the event log."""
+    """The fields of an event log line that the scores need."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -56,30 +55,29 @@ class LoggedEvent(BaseModel):
 
 
 def read_events(path: Path) -> list[LoggedEvent]:
-    """An event log in JSON lines, in order. Raises SourceError, with the line, if it is not one."""
+    """Read an event log (JSON lines), in order. Raises SourceError, with the line number, for an invalid line."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise SourceError(f"cannot read the events {path}: {error.strerror}") from error
-    return [_parsed(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+    return [_parse(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
 
 
-def _parsed(line: str, where: str) -> LoggedEvent:
+def _parse(line: str, location: str) -> LoggedEvent:
     try:
         return LoggedEvent.model_validate_json(line)
     except ValidationError as error:
         first = error.errors()[0]
-        raise SourceError(f"{where}: not an event: {'.'.join(map(str, first['loc']))} {first['msg']}") from error
+        raise SourceError(f"{location}: not an event: {'.'.join(map(str, first['loc']))} {first['msg']}") from error
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the log says of one appearance. Times in seconds; None where nothing was found.
+class AppearanceResult:
+    """The result of one appearance. Times in seconds; None if there is no such event.
 
-    `name` is what the appearance was last called, a wrong name before a right one; `name_changes` counts, over its
-    tracks, how often one name was taken back or replaced (from unknown to a name is none). `seconds_to_name` runs
-    from the face's first visible frame to the right name; the errors are the log's first and last moments less the
-    true ones.
+    `name`: the last name, a wrong one before a right one. `name_changes`: how often a name was withdrawn or replaced,
+    in all its tracks (from unknown to a name is no change). `seconds_to_name`: from the first visible frame to the
+    right name. `start_error`, `end_error`: the log's first and last time minus the true ones.
     """
 
     appearance: Appearance
@@ -95,9 +93,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Every appearance's outcome, in the truth's order, and the events that lie on nobody's face."""
+    """The result of every appearance, in the order of the ground truth, and the events on no face (`stray`)."""
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[AppearanceResult, ...]
     stray: tuple[LoggedEvent, ...]
 
     def count(self, verdict: Verdict, *, known: bool) -> int:
@@ -105,80 +103,79 @@ class Score:
 
 
 def score(events: Iterable[LoggedEvent], truth: GroundTruth) -> Score:
-    """Score the log of one clip, in the order in which it was written, against the clip's truth."""
+    """Score the log of one clip, in the order of writing, against the clip's ground truth."""
     assigned: dict[int | None, list[LoggedEvent]] = defaultdict(list)
     last: dict[tuple[str, int], int] = {}
     for event in events:
         track = event.camera, event.track
-        # An event on nobody's face belongs where its track was seen before: the person has just left or is hidden.
-        place = _nearest(event, truth.appearances, last.get(track))
-        if place is not None:
-            last[track] = place
-        assigned[place].append(event)
-    outcomes = (_outcome(one, assigned[place], truth.fps) for place, one in enumerate(truth.appearances))
+        # An event on no face belongs to its track's last appearance: the person has just left or is occluded.
+        index = _find_appearance(event, truth.appearances, last.get(track))
+        if index is not None:
+            last[track] = index
+        assigned[index].append(event)
+    outcomes = (_judge(one, assigned[index], truth.fps) for index, one in enumerate(truth.appearances))
     return Score(tuple(outcomes), tuple(assigned[None]))
 
 
-def _nearest(event: LoggedEvent, appearances: Sequence[Appearance], before: int | None) -> int | None:
-    """Which appearance's face an event's box lies on: the one on which its track was seen before, if it still may.
+def _find_appearance(event: LoggedEvent, appearances: Sequence[Appearance], before: int | None) -> int | None:
+    """Find the appearance whose face an event's box covers: its track's previous one (`before`), if near enough.
 
-    Of two that overlap, a detector sees the one that hides the other: distance counts the more, the less of a face is
-    visible.
+    Of two faces that overlap, a detector finds the front one: the distance is divided by the visible share of the face.
     """
-    distances = {place: _distance(event, one) for place, one in enumerate(appearances)}
-    near = [place for place, distance in distances.items() if distance <= REACH]
+    distances = {index: _distance(event, one) for index, one in enumerate(appearances)}
+    near = [index for index, distance in distances.items() if distance <= REACH]
     if before is not None and distances[before] <= STAYING:
         return before
-    return min(near, key=lambda one: distances[one] / _visible(event, appearances[one]), default=before)
+    return min(near, key=lambda one: distances[one] / _visible_share(event, appearances[one]), default=before)
 
 
-def _visible(event: LoggedEvent, appearance: Appearance) -> float:
-    """The share of the face that is visible in an event's frame; where it is too small to be known, the mean of what
-    it may be."""
-    seen = _sighting(event, appearance)
-    return seen.visible if seen.frame == event.frame else VISIBLE / 2
+def _visible_share(event: LoggedEvent, appearance: Appearance) -> float:
+    """Return the visible share of the face in an event's frame, or half of VISIBLE for smaller shares, which are not
+    recorded."""
+    box = _nearest_box(event, appearance)
+    return box.visible if box.frame == event.frame else VISIBLE / 2
 
 
-def _sighting(event: LoggedEvent, appearance: Appearance) -> GroundTruthBox:
-    """The one nearest in time to an event."""
+def _nearest_box(event: LoggedEvent, appearance: Appearance) -> GroundTruthBox:
+    """Return the true box nearest in time to an event."""
     return min(appearance.sightings, key=lambda one: abs(one.frame - event.frame))
 
 
 def _distance(event: LoggedEvent, appearance: Appearance) -> float:
-    """From an event's box to the true face in its frame, centre to centre, in widths of the face."""
-    seen = _sighting(event, appearance)
-    ahead = event.frame - seen.frame
+    """Measure from an event's box to the true face in its frame, center to center, in widths of the face."""
+    box = _nearest_box(event, appearance)
+    ahead = event.frame - box.frame
     if abs(ahead) > SLACK:
         return math.inf
-    (x, y, width, height), (vx, vy) = seen.box, appearance.velocity
+    (x, y, width, height), (vx, vy) = box.box, appearance.velocity
     left, top, wide, tall = event.box
     across = left + wide / 2 - (x + width / 2 + vx * ahead)
     down = top + tall / 2 - (y + height / 2 + vy * ahead)
     return math.hypot(across, down) / width
 
 
-def _outcome(appearance: Appearance, events: Sequence[LoggedEvent], fps: int) -> Outcome:
+def _judge(appearance: Appearance, events: Sequence[LoggedEvent], fps: int) -> AppearanceResult:
     tracks: dict[tuple[str, int], list[LoggedEvent]] = defaultdict(list)
     for event in events:
         tracks[event.camera, event.track].append(event)
     names = [track[-1].name for track in tracks.values()]
-    wrong = [name for name in names if name is not None and not _right(name, appearance)]
+    wrong = [name for name in names if name is not None and not _is_right(name, appearance)]
     started, ended = appearance.first_frame / fps, appearance.last_frame / fps
-    named = [event.pts_s for event in events if event.name is not None and _right(event.name, appearance)]
-    return Outcome(
+    named = [event.pts_s for event in events if event.name is not None and _is_right(event.name, appearance)]
+    return AppearanceResult(
         appearance,
         tuple(events),
         _verdict(appearance, names, wrong),
         next((name for name in [*wrong, *names] if name is not None), None),
         len(tracks),
-        sum(_changes(track) for track in tracks.values()),
+        sum(_count_name_changes(track) for track in tracks.values()),
         min(named) - started if named else None,
         min(event.first_pts_s for event in events) - started if events else None,
         max(event.pts_s for event in events) - ended if events else None,
     )
 
 
-def _right(name: str, appearance: Appearance) -> bool:
+def _is_right(name: str, appearance: Appearance) -> bool:
     return appearance.known and name == appearance.person
 
 
@@ -190,5 +187,5 @@ def _verdict(appearance: Appearance, names: Sequence[str | None], wrong: Sequenc
     return "right" if not appearance.known or any(names) else "unknown"
 
 
-def _changes(track: Sequence[LoggedEvent]) -> int:
+def _count_name_changes(track: Sequence[LoggedEvent]) -> int:
     return sum(before.name is not None and before.name != after.name for before, after in pairwise(track))

@@ -10,16 +10,23 @@ from deblur import kernels
 from deblur.deblurrers import RichardsonLucyDeblurrer
 from stream.errors import UsageError
 from stream.values import Image
-from unblur.evaluate.data.archives import centre
+from unblur.evaluate.data.archives import crop_center
 from unblur.evaluate.experiments import methods
-from unblur.evaluate.experiments.methods import ORACLE, SEED, Makers, Probe, makers, probe
+from unblur.evaluate.experiments.methods import (
+    ORACLE,
+    PRESET,
+    DeblurrerFactories,
+    Probe,
+    deblurrer_factories,
+    make_probe,
+)
 
 UPRIGHT = np.eye(2, 3, dtype=np.float32)
 
 
 @pytest.fixture(scope="module")
 def sharp(faces: dict[str, Image]) -> Image:
-    return centre(faces["astronaut.png"], 128)
+    return crop_center(faces["astronaut.png"], 128)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +34,7 @@ def moved(faces: dict[str, Image]) -> Probe:
     """A straight blur of 19 pixels, known to be 18."""
     kernel = kernels.line(17.9, 6.5)
     image = kernels.add_sensor_noise(kernels.blur(faces["astronaut.png"], kernel), 0.01, np.random.default_rng(0))
-    return probe(centre(image, 128), UPRIGHT, kernel, (17.0, 6.2))
+    return make_probe(crop_center(image, 128), UPRIGHT, kernel, (17.0, 6.2))
 
 
 def error(one: Image, other: Image) -> float:
@@ -35,37 +42,39 @@ def error(one: Image, other: Image) -> float:
 
 
 @pytest.fixture(scope="module")
-def deblurrers(deblurring_path: Path) -> Makers:
-    return makers("onnxruntime", deblurring_path)
+def deblurrers(deblurring_path: Path) -> DeblurrerFactories:
+    return deblurrer_factories("onnxruntime", deblurring_path)
 
 
-def test_the_more_a_row_is_told_the_nearer_it_comes(sharp: Image, moved: Probe, deblurrers: Makers) -> None:
-    rows = methods.methods(methods.chosen([], deblurrers), deblurrers, straight=True)
-    pairs = [(name, f"{name}, motion known") for name in ("cnn", "cnn, in company", "cnn, one look", "richardson-lucy")]
-    assert list(rows) == [SEED, *itertools.chain(*pairs), ORACLE]
+def test_more_knowledge_of_the_blur_restores_better(sharp: Image, moved: Probe, deblurrers: DeblurrerFactories) -> None:
+    rows = methods.make_rows(methods.select_methods([], deblurrers), deblurrers, straight=True)
+    pairs = [
+        (name, f"{name}, motion known") for name in ("cnn", "cnn, with neighbors", "cnn, one pass", "richardson-lucy")
+    ]
+    assert list(rows) == [PRESET, *itertools.chain(*pairs), ORACLE]
     errors = {name: error(sharp, restore([moved])[0].image) for name, restore in rows.items()}
     raw = error(sharp, moved.crop.image)
     assert errors[ORACLE] < errors["richardson-lucy, motion known"] < errors["richardson-lucy"] < raw
 
 
-def test_a_row_by_the_network_is_the_networks_work(moved: Probe, deblurrers: Makers) -> None:
-    rows = methods.methods(["cnn"], deblurrers, straight=True)
-    blind, told = (restore([moved])[0] for restore in rows.values())
-    assert blind.method == told.method == "cnn"
-    assert not np.array_equal(blind.image, told.image)
+def test_the_network_restores_its_rows(moved: Probe, deblurrers: DeblurrerFactories) -> None:
+    rows = methods.make_rows(["cnn"], deblurrers, straight=True)
+    blind, informed = (restore([moved])[0] for restore in rows.values())
+    assert blind.method == informed.method == "cnn"
+    assert not np.array_equal(blind.image, informed.image)
     assert blind.blur > 3
 
 
-def test_informed_rows_stand_only_where_the_motion_is_known(deblurrers: Makers) -> None:
-    assert list(methods.methods(["richardson-lucy"], deblurrers, straight=False)) == ["richardson-lucy"]
+def test_rows_with_known_motion_need_a_straight_blur(deblurrers: DeblurrerFactories) -> None:
+    assert list(methods.make_rows(["richardson-lucy"], deblurrers, straight=False)) == ["richardson-lucy"]
 
 
-def test_sharp_crops_are_left_alone_by_a_deblurrer(sharp: Image) -> None:
-    probes = [probe(sharp, UPRIGHT, kernels.box(1), None)]
-    (restored,) = methods.told_of(RichardsonLucyDeblurrer(), motion=False, others=False)(probes)
+def test_a_deblurrer_does_not_change_sharp_crops(sharp: Image) -> None:
+    probes = [make_probe(sharp, UPRIGHT, kernels.box(1), None)]
+    (restored,) = methods.restore_with(RichardsonLucyDeblurrer(), motion=False, neighbors=False)(probes)
     assert restored.image is sharp
 
 
-def test_unknown_method_is_named(deblurrers: Makers) -> None:
+def test_an_unknown_method_raises(deblurrers: DeblurrerFactories) -> None:
     with pytest.raises(UsageError, match="no method is called 'magic': there are richardson-lucy 5x5, cnn, "):
-        methods.chosen(["magic"], deblurrers)
+        methods.select_methods(["magic"], deblurrers)

@@ -8,8 +8,8 @@ import pytest
 from detectors.alignment import align
 from detectors.yunet import YuNet
 from stream.values import Image
-from unblur.evaluate.data.datasets import middle_face
-from unblur.evaluate.experiments.reference_embedders import Judge, judge
+from unblur.evaluate.data.datasets import detect_landmarks
+from unblur.evaluate.experiments.reference_embedders import Judge, load_judge
 
 
 @pytest.fixture(
@@ -18,13 +18,13 @@ from unblur.evaluate.experiments.reference_embedders import Judge, judge
     params=["sface", pytest.param("facenet", marks=pytest.mark.slow)],
 )
 def one(request: pytest.FixtureRequest) -> Judge:
-    return judge(request.param, "auto")
+    return load_judge(request.param, "auto")
 
 
 def test_same_person_is_more_alike_than_others(one: Judge, faces: dict[str, Image], detector: YuNet) -> None:
     names, crops = [], []
     for name, picture in faces.items():
-        landmarks = middle_face(detector, picture)
+        landmarks = detect_landmarks(detector, picture)
         assert landmarks is not None
         names.append(name.rstrip("23.jpgn"))
         crops.append(align(picture, landmarks)[0])

@@ -1,4 +1,4 @@
-"""What others do with a track's crops."""
+"""Baseline rules that name a track."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unblur.evaluate.experiments.video_baselines import Attempt, Frigate, Majority, Rule
+from unblur.evaluate.experiments.video_baselines import Attempt, Frigate, Majority, TrackRule
 
 THRESHOLD = 0.4
 attempts = st.lists(
@@ -16,8 +16,8 @@ attempts = st.lists(
 )
 
 
-def name_after(rule: Rule, *heard: Attempt) -> str | None:
-    found = [rule.hear(attempt) for attempt in heard][-1]
+def name_after(rule: TrackRule, *sequence: Attempt) -> str | None:
+    found = [rule.update(attempt) for attempt in sequence][-1]
     return found.name if found else None
 
 
@@ -29,7 +29,7 @@ def bob(score: float, area: float = 5000) -> Attempt:
     return Attempt("Bob", score, area)
 
 
-def test_majority_is_the_most_frequent_answer_and_nobody_is_one() -> None:
+def test_majority_is_the_most_frequent_answer_or_unknown() -> None:
     assert name_after(Majority(THRESHOLD), ann(0.4)) == "Ann"
     assert name_after(Majority(THRESHOLD), ann(0.39)) is None
     assert name_after(Majority(THRESHOLD), ann(0.5), bob(0.9), ann(0.5)) == "Ann"
@@ -45,7 +45,7 @@ def test_one_attempt_is_named_from_the_threshold_on_by_either_rule(score: float)
         assert name_after(Frigate(THRESHOLD), ann(score)) == expected
 
 
-def test_frigate_leaves_out_what_is_nobody() -> None:
+def test_frigate_ignores_unknown_attempts() -> None:
     assert name_after(Frigate(THRESHOLD), ann(0.45), ann(0.1), ann(0.1), ann(0.3)) == "Ann"
 
 
@@ -56,7 +56,7 @@ def test_frigate_weighs_by_area_up_to_a_limit() -> None:
     assert name_after(Frigate(THRESHOLD), *[ann(0.38, 4000)] * 4, ann(0.44, 400)) is None, "9000 count as 4000"
 
 
-def test_frigate_names_nobody_if_two_were_found_as_often() -> None:
+def test_frigate_gives_no_name_if_two_people_have_as_many_attempts() -> None:
     assert name_after(Frigate(THRESHOLD), ann(0.6), bob(0.5)) is None
     assert name_after(Frigate(THRESHOLD), ann(0.6), bob(0.5), ann(0.6)) == "Ann"
 
@@ -67,11 +67,11 @@ def test_frigate_remembers_twelve_attempts() -> None:
 
 
 @given(attempts)
-def test_frigates_score_is_a_similarity_above_the_threshold_within_what_it_heard(heard: list[Attempt]) -> None:
+def test_frigates_score_is_a_similarity_above_the_threshold_within_the_matches(sequence: list[Attempt]) -> None:
     rule = Frigate(THRESHOLD)
-    for place, attempt in enumerate(heard):
-        if found := rule.hear(attempt):
-            own = [each.score for each in heard[: place + 1] if each.name == found.name]
+    for index, attempt in enumerate(sequence):
+        if found := rule.update(attempt):
+            own = [each.score for each in sequence[: index + 1] if each.name == found.name]
             assert THRESHOLD - 1e-6 <= found.score <= max(own) + 1e-6
 
 
@@ -80,6 +80,6 @@ def test_area_counts_no_further_than_its_limit() -> None:
     scores = []
     for factor in (1, 3):
         rule = Frigate(THRESHOLD)
-        found = [rule.hear(each._replace(area=factor * each.area)) for each in mixed][-1]
+        found = [rule.update(each._replace(area=factor * each.area)) for each in mixed][-1]
         scores.append(found.score if found else None)
     assert scores[0] == pytest.approx(scores[1])

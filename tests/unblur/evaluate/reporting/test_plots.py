@@ -9,6 +9,6 @@ from unblur.evaluate.reporting import plots
 pytest.importorskip("matplotlib", reason="needs the extra `evaluate`")
 
 
-def test_a_sheet_is_drawn_even_if_no_face_was_found(tmp_path: Path) -> None:
-    plots.sheet({"raw": [], "true": []}, tmp_path / "sheet.png")
+def test_a_contact_sheet_without_faces_is_drawn(tmp_path: Path) -> None:
+    plots.draw_contact_sheet({"raw": [], "true": []}, tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")

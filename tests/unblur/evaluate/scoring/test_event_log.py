@@ -10,7 +10,7 @@ import pytest
 from stream.errors import SourceError
 from stream.results import Event, EventType, Identity
 from stream.simulation.ground_truth import Appearance, GroundTruth, GroundTruthBox
-from unblur.evaluate.scoring.event_log import LoggedEvent, Outcome, read_events, score
+from unblur.evaluate.scoring.event_log import AppearanceResult, LoggedEvent, read_events, score
 
 FPS = 30
 
@@ -41,59 +41,59 @@ def truth(*appearances: Appearance) -> GroundTruth:
 def event(
     frame: int, name: str | None, *, kind: EventType = "update", track: int = 1, x: int | None = None, y: int = 100
 ) -> LoggedEvent:
-    """An event on the face that is at 10 pixels times the frame, as the log holds it."""
+    """An event on the face that is at 10 pixels times the frame, as read from the log."""
     identity = Identity(name, 0.5, 0.363, None, 0.4, 0.5, "richardson-lucy", 12.0)
     box = (10 * frame if x is None else x, y, 50, 60)
     logged = Event(f"{track}-{frame}", kind, "gate", track, identity, frame / FPS, frame, None, box, 2 / FPS)
     return LoggedEvent.model_validate_json(json.dumps(logged.to_json()))
 
 
-def only(events: list[LoggedEvent], *appearances: Appearance) -> Outcome:
+def score_one(events: list[LoggedEvent], *appearances: Appearance) -> AppearanceResult:
     (outcome,) = score(events, truth(*appearances)).outcomes
     return outcome
 
 
-def test_named_rightly_with_its_times() -> None:
-    outcome = only([event(3, None, kind="new"), event(12, "Ann"), event(57, "Ann", kind="end")], appearance("Ann"))
+def test_a_right_name_has_its_times() -> None:
+    outcome = score_one([event(3, None, kind="new"), event(12, "Ann"), event(57, "Ann", kind="end")], appearance("Ann"))
     assert (outcome.verdict, outcome.name, outcome.tracks, outcome.name_changes) == ("right", "Ann", 1, 0)
     assert outcome.seconds_to_name == pytest.approx(12 / FPS)
     assert outcome.start_error == pytest.approx(2 / FPS, abs=1e-5)
     assert outcome.end_error == pytest.approx(-3 / FPS)
 
 
-def test_named_wrongly() -> None:
-    outcome = only([event(3, "Bob", kind="new"), event(57, "Bob", kind="end")], appearance("Ann"))
+def test_a_wrong_name_is_wrong() -> None:
+    outcome = score_one([event(3, "Bob", kind="new"), event(57, "Bob", kind="end")], appearance("Ann"))
     assert (outcome.verdict, outcome.name, outcome.seconds_to_name) == ("wrong", "Bob", None)
 
 
-def test_corrected_name_is_right_and_a_change() -> None:
-    outcome = only([event(3, "Bob", kind="new"), event(12, "Ann"), event(20, "Ann")], appearance("Ann"))
+def test_a_corrected_name_is_right_and_one_change() -> None:
+    outcome = score_one([event(3, "Bob", kind="new"), event(12, "Ann"), event(20, "Ann")], appearance("Ann"))
     assert (outcome.verdict, outcome.name, outcome.name_changes) == ("right", "Ann", 1)
 
 
-def test_flapping_between_a_name_and_unknown_is_counted() -> None:
-    outcome = only([event(3, "Ann"), event(9, None), event(12, "Ann"), event(15, None)], appearance("Ann"))
+def test_changes_between_a_name_and_unknown_are_counted() -> None:
+    outcome = score_one([event(3, "Ann"), event(9, None), event(12, "Ann"), event(15, None)], appearance("Ann"))
     assert (outcome.verdict, outcome.name_changes) == ("unknown", 2)
 
 
 def test_one_wrong_track_among_right_ones_is_wrong() -> None:
-    outcome = only([event(3, "Ann"), event(20, "Bob", track=2), event(40, "Ann", track=3)], appearance("Ann"))
+    outcome = score_one([event(3, "Ann"), event(20, "Bob", track=2), event(40, "Ann", track=3)], appearance("Ann"))
     assert (outcome.verdict, outcome.name, outcome.tracks) == ("wrong", "Bob", 3)
 
 
-def test_stranger_left_unknown_is_right_and_named_is_wrong() -> None:
-    stranger = appearance("Stranger", known=False)
-    assert only([event(3, None)], stranger).verdict == "right"
-    assert only([event(3, "Ann")], stranger).verdict == "wrong"
-    assert only([event(3, "Stranger")], stranger).verdict == "wrong", "nobody by that name is enrolled"
+def test_a_non_mated_person_is_right_if_unknown_and_wrong_if_named() -> None:
+    non_mated = appearance("Stranger", known=False)
+    assert score_one([event(3, None)], non_mated).verdict == "right"
+    assert score_one([event(3, "Ann")], non_mated).verdict == "wrong"
+    assert score_one([event(3, "Stranger")], non_mated).verdict == "wrong", "no person of that name is enrolled"
 
 
-def test_nothing_in_the_log_is_missed() -> None:
-    outcome = only([], appearance("Ann"))
+def test_an_appearance_without_events_is_missed() -> None:
+    outcome = score_one([], appearance("Ann"))
     assert (outcome.verdict, outcome.tracks, outcome.start_error, outcome.end_error) == ("missed", 0, None, None)
 
 
-def test_events_go_to_the_face_they_lie_on() -> None:
+def test_an_event_goes_to_the_face_that_its_box_covers() -> None:
     above, below = appearance("Ann", y=100), appearance("Bob", y=300)
     log = [event(3, "Ann", track=1), event(3, "Bob", track=2, y=300), event(30, "Ann", track=1, y=300)]
     first, second = score(log, truth(above, below)).outcomes
@@ -101,7 +101,7 @@ def test_events_go_to_the_face_they_lie_on() -> None:
     assert (second.verdict, second.name) == ("wrong", "Ann"), "a track that slips to another face misnames it"
 
 
-def test_events_where_two_faces_overlap_go_to_the_one_before_the_other() -> None:
+def test_where_two_faces_overlap_an_event_goes_to_the_front_one() -> None:
     near, far = appearance("Ann", y=110), appearance("Bob", y=94)
     behind = tuple(one for one in far.sightings if one.frame not in {20, 21})
     log = [event(20, "Ann", track=1), event(25, "Ann", track=2), event(40, "Bob", track=3, y=95)]
@@ -111,7 +111,7 @@ def test_events_where_two_faces_overlap_go_to_the_one_before_the_other() -> None
     assert [one.verdict for one in score(log[2:], truth(near, far)).outcomes] == ["missed", "right"]
 
 
-def test_a_track_stays_on_its_face_where_another_passes_before_it() -> None:
+def test_a_track_stays_on_its_face_while_another_passes_in_front() -> None:
     ann, bob = appearance("Ann", y=100), appearance("Bob", y=116)
     hidden = ann.model_copy(update={"sightings": ann.sightings[:31], "last_frame": 30})
     log = [event(10, "Ann", y=100), event(32, "Ann", kind="end", y=110)]
@@ -121,23 +121,23 @@ def test_a_track_stays_on_its_face_where_another_passes_before_it() -> None:
     assert [one.verdict for one in score(slipped, truth(hidden, bob)).outcomes] == ["right", "wrong"]
 
 
-def test_end_after_the_face_has_left_belongs_to_its_track() -> None:
-    outcome = only([event(50, "Ann"), event(100, "Ann", kind="end")], appearance("Ann"))
+def test_an_end_event_after_the_face_has_left_belongs_to_its_track() -> None:
+    outcome = score_one([event(50, "Ann"), event(100, "Ann", kind="end")], appearance("Ann"))
     assert len(outcome.events) == 2
     assert outcome.end_error == pytest.approx(40 / FPS)
 
 
-def test_carried_box_just_after_the_last_sighting_lies_on_the_face() -> None:
-    assert only([event(65, "Ann")], appearance("Ann")).verdict == "right"
+def test_a_predicted_box_just_after_the_last_sighting_is_on_the_face() -> None:
+    assert score_one([event(65, "Ann")], appearance("Ann")).verdict == "right"
 
 
-def test_event_on_nobodys_face_is_stray() -> None:
+def test_an_event_on_no_face_is_stray() -> None:
     result = score([event(3, None, x=900)], truth(appearance("Ann")))
     assert len(result.stray) == 1
     assert result.outcomes[0].verdict == "missed"
 
 
-def test_counts_keep_known_people_and_strangers_apart() -> None:
+def test_counts_separate_known_and_non_mated_people() -> None:
     log = [event(3, "Ann"), event(3, "Ann", track=2, y=300)]
     result = score(log, truth(appearance("Ann"), appearance("Stranger", known=False, y=300)))
     assert result.count("right", known=True) == 1
@@ -153,13 +153,13 @@ def test_log_is_read_in_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["", "{}", "null", '{"id": "half'])
-def test_broken_line_is_named(tmp_path: Path, line: str) -> None:
+def test_a_broken_line_raises_with_its_number(tmp_path: Path, line: str) -> None:
     path = tmp_path / "events.jsonl"
     path.write_text(event(3, None).model_dump_json() + "\n" + line + "\n")
     with pytest.raises(SourceError, match=r"events\.jsonl, line 2: not an event"):
         read_events(path)
 
 
-def test_missing_log_is_named(tmp_path: Path) -> None:
+def test_a_missing_log_raises(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="cannot read the events"):
         read_events(tmp_path / "absent.jsonl")
