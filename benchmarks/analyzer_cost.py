@@ -46,7 +46,7 @@ class Walk:
     def step(self, frame: Frame) -> None:
         sighting = self._eye.process(frame)
         self.frames += 1
-        self.sent += len(sighting.looks)
+        self.sent += len(sighting.samples)
         self.tracks |= {track.id for track in sighting.tracks}
 
     def row(self, seconds: float) -> str:

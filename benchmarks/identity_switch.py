@@ -71,7 +71,7 @@ def clips(data: Path, out: Path, detector: YuNet) -> Iterator[tuple[Path, Path]]
 def tracks(clip: Path, truth: GroundTruth, detector: YuNet, embedder: Embedder) -> list[list[Crop]]:
     """The crops of each track, as they are shortlisted."""
     eye = FrameAnalyzer(detector, FivePointAligner(), live=False, meter=StageMetrics())
-    looks = [look for frame in open_source(str(clip)).frames() for look in eye.process(frame).looks]
+    looks = [look for frame in open_source(str(clip)).frames() for look in eye.process(frame).samples]
     followed: dict[int, list[Crop]] = defaultdict(list)
     blurriness = BlurEstimator()
     for look in [*looks, *eye.flush()]:

@@ -104,7 +104,7 @@ def film(guest: PushSource, wall: Wall, fps: int, stop: threading.Event) -> None
             return
         picture = VideoFrame.from_ndarray(wall.picture(index / fps), "bgr24")
         picture.pts, picture.time_base = index * 90_000 // fps, Fraction(1, 90_000)
-        guest.inflow.arrived(picture)
+        guest.receiver.push(picture)
 
 
 def ages(address: str, seconds: float) -> list[float]:

@@ -108,12 +108,12 @@ class StageMetrics:
         with self._lock:
             self._followed.append(((what, camera), number))
 
-    def searched(self, camera: str) -> None:
+    def record_search(self, camera: str) -> None:
         """A picture of a camera was searched for faces."""
         self.count("detections", camera=camera)
         self._note(self._searches, RATE_OVER_S, camera, 1.0)
 
-    def delay(self, camera: str, seconds: float) -> None:
+    def record_delay(self, camera: str, seconds: float) -> None:
         """How long it took from the arrival of a live picture to the name of a face in it."""
         self._note(self._delays, DELAYS_OVER_S, camera, seconds)
 

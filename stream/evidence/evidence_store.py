@@ -70,14 +70,14 @@ class EvidenceStore:
         except OSError as error:
             raise OutputError(f"cannot keep evidence in {folder}: {error.strerror}; choose another folder") from error
 
-    def add(self, event: Event, look: FaceSample, restoration: Restoration) -> Event:
+    def add(self, event: Event, sample: FaceSample, restoration: Restoration) -> Event:
         """Write the bundle; the event then names the raw picture, relative to the folder, so that a replay elsewhere is
         the same. Of an event that is there already, from an earlier replay, nothing is written."""
         event = replace(event, evidence=f"{event.id}.raw.png")
-        facts = build_bundle(event, look, restoration, self._provenance())
+        facts = build_bundle(event, sample, restoration, self._provenance())
         with self._lock:
             if not self._is_there(event.id, facts):
-                self._add(event.id, facts, self._pictures(event, look, restoration))
+                self._add(event.id, facts, self._pictures(event, sample, restoration))
         return event
 
     def mark_unlogged(self, event: Event) -> None:

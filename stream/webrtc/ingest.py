@@ -31,7 +31,7 @@ class WhipIngest:
 
         Raises KeyError for a camera that is no guest's, OfferError, CrowdedError.
         """
-        inflow = self._guests[camera].inflow
+        inflow = self._guests[camera].receiver
         before = self.sessions.of(camera)
 
         def receive(connection: RTCPeerConnection) -> None:
@@ -63,11 +63,11 @@ class WhipIngest:
             try:
                 while True:
                     if isinstance(picture, VideoFrame):
-                        inflow.arrived(picture)
+                        inflow.push(picture)
                     picture = await _next(inflow, track)
             finally:
                 self._sending.discard(connection)
-                inflow.lost("the guest left")
+                inflow.record_loss("the guest left")
 
     async def _examine(self, connection: RTCPeerConnection) -> str | None:
         if connection in self._sending:
@@ -78,9 +78,9 @@ class WhipIngest:
 
     def _tell(self, failure: PeerFailure) -> None:
         """The camera says so, too, unless somebody else sends it pictures."""
-        inflow = self._guests[failure.camera].inflow
+        inflow = self._guests[failure.camera].receiver
         if inflow.status().state not in ("live", "stalled"):
-            inflow.lost(failure.problem)
+            inflow.record_loss(failure.problem)
 
 
 async def _received(connection: RTCPeerConnection) -> int:
@@ -95,4 +95,4 @@ async def _next(inflow: FrameReceiver, track: MediaStreamTrack) -> object:
         try:
             return await asyncio.wait_for(track.recv(), SILENT_S)
         except TimeoutError:
-            inflow.lost(f"no picture for {SILENT_S:g} s")
+            inflow.record_loss(f"no picture for {SILENT_S:g} s")

@@ -33,7 +33,7 @@ QUICK = ReconnectPolicy(connect_s=3.0, picture_s=1.0, first_retry_s=0.05, longes
 
 
 def camera(address: str, patience: ReconnectPolicy = QUICK) -> LiveSource:
-    source = open_source(address, "yard", patience=patience)
+    source = open_source(address, "yard", reconnect=patience)
     assert isinstance(source, LiveSource)
     return source
 
@@ -264,7 +264,7 @@ def test_a_camera_without_tcp_is_watched_over_udp() -> None:
 def test_a_camera_without_tcp_is_an_error_where_tcp_is_asked_for() -> None:
     with RtspServer() as server:
         only_tcp = SourceOptions(transport="tcp")
-        source = open_source(server.address("udp"), patience=ReconnectPolicy(endless=False), options=only_tcp)
+        source = open_source(server.address("udp"), reconnect=ReconnectPolicy(endless=False), options=only_tcp)
         with pytest.raises(SourceError, match="rotocol not supported"):
             next(source.frames())
 
@@ -325,9 +325,9 @@ def test_a_live_hls_stream_comes_at_its_pace(tmp_path: Path) -> None:
 def test_the_output_of_a_failing_camera_holds_no_secret() -> None:
     """FFmpeg writes to standard error by itself; asked of a whole process."""
     program = (
-        "from stream.sources.factory import open_source; from stream.sources.stream_spec import Patience\n"
+        "from stream.sources.factory import open_source; from stream.sources.stream_spec import ReconnectPolicy\n"
         f"source = open_source('http://guard:s3cr3t@127.0.0.1:{closed_port()}/x?token=t0k3n',"
-        " patience=Patience(endless=False))\n"
+        " reconnect=ReconnectPolicy(endless=False))\n"
         "list(source.frames())"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
@@ -338,7 +338,7 @@ def test_the_output_of_a_failing_camera_holds_no_secret() -> None:
 def test_pictures_that_are_not_decoded_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of libx264's pictures about every second is one that no other refers to."""
     write_film(tmp_path / "film.mp4", 60)
-    monkeypatch.setattr("stream.sources.live_connection.CatchUp.choose_discard", lambda *_: "NONREF")
+    monkeypatch.setattr("stream.sources.live_connection.DecodeSkipper.choose_discard", lambda *_: "NONREF")
     source = camera(f"loop:{tmp_path / 'film.mp4'}")
     with Viewer(source) as viewer:
         until(lambda: len(viewer.seen) >= 40)
@@ -389,7 +389,7 @@ def test_an_address_that_gives_one_picture_is_asked_again_and_again_but_not_too_
     began = monotonic()
     with serve_cameras({"/snap.jpg": snapshot}) as port:
         options = SourceOptions(snapshot_s=0.1)
-        source = open_source(f"http://127.0.0.1:{port}/snap.jpg", "yard", patience=QUICK, options=options)
+        source = open_source(f"http://127.0.0.1:{port}/snap.jpg", "yard", reconnect=QUICK, options=options)
         assert isinstance(source, LiveSource)
         with Viewer(source) as viewer:
             until(lambda: len(viewer.seen) >= 12)
@@ -412,7 +412,7 @@ def test_a_single_picture_that_cannot_be_had_any_more_is_a_lost_connection() -> 
 
     with serve_cameras({"/snap.jpg": snapshot}) as port:
         options = SourceOptions(snapshot_s=0.05)
-        source = open_source(f"http://127.0.0.1:{port}/snap.jpg", "yard", patience=QUICK, options=options)
+        source = open_source(f"http://127.0.0.1:{port}/snap.jpg", "yard", reconnect=QUICK, options=options)
         assert isinstance(source, LiveSource)
         with Viewer(source):
             until(lambda: source.status().reconnects == 1)

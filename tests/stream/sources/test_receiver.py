@@ -40,7 +40,7 @@ def test_a_picture_that_is_not_wanted_is_not_converted(monkeypatch: pytest.Monke
 
     def send() -> None:
         for number in range(9):
-            coming.arrived(picture(number))
+            coming.push(picture(number))
             assert taken.acquire(timeout=WITHIN_S)
         coming.close()
 
@@ -60,11 +60,11 @@ def test_who_had_to_wait_for_a_turn_gets_the_newest_picture() -> None:
 
     def wanted(_pts_s: float) -> bool:
         for number in (1, 2):
-            coming.arrived(picture(number))
+            coming.push(picture(number))
         coming.close()
         return True
 
-    coming.arrived(picture(0))
+    coming.push(picture(0))
     (frame,) = coming.frames(wanted)
     assert (frame.index, int(frame.image[0, 0, 0])) == (2, 2)
     assert coming.status().dropped == 2

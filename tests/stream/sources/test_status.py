@@ -24,7 +24,7 @@ def running(clock: Clock, fps: float, seconds: float) -> SourceStatusTracker:
     health = SourceStatusTracker(STALLED_S)
     for _ in range(round(fps * seconds)):
         clock.now += 1 / fps
-        health.arrived()
+        health.record_arrival()
     return health
 
 
@@ -46,7 +46,7 @@ def test_a_camera_that_sends_nothing_has_no_rate(clock: Clock) -> None:
 
 def test_a_lost_camera_has_no_rate(clock: Clock) -> None:
     health = running(clock, 25, 20)
-    health.lost("gone")
+    health.record_loss("gone")
     assert (health.status(0).state, health.status(0).fps) == ("reconnecting", 0.0)
 
 
@@ -54,5 +54,5 @@ def test_a_camera_that_slows_down_soon_has_its_new_rate(clock: Clock) -> None:
     health = running(clock, 25, 20)
     for _ in range(12):
         clock.now += 1
-        health.arrived()
+        health.record_arrival()
     assert health.status(0).fps == pytest.approx(1, rel=0.15)

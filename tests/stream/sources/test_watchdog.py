@@ -26,19 +26,19 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def send(dog: Watchdog, clock: Clock, count: int, every_s: float, decoded: bool = True) -> None:
     for _ in range(count):
         clock.now += every_s
-        assert dog.complaint() is None
-        dog.packet()
+        assert dog.find_problem() is None
+        dog.record_packet()
         if decoded:
-            dog.picture()
+            dog.record_frame()
 
 
 def test_a_fast_camera_is_given_up_soon(clock: Clock) -> None:
     dog = Watchdog(3.0, 30.0)
     send(dog, clock, 100, 0.04)
     clock.now += 2.9
-    assert dog.complaint() is None
+    assert dog.find_problem() is None
     clock.now += 0.2
-    assert dog.complaint() == "no picture for 3 s"
+    assert dog.find_problem() == "no picture for 3 s"
 
 
 @pytest.mark.parametrize("every_s", [4.0, 10.0, 25.0])
@@ -59,7 +59,7 @@ def test_packets_without_a_picture_wait_for_a_key_frame(clock: Clock) -> None:
     dog = Watchdog(3.0, 30.0)
     send(dog, clock, 700, 0.04, decoded=False)
     clock.now += 2.5
-    assert dog.complaint() == "no picture in what it sends for 30 s"
+    assert dog.find_problem() == "no picture in what it sends for 30 s"
 
 
 def test_packets_of_which_no_picture_comes_any_more_are_a_fault(clock: Clock) -> None:
@@ -67,19 +67,19 @@ def test_packets_of_which_no_picture_comes_any_more_are_a_fault(clock: Clock) ->
     send(dog, clock, 50, 0.04)
     for _ in range(80):
         clock.now += 0.04
-        dog.packet()
-    assert dog.complaint() == "no picture in what it sends for 3 s"
+        dog.record_packet()
+    assert dog.find_problem() == "no picture in what it sends for 3 s"
 
 
 def test_whoever_was_called_too_early_is_given_more_time_on_the_next_connection(clock: Clock) -> None:
     """A server that sends two pictures at once, and then one every ten seconds, is watched in the end."""
     dog = Watchdog(3.0, 30.0)
     for _connection in range(3):
-        dog.connected()
-        dog.packet()
-        dog.packet()
+        dog.reset()
+        dog.record_packet()
+        dog.record_packet()
         clock.now += 10.0
-        if dog.complaint() is None:
+        if dog.find_problem() is None:
             return
     pytest.fail("it is called again for ever")
 
@@ -89,7 +89,7 @@ def test_our_own_waiting_is_not_the_cameras_silence(clock: Clock) -> None:
     send(dog, clock, 50, 0.04)
     clock.now += 60.0
     dog.resume()
-    assert dog.complaint() is None
+    assert dog.find_problem() is None
 
 
 def test_an_interval_fades(clock: Clock) -> None:
@@ -104,7 +104,7 @@ def test_a_slow_camera_does_not_stand_still_between_its_pictures(clock: Clock) -
     health = SourceStatusTracker(stalled_s=1.5)
     for _ in range(3):
         clock.now += 4.0
-        health.arrived()
+        health.record_arrival()
     clock.now += 4.5
     assert health.status(0).state == "live"
     clock.now += 4.5

@@ -31,9 +31,9 @@ def test_a_crop_knows_who_was_beside_it(yunet_path: Path, portraits: Path) -> No
     eye = FrameAnalyzer(detector, FivePointAligner(), live=False, meter=StageMetrics())
     both, alone = side_by_side(portraits, "obama.jpg", "biden.jpg"), side_by_side(portraits, "obama.jpg")
     empty = np.zeros_like(alone)
-    first = eye.process(Frame("door", 0, 0, Fraction(1, 10), None, both)).looks
+    first = eye.process(Frame("door", 0, 0, Fraction(1, 10), None, both)).samples
     assert {look.track.id: look.crop.co_visible_tracks for look in first} == {1: {2}, 2: {1}}
-    later = eye.process(Frame("door", 9, 9, Fraction(1, 10), None, np.hstack([alone, empty]))).looks
+    later = eye.process(Frame("door", 9, 9, Fraction(1, 10), None, np.hstack([alone, empty]))).samples
     assert all(not look.crop.co_visible_tracks for look in later if look.moment.frame == 9)
     assert any(look.moment.frame == 9 for look in later)
 

@@ -127,6 +127,6 @@ def test_what_following_takes_is_paid_by_fewer_looks_not_by_smaller_ones() -> No
         if cadence.should_detect(True, index / 30):
             found.append(index)
             cadence.record_duration(0.005)
-            cadence.followed(0.028)
+            cadence.record_tracking_duration(0.028)
     assert np.diff(found)[5:].tolist() == [2] * (len(found) - 6)
     assert cadence.long_side == SIZES[0]

@@ -268,12 +268,12 @@ def test_nobody_is_followed_across_the_cuts_of_a_film(shared: Path) -> None:
 def test_where_a_face_may_be_that_is_not_reported_is_a_rumour() -> None:
     tracker = Tracker()
     doubtful = tracker.update(frame(0), [face(300, confidence=INSTANT_CONFIRMATION - 0.1)])
-    assert (doubtful.tracks, [box.center[0] for box in doubtful.rumours]) == ([], [300])
+    assert (doubtful.tracks, [box.center[0] for box in doubtful.tentative_boxes]) == ([], [300])
     seen = tracker.update(frame(1), [face(300)])
-    assert (len(seen.tracks), seen.rumours) == (1, [])
+    assert (len(seen.tracks), seen.tentative_boxes) == (1, [])
     for step in range(2, int(LOST_TRACK_BUFFER_S * RATE)):
         carried = tracker.update(frame(step), None)
-        assert len(carried.tracks) + len(carried.rumours) == 1, "until it is given up, it is one or the other"
+        assert len(carried.tracks) + len(carried.tentative_boxes) == 1, "until it is given up, it is one or the other"
         assert bool(carried.tracks) == ((step - 1) / RATE <= MAX_COAST_S)
 
 
