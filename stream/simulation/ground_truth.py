@@ -1,4 +1,4 @@
-"""What truly passed before a simulated camera: the answer sheet that goes along with its clip."""
+"""Ground truth of a simulated clip: who is visible, when and where."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Appearance(_Record):
 
 
 class GroundTruth(_Record):
-    """A clip's answer sheet."""
+    """The ground truth of a clip."""
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
     width: int

@@ -7,11 +7,11 @@ import sys
 
 _TRIED = """
 import resource
-from stream.storage.process_resources import allow_many
+from stream.storage.process_resources import raise_open_file_limit
 
 most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, min(most, {hard})))
-allow_many()
+raise_open_file_limit()
 print(*resource.getrlimit(resource.RLIMIT_NOFILE))
 """
 
