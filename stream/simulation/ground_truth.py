@@ -39,7 +39,7 @@ class Appearance(_Record):
     """One person's passage, with a sighting for every frame in which the face is visible, in order.
 
     `velocity` is in pixels per frame and holds for the whole passage; `velocity` times `shutter` is the true blur.
-    `person` is the name in the gallery if `known`, else the name of somebody who is not in it.
+    `person` is the name in the gallery if `known`, else that of a person who is not in it.
     """
 
     person: str

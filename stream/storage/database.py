@@ -50,7 +50,7 @@ def connect(url: str | sql.URL, pragmas: Sequence[str] = ()) -> sql.Engine:
 
 def vacuum(engine: sql.Engine) -> None:
     """Leave nothing of what was deleted in SQLite's file: pages that were split keep copies of rows in their unused
-    parts, of which SQLite knows nothing more (sqlite.org/lang_vacuum.html). Nobody can write meanwhile. Raises
+    parts, which SQLite does not track (sqlite.org/lang_vacuum.html). Writers are blocked meanwhile. Raises
     SQLAlchemyError."""
     if engine.dialect.name == "sqlite":
         with _autocommit(engine) as connection:
@@ -58,8 +58,8 @@ def vacuum(engine: sql.Engine) -> None:
 
 
 def truncate_wal(engine: sql.Engine, lock: AbstractContextManager[object] | None = None) -> None:
-    """Leave nothing of what was deleted in the log of pages beside SQLite's file. Whoever reads is waited for, but not
-    with the `lock` that whoever writes waits for. Raises StorageError, SQLAlchemyError."""
+    """Leave no deleted data in the write-ahead log of SQLite's file. Waits for readers, but without holding the `lock`
+    of the writers. Raises StorageError, SQLAlchemyError."""
     checkpoint_passive(engine)
     for _ in range(_TRIES):
         with lock or nullcontext():
