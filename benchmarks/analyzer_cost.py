@@ -47,7 +47,7 @@ class AnalyzerRun:
     def step(self, frame: Frame) -> None:
         result = self._analyzer.process(frame)
         self.frames += 1
-        self.sent += len(result.looks)
+        self.sent += len(result.samples)
         self.tracks |= {track.id for track in result.tracks}
 
     def row(self, seconds: float) -> str:

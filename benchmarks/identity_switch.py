@@ -72,7 +72,7 @@ def make_clips(data: Path, out: Path, detector: YuNet) -> Iterator[tuple[Path, P
 def label_tracks(clip: Path, truth: GroundTruth, detector: YuNet, embedder: Embedder) -> list[list[LabeledCrop]]:
     """Run a clip through analyzer and embedder; return the selected crops of each track."""
     analyzer = FrameAnalyzer(detector, FivePointAligner(), live=False, meter=StageMetrics())
-    samples = [sample for frame in open_source(str(clip)).frames() for sample in analyzer.process(frame).looks]
+    samples = [sample for frame in open_source(str(clip)).frames() for sample in analyzer.process(frame).samples]
     tracks: dict[int, list[LabeledCrop]] = defaultdict(list)
     blurriness = BlurEstimator()
     for sample in [*samples, *analyzer.flush()]:

@@ -104,7 +104,7 @@ def send_frames(source: PushSource, scene: TimedScene, fps: int, stop: threading
             return
         frame = VideoFrame.from_ndarray(scene.render(index / fps), "bgr24")
         frame.pts, frame.time_base = index * 90_000 // fps, Fraction(1, 90_000)
-        source.inflow.arrived(frame)
+        source.receiver.push(frame)
 
 
 def measure_ages(address: str, seconds: float) -> list[float]:

@@ -1,11 +1,11 @@
-"""What can go wrong, as one tree.
+"""The exceptions, as one tree.
 
     UnblurError              exit status 1: failed while working
     ├── UsageError           exit status 2: the input is at fault; nothing was written
     │   ├── SourceError      no such camera, file or stream, or it holds no picture
     │   ├── GalleryError     not a gallery, or one made for another network
     │   ├── OutputError      the output cannot be written there
-    │   └── DoubtError       nobody has said yet that they are sure of it
+    │   └── ConfirmationRequiredError  the user has not confirmed it yet
     ├── DamagedSourceError   a recording that broke off: what was readable has been processed
     └── StorageError         the disk refused while working (full, gone, read-only)
 
@@ -38,7 +38,7 @@ class OutputError(UsageError):
 
 
 class ConfirmationRequiredError(UsageError):
-    """What was asked for looks like a mistake: it is done once somebody says that they are sure."""
+    """The request may be a mistake: it is done once the user confirms it."""
 
 
 class DamagedSourceError(UnblurError):

@@ -1,7 +1,7 @@
-"""From crops to names and events: what the identify worker does.
+"""Identification: restore and recognize crops, name tracks, and write their events.
 
-One `IdentificationWorker` serves all cameras of a run. For each living track it keeps who it is, where it was last seen
-and its best crop; all of it goes when the track ends.
+One `IdentificationWorker` serves all cameras of a run. For each open track it keeps the identity, the latest position
+and the best crop, until the track ends.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from stream.values import Restoration, Track
 
 
 class IdentificationWorker:
-    """Restores and recognises crops, remembers the names, and writes the events.
+    """Restores and recognizes crops, keeps the identities of tracks, and writes the events.
 
     `session` distinguishes runs: event ids are derived from it, so that the same footage under the same settings
     gives the same ids.
@@ -41,181 +41,184 @@ class IdentificationWorker:
         self._log = log
         self._evidence = evidence
         self._session = session
-        self._meter = meter
-        self._lives: dict[tuple[str, int], PersonTrack] = {}
-        self._lock = threading.Lock()
-        self._restoring = threading.Lock()
-        self._at_work: frozenset[tuple[str, int]] = frozenset()
-        self._work = threading.Lock()
-        self._reconsidered = 0
+        self._metrics = meter
+        self._person_tracks: dict[tuple[str, int], PersonTrack] = {}
+        self._tracks_lock = threading.Lock()
+        self._restoring_lock = threading.Lock()
+        self._being_restored: frozenset[tuple[str, int]] = frozenset()
+        self._identifying_lock = threading.Lock()
+        self._reidentifications = 0
         self._numbers: Counter[str] = Counter()
 
-    def update_tracks(self, sighting: FrameResult) -> None:
-        """Note where the tracks are; quick, and called for every frame before its looks are identified."""
-        moment = FrameTime.of(sighting.frame)
-        with self._lock:
-            for track in sighting.tracks:
+    def update_tracks(self, result: FrameResult) -> None:
+        """Update the positions of the tracks; fast, and called for every frame before its samples are identified."""
+        moment = FrameTime.of(result.frame)
+        with self._tracks_lock:
+            for track in result.tracks:
                 if track.detected:
                     key = track.camera, track.id
-                    life = self._lives.setdefault(key, PersonTrack(track, moment, track.first_pts_s))
-                    life.track, life.seen = track, moment
+                    person = self._person_tracks.setdefault(key, PersonTrack(track, moment, track.first_pts_s))
+                    person.track, person.last_seen = track, moment
 
-    def identify(self, looks: Sequence[FaceSample], passes: int | None = None) -> None:
-        """Restore, in so many `passes` of the network at most, and recognise."""
-        self.identify_restored(looks, self.restore(looks, passes))
+    def identify(self, samples: Sequence[FaceSample], passes: int | None = None) -> None:
+        """Restore, with at most `passes` passes of the network, and recognize."""
+        self.identify_restored(samples, self.restore(samples, passes))
 
-    def restore(self, looks: Sequence[FaceSample], passes: int | None = None) -> list[Restoration]:
-        """What is blurred, restored, in so many `passes` of the network at most. Threads take turns."""
-        if not looks:
+    def restore(self, samples: Sequence[FaceSample], passes: int | None = None) -> list[Restoration]:
+        """Restore blurred crops, with at most `passes` passes of the network. One thread at a time."""
+        if not samples:
             return []
-        with self._restoring, self._meter.stage("deblur"):
-            self._at_work = frozenset((look.track.camera, look.track.id) for look in looks)
+        with self._restoring_lock, self._metrics.stage("deblur"):
+            self._being_restored = frozenset((sample.track.camera, sample.track.id) for sample in samples)
             try:
-                restorations = self._deblurrer.restore([look.crop for look in looks], passes)
+                restorations = self._deblurrer.restore([sample.crop for sample in samples], passes)
             finally:
-                self._at_work = frozenset()
-        self._meter.count("crops", len(looks))
-        self._meter.count("restored", sum(restoration.method != "none" for restoration in restorations))
+                self._being_restored = frozenset()
+        self._metrics.count("crops", len(samples))
+        self._metrics.count("restored", sum(restoration.method != "none" for restoration in restorations))
         return restorations
 
-    def identify_restored(self, looks: Sequence[FaceSample], restorations: Sequence[Restoration]) -> None:
-        """Whom the looks show; writes the events. Threads take turns: evidence and log are for one at a time."""
-        if not looks:
+    def identify_restored(self, samples: Sequence[FaceSample], restorations: Sequence[Restoration]) -> None:
+        """Recognize the samples and write the events. One thread at a time, as evidence and log require."""
+        if not samples:
             return
-        with self._work:
-            with self._meter.stage("recognise"):
+        with self._identifying_lock:
+            with self._metrics.stage("recognise"):
                 identities = self._recognizer.observe(restorations)
-            for look, restoration, identity in zip(looks, restorations, identities, strict=True):
-                self._apply(look, restoration, identity)
-            self._time(looks)
-            now = {look.track.camera: look.moment for look in looks}
+            for sample, restoration, identity in zip(samples, restorations, identities, strict=True):
+                self._apply(sample, restoration, identity)
+            self._record_delays(samples)
+            now = {sample.track.camera: sample.moment for sample in samples}
             for (camera, track), identity in self._recognizer.take_revoked().items():
-                self._correct((camera, track), identity, "disowned", now[camera])
+                self._set_identity((camera, track), identity, "disowned", now[camera])
 
-    def _apply(self, look: FaceSample, restoration: Restoration, identity: Identity) -> None:
-        key, found = (look.track.camera, look.track.id), (look, restoration)
+    def _apply(self, sample: FaceSample, restoration: Restoration, identity: Identity) -> None:
+        key, restored = (sample.track.camera, sample.track.id), (sample, restoration)
         ended = None
-        with self._lock:
-            life = self._lives.get(key)
-            if life is None:  # it ended while its look was waiting
+        with self._tracks_lock:
+            person = self._person_tracks.get(key)
+            if person is None:  # it ended while its sample was waiting
                 return
             if identity.continuity == "doubtful":
-                life.pending = found
+                person.pending = restored
                 return
-            if identity.continuity == "another" and life.pending:
-                ended, life = life, life.split(self._next(look.track.camera), life.pending)
-                self._lives[key] = life
-            life.number = life.number or self._next(look.track.camera)
-            before = life.identity
-            life.update(found, identity)
+            if identity.continuity == "another" and person.pending:
+                ended, person = person, person.split(self._next_number(sample.track.camera), person.pending)
+                self._person_tracks[key] = person
+            person.number = person.number or self._next_number(sample.track.camera)
+            before = person.identity
+            person.update(restored, identity)
         if ended:
             self._end_person(ended)
         if before is None:
-            self._emit_event("new", life, look.track, look.moment, found)
+            self._emit_event("new", person, sample.track, sample.moment, restored)
         elif before.name != identity.name:
-            self._emit_event("update", life, look.track, look.moment, found)
+            self._emit_event("update", person, sample.track, sample.moment, restored)
 
-    def _time(self, looks: Sequence[FaceSample]) -> None:
-        """How long it took from the arrival of live pictures to whom they show."""
+    def _record_delays(self, samples: Sequence[FaceSample]) -> None:
+        """Record the time from the arrival of live frames to their identification."""
         now = monotonic()
-        for look in looks:
-            if look.moment.arrived_s is not None:
-                self._meter.delay(look.track.camera, now - look.moment.arrived_s)
+        for sample in samples:
+            if sample.moment.arrived_s is not None:
+                self._metrics.record_delay(sample.track.camera, now - sample.moment.arrived_s)
 
-    def _next(self, camera: str) -> int:
+    def _next_number(self, camera: str) -> int:
         self._numbers[camera] += 1
         return self._numbers[camera]
 
-    def _end_person(self, life: PersonTrack) -> None:
-        """Somebody else is on their track now, or may be: they were there until their latest crop."""
-        if life.latest and life.best:
-            look = life.latest[0]
-            self._emit_event("end", life, look.track, look.moment, life.best)
+    def _end_person(self, person: PersonTrack) -> None:
+        """Write the end of a person track, at its latest sample: the track shows, or may show, another person now."""
+        if person.latest and person.best:
+            sample = person.latest[0]
+            self._emit_event("end", person, sample.track, sample.moment, person.best)
 
     def reidentify(self) -> None:
-        """Who is known has changed: judge whoever is in the picture anew, by the evidence so far, so that nobody bears
-        a name that is theirs no longer until the next look at them."""
-        with self._work:
-            self._reconsidered += 1
+        """Identify all open tracks again by the evidence so far, after the gallery has changed: a wrong name must not
+        stay until the next sample."""
+        with self._identifying_lock:
+            self._reidentifications += 1
             for key, identity in self._recognizer.reidentify().items():
-                self._correct(key, identity, f"{self._reconsidered}")
+                self._set_identity(key, identity, f"{self._reidentifications}")
 
-    def _correct(self, key: tuple[str, int], identity: Identity, cause: str, moment: FrameTime | None = None) -> None:
-        """Without a look of its own: now, or at the moment of another's, where the track was looked at last."""
-        with self._lock:
-            life = self._lives.get(key)
-            if life is None or life.identity is None or life.latest is None or life.best is None:
+    def _set_identity(
+        self, key: tuple[str, int], identity: Identity, reason: str, moment: FrameTime | None = None
+    ) -> None:
+        """Set an identity without a new sample: now, or at the `moment` of another track's sample, where the track was
+        sampled last. `reason` becomes part of the event id."""
+        with self._tracks_lock:
+            person = self._person_tracks.get(key)
+            if person is None or person.identity is None or person.latest is None or person.best is None:
                 return
-            before, life.identity = life.identity, identity
-            where = life.latest[0].track if moment else life.track
+            before, person.identity = person.identity, identity
+            where = person.latest[0].track if moment else person.track
         if before.name != identity.name:
-            self._emit_event("update", life, where, moment or life.seen, life.best, cause)
+            self._emit_event("update", person, where, moment or person.last_seen, person.best, reason)
 
     def end(self, tracks: Sequence[Track]) -> None:
-        """Close the lives of tracks; one that nobody could be identified on leaves no event."""
-        with self._work:
+        """End tracks; one that was never identified leaves no event."""
+        with self._identifying_lock:
             for track in tracks:
                 self._end(track)
 
     def _end(self, track: Track) -> None:
-        with self._lock:
-            life = self._lives.pop((track.camera, track.id), None)
+        with self._tracks_lock:
+            person = self._person_tracks.pop((track.camera, track.id), None)
         self._recognizer.forget(track.camera, track.id)
-        if life is not None and life.pending:
-            self._end_person(life)
-        elif life is not None and life.best is not None:
-            self._emit_event("end", life, life.track, life.seen, life.best)
+        if person is not None and person.pending:
+            self._end_person(person)
+        elif person is not None and person.best is not None:
+            self._emit_event("end", person, person.track, person.last_seen, person.best)
 
     def end_camera(self, camera: str) -> None:
-        """The camera is gone: end what still lives there."""
-        with self._lock:
-            tracks = [life.track for life in self._lives.values() if life.track.camera == camera]
+        """End all open tracks of a camera."""
+        with self._tracks_lock:
+            tracks = [person.track for person in self._person_tracks.values() if person.track.camera == camera]
         self.end(tracks)
 
     def names(self, camera: str) -> Mapping[int, Identity]:
-        """Who the living tracks of a camera are, by track id."""
-        with self._lock:
+        """The identities of the open tracks of a camera, by track id."""
+        with self._tracks_lock:
             return {
-                number: life.identity
-                for (where, number), life in self._lives.items()
-                if where == camera and life.identity is not None
+                number: person.identity
+                for (where, number), person in self._person_tracks.items()
+                if where == camera and person.identity is not None
             }
 
     def restoring(self, camera: str) -> frozenset[int]:
-        """The tracks of a camera whose crops are with the deblurrer at this moment."""
-        return frozenset(number for where, number in self._at_work if where == camera)
+        """The tracks of a camera whose crops are being restored now."""
+        return frozenset(number for where, number in self._being_restored if where == camera)
 
     def _emit_event(
         self,
-        kind: EventType,
-        life: PersonTrack,
+        event_type: EventType,
+        person: PersonTrack,
         where: Track,
         moment: FrameTime,
-        found: RestoredSample,
-        cause: str = "",
+        restored: RestoredSample,
+        reason: str = "",
     ) -> None:
-        """`cause` tells an event that no look has made from one of the same frame that a look has."""
-        look, restoration = found
-        assert life.identity
-        place = f"{self._session}/{where.camera}/{life.number}/{kind}/{moment.frame}"
+        """Write an event. `reason` distinguishes an event without a new sample from one of the same frame with one."""
+        sample, restoration = restored
+        assert person.identity
+        place = f"{self._session}/{where.camera}/{person.number}/{event_type}/{moment.frame}"
         event = Event(
-            id=uuid5(NAMESPACE_URL, f"{place}/{cause}" if cause else place).hex,
-            type=kind,
+            id=uuid5(NAMESPACE_URL, f"{place}/{reason}" if reason else place).hex,
+            type=event_type,
             camera=where.camera,
-            track=life.number,
-            identity=replace(life.identity, deblurred_by=restoration.method, blur=restoration.blur),
+            track=person.number,
+            identity=replace(person.identity, deblurred_by=restoration.method, blur=restoration.blur),
             pts_s=moment.pts_s,
             frame=moment.frame,
             wall_time=moment.wall_time,
             box=where.box.rounded(),
-            first_pts_s=life.first_pts_s,
+            first_pts_s=person.first_pts_s,
         )
         if self._evidence:
-            with self._meter.stage("evidence"):
-                event = self._evidence.add(event, look, restoration)
-        with self._meter.stage("log"):
+            with self._metrics.stage("evidence"):
+                event = self._evidence.add(event, sample, restoration)
+        with self._metrics.stage("log"):
             self._write(event)
-        self._meter.count("events")
+        self._metrics.count("events")
 
     def _write(self, event: Event) -> None:
         try:
@@ -227,17 +230,17 @@ class IdentificationWorker:
 
 
 RestoredSample = tuple[FaceSample, Restoration]
-"""A look, and what became of its crop."""
+"""A sample, and the restoration of its crop."""
 
 
 @dataclass(slots=True, eq=False)
 class PersonTrack:
-    """Somebody on a living track: where the track was seen last, and of themselves since when they were there, their
-    number (0: not known yet), who they are by now, their latest and their best crop, and a crop that may be somebody
-    else's."""
+    """State of one person on an open track: the latest position of the track and when it was seen, the start of the
+    person's part, its number (0: not identified yet), the identity so far, the latest and the best sample, and a
+    `pending` sample that may show another person."""
 
     track: Track
-    seen: FrameTime
+    last_seen: FrameTime
     first_pts_s: float
     number: int = 0
     identity: Identity | None = None
@@ -245,14 +248,14 @@ class PersonTrack:
     best: RestoredSample | None = None
     pending: RestoredSample | None = None
 
-    def update(self, found: RestoredSample, identity: Identity) -> None:
-        """A crop of theirs, and who they are by it."""
-        self.identity, self.latest, self.pending = identity, found, None
-        if self.best is None or found[1].crop.quality.overall > self.best[1].crop.quality.overall:
-            self.best = found
+    def update(self, restored: RestoredSample, identity: Identity) -> None:
+        """Add a sample of this person, and the identity by it."""
+        self.identity, self.latest, self.pending = identity, restored, None
+        if self.best is None or restored[1].crop.quality.overall > self.best[1].crop.quality.overall:
+            self.best = restored
 
     def split(self, number: int, first: RestoredSample) -> PersonTrack:
-        """Somebody else on the same track, from that crop on."""
-        life = PersonTrack(self.track, self.seen, first[0].moment.pts_s, number)
-        life.latest = life.best = first
-        return life
+        """Start the person track of another person on the same track, from the sample `first` on."""
+        person = PersonTrack(self.track, self.last_seen, first[0].moment.pts_s, number)
+        person.latest = person.best = first
+        return person

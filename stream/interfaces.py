@@ -1,4 +1,4 @@
-"""The stages as one-method contracts. The pipeline knows these and nothing of what stands behind them."""
+"""Interfaces of the pipeline's stages, as protocols. The pipeline depends on these, not on implementations."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def always(_pts_s: float) -> bool:
-    """Every picture is wanted."""
+    """Accept every frame; the default of `Source.frames`."""
     return True
 
 
 class Source(Protocol):
-    """Where frames come from.
+    """Gives the frames of a camera.
 
-    A live source never ends by itself and hands out the newest frame; of those that are not `wanted`, which is asked
-    the media time of each in seconds, in order, it makes none. A recorded one hands out every frame, wanted or not.
-    `close` may be called from another thread and makes `frames` return soon.
+    A live source never ends by itself, and yields the newest frame; it skips frames for which `wanted`, called in order
+    with the media time of each in seconds, is False. A recorded source yields every frame, wanted or not. `close` may
+    be called from another thread and makes `frames` return soon.
     """
 
     @property
@@ -34,9 +34,9 @@ class Source(Protocol):
 
 
 class Detector(Protocol):
-    """Finds the faces of a picture (H x W x 3 BGR uint8), best first. Used by one thread at a time.
+    """Detects the faces of an image (H x W x 3 BGR uint8), best first. Used by one thread at a time.
 
-    `long_side` is the size in pixels at which it looks, and may be set between pictures.
+    `long_side` is the size of the search in pixels, and may be set between images.
     """
 
     long_side: int
@@ -45,7 +45,7 @@ class Detector(Protocol):
 
 
 class Aligner(Protocol):
-    """Cuts a track's face out of the frame it was seen in; None if too little of it lies inside the picture."""
+    """Crops a track's face from its frame, aligned; None if too little of it lies inside the image."""
 
     def crop(self, frame: Frame, track: Track) -> FaceCrop | None: ...
 
@@ -53,59 +53,58 @@ class Aligner(Protocol):
 class Deblurrer(Protocol):
     """Restores blurred crops and leaves sharp ones alone; one restoration for each crop, in order.
 
-    `passes` is how many passes through a network a crop may have at most: 0 leaves all crops alone, None is as
-    configured.
+    `passes` is the maximum number of network passes per crop: 0 leaves all crops alone, None is as configured.
     """
 
     def restore(self, crops: Sequence[FaceCrop], passes: int | None = None, /) -> list[Restoration]: ...
 
 
 class Recognizer(Protocol):
-    """Gathers evidence over each track and says who it is by now; one identity for each restoration, in order."""
+    """Accumulates the evidence of each track and identifies it; one identity for each restoration, in order."""
 
     def observe(self, restorations: Sequence[Restoration]) -> list[Identity]: ...
     def take_revoked(self) -> Mapping[tuple[str, int], Identity]:
-        """Tracks that have lost their name to another since this was last asked, by camera and number: who they are
-        now."""
+        """Tracks that have lost their name to another track since the last call: their identities now, by camera and
+        track id."""
         ...
 
     def forget(self, camera: str, track: int) -> None:
-        """The track has ended; its evidence goes."""
+        """Drop the evidence of a track that has ended."""
         ...
 
     def reidentify(self) -> Mapping[tuple[str, int], Identity]:
-        """Who each track, by camera and number, is by what is known now and the evidence so far."""
+        """Identify all tracks again with the present gallery; returns identities by camera and track id."""
         ...
 
 
 class FrameSink(Protocol):
-    """Takes finished pictures: a window, a file, a stream of viewers."""
+    """Takes annotated frames: a window, a file, a stream to viewers."""
 
     def show(self, frame: Frame, image: Image) -> None:
         """`image` is `frame` with the overlay drawn."""
         ...
 
     def wants(self, camera: str) -> bool:
-        """Whether anybody sees that camera's pictures at this moment; else they need not be drawn."""
+        """Whether this camera's frames are needed now; else they need not be drawn."""
         ...
 
     def close(self) -> None: ...
 
 
 class EventSink(Protocol):
-    """Takes events. When `write` returns, the event is on disk (or wherever it is to survive)."""
+    """Takes events. When `write` returns, the event is stored durably."""
 
     def write(self, event: Event) -> None: ...
     def close(self) -> None: ...
 
 
 class EvidenceSink(Protocol):
-    """Keeps what an event rests on."""
+    """Keeps the evidence of events."""
 
-    def add(self, event: Event, look: FaceSample, restoration: Restoration) -> Event:
-        """Store the crops and the circumstances; returns the event as it is to be logged, with the evidence's name."""
+    def add(self, event: Event, sample: FaceSample, restoration: Restoration) -> Event:
+        """Store crops and metadata; returns the event to log, with the name of its evidence."""
         ...
 
     def mark_unlogged(self, event: Event) -> None:
-        """The log refused the event that was kept last."""
+        """Mark the last event: the log refused it."""
         ...

@@ -1,7 +1,8 @@
-"""What is left out when a machine is behind: first passes of restoration, then restoration, then searches.
+"""Load control: what is left out when a machine is too slow: first passes of restoration, then restoration, then
+searches.
 
-Only live cameras are concerned. What decides is how long samples (crops of faces on their way to a name) take from
-their hand-over to their result; nothing is known of the machine beforehand.
+Only for live cameras. It depends on the measured delay of samples, from the queue to their result; the speed of the
+machine is not configured.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ SETTLE_S = 0.4
 FIRST_CALM_S, LONGEST_CALM_S = 5.0, 80.0
 """Calm before the level before is tried again; doubled after each try that failed."""
 BATCH_S = 0.2
-"""A batch is made so large that it takes about as long: whoever comes meanwhile must wait for it."""
+"""Target duration of a batch: new samples must wait for it."""
 LARGEST_BATCH = 8
 OLDEST_S = 1.2
-"""A sample whose picture arrived longer ago is dropped: the event would come when it is no longer true."""
+"""A sample whose frame arrived longer ago is dropped: its event would be outdated."""
 IN_TIME_S = 1.4
 """What is left of that when its batch takes longer than usual: it would come too late after all."""
 FRESHEST_S = 0.5
 """Something must be identified even by the slowest machine."""
 LONGEST_TURN_S = 10.0
-"""Nobody waits longer for a turn: whoever had it may have died."""
+"""Longest wait for a turn: the camera that has it may have failed."""
 _SMOOTHING = 0.3
 """Weight of the newest batch in the running mean of what a sample costs."""
 
@@ -47,11 +48,11 @@ class Level:
 
 
 LEVELS = (Level(None), Level(2), Level(1), Level(0), Level(0, 0.7), Level(0, 0.5), Level(0, 0.35))
-"""From everything to the least."""
+"""From full work to the least."""
 
 
 class LoadController:
-    """Chooses the level by the delay of samples. One thread calls `observe`; others may read."""
+    """Chooses the level of work by the delay of samples. One thread calls `observe`; others may read."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -149,13 +150,13 @@ class SearchBudget:
             return in_turn
 
     def end(self) -> None:
-        """A camera has searched in its turn."""
+        """End the turn of a camera."""
         with self._changed:
             self._free += 1
             self._changed.notify_all()
 
     def leave(self, camera: object) -> None:
-        """A camera searches no more."""
+        """Remove a camera that has ended."""
         with self._changed:
             self._queue.pop(camera, None)
 
@@ -165,5 +166,5 @@ class SearchBudget:
 
 
 def _cores() -> int:
-    """Those that this process may use."""
+    """Number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""Counting what happens and how long it takes; shared by all threads, bounded in memory."""
+"""Metrics of a run: counters, stage times, frame ages and delays; thread-safe, bounded in memory."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import numpy as np
 
 _AGES_KEPT = 8192
 RATE_OVER_S = 10.0
-"""A rate is that of the latest seconds."""
+"""Period over which rates are averaged, in seconds."""
 DELAYS_OVER_S = 60.0
-"""Delays are those of the latest minute."""
+"""Period of the reported delays, in seconds."""
 _LATEST_KEPT = 4096
 """Of each camera; 60 a second for a minute."""
 _TIMES_KEPT = 256
 BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-"""Up to which times of a stage are counted, in seconds."""
+"""Upper bounds of the histogram buckets of stage times, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class StageTiming:
 class MetricsSnapshot:
     """A meter's state: counts by name, the same by name and camera ("" where it is not known), stages by name, and
     frame ages (p50, p95, p99, seconds); by live camera, how many of its pictures are searched a second, and how long it
-    takes from a picture to a name (p95 of the latest minute, seconds; nothing where nobody was identified)."""
+    takes from a picture to a name (p95 of the latest minute, seconds; no entry without identifications)."""
 
     counts: dict[str, int]
     by_camera: dict[tuple[str, str], int]
@@ -82,7 +82,7 @@ class _Latest:
         return [value for _, value in self._values]
 
     def rate(self, now: float) -> float:
-        """How many a second."""
+        """Number of values per second."""
         return len(self.values(now)) / max(1.0, min(self._over_s, now - self._began_s))
 
 
@@ -104,17 +104,17 @@ class StageMetrics:
             self._counts[what, camera] += number
 
     def observe_counter(self, what: str, number: Callable[[], int], camera: str = "") -> None:
-        """Count what somebody else counts already: `number` is asked at each reading, by any thread."""
+        """Add a counter that is kept elsewhere: `number` is called at each `read`, by any thread."""
         with self._lock:
             self._followed.append(((what, camera), number))
 
-    def searched(self, camera: str) -> None:
-        """A picture of a camera was searched for faces."""
+    def record_search(self, camera: str) -> None:
+        """Record a search for faces in a frame of a camera."""
         self.count("detections", camera=camera)
         self._note(self._searches, RATE_OVER_S, camera, 1.0)
 
-    def delay(self, camera: str, seconds: float) -> None:
-        """How long it took from the arrival of a live picture to the name of a face in it."""
+    def record_delay(self, camera: str, seconds: float) -> None:
+        """Record the time from the arrival of a live frame to the identification of a face in it."""
         self._note(self._delays, DELAYS_OVER_S, camera, seconds)
 
     def _note(self, kind: dict[str, _Latest], over_s: float, camera: str, value: float) -> None:
@@ -123,7 +123,7 @@ class StageMetrics:
             kind.setdefault(camera, _Latest(over_s, now)).add(now, value)
 
     def record_frame_age(self, seconds: float) -> None:
-        """How old a live frame is at the overlay."""
+        """Record the age of a live frame at the overlay."""
         with self._lock:
             self._ages.append(seconds)
 

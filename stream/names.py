@@ -1,4 +1,4 @@
-"""The one rule for names: of people, accounts and cameras, and of whoever an operator says is in a picture."""
+"""Validation of names: of people, accounts and cameras, and names that an operator enters for a face."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from stream.errors import UsageError
 LONGEST = 80
 """Characters of a person's name."""
 RESERVED = frozenset({"unknown", "known", "any"})
-"""Words of the search, and of the pages, that a person of this name could not be told from; in any capitals."""
+"""Words of the search and the pages, in any capitals; a person with such a name would be ambiguous."""
 _REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Control, format (zero-width, writing direction), surrogate, private, unassigned; ends of lines and paragraphs."""
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
-"""Letters and marks that show nothing (Unicode's Default_Ignorable_Code_Point, and the blank Braille pattern)."""
+"""Letters and marks that are invisible (Unicode's Default_Ignorable_Code_Point, and the blank Braille pattern)."""
 _REFUSED_IN_TEXT = frozenset({"Cc", "Cs"})
 _JOINERS = frozenset("\u200c\u200d")
 """Persian, the scripts of India and emoji join letters, or keep them apart, by these (RFC 5892, appendix A, has a like
@@ -23,17 +23,18 @@ _LINES = frozenset("\n\r\t")
 
 
 def normalize_name(name: str, longest: int = LONGEST, reserved: frozenset[str] = RESERVED) -> str:
-    """A name as it is kept: in Unicode's form NFC, without white space around it.
+    """Normalize a name: Unicode's form NFC, without surrounding white space.
 
-    Raises UsageError if it is empty, longer than `longest`, one of the `reserved` words, or holds what cannot be seen
-    or turns writing around. One that is too long is not normalized first: that takes the square of the length.
+    Raises UsageError if it is empty, longer than `longest`, one of the `reserved` words, or holds invisible
+    characters or those that change the writing direction. A name that is too long is not normalized, because that takes
+    quadratic time.
     """
     kept = unicodedata.normalize("NFC", name).strip() if len(name) <= longest else name
     if len(kept) > longest:
         raise UsageError(f"a name has at most {longest} letters")
     if not kept:
         raise UsageError("a name has at least one letter: it is one line of letters that can be seen")
-    if odd := next((letter for place, letter in enumerate(kept) if not _is_seen(letter, kept, place)), None):
+    if odd := next((letter for place, letter in enumerate(kept) if not _is_visible(letter, kept, place)), None):
         raise UsageError(f"a name is one line of letters that can be seen: this one holds U+{ord(odd):04X}")
     if unicodedata.normalize("NFKC", kept).casefold() in reserved:
         raise UsageError(f"nobody can be called {kept}: the search uses this word itself; choose another name")
@@ -41,7 +42,7 @@ def normalize_name(name: str, longest: int = LONGEST, reserved: frozenset[str] =
 
 
 def normalize_text(text: str, longest: int) -> str:
-    """What is said of somebody, in lines, as it is kept. Raises UsageError if it is too long, or holds control
+    """Normalize the description of a person, in lines. Raises UsageError if it is too long, or holds control
     characters."""
     if len(text) > longest:
         raise UsageError(f"a description has at most {longest} letters")
@@ -50,10 +51,10 @@ def normalize_text(text: str, longest: int) -> str:
     return text.strip()
 
 
-def _is_seen(letter: str, name: str, place: int) -> bool:
+def _is_visible(letter: str, name: str, place: int) -> bool:
     if letter in _JOINERS:
-        around = name[max(place - 1, 0) : place] + name[place + 1 : place + 2]
-        return len(around) == 2 and all(unicodedata.category(each) in _JOINED for each in around)
+        neighbors = name[max(place - 1, 0) : place] + name[place + 1 : place + 2]
+        return len(neighbors) == 2 and all(unicodedata.category(each) in _JOINED for each in neighbors)
     return unicodedata.category(letter) not in _REFUSED and letter not in _INVISIBLE
 
 

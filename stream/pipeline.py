@@ -1,12 +1,12 @@
-"""The loop: what runs where, what waits, and what is dropped.
+"""The processing pipeline: which thread does what, which queues wait, and what is dropped under load.
 
-    recorded   decode =| see =| restore =| name =| show       each `=|` waits when full: nothing dropped, all in order
-    live       capture -> see -> newest look of each track -> name
-                            \\-> newest scene of the camera -> show
+    recorded   decode =| analyze =| restore =| identify =| show    each `=|` waits when full: no frame is dropped
+    live       capture -> analyze -> newest sample of each track -> identify
+                                \\-> newest annotated frame of the camera -> show
 
-Every word but `capture` (the source's own) is a thread; `name` is one for all live cameras. A live picture never waits
-for a name: its scene carries the names known by then. One that is neither searched nor watched is not even converted.
-What is left out when the machine is behind: `stream/load_control.py`.
+Each step but `capture` (the source's thread) is a thread; all live cameras share one `identify` thread. A live frame
+never waits for identification: it shows the names known so far. A live frame that is neither searched nor displayed is
+not converted. What is left out when the machine is too slow: `stream/load_control.py`.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ from stream.sample_queue import SampleQueue, Waiting
 from stream.threads import DECODING_STEPS, lower_priority
 from stream.values import Frame, Restoration, Track
 
-_ENDINGS_NOTICED_S = 0.25
+_POLL_S = 0.25
 _PUMP_S = 0.01
-_SHOWN_EVERY_S = 0.06
-"""The longest that a watched camera waits for its turn to search before it shows its next picture."""
+_DISPLAY_WAIT_S = 0.06
+"""The longest wait of a displayed camera for its turn to search, before it shows its next frame."""
 _SILENT_S = 1.5
-"""Longer than the tracker remembers: a camera that returns sees new tracks."""
+"""Longer than the tracker's buffer for lost tracks: a camera that returns starts new tracks."""
 
 
 Restored = tuple[FrameResult, list[Restoration]]
-"""A sighting with the restorations of its looks, in order."""
+"""The result of a frame, with the restorations of its samples, in order."""
 
 
 class Analyzer(Protocol):
-    """Finds and follows the faces of one camera."""
+    """Detects and tracks the faces of one camera."""
 
     def should_detect(self, pts_s: float, patience_s: float, /) -> bool:
-        """Whether the picture of this media time is to be searched; of a live camera asked once for each, in order,
-        before it is seen. To answer may take `patience_s`."""
+        """Whether to search the frame of this media time. For a live camera, called once for each frame, in order,
+        before `process`. The call may wait for `patience_s` seconds."""
         ...
 
     def process(self, frame: Frame) -> FrameResult: ...
     def flush(self) -> Sequence[FaceSample]:
-        """The source has ended: what is still worth identifying."""
+        """End of the source: return the samples that are still to be identified."""
         ...
 
 
@@ -64,9 +64,9 @@ def _watched() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A source, the eye that watches it, and where its scenes go; `show` is called by one thread. While a live camera
-    is not `watched`, which any thread may ask, scenes may be left out. `rotation` turns the source's frames clockwise,
-    in degrees."""
+    """A source with its analyzer and its output. `show` is called by one thread. `watched` says whether the camera is
+    displayed, and may be called by any thread; else a live camera may skip frames for `show`. `rotation` turns the
+    source's frames clockwise, in degrees."""
 
     source: Source
     analyzer: Analyzer
@@ -75,87 +75,87 @@ class Camera:
     rotation: Rotation = 0
 
     def frames(self, wanted: Callable[[float], bool] = always) -> Iterator[Frame]:
-        """The source's, upright."""
+        """The frames of the source, upright."""
         return (rotate(frame, self.rotation) for frame in self.source.frames(wanted))
 
 
 class Pipeline:
-    """Runs cameras side by side until their sources end, somebody calls `stop`, or something fails.
+    """Runs cameras in parallel until their sources end, `stop` is called, or an error occurs.
 
-    When `run` returns, everything seen has been named, logged and shown; if it was stopped, of live cameras the looks
-    that still waited are counted as dropped. It raises the worst error of any thread after all have come to rest; a
-    damaged recording alone stops nothing else.
+    When `run` returns, all samples have been identified, logged and shown; after `stop`, the waiting samples of live
+    cameras are counted as dropped. `run` raises the worst error of any thread after all threads have ended; a damaged
+    recording does not stop the others.
     """
 
     def __init__(
         self,
         cameras: Sequence[Camera],
-        naming: IdentificationWorker,
+        identification: IdentificationWorker,
         meter: StageMetrics,
         load: LoadController | None = None,
     ) -> None:
-        """`load` says how much is done for live cameras."""
+        """`load` chooses how much work is done for live cameras."""
         self._cameras = cameras
         self._load = load or LoadController()
-        self._naming = naming
-        self._meter = meter
-        self._belts: list[
+        self._identification = identification
+        self._metrics = meter
+        self._queues: list[
             BoundedQueue[Frame] | BoundedQueue[FrameResult] | BoundedQueue[Restored] | BoundedQueue[AnnotatedFrame]
         ] = []
-        self._looks = SampleQueue()
-        self._endings: deque[Sequence[Track]] = deque()
-        self._heard: dict[str, float] = {}
+        self._samples = SampleQueue()
+        self._ended_tracks: deque[Sequence[Track]] = deque()
+        self._last_frame_at: dict[str, float] = {}
         self._running = False
         self._errors: list[BaseException] = []
         for camera in cameras:
             name = camera.source.camera
-            meter.observe_counter("looks dropped", partial(self._looks.dropped, name), name)
+            meter.observe_counter("looks dropped", partial(self._samples.dropped, name), name)
 
     @property
     def running(self) -> bool:
-        """Whether it is between its beginning and its end."""
+        """Whether `run` is in progress."""
         return self._running
 
     def stop(self) -> None:
         """End the run soon. May be called from any thread."""
         for camera in self._cameras:
             camera.source.close()
-        for belt in self._belts:
-            belt.abort()
-        self._looks.cancel()
+        for queue in self._queues:
+            queue.abort()
+        self._samples.cancel()
 
     def run(self, pump: Callable[[], bool] | None = None) -> None:
-        """Run to the end. `pump`, if given, is called over and over by this thread, the place for a window's loop, and
-        ends the run when it returns False."""
+        """Run to the end. `pump`, if given, is called repeatedly by this thread, for example for a window's event loop,
+        and ends the run when it returns False."""
         stages = [stage for camera in self._cameras for stage in self._stage_functions(camera)]
         self._errors = []
-        lanes: list[Future[None]] = []
+        futures: list[Future[None]] = []
         with ThreadPoolExecutor(len(stages) + 1, "stage") as threads:
             try:
                 self._running = True
-                threads.submit(self._guarded, self._identification_loop)
+                threads.submit(self._run_stage, self._identification_loop)
                 for stage in stages:
-                    lanes.append(threads.submit(self._guarded, stage))  # one by one: what has begun must be known
-                while wait(lanes, timeout=_PUMP_S if pump else None).not_done:
+                    futures.append(threads.submit(self._run_stage, stage))  # one by one: an interrupt loses none
+                while wait(futures, timeout=_PUMP_S if pump else None).not_done:
                     if pump and not pump():
                         break
             finally:
                 self._running = False
-                self._join(lanes, len(stages))
+                self._join(futures, len(stages))
         _raise_worst(self._errors)
 
-    def _join(self, lanes: Sequence[Future[None]], stages: int) -> None:
-        """Bring all threads to their end, even if somebody is too impatient to wait for it, or interrupted their start:
-        then one that has begun may be missing among `lanes`, and all are stopped."""
-        if len(lanes) < stages or not all(lane.done() for lane in lanes):
+    def _join(self, futures: Sequence[Future[None]], stages: int) -> None:
+        """Wait for all threads, and stop them first if the run was interrupted. If their start was interrupted, one
+        that has begun may be missing in `futures`; then all are stopped."""
+        if len(futures) < stages or not all(future.done() for future in futures):
             self.stop()
         try:
-            wait(lanes)
+            wait(futures)
         finally:
-            self._looks.close()
+            self._samples.close()
 
-    def _guarded(self, stage: Callable[[], None]) -> None:
-        """A stage that does not die silently, whoever knows of its thread."""
+    def _run_stage(self, stage: Callable[[], None]) -> None:
+        """Run a stage, and record its error."""
         with _Guard(self._errors, self.stop):
             stage()
 
@@ -164,13 +164,13 @@ class Pipeline:
 
     def _recorded_stages(self, camera: Camera) -> tuple[Callable[[], None], ...]:
         name = camera.source.camera
-        frames, sightings, restored, scenes = (
+        frames, results, restored, annotated = (
             BoundedQueue[Frame](),
             BoundedQueue[FrameResult](),
             BoundedQueue[Restored](),
             BoundedQueue[AnnotatedFrame](),
         )
-        self._belts += [frames, sightings, restored, scenes]
+        self._queues += [frames, results, restored, annotated]
         last: list[FaceSample] = []
 
         def decode() -> None:
@@ -179,117 +179,119 @@ class Pipeline:
                     if not frames.put(frame):
                         return
 
-        def see() -> None:
-            with sightings.closing():
+        def analyze() -> None:
+            with results.closing():
                 for frame in frames:
-                    self._meter.count("frames", camera=name)
-                    sightings.put(self._analyze(camera, frame))
+                    self._metrics.count("frames", camera=name)
+                    results.put(self._analyze(camera, frame))
                 last.extend(camera.analyzer.flush())
 
         def restore() -> None:
             with restored.closing():
-                for sighting in sightings:
-                    restored.put((sighting, self._naming.restore(sighting.looks)))
+                for result in results:
+                    restored.put((result, self._identification.restore(result.samples)))
 
         def identify() -> None:
-            with scenes.closing():
-                for sighting, restorations in restored:
-                    self._naming.identify_restored(sighting.looks, restorations)
-                    names = self._naming.names(name)
-                    scenes.put(AnnotatedFrame(sighting.frame, sighting.tracks, names, tentative_boxes=sighting.others))
-                    self._naming.end(sighting.ended)
-                self._naming.identify(last)
-                self._naming.end_camera(name)
+            with annotated.closing():
+                for result, restorations in restored:
+                    self._identification.identify_restored(result.samples, restorations)
+                    names = self._identification.names(name)
+                    annotated.put(
+                        AnnotatedFrame(result.frame, result.tracks, names, tentative_boxes=result.tentative_boxes)
+                    )
+                    self._identification.end(result.ended)
+                self._identification.identify(last)
+                self._identification.end_camera(name)
 
         def show() -> None:
-            for scene in scenes:
-                camera.show(scene)
+            for each in annotated:
+                camera.show(each)
 
-        return decode, see, restore, identify, show
+        return decode, analyze, restore, identify, show
 
     def _live_stages(self, camera: Camera) -> tuple[Callable[[], None], ...]:
         name = camera.source.camera
-        scenes: LatestQueue[str, AnnotatedFrame] = LatestQueue()
-        self._meter.observe_counter("pictures dropped", lambda: scenes.dropped, name)
+        annotated: LatestQueue[str, AnnotatedFrame] = LatestQueue()
+        self._metrics.observe_counter("pictures dropped", lambda: annotated.dropped, name)
 
         def wanted(pts_s: float) -> bool:
-            self._heard[name] = time.monotonic()
-            self._meter.count("frames", camera=name)
+            self._last_frame_at[name] = time.monotonic()
+            self._metrics.count("frames", camera=name)
             watched = camera.watched()
-            return camera.analyzer.should_detect(pts_s, _SHOWN_EVERY_S if watched else LONGEST_TURN_S) or watched
+            return camera.analyzer.should_detect(pts_s, _DISPLAY_WAIT_S if watched else LONGEST_TURN_S) or watched
 
-        def see() -> None:
+        def analyze() -> None:
             lower_priority(DECODING_STEPS)
-            with scenes.closing():
+            with annotated.closing():
                 for frame in camera.frames(wanted):
-                    sighting = self._analyze(camera, frame)
-                    self._queue(sighting.looks)
-                    self._endings.append(sighting.ended)
-                    names, restoring = self._naming.names(name), self._naming.restoring(name)
-                    scenes.put(name, AnnotatedFrame(frame, sighting.tracks, names, restoring, sighting.others))
-                self._queue(camera.analyzer.flush())
+                    result = self._analyze(camera, frame)
+                    self._enqueue(result.samples)
+                    self._ended_tracks.append(result.ended)
+                    names, restoring = self._identification.names(name), self._identification.restoring(name)
+                    annotated.put(name, AnnotatedFrame(frame, result.tracks, names, restoring, result.tentative_boxes))
+                self._enqueue(camera.analyzer.flush())
 
         def show() -> None:
-            while newest := scenes.get_batch():
-                for scene in newest:
-                    camera.show(scene)
+            while newest := annotated.get_batch():
+                for each in newest:
+                    camera.show(each)
 
-        return see, show
+        return analyze, show
 
     def _analyze(self, camera: Camera, frame: Frame) -> FrameResult:
-        sighting = camera.analyzer.process(frame)
-        self._naming.update_tracks(sighting)
-        return sighting
+        result = camera.analyzer.process(frame)
+        self._identification.update_tracks(result)
+        return result
 
-    def _queue(self, looks: Sequence[FaceSample]) -> None:
-        for look in looks:
-            self._looks.put(look)
+    def _enqueue(self, samples: Sequence[FaceSample]) -> None:
+        for sample in samples:
+            self._samples.put(sample)
 
     def _identification_loop(self) -> None:
-        """The one identify worker of all live cameras: what waits is taken in batches."""
+        """Identify the waiting samples of all live cameras, in batches; one thread runs this."""
         ended: list[Track] = []
-        while not self._looks.closed:
-            # Endings are taken before looks, and held while one of theirs waits: it must not come too late.
-            for _ in range(len(self._endings)):
-                ended += self._endings.popleft()
-            self._identify(self._looks.take(_ENDINGS_NOTICED_S, self._load.batch, self._load.oldest_s))
-            waiting = self._looks.waiting()
+        while not self._samples.closed:
+            # Ended tracks are taken before samples, and kept while one of their samples waits: it is identified first.
+            for _ in range(len(self._ended_tracks)):
+                ended += self._ended_tracks.popleft()
+            self._identify(self._samples.take(_POLL_S, self._load.batch, self._load.oldest_s))
+            waiting = self._samples.waiting()
             self._end([track for track in ended if (track.camera, track.id) not in waiting])
             ended = [track for track in ended if (track.camera, track.id) in waiting]
-            self._end_the_silent({camera for camera, _ in waiting})
+            self._end_silent_cameras({camera for camera, _ in waiting})
         for camera in self._cameras:
-            self._naming.end_camera(camera.source.camera)
+            self._identification.end_camera(camera.source.camera)
 
     def _identify(self, batch: Sequence[Waiting]) -> None:
-        """As thoroughly as the load allows, which is measured."""
+        """Identify with as many passes as the load allows, and measure the load."""
         began = time.monotonic()
-        self._naming.identify([look for look, _ in batch], self._load.level.passes)
+        self._identification.identify([sample for sample, _ in batch], self._load.level.passes)
         now = time.monotonic()
         self._load.observe(len(batch), now - began, max((now - since for _, since in batch), default=0.0))
 
     def _end(self, tracks: Sequence[Track]) -> None:
-        self._naming.end(tracks)
+        self._identification.end(tracks)
         for track in tracks:
-            self._looks.forget(track)
+            self._samples.forget(track)
 
-    def _end_the_silent(self, waiting: Collection[str]) -> None:
-        """Nobody is seen by a camera that is down; its tracks must not stay open until it returns, but for those whose
-        looks are `waiting`."""
+    def _end_silent_cameras(self, waiting: Collection[str]) -> None:
+        """End the tracks of cameras that send no frames, except cameras that have `waiting` samples: a track must not
+        stay open until a lost camera returns."""
         now = time.monotonic()
-        for camera, heard in list(self._heard.items()):
-            if now - heard > _SILENT_S and camera not in waiting:
-                self._naming.end_camera(camera)
+        for camera, last_frame_at in list(self._last_frame_at.items()):
+            if now - last_frame_at > _SILENT_S and camera not in waiting:
+                self._identification.end_camera(camera)
 
 
 class _Guard:
-    """Keeps the error of a thread, and calls `stop` if it is worse than a damaged recording, beside which the rest
-    still goes its way."""
+    """Context that records the error of a thread, and calls `stop` unless the error is a damaged recording, which does
+    not stop the other cameras."""
 
     def __init__(self, errors: list[BaseException], stop: Callable[[], None]) -> None:
         self._errors, self._stop = errors, stop
 
     def __enter__(self) -> None:
-        """Nothing has happened yet."""
+        """No setup is needed."""
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: TracebackType | None) -> None:
         if error is None:
@@ -300,7 +302,7 @@ class _Guard:
 
 
 def _raise_worst(errors: Sequence[BaseException]) -> None:
-    """Any error before damaged recordings, which are told together."""
+    """Raise the first error that is no damaged recording; else one error that lists all damaged recordings."""
     for error in errors:
         if not isinstance(error, DamagedSourceError):
             raise error

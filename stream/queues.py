@@ -1,4 +1,5 @@
-"""Hand-overs between threads: one that waits (recorded footage), one that drops and counts (live cameras)."""
+"""Queues between threads: a bounded one that waits (recordings), and a keyed one that drops and counts (live
+cameras)."""
 
 from __future__ import annotations
 
@@ -13,14 +14,14 @@ K = TypeVar("K", bound=Hashable)
 
 
 class Closable:
-    """What both kinds share: a lock, and the word that nothing more will come."""
+    """Base of the queues: a condition, and the closed state."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._closed = False
 
     def close(self) -> None:
-        """Nothing more will come; the taker finishes what lies here."""
+        """End the queue: no items will be added; the waiting ones may still be taken."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -34,10 +35,10 @@ class Closable:
 
 
 class BoundedQueue(Closable, Generic[T]):
-    """A bounded first-in, first-out hand-over that never drops.
+    """A bounded first-in, first-out queue that never drops.
 
-    The giver waits while it is full, the taker while it is empty. Closing lets the taker finish what lies there;
-    cancelling empties it, and both sides stop at once.
+    The producer waits while it is full, the consumer while it is empty. After `close`, the consumer gets the waiting
+    items; `abort` discards them, and both sides stop at once.
     """
 
     def __init__(self, capacity: int = 4) -> None:
@@ -46,7 +47,7 @@ class BoundedQueue(Closable, Generic[T]):
         self._capacity = capacity
 
     def put(self, item: T) -> bool:
-        """Wait for room and hand over; False if nobody takes any more."""
+        """Wait for room and add the item; False if the queue is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or len(self._items) < self._capacity)
             if self._closed:
@@ -56,7 +57,7 @@ class BoundedQueue(Closable, Generic[T]):
             return True
 
     def abort(self) -> None:
-        """Nobody needs what lies here."""
+        """Discard the waiting items, and close the queue."""
         with self._changed:
             self._items.clear()
         self.close()
@@ -73,8 +74,8 @@ class BoundedQueue(Closable, Generic[T]):
 
 
 class LatestQueue(Closable, Generic[K, T]):
-    """The newest item of each key wins, in the turn of the one that it replaces. What is replaced, falls out at too
-    many keys, or is not needed any more, is counted."""
+    """Keeps the newest item of each key, in the place of the one that it replaces. Items that are replaced, beyond
+    `capacity`, or aborted are dropped and counted."""
 
     def __init__(self, capacity: int = 64) -> None:
         super().__init__()
@@ -88,7 +89,7 @@ class LatestQueue(Closable, Generic[K, T]):
         return self._dropped
 
     def put(self, key: K, item: T) -> None:
-        """Never waits."""
+        """Add an item. Never waits."""
         with self._changed:
             if self._cancelled:
                 self._dropped += 1
@@ -102,20 +103,20 @@ class LatestQueue(Closable, Generic[K, T]):
             self._changed.notify_all()
 
     def get_batch(self, timeout_s: float | None = None, most: int | None = None) -> list[T]:
-        """What waits, oldest first, all of it or so many at most. Waits for the first; empty when time is up or all is
-        closed."""
+        """Take the waiting items, oldest first, at most `most`. Waits for one; empty after `timeout_s`, or when the
+        queue is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or bool(self._items), timeout_s)
             taken = len(self._items) if most is None else min(most, len(self._items))
             return [self._items.popitem(last=False)[1] for _ in range(taken)]
 
     def pending_keys(self) -> frozenset[K]:
-        """The keys of what waits."""
+        """The keys of the waiting items."""
         with self._changed:
             return frozenset(self._items)
 
     def abort(self) -> None:
-        """Nobody needs what lies here, or is put here from now on."""
+        """Drop all waiting items, and all that are put from now on; close the queue."""
         with self._changed:
             self._dropped += len(self._items)
             self._items.clear()
@@ -124,6 +125,6 @@ class LatestQueue(Closable, Generic[K, T]):
 
     @property
     def closed(self) -> bool:
-        """Closed, and empty."""
+        """Whether the queue is closed and empty."""
         with self._changed:
             return self._closed and not self._items

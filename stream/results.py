@@ -1,4 +1,4 @@
-"""What an eye hands on: a frame with its tracks, and looks at those worth identifying."""
+"""Results of the stages: a frame with its tracks and samples, identities, and events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stream.values import Box, FaceCrop, Frame, Method, Track
 
 @dataclass(frozen=True, slots=True)
 class FrameTime:
-    """When something was seen; `arrived_s` is a live frame's (see there)."""
+    """The time of a frame, as in `stream.values.Frame`: number, media time, wall time, and arrival of a live frame."""
 
     frame: int
     pts_s: float
@@ -26,9 +26,9 @@ class FrameTime:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceSample:
-    """A track's face cut out of one frame, on its way to the identify worker.
+    """A crop of a track, on its way to identification.
 
-    `frame_sha256` is that of the frame's pixels (its rows of BGR bytes, top to bottom) where evidence is kept.
+    `frame_sha256` is the hash of the frame's pixels (rows of BGR bytes, top to bottom), if evidence is kept.
     """
 
     track: Track
@@ -39,21 +39,21 @@ class FaceSample:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameResult:
-    """What one frame showed: its tracks, the looks worth identifying, and the tracks that ended; and, where somebody is
-    to be hidden, the other places where a face may be."""
+    """Analysis of one frame: its tracks, the samples to identify, and the tracks that ended; and, if faces are to be
+    redacted, further boxes that may hold a face."""
 
     frame: Frame
     tracks: Sequence[Track]
-    looks: Sequence[FaceSample]
+    samples: Sequence[FaceSample]
     ended: Sequence[Track]
-    others: Sequence[Box] = ()
+    tentative_boxes: Sequence[Box] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnnotatedFrame:
-    """A frame with what is known about it, ready to be drawn. `restoring` are live tracks whose crops are with the
-    deblurrer now; a recording waits for its restorations, so that a replay is drawn alike. `others` are further places
-    where a face may be."""
+    """A frame with its tracks and their identities, ready to be drawn. `restoring` are live tracks whose crops are
+    being restored now; a recording waits for its restorations, so that a replay is drawn alike. `tentative_boxes` may
+    hold further faces."""
 
     frame: Frame
     tracks: Sequence[Track]
@@ -65,8 +65,8 @@ class AnnotatedFrame:
 EventType = Literal["new", "update", "end"]
 
 TrackContinuity = Literal["same", "doubtful", "another"]
-"""Whose face a track's crop shows: the same as before; perhaps somebody else's, which counts for nothing until the next
-crop agrees; and then somebody else's, whose evidence begins with the doubtful crop."""
+"""Whether a crop shows the same person as the track before. "doubtful": perhaps another; the crop is not used until the
+next one decides. "another": another person, whose evidence begins with the doubtful crop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,12 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a track is, by the evidence so far. `name` is None for somebody unknown.
+    """The identity of a track, by the evidence so far. `name` is None for an unknown person.
 
-    `score` is the cosine similarity that the decision used, of the best candidate even when it falls below
-    `threshold`; `raw_score` and `restored_score` are the same candidate's by raw and by restored crops alone.
-    `deblurred_by` and `blur` describe the latest crop. `body` says whose that is. `chance` (0..1) is the share of
-    strangers who would be as similar to somebody, by crops as blurred as these; None where that was not measured.
+    `score` is the cosine similarity that the decision used, of the best candidate even when it falls below `threshold`;
+    `raw_score` and `restored_score` are the same candidate's by raw and by restored crops alone. `deblurred_by` and
+    `blur` describe the latest crop, `continuity` its person. `false_positive_rate` (0..1) is the share of non-mated
+    faces with such a score, for crops with this blur; None if that was not measured.
     """
 
     name: str | None
@@ -102,7 +102,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the event log; `to_json` gives the schema that scripts rely on."""
+    """One line of the event log; `to_json` gives its public schema."""
 
     id: str
     type: EventType
@@ -117,23 +117,25 @@ class Event:
     evidence: str | None = None
 
     def to_json(self) -> dict[str, object]:
-        """The event as a JSON-ready dictionary, every key present, in the schema's order."""
-        who = self.identity
-        runner_up = {"name": who.runner_up.name, "score": _round(who.runner_up.score)} if who.runner_up else None
+        """The event as a dictionary for JSON, with every key, in the schema's order."""
+        identity = self.identity
+        runner_up = (
+            {"name": identity.runner_up.name, "score": _round(identity.runner_up.score)} if identity.runner_up else None
+        )
         return {
             "schema": 1,
             "id": self.id,
             "type": self.type,
             "camera": self.camera,
             "track": self.track,
-            "name": who.name,
-            "score": _round(who.score),
-            "threshold": _round(who.threshold),
+            "name": identity.name,
+            "score": _round(identity.score),
+            "threshold": _round(identity.threshold),
             "runner_up": runner_up,
-            "raw_score": _round(who.raw_score),
-            "restored_score": None if who.restored_score is None else _round(who.restored_score),
-            "deblurred_by": who.deblurred_by,
-            "blur": round(who.blur, 2),
+            "raw_score": _round(identity.raw_score),
+            "restored_score": None if identity.restored_score is None else _round(identity.restored_score),
+            "deblurred_by": identity.deblurred_by,
+            "blur": round(identity.blur, 2),
             "pts_s": round(self.pts_s, 6),
             "frame": self.frame,
             "wall_time": None if self.wall_time is None else iso(self.wall_time),
@@ -148,5 +150,5 @@ def _round(score: float) -> float:
 
 
 def iso(moment: datetime) -> str:
-    """A wall time as events have it: UTC, to the millisecond."""
+    """Format a wall time as in events: UTC, to the millisecond."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

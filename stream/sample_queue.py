@@ -1,4 +1,4 @@
-"""Samples (crops of faces) of live cameras on their way to identification: what comes first, and what is left out."""
+"""Queue of the samples of live cameras that wait for identification: their order, and which are dropped."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from stream.results import FaceSample
 from stream.values import Track
 
 ALIKE = 6
-"""Tracks that were taken as often or more are alike: the longest in the picture must not wait for all who come."""
+"""Tracks that were taken so often or more have equal rank: an old track must not wait for all new ones."""
 
 Key = tuple[str, int]
 """Camera and track."""
 
 
 class Waiting(NamedTuple):
-    """A sample, and when it was handed over (seconds, monotonic)."""
+    """A sample, and when it was put (seconds, monotonic)."""
 
-    look: FaceSample
+    sample: FaceSample
     since_s: float
 
 
 class SampleQueue(Closable):
-    """The newest sample of each track, in the turn of the one that it replaces. Tracks that were taken less often come
-    first, so that everybody visible is identified once before anybody is twice.
+    """Keeps the newest sample of each track, in the place of the one that it replaces. Tracks that were taken less
+    often come first, so that each visible person is identified once before any is identified twice.
 
-    What is replaced, is too old, falls out at too many tracks, or is not needed any more, is counted by camera.
+    Samples that are replaced, too old, beyond `capacity`, or cancelled are dropped, and counted by camera.
     """
 
     def __init__(self, capacity: int = 256, clock: Callable[[], float] = monotonic) -> None:
@@ -43,13 +43,13 @@ class SampleQueue(Closable):
         self._cancelled = False
 
     def dropped(self, camera: str) -> int:
-        """How many samples of a camera were never identified."""
+        """How many samples of a camera were dropped."""
         with self._changed:
             return self._dropped[camera]
 
-    def put(self, look: FaceSample) -> None:
-        """Never waits."""
-        key = look.track.camera, look.track.id
+    def put(self, sample: FaceSample) -> None:
+        """Add a sample. Never waits."""
+        key = sample.track.camera, sample.track.id
         with self._changed:
             if self._cancelled:
                 self._dropped[key[0]] += 1
@@ -59,12 +59,12 @@ class SampleQueue(Closable):
                 self._dropped[key[0]] += 1
             elif len(self._waiting) >= self._capacity:
                 self._drop(max(self._waiting, key=self._rank))
-            self._waiting[key] = Waiting(look, before.since_s if before else self._clock())
+            self._waiting[key] = Waiting(sample, before.since_s if before else self._clock())
             self._changed.notify_all()
 
     def take(self, timeout_s: float, most: int, oldest_s: float = math.inf) -> list[Waiting]:
-        """So many at most, those that were taken least first. Waits for the first; empty when time is up or all is
-        closed. A sample whose picture arrived more than `oldest_s` ago is dropped."""
+        """Take at most `most` samples, of the least often taken tracks first. Waits for one; empty after `timeout_s`,
+        or when the queue is closed. A sample whose frame arrived more than `oldest_s` seconds ago is dropped."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or bool(self._waiting), timeout_s)
             self._drop_stale(oldest_s)
@@ -73,17 +73,17 @@ class SampleQueue(Closable):
             return [self._waiting.pop(key) for key in chosen]
 
     def waiting(self) -> frozenset[Key]:
-        """The tracks of which a sample waits."""
+        """The tracks with a waiting sample."""
         with self._changed:
             return frozenset(self._waiting)
 
     def forget(self, track: Track) -> None:
-        """The track has ended."""
+        """Forget a track that has ended."""
         with self._changed:
             self._taken.pop((track.camera, track.id), None)
 
     def cancel(self) -> None:
-        """Nobody needs what lies here, or is put here from now on."""
+        """Drop all waiting samples, and all that are put from now on; close the queue."""
         with self._changed:
             for key in list(self._waiting):
                 self._drop(key)
@@ -92,7 +92,7 @@ class SampleQueue(Closable):
 
     @property
     def closed(self) -> bool:
-        """Closed, and empty."""
+        """Whether the queue is closed and empty."""
         with self._changed:
             return self._closed and not self._waiting
 
@@ -101,8 +101,8 @@ class SampleQueue(Closable):
 
     def _drop_stale(self, oldest_s: float) -> None:
         now = self._clock()
-        for key, (look, _) in list(self._waiting.items()):
-            arrived_s = look.moment.arrived_s
+        for key, (sample, _) in list(self._waiting.items()):
+            arrived_s = sample.moment.arrived_s
             if arrived_s is not None and now - arrived_s > oldest_s:
                 self._drop(key)
 

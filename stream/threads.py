@@ -1,4 +1,4 @@
-"""A long-lived thread that cannot die unnoticed: an exception is counted and logged, and the thread runs again."""
+"""Supervised threads: an exception is counted and logged, and the thread runs again; and thread priorities."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _known_lock = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class ThreadState:
-    """How a supervised thread is: how often it was run again, and the error that it waits after; None while it runs."""
+    """State of a supervised thread: number of restarts, and the error after which it waits; None while it runs."""
 
     name: str
     restarts: int
@@ -55,7 +55,7 @@ class SupervisedThread:
 
     @property
     def state(self) -> ThreadState:
-        """How it is now."""
+        """The present state."""
         return ThreadState(self._name, self._restarts, self._problem)
 
     def close(self) -> None:
@@ -70,7 +70,7 @@ class SupervisedThread:
         retry_s = self._first_retry_s
         while True:
             began = time.monotonic()
-            with _Watched(self._failed):
+            with _ErrorHandler(self._failed):
                 self._target()
                 return
             if time.monotonic() - began > LONGEST_RETRY_S:
@@ -86,8 +86,8 @@ class SupervisedThread:
         _log.error("a thread failed, and will be run again", thread=self._name, problem=self._problem, where=where)
 
 
-class _Watched(AbstractContextManager[None]):
-    """A context that an exception ends; it is handed to `failed`, not raised."""
+class _ErrorHandler(AbstractContextManager[None]):
+    """Context that passes an exception to `failed` instead of raising it."""
 
     def __init__(self, failed: Callable[[Exception, str], None]) -> None:
         self._failed = failed
@@ -102,7 +102,7 @@ class _Watched(AbstractContextManager[None]):
 
 
 def _place(trace: TracebackType | None) -> str:
-    """File and line where it was raised."""
+    """File and line where an exception was raised."""
     while trace and trace.tb_next:
         trace = trace.tb_next
     return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""

@@ -1,8 +1,8 @@
 """The values that flow from source to sink.
 
-All are frozen and slotted, and checked on creation. Arrays are shared, never copied, and nobody writes into one
-that came from upstream. Images are H x W x 3, BGR, uint8. Positions are pixels of the frame, x right, y down, the
-centre of the top left pixel at (0, 0). Times in seconds are media time (from pts) unless called wall time.
+All are frozen and slotted, and checked on creation. Arrays are shared, never copied; no stage writes into an array of
+an earlier stage. Images are H x W x 3, BGR, uint8. Positions are pixels of the frame, x right, y down, the center of
+the top left pixel at (0, 0). Times in seconds are media time (from pts) unless called wall time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Image = NDArray[np.uint8]
 Array = NDArray[np.float32]
 
 Method = Literal["cnn", "richardson-lucy", "none"]
-"""What restored a crop; "none" is a crop left alone, bit for bit."""
+"""The method that restored a crop; "none": unchanged, bit for bit."""
 
 
 def _require(truth: bool, message: str) -> None:
@@ -37,11 +37,11 @@ def _require_image(image: Image) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture of one camera, with the times it belongs to.
+    """One image of one camera, with its times.
 
-    `pts` counts `time_base` seconds of media time. `wall_time` (timezone-aware) is when the picture was taken where
-    that is known: live cameras, or recordings with a start time. `arrived_s` is when a live picture arrived, in seconds
-    of `time.monotonic`; None for recordings.
+    `pts` counts `time_base` seconds of media time. `wall_time` (timezone-aware) is when the image was taken, if
+    known: live cameras, or recordings with a start time. `arrived_s` is when a live image arrived, in seconds of
+    `time.monotonic`; None for recordings.
     """
 
     camera: str
@@ -93,8 +93,8 @@ class Box:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceDetection:
-    """A detection: a box, five points (5 x 2: the eye on the picture's left, the other eye, the nose tip, the mouth
-    corner on the picture's left, the other corner) and the detector's confidence in 0..1."""
+    """A detected face: a box, five landmarks (5 x 2: the eye on the image's left, the other eye, the nose tip, the
+    mouth corner on the image's left, the other corner) and the detector's confidence in 0..1."""
 
     box: Box
     landmarks: Array
@@ -107,10 +107,10 @@ class FaceDetection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Track:
-    """One face followed through the frames of one camera, as it stands in one frame.
+    """One face tracked through the frames of one camera, in its state at one frame.
 
-    `velocity` is in pixels of the frame per frame. `detected` says that the detector saw the face in this very
-    frame; otherwise box and landmarks are carried forward. `hits` counts the detections so far.
+    `velocity` is in pixels of the frame per frame. `detected`: the face was detected in this frame;
+    otherwise box and landmarks are predicted. `hits` counts the detections so far.
     """
 
     camera: str
@@ -136,7 +136,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class FaceQuality:
-    """What a crop is worth as evidence; each part in 0..1, 1 is best."""
+    """Quality of a crop as evidence; each part in 0..1, 1 is best."""
 
     sharpness: float
     size: float
@@ -152,13 +152,12 @@ class FaceQuality:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceCrop:
-    """A face cut out of a frame, turned upright and scaled so that its five points lie on the aligner's template.
+    """A face cut out of a frame and aligned: its five landmarks lie on the aligner's template.
 
-    `image` is square; the embedding network's 112 x 112 view is its centre. `matrix` (2 x 3) maps frame pixels to
-    crop pixels. `motion` is the face's velocity in crop pixels per frame, as the tracker saw it: the direction and,
-    times the camera's shutter fraction, the length of its motion blur; None where the tracker cannot tell. `others` are
-    the same track's crops from pictures before, the latest first; `beside` the tracks of everybody else whom the same
-    picture showed.
+    `image` is square; the embedder uses the 112 x 112 pixels at its center. `matrix` (2 x 3) maps frame pixels to crop
+    pixels. `velocity` is the tracked motion in crop pixels per frame: the direction and, times the camera's shutter
+    fraction, the length of its motion blur; None if unknown. `neighbors` are previous crops of the track, the latest
+    first; `co_visible_tracks` are the other tracks of the frame.
     """
 
     camera: str
@@ -187,9 +186,9 @@ class FaceCrop:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Restoration:
-    """A crop after the gate: restored, or left alone (`method` "none", and `image` is the crop's own array).
+    """A crop after deblurring: restored, or left alone (`method` "none", and `image` is the crop's own array).
 
-    `blur` is the estimated extent of the crop's blur in crop pixels.
+    `blur` is the estimated blur extent in crop pixels.
     """
 
     crop: FaceCrop

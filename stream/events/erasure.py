@@ -1,4 +1,4 @@
-"""Which events are about a person, and what is left of a log when that person is forgotten."""
+"""Erasure of a person from a log: which events are about the person, and how the others change."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ Event = Mapping[str, object]
 
 
 def of_person(events: Iterable[Event], person: str, former: Iterable[str] = ()) -> Iterator[Event]:
-    """The events, in the order of writing, of every track that ever bore the name, or a `former` one: also those from
-    before it was named, which show the same face."""
+    """Yield the events, in the order of writing, of every track that ever had the name, or a `former` one: also its
+    events before it was named, which show the same face."""
     names = _names(person, former)
-    lives: dict[tuple[object, object], list[Event]] = {}
+    open_tracks: dict[tuple[object, object], list[Event]] = {}
     for event in events:
         track = event["camera"], event["track"]
         if event["type"] == "new":
-            yield from _if_named(lives.pop(track, []), names)
-        lives.setdefault(track, []).append(event)
+            yield from _if_named(open_tracks.pop(track, []), names)
+        open_tracks.setdefault(track, []).append(event)
         if event["type"] == "end":
-            yield from _if_named(lives.pop(track), names)
-    for life in lives.values():
-        yield from _if_named(life, names)
+            yield from _if_named(open_tracks.pop(track), names)
+    for track_events in open_tracks.values():
+        yield from _if_named(track_events, names)
 
 
 def forgetting(person: str, events: Collection[object], former: Iterable[str] = ()) -> EventTransform:
-    """Drops the events with these ids and those that bear the name, or a `former` one, and takes it out of all others,
-    where it was the runner-up's."""
+    """Return a transform that drops the events with these ids and those with the name, or a `former` one, and removes
+    the name from all others, where it is the runner-up."""
     names = _names(person, former)
 
     def change(event: dict[str, object]) -> dict[str, object] | None:
-        if event["id"] in events or _is(event, names):
+        if event["id"] in events or _has_name(event, names):
             return None
-        return {**event, "runner_up": None} if _is(event["runner_up"], names) else event
+        return {**event, "runner_up": None} if _has_name(event["runner_up"], names) else event
 
     return change
 
 
 def without(events: Collection[object]) -> EventTransform:
-    """Drops the events with these ids."""
+    """Return a transform that drops the events with these ids."""
     return lambda event: None if event["id"] in events else event
 
 
 def same_name(name: str, other: str) -> bool:
-    """Whether they are one name, however each is encoded."""
+    """Whether two names are equal after Unicode normalization."""
     return _names(name) == _names(other)
 
 
@@ -53,11 +53,11 @@ def _names(person: str, former: Iterable[str] = ()) -> set[str]:
     return {unicodedata.normalize("NFC", name) for name in (person, *former)}
 
 
-def _if_named(life: list[Event], names: Collection[str]) -> list[Event]:
-    return life if any(_is(event, names) for event in life) else []
+def _if_named(track_events: list[Event], names: Collection[str]) -> list[Event]:
+    return track_events if any(_has_name(event, names) for event in track_events) else []
 
 
-def _is(named: object, names: Collection[str]) -> bool:
-    """Whether an event, or a runner-up, bears one of the names."""
+def _has_name(named: object, names: Collection[str]) -> bool:
+    """Whether an event, or a runner-up, has one of the names."""
     name = named.get("name") if isinstance(named, Mapping) else None
     return isinstance(name, str) and unicodedata.normalize("NFC", name) in names

@@ -1,4 +1,4 @@
-"""The event log as a database, named by an SQLAlchemy URL: SQLite by itself, others with their driver installed."""
+"""The event log in a database, at an SQLAlchemy URL: SQLite, or another with its driver installed."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ sql.Index("events_restored", events.c.wall_s, sqlite_where=RESTORED, postgresql_
 
 _ROWS_AT_ONCE = 500
 _BUSY_MS = 250
-"""How long a new event waits for another program's lock before it is put aside: the thread that names people is held up
-for as long."""
+"""How long a new event waits for another program's lock before it is spooled; the identification thread waits as
+long."""
 _RETRY_S, _LAST_TRIES = 0.5, 20
-"""Seconds between tries to store what waits; and tries at the end, each of `_BUSY_MS`."""
+"""Seconds between attempts to store spooled events; and attempts at the end, each of `_BUSY_MS`."""
 
 
 class SqlEventStore:
     """Writes events to a database, each committed, and on disk, before `write` returns.
 
-    An event whose id is there already takes the old one's place, so that replays leave no duplicates. SQLite runs in
-    WAL mode: others may read meanwhile. Passwords in the URL appear in no message.
+    An event replaces one with the same id, so that replays leave no duplicates. SQLite runs in WAL mode: other
+    processes may read at the same time. Passwords in the URL appear in no message.
 
-    While another program holds SQLite's file locked, events wait in a file beside it (`EventSpool`), on disk, too,
-    before `write` returns; they are stored in order once the lock is gone, also by the next process after a crash.
+    While another program holds SQLite's file locked, events wait in a file next to it (`EventSpool`), also on disk
+    before `write` returns; they are stored in order once the lock is gone, after a crash by the next process.
 
     Raises OutputError where the database cannot be used, StorageError when it refuses later.
     """
@@ -62,18 +62,18 @@ class SqlEventStore:
     def __init__(self, url: str) -> None:
         self._engine = connect(url, DURABLE)
         self._writer = connect(url, (*DURABLE, f"busy_timeout={_BUSY_MS}"))
-        self._lock = threading.Lock()  # who writes waits here, for SQLite would refuse them after a while
+        self._lock = threading.Lock()  # writers wait here, because SQLite would refuse them after a timeout
         self._file = database_file(self._engine)
         self._busy_since: datetime | None = None
         self._closing = threading.Event()
         self._retrying = SupervisedThread("event store", self._retry)
         self._create()
-        self._waiting = self._take_over()
-        if self._waiting:
-            self._put_off()
+        self._spool = self._take_over()
+        if self._spool:
+            self._start_retrying()
 
     def _create(self) -> None:
-        made = self._file is not None and not self._file.exists()
+        is_new = self._file is not None and not self._file.exists()
         try:
             _metadata.create_all(self._engine)
             for index in events.indexes:  # a database of an earlier version may lack some
@@ -82,13 +82,13 @@ class SqlEventStore:
                 connection.execute(sql.select(events).limit(0))
         except SQLAlchemyError as error:
             self._dispose()
-            if self._file and made and is_disk_refusal(error):
+            if self._file and is_new and is_disk_refusal(error):
                 remove_database(self._file)
             advice = "end the program that holds it" if is_busy(error) else "name another database"
             raise OutputError(f"cannot log to {masked_url(self._engine)}: {database_error(error)}; {advice}") from error
 
     def _take_over(self) -> EventSpool | None:
-        """What waited for a process that was killed is stored now, if nothing holds the database."""
+        """Store the events that a killed process left in the spool, if the database is not locked."""
         if self._file is None:
             return None
         try:
@@ -98,15 +98,15 @@ class SqlEventStore:
             raise OutputError(f"cannot read {self._file}.waiting: {error.strerror}; make it readable") from error
         with suppress(SQLAlchemyError):  # later, then
             while waiting:
-                self._store_some(waiting)
+                self._store_batch(waiting)
         return waiting
 
     def write(self, event: Event) -> None:
         record = event.to_json()
         try:
-            with self._lock:  # whoever comes later must not go before those that wait
-                if self._waiting or not self._stored(record):
-                    self._put_aside(record)
+            with self._lock:  # a new event must not be stored before spooled ones
+                if self._spool or not self._try_store(record):
+                    self._spool_event(record)
         except (SQLAlchemyError, OSError) as error:
             raise StorageError(
                 f"cannot log to {masked_url(self._engine)}: {database_error(error)}; make room and start again"
@@ -114,12 +114,12 @@ class SqlEventStore:
 
     @property
     def waiting(self) -> int:
-        """Events that are on disk, but not yet in the database."""
-        return len(self._waiting or ())
+        """Number of spooled events: on disk, but not yet in the database."""
+        return len(self._spool or ())
 
     @property
     def busy_since(self) -> datetime | None:
-        """Since when another program has held the database locked, so that events wait; None where nothing waits."""
+        """Since when another program has locked the database, so that events wait; None if none wait."""
         return self._busy_since
 
     @property
@@ -127,12 +127,12 @@ class SqlEventStore:
         """The URL without its password."""
         return masked_url(self._engine)
 
-    def _stored(self, record: Mapping[str, object]) -> bool:
-        """Store it; False where the file is locked."""
+    def _try_store(self, record: Mapping[str, object]) -> bool:
+        """Store a record; False if the file is locked."""
         try:
             self._store([record])
         except OperationalError as error:
-            if self._waiting is None or not is_busy(error):
+            if self._spool is None or not is_busy(error):
                 raise
             return False
         return True
@@ -144,14 +144,14 @@ class SqlEventStore:
                 if not replaced.rowcount:
                     connection.execute(sql.insert(events).values(row))
 
-    def _put_aside(self, record: Mapping[str, object]) -> None:
-        assert self._waiting is not None
-        self._waiting.append(f"{to_line(record)}\n".encode())
+    def _spool_event(self, record: Mapping[str, object]) -> None:
+        assert self._spool is not None
+        self._spool.append(f"{to_line(record)}\n".encode())
         if self._busy_since is None:
-            self._put_off()
+            self._start_retrying()
 
-    def _put_off(self) -> None:
-        """From now on it is tried again and again."""
+    def _start_retrying(self) -> None:
+        """Start to retry at intervals."""
         self._busy_since = datetime.now(UTC)
         _log.warning(
             "the event store is locked by another program: events wait on disk", store=masked_url(self._engine)
@@ -165,19 +165,20 @@ class SqlEventStore:
                 self._catch_up()
 
     def _catch_up(self) -> None:
-        """Store what waits, and let in who writes in between. Raises SQLAlchemyError."""
-        while self._waiting:
+        """Store the spooled events; other writers may write in between. Raises SQLAlchemyError."""
+        while self._spool:
             with self._lock:
-                self._store_some(self._waiting)
+                self._store_batch(self._spool)
 
-    def _require_all_stored(self) -> None:
-        """What waits is to be rewritten, too, and so stored first. Raises SQLAlchemyError, StorageError."""
-        while self._waiting:
-            self._store_some(self._waiting)
+    def _require_all_try_store(self) -> None:
+        """Store the spooled events first, because they are to be rewritten, too. Raises SQLAlchemyError,
+        StorageError."""
+        while self._spool:
+            self._store_batch(self._spool)
         if self._file and held_elsewhere(self._file):
             raise StorageError(f"cannot rewrite {self._file}: another unblur has events waiting for it; try again")
 
-    def _store_some(self, waiting: EventSpool) -> None:
+    def _store_batch(self, waiting: EventSpool) -> None:
         lines = waiting.first(_ROWS_AT_ONCE)
         self._store([json.loads(line) for line in lines])
         waiting.remove(lines)
@@ -186,32 +187,32 @@ class SqlEventStore:
             _log.info("the event store is up to date again", store=masked_url(self._engine))
 
     def rewrite_events(self, change: EventTransform) -> int:
-        """Put what `change` makes of each event in its place, in one step; how many were changed or are gone.
+        """Replace each event by the result of `change`, in one transaction; returns how many were changed or deleted.
 
-        From SQLite's own files they are gone for good: what is deleted is overwritten, and the file is written anew,
-        for which whoever writes waits. A database server keeps what it keeps. Raises StorageError.
+        In SQLite, deleted data are overwritten, and the file is rewritten, while writers wait. A database server may
+        keep deleted data. Raises StorageError.
         """
         with self._rewriting(), self._lock:
-            self._require_all_stored()
+            self._require_all_try_store()
             with self._engine.begin() as connection:
-                amended = list(_amended(connection, change))
-                for number, after in amended:
-                    _put(connection, number, after)
-            if amended:
+                changes = list(_changes(connection, change))
+                for number, after in changes:
+                    _apply_change(connection, number, after)
+            if changes:
                 vacuum(self._engine)
             truncate_wal(self._engine)
-        return len(amended)
+        return len(changes)
 
     def drop(self, ids: Collection[object]) -> int:
-        """Delete the events with these ids while others write, whom it lets in every few rows; how many there were.
+        """Delete the events with these ids, in batches between which others may write; returns how many existed.
 
-        SQLite overwrites what it deletes; its file keeps its size, and is not written anew. Raises StorageError; doing
-        it again does the rest.
+        SQLite overwrites what it deletes; its file keeps its size, and is not rewritten. Raises StorageError; a second
+        call deletes the rest.
         """
         dropped, left = 0, iter(ids)
         with self._rewriting():
             with self._lock:
-                self._require_all_stored()
+                self._require_all_try_store()
             while some := list(itertools.islice(left, _ROWS_AT_ONCE)):
                 with self._lock, self._engine.begin() as connection:
                     dropped += connection.execute(sql.delete(events).where(events.c.id.in_(some))).rowcount
@@ -220,7 +221,7 @@ class SqlEventStore:
         return dropped
 
     def size(self) -> int | None:
-        """Bytes of the file that hold something: what is free will be written over. None for a database server's."""
+        """Used bytes of the file, without free pages. None for a database server."""
         if self._engine.dialect.name != "sqlite":
             return None
         with self._rewriting(), self._engine.connect() as connection:
@@ -240,20 +241,20 @@ class SqlEventStore:
             ) from error
 
     def close(self) -> None:
-        """What still waits is stored if it can be, and stays on disk for the next process if not."""
+        """Store the spooled events if possible; else they stay on disk for the next process."""
         self._closing.set()
         self._retrying.close()
         for _ in range(_LAST_TRIES):
             with suppress(SQLAlchemyError):
                 self._catch_up()
                 break
-        if self._waiting:
+        if self._spool:
             _log.warning(
                 "events wait on disk, and will be stored when the event store is opened next",
-                events=len(self._waiting),
+                events=len(self._spool),
                 store=masked_url(self._engine),
             )
-            self._waiting.close()
+            self._spool.close()
         self._dispose()
 
     def _dispose(self) -> None:
@@ -261,8 +262,8 @@ class SqlEventStore:
         self._writer.dispose()
 
 
-def _amended(connection: sql.Connection, change: EventTransform) -> Iterator[tuple[int, dict[str, object] | None]]:
-    """What is to be changed: where it stands, and what it is to be."""
+def _changes(connection: sql.Connection, change: EventTransform) -> Iterator[tuple[int, dict[str, object] | None]]:
+    """Yield the changes: position, and the new event (None: deleted)."""
     chosen = sql.select(events.c.position, *OF_AN_EVENT).order_by(events.c.position)
     for row in connection.execute(chosen.execution_options(yield_per=_ROWS_AT_ONCE)):
         number, *values = row
@@ -272,7 +273,7 @@ def _amended(connection: sql.Connection, change: EventTransform) -> Iterator[tup
             yield number, after
 
 
-def _put(connection: sql.Connection, number: int, event: dict[str, object] | None) -> None:
+def _apply_change(connection: sql.Connection, number: int, event: dict[str, object] | None) -> None:
     here = events.c.position == number
     connection.execute(
         sql.delete(events).where(here) if event is None else sql.update(events).where(here).values(_row(event))

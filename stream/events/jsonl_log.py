@@ -19,7 +19,7 @@ from stream.storage.append_only_file import AppendOnlyFile
 _log = structlog.get_logger(__name__)
 _BEGINNING = b'{"schema":'
 EventTransform = Callable[[dict[str, object]], dict[str, object] | None]
-"""What is to become of an event (as `Event.to_json` gives it): the same, another in its place, or None."""
+"""Changes an event (as `Event.to_json` gives it): returns the same, a new one, or None to delete it."""
 
 
 def to_line(event: Mapping[str, object]) -> str:
@@ -72,9 +72,9 @@ class JsonlEventLog:
         _log.info("the event log was rotated", file=str(self._path))
 
     def rewrite_events(self, change: EventTransform) -> int:
-        """Put what `change` makes of each event in its place, in one step; how many were changed or are gone.
+        """Replace each event by the result of `change`, in one step; returns how many were changed or deleted.
 
-        The old file is gone from the folder; what the disk keeps of it is the disk's. Raises StorageError.
+        The old file is removed from the folder, but not overwritten on the disk. Raises StorageError.
         """
         amended = 0
 
@@ -100,7 +100,7 @@ class JsonlEventLog:
         self._journal.close()
 
     def discard_if_empty(self) -> None:
-        """Close it, and if this run wrote nothing, put back what it found: the run never began."""
+        """Close the log; if this run wrote nothing, restore the previous file."""
         if not self._journal.size and self._kept:
             self._kept.replace(self._path)
         elif not self._journal.size and self._made:
@@ -109,10 +109,10 @@ class JsonlEventLog:
 
 
 def set_aside(path: Path) -> list[Path]:
-    """The earlier logs that recorded runs have kept beside this one. What a crash left while one was written anew is
-    none, and goes once that log is opened."""
-    found = path.parent.glob(f"{glob.escape(path.name)}.previous*")
-    return sorted(log for log in found if log.suffix != ".part")
+    """The earlier logs that recorded runs have kept next to this one, without `.part` files, which a crash left and
+    which are deleted when that log is opened."""
+    logs = path.parent.glob(f"{glob.escape(path.name)}.previous*")
+    return sorted(log for log in logs if log.suffix != ".part")
 
 
 def _require_events(path: Path) -> None:
@@ -134,7 +134,7 @@ def _begins_like_events(path: Path) -> bool:
 
 
 def _spare(path: Path) -> Path:
-    """The first name to keep a log under that is free, or holds the very same bytes."""
+    """The first name for a kept log that is free, or whose file has the same bytes."""
     names = itertools.chain([""], (f".{number}" for number in itertools.count(2)))
     kept = (path.with_name(f"{path.name}.previous{name}") for name in names)
     return next(one for one in kept if not one.exists() or filecmp.cmp(one, path, shallow=False))

@@ -1,4 +1,4 @@
-"""The event store as people look through it: newest first, a page at a time, however much it holds."""
+"""Pagination of the event store: newest events first, one page at a time."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from stream.events.schema import OF_AN_EVENT, EventDict, check_event, events
 from stream.storage.database import connect, masked_url, reader
 
 PLACE = r"^(-?[0-9]{1,12}(\.[0-9]{1,9})?)?_[0-9]{1,18}$"
-"""What `Cursor` is written like."""
+"""The format of a `Cursor` as text."""
 MOST = 500
-"""Events that are read at once."""
+"""Maximum number of events of a page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a page ended: wall time in seconds since 1970, of an event that has one, and position in the store."""
+    """The end of a page: wall time of its last event in seconds since 1970, if it has one, and its position."""
 
     wall_s: float | None
     position: int
@@ -32,7 +32,7 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
-        """The place that `str` wrote. Raises ValueError."""
+        """Parse the text of `str`. Raises ValueError."""
         if not re.fullmatch(PLACE, text):
             raise ValueError("this is no place in the event store")
         wall_s, _, position = text.partition("_")
@@ -41,7 +41,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class EventBatch:
-    """A page of events, and where the next one begins, if there is one."""
+    """A page of events, and the cursor of the next page, if there is one."""
 
     records: list[EventDict]
     next: Cursor | None
@@ -49,7 +49,7 @@ class EventBatch:
 
 class EventPager:
     """Reads an event store, from any thread. Newest are those with the latest wall time; events without one come last,
-    the latest written first. A page goes on where another ended, whatever has been written meanwhile.
+    the latest written first. A page continues where another ended, whatever has been written meanwhile.
 
     Raises UsageError where there is no such store; SQLAlchemyError if it cannot be read later.
     """
@@ -67,12 +67,12 @@ class EventPager:
         return EventBatch([self._record(row) for row in rows[:most]], last and Cursor(last.wall_s, last.position))
 
     def all(self, wanted: EventFilter) -> Iterator[EventBatch]:
-        """Page after page. Between them nothing is held, so that a reader who takes long hinders nobody."""
-        leaf = self.page(wanted)
-        yield leaf
-        while leaf.next:
-            leaf = self.page(wanted, leaf.next)
-            yield leaf
+        """Page after page. Between pages no lock is held, so that a slow reader does not block others."""
+        batch = self.page(wanted)
+        yield batch
+        while batch.next:
+            batch = self.page(wanted, batch.next)
+            yield batch
 
     def find(self, event: str) -> EventDict | None:
         """The event of this id."""
@@ -83,20 +83,20 @@ class EventPager:
     def latest(self) -> str | None:
         """The id of the event that was written last."""
         with self._engine.connect() as connection:
-            found: str | None = connection.scalar(sql.select(events.c.id).order_by(events.c.position.desc()).limit(1))
-            return found
+            latest: str | None = connection.scalar(sql.select(events.c.id).order_by(events.c.position.desc()).limit(1))
+            return latest
 
     def names(self, most: int) -> list[str]:
-        """Who was seen, by name."""
+        """The names of people with events, sorted."""
         return list(islice(self._values(events.c.name), most))
 
     def spellings(self, name: str) -> tuple[str, ...]:
-        """Who was seen under this name in other capitals."""
+        """Names with events that differ from this name in capitals only."""
         same = name.casefold()
         return tuple(each for each in self._values(events.c.name) if each.casefold() == same and each != name)
 
     def cameras(self, most: int) -> list[str]:
-        """Where somebody was seen, by name."""
+        """The cameras with events, sorted."""
         return list(islice(self._values(events.c.camera), most))
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Reading events back, from a JSONL file or a database, and writing them out as JSON lines or CSV."""
+"""Query events of a JSONL file or a database."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _ROWS_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events are wanted; what is None is not asked.
+    """A filter of events; None matches all.
 
-    `person` is a name, or "unknown" for everybody without one; `spellings` are others of the name. Times run from
-    `since` up to, and without, `until`; an event that has no wall time never matches one. `known` asks for events with
-    a name, or without; `restored` for those whose evidence was restored, or left alone.
+    `person` is a name, or "unknown" for events without one; `spellings` are further spellings of the name. Times t
+    match if since <= t < until; an event without a wall time never matches a wall time. `known`: events with a name, or
+    without; `restored`: events whose crop was restored, or not.
     """
 
     person: str | None = None
@@ -48,7 +48,7 @@ class EventFilter:
                 raise UsageError(f"the time {moment} has no time zone; write it as {moment.isoformat()}+00:00")
 
     def wants(self, record: EventDict) -> bool:
-        """Whether this event is among those asked for."""
+        """Whether this event matches."""
         name = record["name"]
         return (
             (self.person is None or name in (self.person, *self.spellings) or (name is None and self.person == UNKNOWN))
@@ -62,10 +62,10 @@ class EventFilter:
 
 
 def query(where: str, wanted: EventFilter | None = None) -> Iterator[EventDict]:
-    """The events of a JSONL file, or of a database named by URL, in the order of writing.
+    """Yield the events of a JSONL file, or of a database at a URL, in the order of writing.
 
-    A last line still being written is left out. Nothing is made or changed there. Raises UsageError where there is no
-    such log or a line is no event.
+    An incomplete last line is skipped. The log is not changed. Raises UsageError if the log does not exist or a line is
+    no event.
     """
     return (
         _from_database(where, wanted or EventFilter())
@@ -75,7 +75,7 @@ def query(where: str, wanted: EventFilter | None = None) -> Iterator[EventDict]:
 
 
 def file_of(where: str) -> Path | None:
-    """The file that holds such a log; None where a database server does."""
+    """The file of a log; None for a database server."""
     return database_file(connect(where)) if "://" in where else Path(where)
 
 
@@ -92,37 +92,36 @@ def _from_file(path: Path, wanted: EventFilter) -> Iterator[EventDict]:
 
 
 def clocks(url: str) -> Iterator[tuple[str, str | None, object]]:
-    """Of each event of a database, its id, its wall time, and that in seconds as it is kept for comparing. Raises
-    UsageError."""
+    """Yield id, wall time, and the stored wall time in seconds, of each event of a database. Raises UsageError."""
     for row in _rows(url, sql.select(events.c.id, events.c.wall_time, events.c.wall_s)):
         yield row.id, row.wall_time, row.wall_s
 
 
 def _from_database(url: str, wanted: EventFilter) -> Iterator[EventDict]:
-    """With those that wait for the database beside it."""
+    """Yield the events of a database, with those spooled next to it."""
     place = masked_url(connect(url))
-    waiting = _waiting(url, wanted)  # first, for meanwhile they may be stored
+    spooled = _read_spool(url, wanted)  # first, because they may be stored during the query
     chosen = sql.select(*OF_AN_EVENT).where(*conditions(wanted))
     for row in _rows(url, chosen):
         record = check_event(dict(row._mapping), f"a row of {place}")
-        waiting.pop(str(record["id"]), None)
+        spooled.pop(str(record["id"]), None)
         yield record
-    yield from waiting.values()
+    yield from spooled.values()
 
 
-def _waiting(url: str, wanted: EventFilter) -> dict[str, EventDict]:
+def _read_spool(url: str, wanted: EventFilter) -> dict[str, EventDict]:
     file = database_file(connect(url))
     if file is None:
         return {}
     try:
-        found = [parse_event(line, f"a line of {file}.waiting") for line in read_spooled(file)]
+        records = [parse_event(line, f"a line of {file}.waiting") for line in read_spooled(file)]
     except OSError as error:
         raise UsageError(f"cannot read events from {error.filename}: {error.strerror}") from error
-    return {str(record["id"]): record for record in found if wanted.wants(record)}
+    return {str(record["id"]): record for record in records if wanted.wants(record)}
 
 
 def _rows(url: str, chosen: sql.Select[tuple[Any, ...]]) -> Iterator[sql.Row[tuple[Any, ...]]]:
-    """In the order of writing."""
+    """Yield rows in the order of writing."""
     named = connect(url)
     engine, place = reader(named), masked_url(named)
     try:
@@ -135,7 +134,7 @@ def _rows(url: str, chosen: sql.Select[tuple[Any, ...]]) -> Iterator[sql.Row[tup
 
 
 def conditions(wanted: EventFilter) -> Iterator[sql.ColumnElement[bool]]:
-    """What `EventFilter.wants` asks, as a database is asked."""
+    """The SQL conditions of `EventFilter.wants`."""
     if wanted.person is not None:
         nameless = events.c.name.is_(None) if wanted.person == UNKNOWN else sql.false()
         yield sql.or_(events.c.name.in_((wanted.person, *wanted.spellings)), nameless)
@@ -162,7 +161,7 @@ def _value(moment: TimeBound) -> float:
 
 
 def _seconds(record: EventDict, like: TimeBound) -> float:
-    """The record's time on the clock of `like`; not a number, which no comparison matches, where it has none."""
+    """The record's time on the clock of `like`; NaN, which no comparison matches, if it has none."""
     if not isinstance(like, datetime):
         return float(str(record["pts_s"]))
     wall_time = record["wall_time"]

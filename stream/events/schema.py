@@ -44,12 +44,12 @@ events = sql.Table(
     sql.Index("events_by_wall_time", "wall_s"),
     sql.Index("events_by_media_time", "pts_s"),
 )
-"""An event's keys as columns, under their own names and in their own order."""
+"""The keys of an event as columns, with the same names and order."""
 
 KNOWN = events.c.name.is_not(None)
 
 RESTORED = events.c.deblurred_by != sql.literal_column("'none'")
-"""Literally, for a partial index serves only who asks with its own words (sqlite.org/partialindex.html)."""
+"""A literal, because a partial index needs the same text in the query (sqlite.org/partialindex.html)."""
 
 OF_AN_EVENT = [column for column in events.columns if column.name not in ("position", "wall_s")]
 
@@ -100,7 +100,7 @@ class EventRecord(BaseModel):
 
 
 def parse_event(line: bytes, place: str) -> EventDict:
-    """The event in a line of a log. Raises UsageError, naming the place, if there is none."""
+    """Parse the event in a line of a log. Raises UsageError, with `place`, if it is none."""
     try:
         return check_event(json.loads(line), place)
     except (ValueError, RecursionError) as error:
@@ -108,7 +108,7 @@ def parse_event(line: bytes, place: str) -> EventDict:
 
 
 def check_event(record: object, place: str) -> EventDict:
-    """What was read, if it is an event. Raises UsageError, which names the `place`."""
+    """Validate a record as an event. Raises UsageError, with `place`, if it is none."""
     try:
         return EventRecord.model_validate(record).model_dump()
     except ValidationError as error:

@@ -1,7 +1,7 @@
-"""The links of the evidence chain: what one line of `chain.jsonl` may be, and how lines hold on to each other.
+"""The entries of the evidence chain: the lines of `chain.jsonl`, and how they are linked.
 
-Every link holds the sha256 of the line before it, so that no line can be changed, taken out or put in without breaking
-the chain there. Checkpoints, removals and cuts are signed; a signature vouches for every line before it.
+Every entry holds the sha256 of the previous line, so that no line can be changed, removed or inserted without breaking
+the chain. Checkpoints, removals and truncations are signed; a signature covers every line before it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stream.events.jsonl_log import to_line
 
 CHAIN = "chain.jsonl"
 BEGINNING = sha256(b"").hexdigest()
-"""What the first link holds in place of a line before it."""
+"""The previous hash of the first entry."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 """An event's id, fit to be part of a file's name."""
@@ -50,12 +50,12 @@ class _Signed(_Link):
     signature: str
 
     def signed(self) -> bytes:
-        """What the signature covers."""
+        """The bytes that the signature covers."""
         return to_line(self.model_dump(exclude={"signature"})).encode()
 
 
 class Checkpoint(_Signed):
-    """All is well so far. "broken off": the run before did not come to its end."""
+    """A signature of the chain so far. "broken off": the previous run did not end normally."""
 
     kind: Literal["checkpoint"] = "checkpoint"
     why: Why
@@ -70,8 +70,8 @@ class Removed(_Signed):
 
 
 class Truncation(_Signed):
-    """The first line of a chain whose older links, all of bundles removed, are gone: `number` and `previous` are the
-    last one's own number, and the sha256 of its line."""
+    """The first line of a chain whose older entries, all of removed bundles, were dropped: `number` and `previous` are
+    the number of the last of them, and the sha256 of its line."""
 
     kind: Literal["cut"] = "cut"
 
@@ -81,11 +81,11 @@ _ANY: TypeAdapter[ChainEntry] = TypeAdapter(Annotated[ChainEntry, Field(discrimi
 
 
 EVERY = 64
-"""Bundles from one signature to the next, at most."""
+"""Maximum number of bundles from one signature to the next."""
 
 
 class BrokenError(ValueError):
-    """A chain that does not hold; `link` is what stands there, if it is a link at all."""
+    """An invalid chain; `link` is the entry at that line, if it is one."""
 
     def __init__(self, message: str, link: ChainEntry | None = None) -> None:
         super().__init__(message)
@@ -94,7 +94,7 @@ class BrokenError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class VerifiedEntry:
-    """A link, where it stands in the file (from 1), and the sha256 that the next one must hold."""
+    """An entry, its line in the file (from 1), and the sha256 that the next one must hold."""
 
     row: int
     link: ChainEntry
@@ -102,15 +102,16 @@ class VerifiedEntry:
 
 
 class ChainReader:
-    """Follows a chain line by line."""
+    """Reads a chain line by line."""
 
     def __init__(self) -> None:
         self._row, self._number, self._digest = 0, -1, BEGINNING
 
     def take(self, line: bytes) -> VerifiedEntry:
-        """The next line's link. Raises BrokenError if it is none, or does not follow the one before; one may go on."""
+        """Parse the next line. Raises BrokenError if it is no entry, or does not follow the previous one; the caller
+        may continue."""
         self._row += 1
-        link = _parsed(self._row, line)
+        link = _parse(self._row, line)
         begins = isinstance(link, Truncation) and self._row == 1
         follows = (link.number, link.previous) == (self._number + 1, self._digest) and not isinstance(link, Truncation)
         self._number, self._digest = link.number, digest_of(link)
@@ -122,17 +123,17 @@ class ChainReader:
 
 
 def placed(lines: Iterable[bytes]) -> Iterator[VerifiedEntry]:
-    """The links of these lines, as long as they hold on to each other. Raises BrokenError where they do not."""
-    thread = ChainReader()
-    return (thread.take(line) for line in lines)
+    """Yield the entries of these lines. Raises BrokenError where the chain is broken."""
+    reader = ChainReader()
+    return (reader.take(line) for line in lines)
 
 
 def digest_of(link: ChainEntry) -> str:
-    """The sha256 that the link after this one holds."""
+    """The sha256 that the next entry holds."""
     return link.previous if isinstance(link, Truncation) else sha256(link.line()).hexdigest()
 
 
-def _parsed(row: int, line: bytes) -> ChainEntry:
+def _parse(row: int, line: bytes) -> ChainEntry:
     try:
         link = _ANY.validate_python(json.loads(line))
     except (ValidationError, ValueError, RecursionError) as error:
@@ -143,15 +144,15 @@ def _parsed(row: int, line: bytes) -> ChainEntry:
 
 
 class ChainState:
-    """What a chain says is there: `live` are the bundles by event, oldest first, with the sha256 that they have by now;
-    `gone` the events whose bundles were removed, and why."""
+    """State of the bundles by the chain: `live` are the existing ones by event, oldest first, with their present
+    sha256; `gone` are the removed ones, with the reason."""
 
     def __init__(self) -> None:
         self.live: dict[str, str] = {}
         self.gone: dict[str, Removal] = {}
 
     def follow(self, link: ChainEntry) -> None:
-        """Go on to the next link."""
+        """Apply the next entry."""
         match link:
             case Bundle():
                 self.live[link.event] = link.sha256

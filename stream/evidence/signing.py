@@ -1,4 +1,4 @@
-"""Signatures of this machine: Ed25519 (RFC 8032), with a key that is made when it is first needed."""
+"""Signatures of evidence: Ed25519 (RFC 8032), with a key of this user that is created on first use."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ _NAME_LENGTH = 16
 
 
 class Signer:
-    """Signs with this user's key, a file that nobody else can read. Raises OutputError where there can be none."""
+    """Signs with this user's private key, a file that only its owner can read. Raises OutputError if there can be
+    none."""
 
     def __init__(self, path: Path | None = None) -> None:
-        """`path` is the private key's; without it, it lies in the user's data folder."""
+        """`path` is the file of the private key; by default in the user's data folder."""
         path = path or user_data_path("unblur") / "evidence.key"
         try:
             if not path.exists():
@@ -47,7 +48,7 @@ class Signer:
         self.public = PublicKey(key.public_key())
 
     def mark(self, folder: Path) -> ChainAnchor:
-        """How far the chain of this folder was signed here. Raises OutputError."""
+        """The anchor of this folder's chain: its last entry that was signed here. Raises OutputError."""
         return ChainAnchor(self._marks, folder)
 
     def sign(self, content: bytes) -> str:
@@ -56,7 +57,7 @@ class Signer:
 
 
 class PublicKey:
-    """What a signature is checked with. `name` is the beginning of the sha256 of its 32 bytes, in hexadecimal."""
+    """A public key. `name` is the beginning of the sha256 of its 32 bytes, in hexadecimal."""
 
     def __init__(self, key: Ed25519PublicKey) -> None:
         self._key = key
@@ -64,7 +65,7 @@ class PublicKey:
 
     @classmethod
     def read(cls, path: Path) -> PublicKey:
-        """From a PEM file. Raises UsageError if it holds none."""
+        """Read a key from a PEM file. Raises UsageError if it holds none."""
         try:
             return cls.of(path.read_bytes())
         except OSError as error:
@@ -74,7 +75,7 @@ class PublicKey:
 
     @classmethod
     def of(cls, pem: bytes) -> PublicKey:
-        """Raises ValueError for what is no Ed25519 key."""
+        """Parse a PEM. Raises ValueError if it is no Ed25519 key."""
         try:
             key = load_pem_public_key(pem)
         except UnsupportedAlgorithm as error:
@@ -97,12 +98,12 @@ class PublicKey:
 
 
 def pem_name(key: str) -> str:
-    """The file that holds the public key of this name, beside what it signed."""
+    """Name of the file of this public key, in the folder that it signed."""
     return f"signer-{key}.pem"
 
 
 def _make(path: Path) -> None:
-    """Whole or not at all, and only if nobody else made one meanwhile."""
+    """Create the key file atomically, unless another process has created one meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     handle, name = tempfile.mkstemp(dir=path.parent)  # which only its owner can read
@@ -123,8 +124,8 @@ _FINGERPRINT_LENGTH = 32
 
 
 class ChainAnchor:
-    """Of one folder, by where it lies. `link` is the number and the sha256 of the last link that was signed, None where
-    none was. Raises OutputError if that cannot be read."""
+    """High-water mark of the signed chain of one folder, by its path. `link` is the number and the sha256 of the last
+    signed entry, None if there was none. Raises OutputError if it cannot be read."""
 
     def __init__(self, marks: Path, folder: Path) -> None:
         place = os.path.realpath(folder)
@@ -133,11 +134,11 @@ class ChainAnchor:
         self.link = self._read()
 
     def set(self, number: int, digest: str) -> None:
-        """On disk before it returns. Raises StorageError."""
-        said = {"folder": self._folder, "number": number, "sha256": digest}
+        """Store the last signed entry durably. Raises StorageError."""
+        content = {"folder": self._folder, "number": number, "sha256": digest}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            atomic_write(self.path, f"{json.dumps(said)}\n".encode(), PRIVATE)
+            atomic_write(self.path, f"{json.dumps(content)}\n".encode(), PRIVATE)
             sync_folder(self.path.parent)
         except OSError as error:
             raise StorageError(
@@ -146,14 +147,14 @@ class ChainAnchor:
         self.link = (number, digest)
 
     def drop(self) -> None:
-        """The folder was deleted, and may begin anew. Raises OSError."""
+        """Delete the mark, because the folder was deleted and starts again. Raises OSError."""
         self.path.unlink(missing_ok=True)
         self.link = None
 
     def _read(self) -> tuple[int, str] | None:
         try:
-            said = json.loads(self.path.read_bytes())
-            return int(said["number"]), str(said["sha256"])
+            content = json.loads(self.path.read_bytes())
+            return int(content["number"]), str(content["sha256"])
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

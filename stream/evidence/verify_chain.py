@@ -1,6 +1,6 @@
-"""Verifies the evidence chain: each entry follows the one before it, and the signatures hold.
+"""Verifies the evidence chain: each entry follows the one before it, and the signatures are valid.
 
-Whoever can write to the folder can forge the bundles since the last signature. Entries cut off the end together with
+Anyone who can write to the folder can forge the bundles since the last signature. Entries cut off the end together with
 their signatures leave no trace in the chain: only the event log (`stream/evidence/verify_log.py`), or a `head` that was
 noted elsewhere, shows that they are missing.
 """
@@ -31,11 +31,11 @@ from stream.storage.append_only_file import is_held
 
 
 class ChainVerifier:
-    """Reads a folder's chain, once. Raises UsageError where there is no evidence.
+    """Reads and verifies a folder's chain, once. Raises UsageError if there is no evidence.
 
-    `links` are all that can be read; `standing` is what they say is there, `head` the sha256 of the last line, `held`
-    whether a run is writing there, `shortened` whether retention took its beginning, and `unlogged` the events at which
-    a run broke off: those may have been kept and never logged.
+    `links` are all readable entries; `standing` is the state of the bundles by them, `head` the sha256 of the last
+    line, `held` whether a run is writing there, `shortened` whether retention removed its beginning, and `unlogged` the
+    events at which a run broke off: those may have been stored and never logged.
     """
 
     def __init__(self, folder: Path, findings: VerificationReport) -> None:
@@ -45,13 +45,13 @@ class ChainVerifier:
         self.held = self.shortened = False
         self.unlogged: set[str] = set()
         self._findings = findings
-        self._stretch = 0
-        self._late: list[tuple[int, int]] = []
+        self._unsigned_run = 0
+        self._late_signatures: list[tuple[int, int]] = []
         self._follow(self._read(folder))
         self._check_end()
 
     def check_signatures(self, keys: Mapping[str, PublicKey]) -> None:
-        """`keys` by their names are the only ones whose signatures count."""
+        """Verify the signatures; `keys`, by name, are the only trusted ones."""
         for link in self.links:
             if isinstance(link, Bundle):
                 continue
@@ -62,10 +62,10 @@ class ChainVerifier:
                 self._findings.fault(name, "bears a signature that does not hold")
 
     def tell(self) -> None:
-        """Note what the chain says happened."""
+        """Add notes on the events that the chain records."""
         for why, count in sorted(Counter(link.why for link in self.links if isinstance(link, Removed)).items()):
             self._findings.note(f"bundles were removed or changed {count} times: {why}")
-        for number, bundles in self._late:
+        for number, bundles in self._late_signatures:
             self._findings.note(
                 f"{CHAIN}, link {number}: a run broke off before; the {bundles} bundles between the last signature and"
                 " this one were signed by the next start, as it found them"
@@ -89,10 +89,10 @@ class ChainVerifier:
         return []
 
     def _follow(self, lines: Sequence[bytes]) -> None:
-        thread = ChainReader()
+        reader = ChainReader()
         for line in lines:
             try:
-                self._take(thread.take(line).link)
+                self._take(reader.take(line).link)
             except BrokenError as error:
                 self._findings.fault(f"{CHAIN}{_of(error.link)}", str(error))
                 if error.link:
@@ -103,7 +103,7 @@ class ChainVerifier:
         if isinstance(link, Bundle) and link.event in self.standing.live:
             self._findings.fault(link.event, f"stands in {CHAIN} a second time")
         if isinstance(link, Checkpoint) and link.why == "broken off":
-            self._late.append((link.number, self._stretch))
+            self._late_signatures.append((link.number, self._unsigned_run))
             if isinstance(last, Bundle):
                 self.unlogged.add(last.event)
         self._count(link)
@@ -113,8 +113,8 @@ class ChainVerifier:
         self.head = digest_of(link)
 
     def _count(self, link: ChainEntry) -> None:
-        self._stretch = self._stretch + 1 if isinstance(link, Bundle) else 0
-        if self._stretch == EVERY + 1:
+        self._unsigned_run = self._unsigned_run + 1 if isinstance(link, Bundle) else 0
+        if self._unsigned_run == EVERY + 1:
             name = f"{CHAIN}, link {link.number}"
             self._findings.fault(name, f"and the {EVERY} bundles before it are not signed: no run leaves so many")
 
@@ -138,7 +138,7 @@ def _of(link: ChainEntry | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """What is wrong, and the name of the file, line or event that it is wrong with."""
+    """A fault, and the name of the file, line or event that has it."""
 
     name: str
     what: str
@@ -146,7 +146,7 @@ class Violation:
 
 @dataclass(slots=True)
 class VerificationReport:
-    """All faults, and notes on what is no fault but should be known."""
+    """All faults, and notes on facts that are no faults."""
 
     faults: list[Violation] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Are the files of a folder of evidence those that its chain speaks of?"""
+"""Verifies that the files of an evidence folder are those of its chain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stream.evidence.verify_chain import ChainVerifier, VerificationReport
 
 
 class _Facts(BaseModel):
-    """What of a bundle is looked at here."""
+    """The keys of a bundle that are checked here."""
 
     model_config = ConfigDict(strict=True)
 
@@ -26,8 +26,8 @@ class _Facts(BaseModel):
 
 
 class FileVerifier:
-    """Looks through the files of an audited folder, once. `events` are those of the bundles that are as they should be,
-    in the order of the chain; `keys` the public keys that are, by their names."""
+    """Verifies the files of a folder whose chain was read, once. `events` are those of the valid bundles, in the order
+    of the chain; `keys` the valid public keys, by name."""
 
     def __init__(self, folder: Path, audit: ChainVerifier, findings: VerificationReport) -> None:
         self.events: dict[str, Mapping[str, object]] = {}
@@ -108,7 +108,7 @@ class FileVerifier:
 
 
 def _facts(content: bytes) -> _Facts | None:
-    """None where it is no bundle: one that is not signed yet anybody may have written."""
+    """Parse a bundle; None if it is none, which is possible before it is signed."""
     try:
         return _Facts.model_validate(json.loads(content))
     except (ValidationError, ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Do the log and the evidence tell the same? Every event changed, missing, put in or moved is named."""
+"""Verifies that the log agrees with the evidence: reports every changed, missing, inserted or moved event."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stream.evidence.verify_files import FileVerifier
 
 
 class LogVerifier:
-    """Compares logs with the bundles, one after the other; `finish` says which events none of them had, or not each."""
+    """Compares logs with the bundles, one after the other; `finish` reports events that are missing in all or some."""
 
     def __init__(self, audit: ChainVerifier, inventory: FileVerifier, findings: VerificationReport) -> None:
         self._audit, self._events, self._findings = audit, inventory.events, findings
@@ -23,7 +23,7 @@ class LogVerifier:
         self._logs: dict[str, set[str]] = {}
 
     def log(self, where: str) -> None:
-        """A JSONL file, or a database named by URL. Raises UsageError where there is no such log."""
+        """Verify a JSONL file, or a database at a URL. Raises UsageError if the log does not exist."""
         latest, early, gone, known = -1, 0, 0, False
         here: set[str] = set()
         for record in self._records(where):
@@ -39,7 +39,7 @@ class LogVerifier:
                     self._findings.fault(name, "stands behind an event that came after it")
                 latest = max(latest, self._places[event])
             elif event in self._audit.standing.gone:
-                gone += self._lost(name, event)
+                gone += self._check_removed(name, event)
             elif self._audit.shortened and not known:
                 early += 1
             else:
@@ -51,21 +51,21 @@ class LogVerifier:
         self._logs[where] = here
 
     def finish(self) -> None:
-        """After all logs: together they have to hold every event."""
-        seen = set[str]().union(*self._logs.values())
+        """After all logs: report events that are missing."""
+        logged = set[str]().union(*self._logs.values())
         for event in self._places:
-            if event in seen:
+            if event in logged:
                 continue
             if event in self._audit.unlogged or (self._audit.held and event == list(self._places)[-1]):
                 self._findings.note(f"event {event} is in no log: a run broke off there, or is writing it")
             else:
                 self._findings.fault(f"event {event}", "is missing from the log")
         for where, here in self._logs.items():
-            if elsewhere := len(seen & set(self._places) - here):
+            if elsewhere := len(logged & set(self._places) - here):
                 self._findings.note(f"{where}: {elsewhere} events of the evidence are not here, but in another log")
 
-    def _lost(self, name: str, event: str) -> int:
-        """An event without its bundle: 1 if that is no fault."""
+    def _check_removed(self, name: str, event: str) -> int:
+        """Check an event without a bundle; returns 1 if that is no fault."""
         if self._audit.standing.gone[event] != "forgotten":
             return 1
         self._findings.fault(name, "is still there: in the evidence it was forgotten")
@@ -93,7 +93,7 @@ class LogVerifier:
             self._findings.fault(where, str(error))
 
     def _check_clock(self, where: str) -> None:
-        """By this column times are searched for: another value hides an event."""
+        """Verify the column that is used for searches by time: a wrong value hides an event."""
         for event, wall_time, wall_s in clocks(where):
             if wall_s != (datetime.fromisoformat(wall_time).timestamp() if wall_time else None):
                 self._findings.fault(f"{where}: event {event}", "was changed (wall_s): its wall_time says otherwise")

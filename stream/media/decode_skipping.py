@@ -1,7 +1,7 @@
-"""How much of a live stream is decoded: all of it, or less while decoding is behind.
+"""Decode skipping: a live stream is decoded in full, or in part while decoding is behind.
 
-A decoder that is slower than its camera falls ever further behind, and what it shows is no longer true although it has
-just been decoded. Pictures that no other picture needs are left out first, then all but key frames.
+A decoder that is slower than its camera falls further and further behind, and shows outdated frames. Frames that no
+other frame needs are skipped first, then all but key frames.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class DecodeSkipper:
         return delay_s - min(least for _, least in self._least)
 
     def _choose(self, lag_s: float, key: bool) -> Discard:
-        """Whole pictures can be told from key frames alone, once they were left out, only from a key frame on."""
+        """After frames were skipped, full decoding can resume only at a key frame."""
         if self._discard == "NONKEY" and not key:
             return "NONKEY"
         if lag_s > FAR_BEHIND_S and self._key_gap_s <= DENSE_S:

@@ -33,8 +33,8 @@ _SAFE = "%/:=&?~+!$,;'@()*[]|"
 
 
 class Dialer:
-    """Connects to hosts. The first one says which networks may be reached from then on; never where clouds keep
-    credentials."""
+    """Connects to hosts. Only networks of the first host are allowed from then on, and never the metadata addresses of
+    clouds, which hold credentials."""
 
     def __init__(self) -> None:
         self._networks: frozenset[Network] | None = None
@@ -115,7 +115,7 @@ class RedirectHandler(HTTPRedirectHandler):
 
 
 class LoginManager(HTTPPasswordMgr):
-    """User and password of one host, whatever the realm or port; nobody else is given them."""
+    """User and password of one host, for any realm or port; never sent to other hosts."""
 
     def __init__(self, parts: SplitResult) -> None:
         super().__init__()

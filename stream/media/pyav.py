@@ -185,7 +185,8 @@ def _begins_within(packet: av.Packet[Any]) -> bool:
 
 
 def describe_omitted(container: InputContainer, number: int | None) -> str | None:
-    """What is said of the video streams that nobody looks at, unless one was asked for by its `number`."""
+    """The message about video streams that are not read; None if one was chosen by its `number`, or there is one
+    only."""
     streams = video_streams(container)
     if number is not None or len(streams) == 1:
         return None

@@ -1,8 +1,8 @@
-"""What is known, drawn on the picture.
+"""Overlay: boxes and labels drawn on a frame.
 
-Every face has a box in the colour of what is known, and a plate with the name and the score; a face whose crop was
-restored has blue corners on its box and the method on its plate. Letters are white on plates dark enough for a
-contrast of 4.5 to 1 (WCAG 2.2, 1.4.3), and every line has a black edge, so that the picture beneath does not matter.
+Every face has a box in the color of its state, and a label with the name and the score; a face whose crop was restored
+has blue corners on its box and the method on its label. Letters are white on labels dark enough for a contrast of 4.5
+to 1 (WCAG 2.2, 1.4.3), and every line has a black edge, so that it is visible on any image.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from stream.values import Box, Frame, Image, Method
 WHITE: Colour = (255, 255, 255)
 BLACK: Colour = (0, 0, 0)
 KNOWN: Colour = (61, 128, 21)
-"""Green; amber for somebody unknown, blue for a face being restored, grey for nobody yet."""
+"""Green; amber for an unknown person, blue for a face being restored, gray for a face without identity yet."""
 UNKNOWN: Colour = (9, 83, 180)
 RESTORING: Colour = (216, 78, 29)
 UNDECIDED: Colour = (99, 85, 75)
@@ -46,9 +46,9 @@ _Area = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A face on the picture and what is known about it.
+    """A face on the frame, with its state.
 
-    `identity` is None until there is evidence. `restoring`: a crop of this face is with the deblurrer now.
+    `identity` is None until there is evidence. `restoring`: a crop of this face is being restored now.
     """
 
     box: Box
@@ -62,8 +62,8 @@ class Label:
 
 
 class Overlay:
-    """Draws labels on frames, remembering the plates that it made, with wall times in `zone` (None: this machine's
-    own). For one thread at a time."""
+    """Draws labels on frames, with a cache of rendered texts; wall times are in `zone` (None: this machine's). For one
+    thread at a time."""
 
     def __init__(self, lettering: TextRenderer, zone: tzinfo | None = UTC) -> None:
         self._zone = zone
@@ -89,7 +89,7 @@ class Overlay:
         for label in labels:
             text = _caption(label)
             if text:
-                plate = self._plate(text, size, WHITE, _colour(label))
+                plate = self._plate(text, size, WHITE, _color(label))
                 taken.append(_paste(picture, plate, *_place(label.box, plate, picture, taken)))
 
 
@@ -106,17 +106,17 @@ def _time(frame: Frame, zone: tzinfo | None) -> str:
 
 
 def _caption(label: Label) -> str:
-    """What the plate says; nothing while there is nothing to say."""
-    who = label.identity
-    if who is None:
+    """The text of a label; empty without an identity."""
+    identity = label.identity
+    if identity is None:
         return "restoring" if label.restoring else ""
-    name = "unknown" if who.name is None else who.name
+    name = "unknown" if identity.name is None else identity.name
     if len(name) > _LONGEST_NAME:
         name = name[: _LONGEST_NAME - 1] + "…"
-    return f"{name}  {who.score:.2f}{_MARK[who.deblurred_by]}"
+    return f"{name}  {identity.score:.2f}{_MARK[identity.deblurred_by]}"
 
 
-def _colour(label: Label) -> Colour:
+def _color(label: Label) -> Colour:
     if label.identity is not None and label.identity.name is not None:
         return KNOWN
     if label.restoring:
@@ -132,7 +132,7 @@ def _touches(box: Box, picture: Image) -> bool:
 def _draw_box(picture: Image, label: Label, scale: int) -> None:
     left, top, width, height = _drawable(label.box, picture)
     right, bottom = left + width, top + height
-    for colour, thickness in ((BLACK, 3 * scale), (_BRIGHT[_colour(label)], scale)):
+    for colour, thickness in ((BLACK, 3 * scale), (_BRIGHT[_color(label)], scale)):
         cv2.rectangle(picture, (left, top), (right, bottom), colour, thickness)
     if label.restored or label.restoring:
         _draw_corners(picture, (left, top, right, bottom), scale)
@@ -156,7 +156,7 @@ def _drawable(box: Box, picture: Image) -> tuple[int, int, int, int]:
 
 
 def _place(box: Box, plate: Image, picture: Image, taken: Sequence[_Area]) -> tuple[int, int]:
-    """Left and top of the plate: above the box, else below, inside or beside it, where it hides least."""
+    """Left and top of the plate: above the box, else below, inside or next to it, where it covers least."""
     height, width = plate.shape[:2]
     left, top, box_width, box_height = _drawable(box, picture)
     right, bottom = left + box_width, top + box_height
@@ -175,7 +175,7 @@ def _inside(x: int, y: int, plate: Image, picture: Image) -> tuple[int, int]:
 
 
 def _covered(area: _Area, taken: Sequence[_Area]) -> int:
-    """Pixels of the area that others hold already."""
+    """Pixels of the area that are covered already."""
     left, top, right, bottom = area
     return sum(max(min(right, r) - max(left, x), 0) * max(min(bottom, b) - max(top, y), 0) for x, y, r, b in taken)
 

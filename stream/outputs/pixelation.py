@@ -1,6 +1,6 @@
-"""Faces made unrecognisable before a picture leaves: every cell of a coarse grid shows its mean colour alone.
+"""Redaction of faces by pixelation: each cell of a coarse grid has its mean color.
 
-Fine mosaics can be read by machines (McPherson, Shokri and Shmatikov, "Defeating Image Obfuscation with Deep
+Fine pixelation can be reversed by networks (McPherson, Shokri and Shmatikov, "Defeating Image Obfuscation with Deep
 Learning", arXiv 1609.00408), so that the cells here are a quarter of a face wide.
 """
 
@@ -17,17 +17,17 @@ from stream.results import Identity
 from stream.values import Array, Box, Image, Track
 
 RedactionMode = Literal["unknown", "all"]
-"""Whose faces: all, or those of everybody who has no name (yet)."""
+"""Which faces are redacted: all, or those without a name (yet)."""
 CELLS = 4
 """Cells across a face's box."""
 MARGIN = 0.25
-"""What is hidden around a face's box, in parts of its sides."""
+"""Margin around a face's box that is redacted, too, as a share of its sides."""
 DRIFT = 0.5
-"""The same where the face is carried by its motion: it may be elsewhere by now."""
+"""The same margin for a predicted or tentative box, whose position is uncertain."""
 
 
 class FacePixelator:
-    """Hides faces. The pictures that come in are left as they are."""
+    """Pixelates faces, in copies of the images."""
 
     def __init__(self, whom: RedactionMode) -> None:
         self._whom = whom
@@ -35,7 +35,7 @@ class FacePixelator:
     def picture(
         self, image: Image, tracks: Sequence[Track], names: Mapping[int, Identity], others: Iterable[Box]
     ) -> Image:
-        """A copy without the faces to hide: of `tracks` those without a name in `names`, or all; and all `others`."""
+        """Return a copy with redacted faces: of `tracks` those without a name in `names`, or all; and all `others`."""
         hidden = image.copy()
         for track in tracks:
             if self.should_redact(names.get(track.id)):
@@ -45,9 +45,9 @@ class FacePixelator:
         return hidden
 
     def crop(self, image: Image, matrix: Array, box: Box, who: Identity) -> Image:
-        """A copy of a track's square crop; where the face itself is not to be hidden, whoever is beside it is.
+        """Return a redacted copy of a track's square crop; outside `box` it is always redacted.
 
-        `matrix` leads from frame to crop pixels, and `box` is the face's in the frame.
+        `matrix` maps frame to crop pixels, and `box` is the face's in the frame.
         """
         hidden = image.copy()
         side = image.shape[0]
@@ -59,12 +59,12 @@ class FacePixelator:
         return hidden
 
     def should_redact(self, who: Identity | None) -> bool:
-        """Whether the face of somebody of whom this is known is hidden."""
+        """Whether a face with this identity is redacted."""
         return self._whom == "all" or who is None or who.name is None
 
 
 def _pixelate(image: Image, box: Box, margin: float) -> None:
-    """In place. What of it lies outside the picture is left out."""
+    """Pixelate a box, in place, as far as it lies inside the image."""
     height, width = image.shape[:2]
     left = max(math.floor(box.x - margin * box.width), 0)
     top = max(math.floor(box.y - margin * box.height), 0)
@@ -75,7 +75,7 @@ def _pixelate(image: Image, box: Box, margin: float) -> None:
 
 
 def _coarsen(image: Image, cell: float) -> None:
-    """In place: at most one colour for each `cell` x `cell` pixels."""
+    """Pixelate in place: one color for each `cell` x `cell` pixels."""
     height, width = image.shape[:2]
     cells = max(int(width / cell), 1), max(int(height / cell), 1)
     means = cv2.resize(image, cells, interpolation=cv2.INTER_AREA)

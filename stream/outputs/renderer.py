@@ -1,4 +1,4 @@
-"""From scenes to finished pictures: the overlay is drawn once, then every output gets it."""
+"""Renderer: draws the overlay of a frame once, for all outputs."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from stream.values import Frame, Image
 
 _ROUND_S = 0.02
 _RATE_OVER = 30
-"""Pictures over which the rate on the overlay is averaged."""
+"""Number of frames over which the rate on the overlay is averaged."""
 
 
 class FrameRenderer:
-    """Draws the scenes of one camera and hands them to its outputs; `watch` sees each scene. Called by one thread.
+    """Draws the annotated frames of one camera and passes them to its outputs, and each to `watch`. Called by one
+    thread.
 
-    Without an overlay, and while no output wants the camera's pictures, nothing is drawn: where nobody looks, they
-    would be made for nothing. With a mosaic, no output sees the faces that it hides.
+    Nothing is drawn without an overlay, or while no output wants the camera's frames. With `mosaic`, all outputs get
+    redacted frames.
     """
 
     def __init__(
@@ -46,45 +47,49 @@ class FrameRenderer:
         self._meter = meter
         self._shown: deque[float] = deque(maxlen=_RATE_OVER)
 
-    def __call__(self, scene: AnnotatedFrame) -> None:
-        if self._overlay and self.wanted(scene.frame.camera):
-            self._compose(self._overlay, scene)
-        if self._live and scene.frame.wall_time:
-            self._meter.record_frame_age((datetime.now(UTC) - scene.frame.wall_time).total_seconds())
-        self._watch(scene)
+    def __call__(self, annotated: AnnotatedFrame) -> None:
+        if self._overlay and self.wanted(annotated.frame.camera):
+            self._compose(self._overlay, annotated)
+        if self._live and annotated.frame.wall_time:
+            self._meter.record_frame_age((datetime.now(UTC) - annotated.frame.wall_time).total_seconds())
+        self._watch(annotated)
 
     def wanted(self, camera: str) -> bool:
-        """Whether any output wants the camera's pictures at this moment."""
+        """Whether any output wants the camera's frames now."""
         return self._overlay is not None and any(picture.wants(camera) for picture in self._pictures)
 
-    def _compose(self, overlay: Overlay, scene: AnnotatedFrame) -> None:
+    def _compose(self, overlay: Overlay, annotated: AnnotatedFrame) -> None:
         with self._meter.stage("overlay"):
             labels = [
-                Label(track.box, scene.names.get(track.id), track.id in scene.restoring) for track in scene.tracks
+                Label(track.box, annotated.names.get(track.id), track.id in annotated.restoring)
+                for track in annotated.tracks
             ]
-            frame = self._hidden(scene)
+            frame = self._redact(annotated)
             image = overlay.draw(frame, labels, self._rate())
         with self._meter.stage("output"):
             for picture in self._pictures:
                 picture.show(frame, image)
 
-    def _hidden(self, scene: AnnotatedFrame) -> Frame:
+    def _redact(self, annotated: AnnotatedFrame) -> Frame:
         if self._mosaic is None:
-            return scene.frame
-        image = self._mosaic.picture(scene.frame.image, scene.tracks, scene.names, scene.tentative_boxes)
-        return replace(scene.frame, image=image)
+            return annotated.frame
+        image = self._mosaic.picture(
+            annotated.frame.image, annotated.tracks, annotated.names, annotated.tentative_boxes
+        )
+        return replace(annotated.frame, image=image)
 
     def _rate(self) -> float | None:
-        """Pictures a second, for live cameras; of a replay it would say how fast the machine is."""
+        """Frames a second, for live cameras; for a recording it would be the speed of the machine."""
         self._shown.append(time.monotonic())
         elapsed = self._shown[-1] - self._shown[0]
         return (len(self._shown) - 1) / elapsed if self._live and elapsed else None
 
 
 class WindowSink:
-    """Brings pictures from the composers' threads to the one thread that a desktop's windows allow.
+    """Passes frames from the renderers' threads to the one thread that may use a desktop's windows.
 
-    `pump` is one round of that thread's loop: it shows what is newest, and is False once a window was closed.
+    `pump` is one iteration of that thread's loop: it shows the newest frames, and returns False once a window was
+    closed.
     """
 
     def __init__(self, window: Window) -> None:
@@ -95,7 +100,7 @@ class WindowSink:
         self._newest.put(frame.camera, (frame, image))
 
     def wants(self, _camera: str) -> bool:
-        """Always: a window is looked at."""
+        """Always True: a window shows every frame."""
         return True
 
     def pump(self) -> bool:
@@ -106,7 +111,7 @@ class WindowSink:
 
     @property
     def dropped(self) -> int:
-        """Pictures that newer ones replaced before they were shown."""
+        """Number of frames that were replaced by newer ones before they were shown."""
         return self._newest.dropped
 
     def close(self) -> None:

@@ -33,11 +33,11 @@ class Window:
 
     @property
     def closed(self) -> bool:
-        """Somebody asked for the end. Later pictures are not shown."""
+        """Whether the user has closed it. Later frames are not shown."""
         return self._closed
 
     def show(self, frame: Frame, image: Image) -> None:
-        """Put the picture up, and answer the keyboard and the mouse."""
+        """Show the image, and process keyboard and mouse events."""
         if self._closed:
             return
         self._open(frame.camera, image)
@@ -45,13 +45,13 @@ class Window:
         self.poll()
 
     def poll(self) -> None:
-        """Answer the keyboard and the mouse; to be called now and then where no picture comes."""
+        """Process keyboard and mouse events; to be called regularly while no frame arrives."""
         if self._cameras and not self._closed:
             asked = cv2.waitKey(1) & 0xFF in (ord("q"), _ESCAPE)
             self._closed = asked or any(cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) < 1 for name in self._cameras)
 
     def close(self) -> None:
-        """Take the windows down."""
+        """Close the windows."""
         self._closed = True
         if self._cameras:
             cv2.destroyAllWindows()

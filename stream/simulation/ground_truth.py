@@ -1,4 +1,4 @@
-"""What truly passed before a simulated camera: the answer sheet that goes along with its clip."""
+"""Ground truth of a simulated clip: who is visible, when and where."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Appearance(_Record):
     """One person's passage, with a sighting for every frame in which the face is visible, in order.
 
     `velocity` is in pixels per frame and holds for the whole passage; `velocity` times `shutter` is the true blur.
-    `person` is the name in the gallery if `known`, else the name of somebody who is not in it.
+    `person` is the name in the gallery if `known`, else that of a person who is not in it.
     """
 
     person: str
@@ -61,7 +61,7 @@ class Appearance(_Record):
 
 
 class GroundTruth(_Record):
-    """A clip's answer sheet."""
+    """The ground truth of a clip."""
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
     width: int

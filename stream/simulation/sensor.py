@@ -63,7 +63,7 @@ class Sensor:
 
 
 class _Layer:
-    """Somebody or something that passes, as smeared by the exposure, to be laid over what is behind."""
+    """A moving person or object, blurred by the exposure, to be composed over the background."""
 
     def __init__(self, passing: WalkerPath | Occluder, shutter: float) -> None:
         self._passing = passing

@@ -1,4 +1,4 @@
-"""Picture files in a row, as a recording."""
+"""A sequence of image files, as a recording."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from stream.storage.system_files import is_sidecar
 from stream.values import Image
 
 _NAMED = 5
-"""Files that a message names; the others are counted."""
+"""Number of files that a message names; the others are counted."""
 
 
 class ImageSequence:
-    """Pictures shown `fps` a second, in natural order of their names (2.jpg before 10.jpg). Sizes may differ.
+    """Image files as frames, `fps` a second, in natural order of their names (2.jpg before 10.jpg). Sizes may differ.
 
-    Files that are no pictures by their names, and folders, are not looked at; unless they are text, the end says so.
+    Files whose names have no image suffix, and folders, are skipped; unless they are text, the end reports them.
     """
 
     stills = True
@@ -27,10 +27,10 @@ class ImageSequence:
     def __init__(self, name: str, paths: Sequence[Path], fps: Fraction) -> None:
         self.name = name
         self.time_base = 1 / fps
-        self._paths = sorted((path for path in paths if is_picture(path)), key=_natural)
-        self._passed_over = sorted(path.name for path in paths if not is_picture(path) and not is_sidecar(path))
+        self._paths = sorted((path for path in paths if is_picture(path)), key=_natural_key)
+        self._skipped = sorted(path.name for path in paths if not is_picture(path) and not is_sidecar(path))
         if not self._paths:
-            others = f"; not looked at: {_some(self._passed_over)}" if self._passed_over else ""
+            others = f"; not looked at: {_summarize(self._skipped)}" if self._skipped else ""
             raise SourceError(f"{name}: no pictures there (.jpg, .png, .webp, .avif, .heic, .bmp, .tif, .gif){others}")
         if len(self._paths) == 1:
             read_picture(self._paths[0])
@@ -49,10 +49,10 @@ class ImageSequence:
 
     def play(self, from_s: float, to_s: float | None) -> Generator[tuple[int, Image]]:
         times = [float(index * self.time_base) for index in range(len(self._paths))]
-        wanted = [index for index, at in enumerate(times) if from_s <= at and (to_s is None or at < to_s)]
+        chosen = [index for index, at in enumerate(times) if from_s <= at and (to_s is None or at < to_s)]
         unreadable: list[SourceError] = []
         animated: list[str] = []
-        for index in wanted:
+        for index in chosen:
             try:
                 still = read_still(self._paths[index])
             except SourceError as error:
@@ -61,25 +61,25 @@ class ImageSequence:
             if still.remark:
                 animated.append(f"{self._paths[index].name}: {still.remark}")
             yield index, still.image
-        self._complain(unreadable, animated, len(wanted))
+        self._report_problems(unreadable, animated, len(chosen))
 
-    def _complain(self, unreadable: Sequence[SourceError], animated: Sequence[str], wanted: int) -> None:
-        lost = []
+    def _report_problems(self, unreadable: Sequence[SourceError], animated: Sequence[str], chosen: int) -> None:
+        problems = []
         if unreadable:
-            lost.append(f"{len(unreadable)} of {wanted} pictures could not be read; the first: {unreadable[0]}")
+            problems.append(f"{len(unreadable)} of {chosen} pictures could not be read; the first: {unreadable[0]}")
         if animated:
-            lost.append(_some(animated))
-        if self._passed_over:
-            lost.append(f"not looked at: {_some(self._passed_over)}")
-        if lost:
-            raise DamagedSourceError(f"{self.name}: {'; '.join(lost)}")
+            problems.append(_summarize(animated))
+        if self._skipped:
+            problems.append(f"not looked at: {_summarize(self._skipped)}")
+        if problems:
+            raise DamagedSourceError(f"{self.name}: {'; '.join(problems)}")
 
 
-def _some(names: Sequence[str]) -> str:
-    """The first of them, and how many the others are."""
+def _summarize(names: Sequence[str]) -> str:
+    """Format the first names, and the number of the others."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
 
 
-def _natural(path: Path) -> list[tuple[int, int, str]]:
+def _natural_key(path: Path) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", str(path))]

@@ -1,5 +1,5 @@
-"""Live sources: webcams, RTSP, and HTTP (MJPEG, single pictures, HLS, MPEG-TS, MP4). The newest picture wins, and a
-lost connection is renewed for as long as it takes."""
+"""Live sources: webcams, RTSP, and HTTP (MJPEG, single images, HLS, MPEG-TS, MP4). They give the newest frame, and
+reconnect without limit."""
 
 from __future__ import annotations
 
@@ -26,75 +26,75 @@ log = structlog.get_logger(__name__)
 
 
 class LiveSource:
-    """A live source. Its thread reads and decodes; `frames` converts and hands out the newest picture only.
+    """A live source. Its thread reads and decodes; `frames` converts and yields the newest frame only.
 
-    The end of a stream is taken for a lost connection: a killed server looks just like it. A camera that is silent for
-    longer than it was before, or sends without a picture coming of it, is given up and called again (`Watchdog`).
+    The end of a stream counts as a lost connection, because a killed server gives the same result. A connection that is
+    silent for longer than before, or sends no decodable frames, is closed and opened again (`Watchdog`).
     """
 
     live = True
 
-    def __init__(self, feed: StreamSpec, camera: str, patience: ReconnectPolicy = DEFAULT_RECONNECT) -> None:
+    def __init__(self, spec: StreamSpec, camera: str, reconnect: ReconnectPolicy = DEFAULT_RECONNECT) -> None:
         self.camera = camera
-        self._feed = feed
-        self._patience = patience
-        self._inflow = FrameReceiver(camera, stalled_s=patience.picture_s / 2)
+        self._spec = spec
+        self._reconnect = reconnect
+        self._receiver = FrameReceiver(camera, stalled_s=reconnect.picture_s / 2)
         self._closed = Event()
-        self._refused: SourceError | None = None
+        self._error: SourceError | None = None
         self._thread = Thread(target=self._run, name=f"capture {camera}", daemon=True)
-        self._log = log.bind(camera=camera, source=str(feed))
-        watchdog = Watchdog(patience.picture_s, patience.keyframe_s)
-        self._connection = LiveConnection(feed, self._inflow, watchdog, self._closed, patience.connect_s)
+        self._log = log.bind(camera=camera, source=str(spec))
+        watchdog = Watchdog(reconnect.picture_s, reconnect.keyframe_s)
+        self._connection = LiveConnection(spec, self._receiver, watchdog, self._closed, reconnect.connect_s)
 
     def frames(self, wanted: Callable[[float], bool] = always) -> Iterator[Frame]:
-        """The newest frame each time of those that are `wanted`, until `close`. To be called once.
+        """Yield the newest frame each time, of those that are `wanted`, until `close`. To be called once.
 
-        Raises SourceError if the first connection fails and patience is not endless.
+        Raises SourceError if the first connection fails and the reconnect policy is not endless.
         """
         try:
             self._thread.start()
-            yield from self._inflow.frames(wanted)
-            if self._refused:
-                raise self._refused
+            yield from self._receiver.frames(wanted)
+            if self._error:
+                raise self._error
             if not self._closed.is_set():
                 raise UnblurError(f"{self.camera}: its capture thread has died; the log says why")
         finally:
             self.close()
 
     def status(self) -> SourceStatus:
-        return self._inflow.status()
+        return self._receiver.status()
 
     def close(self) -> None:
-        """End `frames` at once. The thread follows when its present read returns, within `patience`."""
+        """End `frames` at once. The thread ends when its present read returns, within the times of the policy."""
         self._closed.set()
-        self._inflow.close()
+        self._receiver.close()
 
     def _run(self) -> None:
         lower_priority(DECODING_STEPS)
         try:
-            self._keep_watching()
+            self._reconnect_loop()
         finally:
-            self._inflow.close()
+            self._receiver.close()
 
-    def _keep_watching(self) -> None:
-        retry_s = self._patience.first_retry_s
+    def _reconnect_loop(self) -> None:
+        retry_s = self._reconnect.first_retry_s
         while not self._closed.is_set():
             began = monotonic()
-            problem = self._watch()
+            problem = self._connect_once()
             if self._closed.is_set():
                 return
-            if not (self._patience.endless or self._inflow.seen):
-                self._refused = SourceError(f"{self.camera}: cannot connect to {self._feed}: {problem}")
+            if not (self._reconnect.endless or self._receiver.has_frames):
+                self._error = SourceError(f"{self.camera}: cannot connect to {self._spec}: {problem}")
                 return
-            if monotonic() - began > self._patience.longest_retry_s:
-                retry_s = self._patience.first_retry_s
-            self._inflow.lost(problem)
+            if monotonic() - began > self._reconnect.longest_retry_s:
+                retry_s = self._reconnect.first_retry_s
+            self._receiver.record_loss(problem)
             self._log.warning("no connection to the camera", problem=problem, retry_in_s=round(retry_s, 1))
             self._closed.wait(retry_s * random.uniform(0.5, 1.0))
-            retry_s = min(2 * retry_s, self._patience.longest_retry_s)
+            retry_s = min(2 * retry_s, self._reconnect.longest_retry_s)
 
-    def _watch(self) -> str:
-        """Connect, and deliver pictures for as long as it lasts. Returns what ended it."""
+    def _connect_once(self) -> str:
+        """Connect, and deliver frames until the connection ends. Returns the reason."""
         try:
             return self._connection.deliver(self._log)
         except SourceError as error:

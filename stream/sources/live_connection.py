@@ -1,4 +1,4 @@
-"""One connection to a live source, from opening to whatever ends it."""
+"""One connection to a live source, from opening to its end."""
 
 from __future__ import annotations
 
@@ -39,36 +39,36 @@ from stream.sources.timing import Playout, RealtimePacer
 from stream.sources.watchdog import Watchdog
 
 _PROBING = {"analyzeduration": "1000000", "fpsprobesize": "0"} | PLAYLIST
-"""What is read ahead to learn what a stream holds is late when it is shown: one second is enough."""
+"""What FFmpeg reads ahead to detect the streams delays the picture: one second is enough."""
 _ENDED = "the stream ended"
 _DAMAGE_LOGGED_AT = frozenset(10**power for power in range(1, 10))
-"""Damaged pictures of a connection: the first few, before a key frame, mean nothing."""
+"""Numbers of damaged frames at which a warning is logged. The first few, before a key frame, are normal."""
 
 
 class LiveConnection:
-    """Delivers the pictures of a feed to an inflow, for as long as it lasts.
+    """Delivers the frames of a stream to a receiver, until the connection ends.
 
-    A picture is not thrown away because FFmpeg read it while it looked at what the stream holds: that may be the only
-    key frame for a long time.
+    Frames that FFmpeg read while it detected the streams are delivered, too: they may hold the only key frame for a
+    long time.
     """
 
     def __init__(
-        self, feed: StreamSpec, inflow: FrameReceiver, watchdog: Watchdog, closed: Event, connect_s: float
+        self, spec: StreamSpec, receiver: FrameReceiver, watchdog: Watchdog, closed: Event, connect_s: float
     ) -> None:
-        self._feed = feed
-        self._inflow = inflow
+        self._spec = spec
+        self._receiver = receiver
         self._watchdog = watchdog
         self._closed = closed
         self._connect_s = connect_s
-        self._omission_told = False
+        self._omission_logged = False
         self._damaged = 0
 
     def deliver(self, log: structlog.typing.FilteringBoundLogger) -> str:
-        """Connect and deliver. Returns what ended it. Raises SourceError if there is nothing to connect to."""
+        """Connect and deliver. Returns the reason of the end. Raises SourceError if it cannot connect."""
         self._log = log
-        self._watchdog.connected()
+        self._watchdog.reset()
         try:
-            match self._feed.kind:
+            match self._spec.kind:
                 case "http":
                     return self._deliver_body()
                 case "loop":
@@ -76,31 +76,31 @@ class LiveConnection:
                 case kind:
                     return self._deliver_media(kind)
         except (av.ExitError, SilentError):
-            return self._watchdog.silence()
+            return self._watchdog.report_silence()
         except av.FFmpegError as error:
             return reason(error)
 
     def _deliver_media(self, place: Place) -> str:
-        feed, waits = self._feed, Timeouts(self._connect_s, self._watchdog)
-        with open_media(feed.address, place, dict(feed.options), waits, feed.form) as container:
-            return self._decode(_packets(container), self._begin(container), catch_up=DecodeSkipper())
+        spec, waits = self._spec, Timeouts(self._connect_s, self._watchdog)
+        with open_media(spec.address, place, dict(spec.options), waits, spec.form) as container:
+            return self._decode(_read_packets(container), self._open_stream(container), catch_up=DecodeSkipper())
 
     def _deliver_loop(self) -> str:
-        with open_media(self._feed.address, "file") as container:
-            stream = self._choose(container)
+        with open_media(self._spec.address, "file") as container:
+            stream = self._select_stream(container)
             stream.codec_context.thread_count = 1
-            self._connected(stream.codec_context.name, container.format.name, stream.sample_aspect_ratio)
-            return self._decode(_rounds(container, stream), stream, RealtimePacer(self._closed), DecodeSkipper())
+            self._log_connection(stream.codec_context.name, container.format.name, stream.sample_aspect_ratio)
+            return self._decode(_loop_packets(container, stream), stream, RealtimePacer(self._closed), DecodeSkipper())
 
     def _deliver_body(self) -> str:
-        client = HttpClient(self._feed.address, self._connect_s)
+        client = HttpClient(self._spec.address, self._connect_s)
         with client.get(self._watchdog) as body:
             if body.content_type.startswith("multipart/"):
-                self._connected("mjpeg", body.content_type)
-                self._show(body)
+                self._log_connection("mjpeg", body.content_type)
+                self._deliver_jpegs(body)
                 return _ENDED
             if body.peek(len(START)) == START:
-                self._connected("mjpeg", body.content_type)
+                self._log_connection("mjpeg", body.content_type)
                 return self._poll(client, body)
             return self._deliver_stream(client, body)
 
@@ -110,21 +110,21 @@ class LiveConnection:
 
         waits = Timeouts(self._connect_s, self._watchdog)
         with open_media(body, "body", _PROBING, waits, io_open=open_nested) as container:
-            return self._decode(_packets(container), self._begin(container), Playout(self._closed))
+            return self._decode(_read_packets(container), self._open_stream(container), Playout(self._closed))
 
-    def _begin(self, container: InputContainer) -> VideoStream:
-        stream = self._choose(container)
+    def _open_stream(self, container: InputContainer) -> VideoStream:
+        stream = self._select_stream(container)
         stream.thread_type = "SLICE"  # frame threads would hold pictures back
         stream.codec_context.flags |= Flags.low_delay
-        self._connected(stream.codec_context.name, container.format.name, stream.sample_aspect_ratio)
+        self._log_connection(stream.codec_context.name, container.format.name, stream.sample_aspect_ratio)
         return stream
 
-    def _choose(self, container: InputContainer) -> VideoStream:
-        omitted = describe_omitted(container, self._feed.stream)
-        if omitted and not self._omission_told:
+    def _select_stream(self, container: InputContainer) -> VideoStream:
+        omitted = describe_omitted(container, self._spec.stream)
+        if omitted and not self._omission_logged:
             self._log.warning(omitted)
-            self._omission_told = True
-        return video_stream(container, self._feed.stream)
+            self._omission_logged = True
+        return video_stream(container, self._spec.stream)
 
     def _decode(
         self,
@@ -133,19 +133,19 @@ class LiveConnection:
         pace: RealtimePacer | Playout | None = None,
         catch_up: DecodeSkipper | None = None,
     ) -> str:
-        """Deliver the pictures of packets. A body is given no `catch_up`: its packets come in bursts, and the stamps of
-        those that wait for their turn say nothing of the decoder."""
+        """Decode packets and deliver their frames. `catch_up` is not for HTTP bodies: their packets come in bursts, so
+        that their time stamps do not show how late the decoder is."""
         decoder = PictureDecoder(stream)
         for packet in packets:
             if packet.stream_index == stream.index:
-                self._watchdog.packet()
+                self._watchdog.record_packet()
                 self._decode_packet(packet, stream, decoder, pace, catch_up)
             if self._closed.is_set():
                 return "closed"
-            if problem := self._watchdog.complaint():
+            if problem := self._watchdog.find_problem():
                 return problem
-        for picture in _pictures(None, decoder):
-            self._hand_over(picture, pace)
+        for picture in _decode_or_empty(None, decoder):
+            self._deliver_frame(picture, pace)
         return _ENDED
 
     def _decode_packet(
@@ -159,23 +159,23 @@ class LiveConnection:
         if catch_up and packet.dts is not None:
             stamp_s = float(packet.dts * packet.time_base)
             stream.codec_context.skip_frame = catch_up.choose_discard(stamp_s, packet.is_keyframe)
-        pictures = _pictures(packet, decoder)
+        pictures = _decode_or_empty(packet, decoder)
         if not pictures and stream.codec_context.skip_frame != "DEFAULT":
-            self._inflow.left_out()
+            self._receiver.count_skipped()
         for picture in pictures:
-            self._hand_over(picture, pace)
+            self._deliver_frame(picture, pace)
 
-    def _connected(self, codec: str, form: str, pixel_aspect: Fraction | None = None) -> None:
+    def _log_connection(self, codec: str, form: str, pixel_aspect: Fraction | None = None) -> None:
         self._log.info("connected to the camera", codec=codec, form=form)
         self._restart(pixel_aspect)
 
     def _restart(self, pixel_aspect: Fraction | None) -> None:
-        """The time stamps that follow begin a new count."""
-        self._watchdog.connected()
-        self._inflow.connected(pixel_aspect)
+        """Start a new time line: the next time stamps are unrelated to the previous ones."""
+        self._watchdog.reset()
+        self._receiver.connected(pixel_aspect)
 
-    def _hand_over(self, picture: VideoFrame, pace: RealtimePacer | Playout | None) -> None:
-        self._watchdog.picture()
+    def _deliver_frame(self, picture: VideoFrame, pace: RealtimePacer | Playout | None) -> None:
+        self._watchdog.record_frame()
         if picture.is_corrupt:
             self._damaged += 1
             if self._damaged in _DAMAGE_LOGGED_AT:
@@ -183,49 +183,49 @@ class LiveConnection:
         if pace and picture.time is not None:
             pace.wait(picture.time)
             self._watchdog.resume()
-        self._inflow.arrived(picture)
+        self._receiver.push(picture)
 
     def _poll(self, client: HttpClient, body: HttpStream) -> str:
-        """The pictures of an address that answers with JPEG. Where one answer is one picture, the next is asked for."""
-        shown, number = b"", 1
+        """Deliver the images of an address that answers with JPEG. If an answer is one image, request the next."""
+        digest, number = b"", 1
         while number == 1 and not self._closed.is_set():
-            asked = monotonic()
+            requested = monotonic()
             with body:
-                number, shown = self._show(body, shown)
-            self._closed.wait(max(0.0, asked + self._feed.snapshot_s - monotonic()))
+                number, digest = self._deliver_jpegs(body, digest)
+            self._closed.wait(max(0.0, requested + self._spec.snapshot_s - monotonic()))
             self._watchdog.resume()
             body = client.get(self._watchdog) if number == 1 else body
         return _ENDED
 
-    def _show(self, body: HttpStream, before: bytes | None = None) -> tuple[int, bytes]:
-        """Decode the JPEGs of an answer: how many there were, and the digest of the last. The very picture that was
-        shown `before` is not a new one: the camera has taken none."""
+    def _deliver_jpegs(self, body: HttpStream, before: bytes | None = None) -> tuple[int, bytes]:
+        """Decode the JPEGs of an answer; returns their number and the digest of the last. An image with the digest
+        `before` is skipped: the camera has sent the same one again."""
         decoder = av.CodecContext.create("mjpeg", "r")
         number, digest = 0, b""
         for jpeg in split_jpegs(partial(self._read, body)):
             number += 1
-            self._watchdog.packet()
+            self._watchdog.record_packet()
             digest = sha256(jpeg).digest()
-            for picture in _decoded(decoder, jpeg):
-                self._watchdog.picture()
+            for picture in _decode_jpeg(decoder, jpeg):
+                self._watchdog.record_frame()
                 if digest != before:
-                    self._inflow.arrived(picture, timed=False)
+                    self._receiver.push(picture, timed=False)
         return number, digest
 
     def _read(self, body: HttpStream, size: int) -> bytes:
-        if problem := self._watchdog.complaint():
+        if problem := self._watchdog.find_problem():
             raise SourceError(problem)
         return b"" if self._closed.is_set() else body.read(size)
 
 
-def _packets(container: InputContainer) -> Iterator[av.Packet[Any]]:
-    """Packets, each waited for as long as the watchdog says by then: PyAV asks whenever it begins to demultiplex."""
+def _read_packets(container: InputContainer) -> Iterator[av.Packet[Any]]:
+    """Yield packets, each with the watchdog's present timeout: PyAV reads it at each start of demultiplexing."""
     while (packet := next(container.demux(), None)) and packet.size:
         yield packet
 
 
-def _rounds(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[Any]]:
-    """A film's packets over and over, with stamps that go on; a film without any ends at once."""
+def _loop_packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[Any]]:
+    """Yield a file's packets repeatedly, with increasing time stamps; without any packets, end at once."""
     shift = 0
     while True:
         first = end = None
@@ -242,14 +242,14 @@ def _rounds(container: InputContainer, stream: VideoStream) -> Iterator[av.Packe
         container.seek(0)
 
 
-def _pictures(packet: av.Packet[Any] | None, decoder: PictureDecoder) -> list[VideoFrame]:
+def _decode_or_empty(packet: av.Packet[Any] | None, decoder: PictureDecoder) -> list[VideoFrame]:
     try:
         return decoder.decode(packet)
     except av.FFmpegError:
-        return []  # damaged on the way; the watchdog counts pictures, too
+        return []  # damaged in transit; the watchdog also counts decoded frames
 
 
-def _decoded(decoder: VideoCodecContext, jpeg: bytes) -> list[VideoFrame]:
+def _decode_jpeg(decoder: VideoCodecContext, jpeg: bytes) -> list[VideoFrame]:
     try:
         return decoder.decode(av.Packet(jpeg))
     except av.FFmpegError:

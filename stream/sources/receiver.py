@@ -1,4 +1,4 @@
-"""Pictures as they arrive from a live camera, made into frames: the newest wins."""
+"""Receiver of a live camera: makes frames of the images that arrive, and keeps the newest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stream.sources.timing import JUMP_S, MonotonicPts
 from stream.values import Frame
 
 TIME_BASE = Fraction(1, 90_000)
-"""Media time of every live source, whatever its connections count in."""
+"""Time base of every live source, independent of its connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,68 +36,70 @@ class _ReceivedFrame:
 
 
 class FrameReceiver:
-    """The hand-over from whoever receives a camera's pictures to whoever takes its frames.
+    """Passes frames from the thread that receives them to the thread that processes them.
 
     A frame's index counts what the camera sent, so that a gap in it is a drop. Media time starts at 0 and follows the
-    stream's stamps; the clock stands in for them over a reconnection and in streams that have none.
+    stream's time stamps; the clock replaces them over a reconnection and in streams that have none.
     """
 
     def __init__(self, camera: str, stalled_s: float) -> None:
         self._camera = camera
-        self._health = SourceStatusTracker(stalled_s)
+        self._status = SourceStatusTracker(stalled_s)
         self._newest: LatestQueue[str, _ReceivedFrame] = LatestQueue()
         self._timeline = MonotonicPts(TIME_BASE, jump_s=JUMP_S)
-        self._count = self._left_out = 0
+        self._count = self._skipped = 0
         self._pixel_aspect: Fraction | None = None
         self._deinterlacer = Deinterlacer()
 
     def frames(self, wanted: Callable[[float], bool] = always) -> Iterator[Frame]:
-        """The newest frame each time, until it is closed. A picture that is not `wanted`, which is asked its media time
-        in seconds, is not converted and gives no frame. To answer may take time: then what has come meanwhile is newer.
-        """
-        while shots := self._newest.get_batch():
-            for before in filter(lambda shot: wanted(shot.pts_s), shots):
-                shot = self._newer(before)
-                image = to_image(shot.picture, shot.pixel_aspect)
-                yield Frame(self._camera, shot.index, shot.pts, TIME_BASE, shot.wall_time, image, shot.arrived_s)
+        """Yield the newest frame each time, until `close`. An image for which `wanted`, called with its media time in
+        seconds, is False is not converted and gives no frame. `wanted` may wait; then the newest image is used."""
+        while batch := self._newest.get_batch():
+            for accepted in filter(lambda each: wanted(each.pts_s), batch):
+                received = self._newest_since(accepted)
+                image = to_image(received.picture, received.pixel_aspect)
+                yield Frame(
+                    self._camera, received.index, received.pts, TIME_BASE, received.wall_time, image, received.arrived_s
+                )
 
-    def _newer(self, shot: _ReceivedFrame) -> _ReceivedFrame:
-        """What has come since, if anything has."""
+    def _newest_since(self, received: _ReceivedFrame) -> _ReceivedFrame:
+        """The newest frame that has arrived since, or `received`."""
         since = self._newest.get_batch(timeout_s=0)
-        self._left_out += len(since)
-        return since[-1] if since else shot
+        self._skipped += len(since)
+        return since[-1] if since else received
 
     def connected(self, pixel_aspect: Fraction | None = None) -> None:
-        """The stamps that follow begin a new count; a pixel's width by its height is the stream's."""
+        """Start a new connection: its time stamps are unrelated to the previous ones; `pixel_aspect` is width by
+        height."""
         self._timeline.restart()
         self._deinterlacer = Deinterlacer()
         self._pixel_aspect = pixel_aspect
 
-    def arrived(self, picture: VideoFrame, timed: bool = True) -> None:
-        """A picture came. Unless it is `timed`, its stamp tells nothing."""
-        elapsed_s = self._health.arrived()
-        for whole in self._deinterlacer.push(picture):
-            pts = self._timeline.map(_stamp(whole) if timed else None, elapsed_s)
-            shot = _ReceivedFrame(self._count, pts, datetime.now(UTC), monotonic(), whole, self._pixel_aspect)
-            self._newest.put(self._camera, shot)
+    def push(self, picture: VideoFrame, timed: bool = True) -> None:
+        """Add an image. Unless it is `timed`, its time stamp is ignored."""
+        elapsed_s = self._status.record_arrival()
+        for progressive in self._deinterlacer.push(picture):
+            pts = self._timeline.map(_stamp(progressive) if timed else None, elapsed_s)
+            received = _ReceivedFrame(self._count, pts, datetime.now(UTC), monotonic(), progressive, self._pixel_aspect)
+            self._newest.put(self._camera, received)
             self._count += 1
 
-    def left_out(self) -> None:
-        """A picture came and was not decoded: there was no time."""
-        self._left_out += 1
+    def count_skipped(self) -> None:
+        """Count an image that was not decoded, for lack of time."""
+        self._skipped += 1
         self._count += 1
 
-    def lost(self, problem: str) -> None:
-        """The connection failed or ended."""
-        self._health.lost(problem)
+    def record_loss(self, problem: str) -> None:
+        """Record that the connection failed or ended."""
+        self._status.record_loss(problem)
 
     @property
-    def seen(self) -> bool:
-        """Whether there ever was a picture."""
-        return self._health.seen
+    def has_frames(self) -> bool:
+        """Whether any image has arrived so far."""
+        return self._status.has_frames
 
     def status(self) -> SourceStatus:
-        return self._health.status(self._newest.dropped + self._left_out)
+        return self._status.status(self._newest.dropped + self._skipped)
 
     def close(self) -> None:
         """End `frames` at once."""
@@ -111,25 +113,25 @@ def _stamp(picture: VideoFrame) -> int | None:
 
 
 SILENT_S = 3.0
-"""Without a picture: something is wrong."""
+"""Longest normal time without an image."""
 
 
 class PushSource:
-    """A live source that receives pictures over WebRTC (`stream/webrtc/ingest.py`); it waits while nobody sends any."""
+    """A live source that receives images over WebRTC (`stream/webrtc/ingest.py`); it waits while no peer sends any."""
 
     live = True
 
     def __init__(self, camera: str) -> None:
         self.camera = camera
-        self.inflow = FrameReceiver(camera, stalled_s=SILENT_S / 2)
+        self.receiver = FrameReceiver(camera, stalled_s=SILENT_S / 2)
 
     def frames(self, wanted: Callable[[float], bool] = always) -> Iterator[Frame]:
-        """The newest frame each time of those that are `wanted`, until `close`."""
-        return self.inflow.frames(wanted)
+        """Yield the newest frame each time, of those that are `wanted`, until `close`."""
+        return self.receiver.frames(wanted)
 
     def status(self) -> SourceStatus:
-        return self.inflow.status()
+        return self.receiver.status()
 
     def close(self) -> None:
         """End `frames` at once."""
-        self.inflow.close()
+        self.receiver.close()

@@ -1,4 +1,4 @@
-"""Recorded sources: every picture in order, at its own time, as fast as it is wanted or no faster than life."""
+"""Recorded sources: every frame in order, with its own time, at full speed or in real time."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from stream.values import Frame, Image
 class PlaybackOptions:
     """How a recording is played: the part from_s <= time < to_s, in seconds from its start.
 
-    `start_time` (timezone-aware) is when the recording began; it gives frames their wall time. `fps` times pictures
-    that lie in files of their own.
+    `start_time` (timezone-aware) is when the recording began; it gives frames their wall time. `fps` is the rate of
+    image sequences.
     """
 
     start_time: datetime | None = None
@@ -41,13 +41,12 @@ class PlaybackOptions:
 
 
 WHOLE = PlaybackOptions()
-"""From beginning to end, as fast as it is wanted."""
+"""From beginning to end, at full speed."""
 
 
 class MediaReader(Protocol):
-    """Pictures at rest. `frames` and `duration_s` are what its header says, None where it says nothing; unless
-    `is_stated`, they are estimates. `stills` are pictures in files of their own, of which the next need not show what
-    the last did."""
+    """Reads a recording. `frames` and `duration_s` are from its header, None if that has none; unless `is_stated`, they
+    are estimates. `stills`: consecutive frames are independent images, in files of their own."""
 
     @property
     def name(self) -> str: ...
@@ -62,21 +61,21 @@ class MediaReader(Protocol):
     @property
     def stills(self) -> bool: ...
     def play(self, from_s: float, to_s: float | None) -> Generator[tuple[int, Image]]:
-        """Pts and picture of everything in from_s <= time < to_s. Raises DamagedSourceError at the end if part of
-        it could not be read."""
+        """Yield pts and image of each frame in from_s <= time < to_s. Raises DamagedSourceError at the end if a part
+        could not be read."""
         ...
 
 
 class RecordedSource:
-    """A recording as a source. Nothing is dropped; `frames` may be called again and then begins anew. `ended` says
-    whether it has been played."""
+    """A recording as a source. No frame is dropped; `frames` may be called again, and then starts again. `ended`: it
+    has been played to the end."""
 
     live = False
 
     def __init__(self, recording: MediaReader, camera: str, playback: PlaybackOptions) -> None:
         stated_s = recording.duration_s if recording.is_stated else None
         if stated_s is not None and playback.from_s >= stated_s:
-            raise _nothing_from(playback.from_s, f"{recording.name}: lasts {stated_s:.2f} s")
+            raise _nothing_to_play(playback.from_s, f"{recording.name}: lasts {stated_s:.2f} s")
         self.camera = camera
         self.stills = recording.stills
         self._recording = recording
@@ -86,7 +85,7 @@ class RecordedSource:
 
     @property
     def duration_s(self) -> float | None:
-        """Seconds that will be played, None if the recording does not say how long it is. A frame's part of it is
+        """Seconds that will be played, None if the duration is unknown. The progress at a frame is
         `(frame.pts_s - from_s) / duration_s`."""
         whole = self._recording.duration_s
         if whole is None:
@@ -96,32 +95,32 @@ class RecordedSource:
 
     @property
     def expected_frames(self) -> int | None:
-        """About how many frames will be played: exact for picture files, else by the header and the mean rate."""
+        """Number of frames that will be played: exact for image files, else estimated from the header and mean rate."""
         if not self._recording.frames or not self._recording.duration_s or self.duration_s is None:
             return None
         return max(1, round(self._recording.frames * self.duration_s / self._recording.duration_s))
 
     def frames(self, _wanted: Callable[[float], bool] = always, /) -> Iterator[Frame]:
-        """Every frame of the part to be played, wanted or not. Raises DamagedSourceError after the last one if any was
+        """Yield every frame of the part to play, wanted or not. Raises DamagedSourceError after the last if any was
         lost."""
         self.ended = False
         try:
-            yield from self._played()
+            yield from self._play()
         finally:
             self.ended = True
 
-    def _played(self) -> Iterator[Frame]:
-        pace = RealtimePacer(self._closed) if self._playback.pace == "realtime" else None
+    def _play(self) -> Iterator[Frame]:
+        pacer = RealtimePacer(self._closed) if self._playback.pace == "realtime" else None
         index = -1
         with closing(self._recording.play(self._playback.from_s, self._playback.to_s)) as pictures:
             for index, (pts, image) in enumerate(pictures):
-                if pace:
-                    pace.wait(float(pts * self._recording.time_base))
+                if pacer:
+                    pacer.wait(float(pts * self._recording.time_base))
                 if self._closed.is_set():
                     return
                 yield self._frame(index, pts, image)
         if index < 0 and self._playback.from_s and not self._closed.is_set():
-            raise _nothing_from(self._playback.from_s, f"{self._recording.name}: is shorter")
+            raise _nothing_to_play(self._playback.from_s, f"{self._recording.name}: is shorter")
 
     def _frame(self, index: int, pts: int, image: Image) -> Frame:
         time_base = self._recording.time_base
@@ -133,5 +132,5 @@ class RecordedSource:
         self._closed.set()
 
 
-def _nothing_from(from_s: float, why: str) -> SourceError:
+def _nothing_to_play(from_s: float, why: str) -> SourceError:
     return SourceError(f"{why}; there is nothing to play from {from_s:g} s on")

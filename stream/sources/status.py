@@ -1,4 +1,4 @@
-"""How a live source is doing: kept by its capture thread, asked for by anybody."""
+"""Status of a live source: updated by its capture thread, read by any thread."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from stream.sources.watchdog import ArrivalInterval
 
 _RATE_OVER_S = 10.0
 _LATE = 1.5
-"""A picture that takes so many times the camera's longest interval is overdue."""
+"""Multiple of the camera's longest interval after which an image is overdue."""
 
 State = Literal["connecting", "live", "stalled", "reconnecting"]
 
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """A live source at one moment. `since` (UTC) is when `state` began; `frame_age_s` is None before the first frame.
+    """The state of a live source at one moment. `since` (UTC) is when `state` began; `frame_age_s` is None before the
+    first frame.
 
     `fps` is over the last 60 arrivals of the last 10 s, and 0 unless the source is live. `dropped` counts frames that
-    newer ones replaced before anybody took them, `reconnects` the times that the picture came back. `last_error` holds
-    no secret.
+    were replaced by newer ones before they were used, `reconnects` successful reconnections. `last_error` holds no
+    secret.
     """
 
     state: State
@@ -37,8 +38,8 @@ class SourceStatus:
 
 
 class SourceStatusTracker:
-    """A live source's state. It is stalled when its newest picture is older than `stalled_s`, and than the intervals
-    at which the camera sends them. Safe to use from several threads."""
+    """Tracks the state of a live source. It is stalled when its newest image is older than `stalled_s`, and than the
+    camera's usual intervals. Thread-safe."""
 
     def __init__(self, stalled_s: float) -> None:
         self._stalled_s = stalled_s
@@ -52,12 +53,12 @@ class SourceStatusTracker:
         self._error: str | None = None
 
     @property
-    def seen(self) -> bool:
-        """Whether there ever was a picture."""
+    def has_frames(self) -> bool:
+        """Whether any image has arrived so far."""
         return self._last is not None
 
-    def arrived(self) -> float:
-        """A picture came; seconds since the one before, 0 for the first."""
+    def record_arrival(self) -> float:
+        """Record an image; returns the seconds since the previous one, 0 for the first."""
         now = monotonic()
         with self._lock:
             elapsed_s = 0.0 if self._last is None else now - self._last
@@ -70,10 +71,10 @@ class SourceStatusTracker:
             self._arrivals.append(now)
         return elapsed_s
 
-    def lost(self, problem: str) -> None:
-        """The connection failed or ended."""
+    def record_loss(self, problem: str) -> None:
+        """Record that the connection failed or ended."""
         with self._lock:
-            self._enter("reconnecting" if self.seen else "connecting")
+            self._enter("reconnecting" if self.has_frames else "connecting")
             self._error = problem
             self._arrivals.clear()
 

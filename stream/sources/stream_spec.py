@@ -1,4 +1,4 @@
-"""What there is to know of a live source before it is opened."""
+"""Specification of a live source: address, options and reconnect policy."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Literal
 from stream.credentials import redact_credentials
 
 Kind = Literal["rtsp", "http", "device", "loop"]
-"""loop: a film that is played again and again, no faster than life."""
+"""loop: a video file that is repeated in real time."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamSpec:
-    """Where a live picture comes from and how it is to be opened. Neither `str` nor `repr` shows a secret.
+    """Address and options of a live stream. Neither `str` nor `repr` shows a secret.
 
-    `form` and `options` are FFmpeg's. `stream` is the number of the video stream to be taken, from 1, where there are
-    several. An address that answers with one JPEG is asked for the next `snapshot_s` seconds later.
+    `form` and `options` are FFmpeg's. `stream` is the number of the video stream to use, from 1, if there are several.
+    An address that answers with one JPEG is requested again every `snapshot_s` seconds.
     """
 
     address: str = field(repr=False)
@@ -32,11 +32,11 @@ class StreamSpec:
 
 @dataclass(frozen=True, slots=True)
 class ReconnectPolicy:
-    """Seconds to wait: for a connection; for the next picture of a camera that sends many, and for a key frame; and
-    between tries (doubling, with jitter).
+    """Seconds to wait: for a connection; for the next frame of a camera that sends many, and for a key frame; and
+    between attempts (doubling, with jitter).
 
-    A camera that sends fewer pictures is given more time than `picture_s` (`stream/sources/watchdog.py`). Unless
-    `endless`, a first connection that fails is the end, with a SourceError.
+    A camera with a lower frame rate has more time than `picture_s` (`stream/sources/watchdog.py`). Unless `endless`, a
+    failure of the first connection raises SourceError.
     """
 
     connect_s: float = 5.0

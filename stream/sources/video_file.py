@@ -27,93 +27,93 @@ from stream.values import Image
 _log = structlog.get_logger(__name__)
 
 _RATE = Fraction(25)
-"""Pictures a second where a file does not say."""
+"""Frames a second of a file without a stated rate."""
 _STATED = ("mov", "matroska", "avi", "flv", "asf")
-"""Containers whose header says how long the recording is; for others FFmpeg guesses from what is there."""
+"""Containers whose header states the duration; for others FFmpeg estimates it."""
 _PLAYLIST = b"#EXTM3U"
 _AVI = frozenset({b"AVI ", b"AVIX"})
 _MISSING_S = 0.5
-"""A recording that ends this much before its stated end has been cut off; less is rounding in the header."""
-_WAITS = Timeouts(connect_s=5.0, read_s=10.0)
-"""For a file on a web server."""
+"""A recording that ends earlier than stated by more than this was cut off; less is rounding in the header."""
+_TIMEOUTS = Timeouts(connect_s=5.0, read_s=10.0)
+"""Timeouts for a file on a web server."""
 
 
 def has_size(address: str) -> bool:
-    """Whether what lies at a web address says how long it is: a file does, a camera does not. Raises SourceError."""
+    """Whether a web address states the size of its content: a file does, a camera does not. Raises SourceError."""
     try:
-        with HttpClient(address, _WAITS.connect_s).get(_WAITS.read_s) as body:
+        with HttpClient(address, _TIMEOUTS.connect_s).get(_TIMEOUTS.read_s) as body:
             return body.size is not None
     except SourceError as error:
         raise SourceError(f"{redact_credentials(address)}: {error}") from None
 
 
 def _open_web(address: str) -> InputContainer:
-    """A file, which FFmpeg asks for part by part where our own client was led, or a playlist."""
-    client = HttpClient(address, _WAITS.connect_s)
-    body = client.get(_WAITS.read_s)
+    """Open a file, which FFmpeg reads in parts from where redirects led our client, or a playlist."""
+    client = HttpClient(address, _TIMEOUTS.connect_s)
+    body = client.get(_TIMEOUTS.read_s)
     if body.size is not None and body.peek(len(_PLAYLIST)) != _PLAYLIST:
         body.close()
-        return open_media(client.with_login(body.url), "http", {"max_redirects": "0"}, _WAITS)
+        return open_media(client.with_login(body.url), "http", {"max_redirects": "0"}, _TIMEOUTS)
 
     def open_nested(url: str, _flags: int, options: dict[str, str]) -> object:
-        return client.open_nested(_WAITS.read_s, url, options)
+        return client.open_nested(_TIMEOUTS.read_s, url, options)
 
-    return open_media(body, "body", PLAYLIST, _WAITS, io_open=open_nested)
+    return open_media(body, "body", PLAYLIST, _TIMEOUTS, io_open=open_nested)
 
 
 def _is_cut_off(path: Path) -> bool:
-    """Whether an AVI file ends before its last RIFF chunk, and so its index, does. Without an index FFmpeg reads what
-    is there and takes that for the whole."""
+    """Whether an AVI file ends inside its last RIFF chunk, and so has no index. Then FFmpeg reads what exists, and
+    reports no error."""
     try:
         with path.open("rb") as file:
-            return _breaks_off(file, path.stat().st_size)
+            return _ends_in_chunk(file, path.stat().st_size)
     except OSError:
         return False
 
 
-def _breaks_off(file: IO[bytes], size: int) -> bool:
-    at = 0
-    while (header := _riff_header(file, at)) and header[1] in _AVI:
-        at += 8 + header[0] + header[0] % 2
-        if not header[0] or at > size + 1:
+def _ends_in_chunk(file: IO[bytes], size: int) -> bool:
+    offset = 0
+    while (header := _riff_header(file, offset)) and header[1] in _AVI:
+        offset += 8 + header[0] + header[0] % 2
+        if not header[0] or offset > size + 1:
             return True
     return False
 
 
-def _riff_header(file: IO[bytes], at: int) -> tuple[int, bytes] | None:
-    """Size and form of the RIFF chunk at this place, if there is one."""
-    file.seek(at)
+def _riff_header(file: IO[bytes], offset: int) -> tuple[int, bytes] | None:
+    """Size and form type of the RIFF chunk at this offset; None if there is none."""
+    file.seek(offset)
     start = file.read(12)
     return (int.from_bytes(start[4:8], "little"), start[8:]) if start[:4] == b"RIFF" else None
 
 
 @dataclass(slots=True)
 class _DecodeStats:
-    """What came out of a file, and what did not."""
+    """Counts of decoded, undecodable and damaged frames of a file."""
 
     decoded: int = 0
     undecodable: int = 0
     damaged: int = 0
     reached_s: float = 0.0
-    broke: str | None = None
+    read_error: str | None = None
 
     def losses(self) -> list[str]:
-        said = [
+        losses = [
             (self.undecodable, f"packets that could not be decoded: {self.undecodable}"),
             (self.damaged, f"pictures that were damaged: {self.damaged}"),
-            (self.broke, f"reading broke off: {self.broke}"),
+            (self.read_error, f"reading read_error off: {self.read_error}"),
         ]
-        return [words for lost, words in said if lost]
+        return [message for count, message in losses if count]
 
 
 class VideoFile:
-    """Every picture of the first video stream, in order, timed by pts from the start of the file.
+    """Reads every frame of a video stream, in order, timed by pts from the start of the file.
 
-    `form` is what FFmpeg reads a file as, where it is not to find out by itself.
+    `stream` is its number, from 1 (None: the first). `form` is FFmpeg's input format, if it is not to be detected.
 
-    Opening looks for a stream and a first picture. Raises SourceError if the file is not a video or holds neither.
-    Decoded on one thread: the fewest CPU seconds per picture, and the only way in which FFmpeg's H.264 decoder marks
-    the pictures that it patched up (measured: with slice threads it marks none).
+    The constructor decodes a first frame. Raises SourceError if the file is not a video or has no stream or frame.
+    Decoded on one thread: the fewest CPU seconds per frame, and the only way in which FFmpeg's H.264 decoder marks
+    the frames that it concealed (measured: with slice threads it marks none).
     """
 
     stills = False
@@ -126,7 +126,7 @@ class VideoFile:
         try:
             with self._open() as container:
                 self._describe(container)
-                if next(self._decoded(container, _DecodeStats()), None) is None:
+                if next(self._decode(container, _DecodeStats()), None) is None:
                     raise SourceError("not one picture in it can be decoded")
         except SourceError as error:
             raise SourceError(f"{name}: {error}") from None
@@ -139,10 +139,11 @@ class VideoFile:
                 return _open_web(self._address)
             return open_media(self._address, "file", form=self._form)
         except SourceError as error:
-            raise SourceError(f"{error}{self._hint()}") from None
+            raise SourceError(f"{error}{self._explain_open_error()}") from None
 
-    def _hint(self) -> str:
-        """An MP4 gets its index (moov) last: without it the file cannot be opened at all."""
+    def _explain_open_error(self) -> str:
+        """Explain a failure to open an MP4: its index (moov) is written last, and without it the file cannot be
+        opened."""
         try:
             with Path(self._address).open("rb") as file:
                 cut_off = file.read(8)[4:] == b"ftyp"
@@ -166,98 +167,98 @@ class VideoFile:
         self.frames = stream.frames or counted
 
     def play(self, from_s: float, to_s: float | None) -> Generator[tuple[int, Image]]:
-        """Pts (in `time_base`) and picture of every frame of from_s <= time < to_s.
+        """Yield pts (in `time_base`) and image of every frame in from_s <= time < to_s.
 
-        Damage does not stop it: what can be decoded comes out, then DamagedSourceError says what was lost.
+        Continues after damage: yields all that can be decoded, then raises DamagedSourceError with what was lost.
         """
-        tally = _DecodeStats()
-        with closing(self._from(from_s, tally)) as pictures:
-            for pts, picture in Deinterlacer().pair(self._until(pictures, to_s, tally)):
+        stats = _DecodeStats()
+        with closing(self._start_at(from_s, stats)) as pictures:
+            for pts, picture in Deinterlacer().pair(self._stop_at(pictures, to_s, stats)):
                 yield pts, to_image(picture, self.pixel_aspect)
-        self._complain(tally, from_s, to_s)
+        self._report_losses(stats, from_s, to_s)
 
-    def _until(
-        self, pictures: Iterable[tuple[int, VideoFrame]], to_s: float | None, tally: _DecodeStats
+    def _stop_at(
+        self, pictures: Iterable[tuple[int, VideoFrame]], to_s: float | None, stats: _DecodeStats
     ) -> Iterator[tuple[int, VideoFrame]]:
         for pts, picture in pictures:
             if to_s is not None and float(pts * self.time_base) >= to_s:
                 return
-            tally.decoded += 1
+            stats.decoded += 1
             yield pts, picture
 
-    def _from(self, from_s: float, tally: _DecodeStats) -> Generator[tuple[int, VideoFrame]]:
-        for pts, picture in self._sought(from_s, tally):
+    def _start_at(self, from_s: float, stats: _DecodeStats) -> Generator[tuple[int, VideoFrame]]:
+        for pts, picture in self._decode_near(from_s, stats):
             if float(pts * self.time_base) >= from_s:
                 yield pts, picture
             else:
-                # What was lost before the wanted part (after a seek: references to pictures not read) is no loss.
-                tally.undecodable = tally.damaged = 0
+                # Losses before `from_s` do not count (after a seek, references to frames that were not read).
+                stats.undecodable = stats.damaged = 0
 
-    def _sought(self, from_s: float, tally: _DecodeStats) -> Generator[tuple[int, VideoFrame]]:
-        """Pictures from some way before `from_s`: by seeking, or where that does not land before it (a file without
-        an index or without pts), from the beginning."""
+    def _decode_near(self, from_s: float, stats: _DecodeStats) -> Generator[tuple[int, VideoFrame]]:
+        """Decode from a point before `from_s`: by seeking, or from the beginning if seeking does not lead there (a file
+        without an index or without pts)."""
         if from_s > 0:
             with self._open() as container:
-                pictures = self._after_seek(container, from_s, tally)
+                pictures = self._seek_and_decode(container, from_s, stats)
                 first = next(pictures, None)
-                if first is not None and self._lies_before(from_s, first[1].pts):
+                if first is not None and self._is_before(from_s, first[1].pts):
                     yield from chain([first], pictures)
                     return
         with self._open() as container:
-            yield from self._decoded(container, tally)
+            yield from self._decode(container, stats)
 
-    def _lies_before(self, from_s: float, stamp: int | None) -> bool:
-        """Whether a picture with this stamp lies between the beginning and `from_s`. After a jump of the clock FFmpeg
-        lands anywhere."""
+    def _is_before(self, from_s: float, stamp: int | None) -> bool:
+        """Whether a time stamp is between the beginning and `from_s`. After a jump of the clock FFmpeg may seek
+        anywhere."""
         return stamp is not None and 0 <= stamp * self.time_base - self._start_s <= from_s
 
-    def _after_seek(
-        self, container: InputContainer, from_s: float, tally: _DecodeStats
+    def _seek_and_decode(
+        self, container: InputContainer, from_s: float, stats: _DecodeStats
     ) -> Generator[tuple[int, VideoFrame]]:
         try:
             container.seek(int((from_s + self._start_s) * av.time_base))
         except av.FFmpegError:
             return
-        yield from self._decoded(container, tally)
+        yield from self._decode(container, stats)
 
-    def _decoded(self, container: InputContainer, tally: _DecodeStats) -> Generator[tuple[int, VideoFrame]]:
+    def _decode(self, container: InputContainer, stats: _DecodeStats) -> Generator[tuple[int, VideoFrame]]:
         stream = video_stream(container, self._number)
         stream.codec_context.thread_count = 1
         decoder = PictureDecoder(stream)
         timeline = MonotonicPts(self.time_base, round(self._start_s / self.time_base), self._jump_s)
-        for packet in self._packets(container, tally):
-            if packet.stream.index != stream.index:  # of the last, empty packets, stream_index says nothing
+        for packet in self._packets(container, stats):
+            if packet.stream.index != stream.index:  # stream_index is wrong for the last, empty packets
                 continue
             try:
                 pictures = decoder.decode(packet)
             except av.FFmpegError:
-                tally.undecodable += 1
+                stats.undecodable += 1
                 continue
             for picture in pictures:
-                tally.damaged += picture.is_corrupt
+                stats.damaged += picture.is_corrupt
                 yield timeline.map(picture.pts, float(self._step)), picture
 
-    def _packets(self, container: InputContainer, tally: _DecodeStats) -> Generator[av.Packet[Any]]:
-        """Packets of all streams: the sound may go on after the picture, and then nothing is missing."""
+    def _packets(self, container: InputContainer, stats: _DecodeStats) -> Generator[av.Packet[Any]]:
+        """Yield packets of all streams: the sound may last longer than the video, which is no loss."""
         try:
             for packet in container.demux():
                 if packet.pts is not None and packet.time_base is not None:
                     end = (packet.pts + (packet.duration or 0)) * packet.time_base - self._start_s
-                    tally.reached_s = max(tally.reached_s, float(end))
+                    stats.reached_s = max(stats.reached_s, float(end))
                 yield packet
         except av.FFmpegError as error:
-            tally.broke = reason(error)
+            stats.read_error = reason(error)
         except SourceError as error:
-            tally.broke = str(error)
+            stats.read_error = str(error)
 
-    def _complain(self, tally: _DecodeStats, from_s: float, to_s: float | None) -> None:
-        losses = tally.losses()
-        if to_s is None and self.is_stated and self.duration_s and self.duration_s - tally.reached_s > _MISSING_S:
-            losses.append(f"it breaks off at {tally.reached_s:.2f} s of {self.duration_s:.2f} s")
+    def _report_losses(self, stats: _DecodeStats, from_s: float, to_s: float | None) -> None:
+        losses = stats.losses()
+        if to_s is None and self.is_stated and self.duration_s and self.duration_s - stats.reached_s > _MISSING_S:
+            losses.append(f"it breaks off at {stats.reached_s:.2f} s of {self.duration_s:.2f} s")
         if to_s is None and _is_cut_off(Path(self._address)):
             losses.append("the file is cut off: it ends before its header says")
         if self._omitted:
             losses.append(self._omitted)
         if losses:
             about = f" of about {self.frames}" if self.frames and not from_s and to_s is None else ""
-            raise DamagedSourceError(f"{self.name}: decoded {tally.decoded}{about} frames; {'; '.join(losses)}")
+            raise DamagedSourceError(f"{self.name}: decoded {stats.decoded}{about} frames; {'; '.join(losses)}")

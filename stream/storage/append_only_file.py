@@ -1,4 +1,4 @@
-"""A file of lines that only grows: each on disk before `append` returns, written by one process at a time."""
+"""Append-only file of lines: each is on disk before `append` returns; one process writes at a time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stream.errors import OutputError
 _log = structlog.get_logger()
 _LONGEST_LINE = 1 << 20
 SHARED, PRIVATE = 0o666, 0o600
-"""Who may read a file that is made here: whoever the user's mask lets, or the owner alone."""
+"""Modes of new files: as the user's umask allows, or readable by the owner only."""
 _BINARY: int = getattr(os, "O_BINARY", 0)
 
 
@@ -49,7 +49,9 @@ class AppendOnlyFile:
     def append(self, line: bytes) -> None:
         """Write `line`, which ends with a line feed."""
         with self._lock:
-            self.size = self._file.seek(0, os.SEEK_END)  # somebody may have made it shorter (logrotate's copytruncate)
+            self.size = self._file.seek(
+                0, os.SEEK_END
+            )  # another program may have truncated it (logrotate's copytruncate)
             try:
                 _write_durably(self._file, line)
             except OSError:
@@ -84,7 +86,7 @@ class AppendOnlyFile:
             self.size = 0
 
     def remove(self) -> None:
-        """Close it, and leave no file behind; whoever waits for it finds none under the name."""
+        """Close and delete the file."""
         with self._lock, self._file:
             self.path.unlink(missing_ok=True)
 
@@ -133,8 +135,8 @@ def _part(path: Path) -> Path:
 
 
 def _hold(path: Path, mode: int) -> FileIO:
-    """Open it to append, for this process alone. The lock lies on the file itself, which whoever held it before may
-    have moved or removed after it was opened here."""
+    """Open the file to append, with an exclusive lock. The previous holder of the lock may have moved or removed the
+    file after it was opened here, which is checked."""
     file = FileIO(path, "ab", opener=partial(os.open, mode=mode))
     if lock_descriptor(file.fileno(), blocking=False) and os.path.samestat(os.fstat(file.fileno()), path.stat()):
         return file

@@ -20,7 +20,7 @@ DURABLE = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "secure_
 """Pragmas for SQLite: what was committed is on the disk, what was deleted is not, and others may read meanwhile."""
 
 _HELD_UP_MS = 200
-"""How long emptying the log of pages may wait for readers at a time: as long as it waits, nobody can write."""
+"""How long one attempt to empty the write-ahead log may wait for readers: meanwhile, writers are blocked."""
 
 _TRIES, _PAUSE_S = 20, 0.1
 
@@ -30,8 +30,8 @@ _DISK_REFUSED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTO
 
 
 def connect(url: str | sql.URL, pragmas: Sequence[str] = ()) -> sql.Engine:
-    """An engine for the URL; SQLite gets the pragmas with every connection. What it complains of goes into logs, and so
-    is told without values: they name people, and hold hashes.
+    """An engine for the URL; SQLite gets the pragmas with every connection. Its errors are logged, and so do not
+    contain values, which hold names of people and hashes.
 
     Raises OutputError for a URL that means nothing or names no file, or a driver that is not installed.
     """
@@ -50,7 +50,7 @@ def connect(url: str | sql.URL, pragmas: Sequence[str] = ()) -> sql.Engine:
 
 def vacuum(engine: sql.Engine) -> None:
     """Leave nothing of what was deleted in SQLite's file: pages that were split keep copies of rows in their unused
-    parts, of which SQLite knows nothing more (sqlite.org/lang_vacuum.html). Nobody can write meanwhile. Raises
+    parts, which SQLite does not track (sqlite.org/lang_vacuum.html). Writers are blocked meanwhile. Raises
     SQLAlchemyError."""
     if engine.dialect.name == "sqlite":
         with _autocommit(engine) as connection:
@@ -58,14 +58,14 @@ def vacuum(engine: sql.Engine) -> None:
 
 
 def truncate_wal(engine: sql.Engine, lock: AbstractContextManager[object] | None = None) -> None:
-    """Leave nothing of what was deleted in the log of pages beside SQLite's file. Whoever reads is waited for, but not
-    with the `lock` that whoever writes waits for. Raises StorageError, SQLAlchemyError."""
+    """Leave no deleted data in the write-ahead log of SQLite's file. Waits for readers, but without holding the `lock`
+    of the writers. Raises StorageError, SQLAlchemyError."""
     checkpoint_passive(engine)
     for _ in range(_TRIES):
         with lock or nullcontext():
             if checkpoint_truncate(engine):
                 return
-        time.sleep(_PAUSE_S)  # readers tell nobody that they are done
+        time.sleep(_PAUSE_S)  # there is no notification when readers are done
     raise StorageError(
         f"what was deleted still lies in the -wal file of {masked_url(engine)}, for something has been reading it:"
         " end other programs that do, and try again"
@@ -73,14 +73,15 @@ def truncate_wal(engine: sql.Engine, lock: AbstractContextManager[object] | None
 
 
 def checkpoint_passive(engine: sql.Engine) -> None:
-    """Bring what can be brought from the log of pages into SQLite's file. It holds nobody up, and lets in who waits."""
+    """Move pages from the write-ahead log into SQLite's file, as far as possible, without blocking readers or
+    writers."""
     if engine.dialect.name == "sqlite":
         with _autocommit(engine) as connection:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def checkpoint_truncate(engine: sql.Engine) -> bool:
-    """Empty the log of pages, unless somebody reads it; whether it is empty."""
+    """Empty the write-ahead log, unless it is being read; returns whether it is empty."""
     if engine.dialect.name != "sqlite":
         return True
     with _autocommit(engine) as connection:
@@ -113,9 +114,9 @@ def is_busy(error: Exception) -> bool:
 
 
 def database_error(error: Exception) -> str:
-    """What the database said, in one line, without the statement and its values."""
-    said = str(getattr(error, "orig", None) or error)
-    return said.splitlines()[0]
+    """The message of the database, in one line, without the statement and its values."""
+    message = str(getattr(error, "orig", None) or error)
+    return message.splitlines()[0]
 
 
 def _set_pragmas(pragmas: Sequence[str], connection: Any, _record: ConnectionPoolEntry) -> None:
@@ -129,7 +130,7 @@ def is_disk_refusal(error: SQLAlchemyError) -> bool:
 
 
 def _sqlite_code(error: Exception) -> int:
-    """SQLite's primary code; the rest of an extended one tells the details (sqlite.org/rescode.html)."""
+    """SQLite's primary result code, without the extended part (sqlite.org/rescode.html)."""
     code: int = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0)
     return code & 0xFF
 

@@ -1,5 +1,5 @@
-"""Open files and connections, which one limit counts together. It is low for the sake of old programs, and whoever
-connects again and again could keep the recording from opening its files."""
+"""Resources of the process: the limit of open files, and memory. Files and connections share one limit, which is low by
+default, so that many connections could keep a recording from opening its files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ENOUGH = 65_536
 
 
 def raise_open_file_limit() -> None:
-    """Have as many as the system lets us."""
+    """Raise the limit of open files as far as the system allows."""
     if sys.platform == "win32":
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -61,19 +61,19 @@ class EventSpool:
             self._taken = 0
 
     def close(self) -> None:
-        """What still waits stays on disk, for whoever opens the database next."""
+        """Close the files; waiting lines stay on disk, for the next process that opens the database."""
         for journal in self._journals:
             journal.close()
 
 
 def spool_files(database: Path) -> list[Path]:
-    """The files beside a database in which lines wait, whoever holds them, oldest first."""
+    """The spool files of a database, of all processes, oldest first."""
     found = database.parent.glob(f"{glob.escape(database.name)}.waiting*")
     return sorted((path for path in found if path.suffix != ".part"), key=lambda path: (len(path.name), path.name))
 
 
 def read_spooled(database: Path) -> list[bytes]:
-    """All whole lines that wait beside a database. Raises OSError."""
+    """All complete lines in the spool files of a database. Raises OSError."""
     return [line for path in spool_files(database) for line in _lines(path)]
 
 

@@ -1,4 +1,4 @@
-"""What systems leave beside people's files: the names under which nobody keeps pictures of their own."""
+"""Names of files and folders that operating systems and NAS devices create, and that hold no images of the user."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ def is_system(path: PurePath) -> bool:
 
 
 def is_sidecar(path: PurePath) -> bool:
-    """Whether the file's name says that it is text: what is written of a picture beside it."""
+    """Whether the file has the suffix of a text file, such as metadata of an image."""
     return path.suffix.lower() in _SIDECARS

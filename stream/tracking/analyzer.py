@@ -1,4 +1,4 @@
-"""Watching one camera: faces are found, followed, and cut out for a look at them."""
+"""Analysis of the frames of one camera: detect, track, align and select face crops for identification."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ from stream.tracking.tracker import Tracker, TrackUpdate
 from stream.values import Box, FaceCrop, FaceDetection, Frame, Track
 
 FULL_SEARCH_INTERVAL_S = 0.1
-"""Media time from one search of all tiles of a recording's picture to the next; between, those with small faces in them
+"""Media time from one search of all tiles of a recording's frame to the next; in between, only tiles with small faces
 are searched."""
 
 
 class FrameAnalyzer:
-    """The eye of one camera; used by one thread. A live camera's detector follows the load."""
+    """Analyzes the frames of one camera. Not thread-safe. On live sources the detection rate and size adapt to the
+    load."""
 
     def __init__(
         self,
@@ -39,36 +40,38 @@ class FrameAnalyzer:
         stills: bool = False,
         budget: SearchBudget | None = None,
     ) -> None:
-        """`accountable`: looks know the sha256 of the pixels that they were cut from. `watchful`: the detector looks at
-        every frame, as closely as it can, whatever the load, and every place where a face may be is told. `stills`: the
-        next picture need not show what the last did. `budget` is what all live cameras have together."""
+        """`hash_frames`: samples hold the sha256 of their frame's pixels. `detect_every_frame`: the detector runs on
+        every frame, at its full size, whatever the load, and results hold all tentative boxes. `stills`: consecutive
+        frames are independent images. `budget` is shared by all live cameras."""
         self._detector = TiledDetector(detector)
         self._searcher = Searcher(self._detector)
         self._largest = detector.long_side
-        self._followed: list[Box] = []
-        self._thorough_s = self._searched_s = -inf
+        self._tracked_boxes: list[Box] = []
+        self._full_search_s = self._searched_s = -inf
         self._aligner = aligner
         self._live = live
-        self._meter = meter
-        self._accountable, self._watchful, self._stills = hash_frames, detect_every_frame, stills
+        self._metrics = meter
+        self._hash_frames, self._detect_every_frame, self._stills = hash_frames, detect_every_frame, stills
         self._budget = budget or SearchBudget(1, LoadController())
-        self._cadence = DetectionScheduler(live, stills, lambda: self._budget.part)
+        self._scheduler = DetectionScheduler(live, stills, lambda: self._budget.part)
         self._due: bool | None = None
         self._has_turn = False
         self._due_since_s: float | None = None
         self._tracker = Tracker()
-        self._shortlist = CropSelector(live)
-        self._company = CropHistory()
-        self._restless = False
-        meter.observe_counter("crops passed over", lambda: self._shortlist.dropped)
+        self._selector = CropSelector(live)
+        self._history = CropHistory()
+        self._needs_detection = False
+        meter.observe_counter("crops passed over", lambda: self._selector.dropped)
         meter.observe_counter("tiles searched", lambda: self._searcher.searched)
 
     def should_detect(self, pts_s: float, patience_s: float = LONGEST_TURN_S) -> bool:
-        """Whether the picture of this media time is to be searched. Asked once for each, in order; the picture need
-        only be seen if it is, or if somebody watches. A live camera waits for its turn, and should then see the newest
-        picture that has come meanwhile; if its turn does not come within `patience_s`, a later picture is searched."""
+        """Whether to search the frame of this media time. Called once for each frame, in order; a frame that is neither
+        searched nor displayed need not be processed. A live camera waits for its turn, at most `patience_s` seconds
+        (else a later frame is searched), and should then process the newest frame that has arrived meanwhile."""
         self._end_turn()
-        if (self._cadence.should_detect(self._restless, pts_s) or self._watchful) and self._due_since_s is None:
+        if (
+            self._scheduler.should_detect(self._needs_detection, pts_s) or self._detect_every_frame
+        ) and self._due_since_s is None:
             self._due_since_s = time.monotonic()
         self._due = self._due_since_s is not None and self._may_search(self._due_since_s, patience_s)
         if self._due:
@@ -76,63 +79,74 @@ class FrameAnalyzer:
         return self._due
 
     def _may_search(self, since_s: float, patience_s: float) -> bool:
-        """Nobody waits for a turn for ever."""
+        """Wait for the turn of this camera; a camera that waited for `LONGEST_TURN_S` may search anyway."""
         if not self._live:
             return True
         left_s = max(0.0, since_s + LONGEST_TURN_S - time.monotonic())
-        self._has_turn = self._budget.begin(self, LONGEST_TURN_S if self._watchful else min(patience_s, left_s))
-        return self._has_turn or self._watchful or left_s <= patience_s
+        self._has_turn = self._budget.begin(
+            self, LONGEST_TURN_S if self._detect_every_frame else min(patience_s, left_s)
+        )
+        return self._has_turn or self._detect_every_frame or left_s <= patience_s
 
     def process(self, frame: Frame) -> FrameResult:
-        """What this frame shows. Frames come in order."""
+        """Analyze a frame. Frames come in order."""
         due = self.should_detect(frame.pts_s) if self._due is None else self._due
         self._due = None
-        faces = self._detected(frame) if due else None
+        faces = self._detect(frame) if due else None
         began = time.thread_time()
-        with self._meter.stage("track"):
+        with self._metrics.stage("track"):
             update = self._tracker.update(frame, faces)
-        if update.cut and faces is None and not self._live:  # known only now: what follows may show somebody else
-            faces = self._detected(frame)
+        if (
+            update.cut and faces is None and not self._live
+        ):  # known only now: the frames after a cut may show other people
+            faces = self._detect(frame)
             again = self._tracker.update(frame, faces)
             update = replace(again, ended=[*update.ended, *again.ended])
-        with self._meter.stage("crop"):
-            looks = self._looks(frame, update)
+        with self._metrics.stage("crop"):
+            samples = self._select(frame, update)
         if due:
-            self._cadence.followed(time.thread_time() - began)
-        self._restless = update.needs_detection
-        self._followed = [*(track.box for track in update.tracks), *update.rumours]
-        others = [*update.rumours, *_apart(faces or [], update.tracks)] if self._watchful else []
-        return FrameResult(frame, update.tracks, looks, update.ended, others)
+            self._scheduler.record_tracking_duration(time.thread_time() - began)
+        self._needs_detection = update.needs_detection
+        self._tracked_boxes = [*(track.box for track in update.tracks), *update.tentative_boxes]
+        tentative = (
+            [*update.tentative_boxes, *_unmatched_boxes(faces or [], update.tracks)] if self._detect_every_frame else []
+        )
+        return FrameResult(frame, update.tracks, samples, update.ended, tentative)
 
     def flush(self) -> list[FaceSample]:
-        """The source has ended: the looks that were still waiting for their turn."""
+        """End of the source: return the samples that were still waiting for their turn."""
         self._end_turn()
         self._budget.leave(self)
         ended = self._tracker.finish()
-        return [look for track in ended if (look := self._shortlist.flush(track.id))]
+        return [sample for track in ended if (sample := self._selector.flush(track.id))]
 
-    def _detected(self, frame: Frame) -> list[FaceDetection]:
-        if self._live and not self._watchful:
-            self._detector.long_side = round(self._largest * self._cadence.long_side / SIZES[0])
+    def _detect(self, frame: Frame) -> list[FaceDetection]:
+        if self._live and not self._detect_every_frame:
+            self._detector.long_side = round(self._largest * self._scheduler.long_side / SIZES[0])
         began = time.thread_time()
-        with self._meter.stage("detect"):
+        with self._metrics.stage("detect"):
             faces = self._detector.search_whole(frame.image)
-            self._cadence.record_duration(time.thread_time() - began)
-            faces = self._refined(frame, faces)
+            self._scheduler.record_duration(time.thread_time() - began)
+            faces = self._refine(frame, faces)
         self._end_turn()
-        self._meter.searched(frame.camera)
-        self._meter.count("faces", len(faces), frame.camera)
+        self._metrics.record_search(frame.camera)
+        self._metrics.count("faces", len(faces), frame.camera)
         return faces
 
-    def _refined(self, frame: Frame, whole: list[FaceDetection]) -> list[FaceDetection]:
-        """With the small faces of a large picture. A recording's tiles are all searched as often as a calm picture."""
-        small = small_faces(self._followed, frame.image, self._detector.long_side)
-        if self._live and not self._watchful:
+    def _refine(self, frame: Frame, whole: list[FaceDetection]) -> list[FaceDetection]:
+        """Add the small faces of a large frame, from its tiles. A recording has all tiles searched at a fixed
+        interval."""
+        small = small_faces(self._tracked_boxes, frame.image, self._detector.long_side)
+        if self._live and not self._detect_every_frame:
             elapsed_s, self._searched_s = frame.pts_s - self._searched_s, frame.pts_s
-            return self._searcher.refine_within(frame.image, whole, small, self._cadence.spare_s(min(elapsed_s, 1.0)))
-        thorough = self._watchful or self._stills or not 0 <= frame.pts_s - self._thorough_s < FULL_SEARCH_INTERVAL_S
+            return self._searcher.refine_within(frame.image, whole, small, self._scheduler.spare_s(min(elapsed_s, 1.0)))
+        thorough = (
+            self._detect_every_frame
+            or self._stills
+            or not 0 <= frame.pts_s - self._full_search_s < FULL_SEARCH_INTERVAL_S
+        )
         if thorough:
-            self._thorough_s = frame.pts_s
+            self._full_search_s = frame.pts_s
         return self._searcher.refine(frame.image, whole, small, thorough)
 
     def _end_turn(self) -> None:
@@ -140,22 +154,22 @@ class FrameAnalyzer:
         if had:
             self._budget.end()
 
-    def _looks(self, frame: Frame, update: TrackUpdate) -> list[FaceSample]:
-        seen = self._seen(frame, [track for track in update.tracks if track.detected])
-        due = [self._shortlist.push(look) for look in seen]
-        late = [self._shortlist.flush(track.id) for track in update.ended]
+    def _select(self, frame: Frame, update: TrackUpdate) -> list[FaceSample]:
+        cut_out = self._cut_out(frame, [track for track in update.tracks if track.detected])
+        due = [self._selector.push(sample) for sample in cut_out]
+        late = [self._selector.flush(track.id) for track in update.ended]
         for track in update.ended:
-            self._company.forget(track.id)
-        return [look for look in [*due, *late] if look]
+            self._history.forget(track.id)
+        return [sample for sample in [*due, *late] if sample]
 
-    def _seen(self, frame: Frame, tracks: Sequence[Track]) -> list[FaceSample]:
+    def _cut_out(self, frame: Frame, tracks: Sequence[Track]) -> list[FaceSample]:
         crops = [(track, crop) for track in tracks if (crop := self._aligner.crop(frame, track))]
-        pixels = sha256(np.ascontiguousarray(frame.image).data).hexdigest() if crops and self._accountable else None
-        shown = frozenset(track.id for track in tracks)
+        pixels = sha256(np.ascontiguousarray(frame.image).data).hexdigest() if crops and self._hash_frames else None
+        visible = frozenset(track.id for track in tracks)
         return [
             FaceSample(
                 track,
-                replace(self._company.attach_neighbors(crop), co_visible_tracks=shown - {track.id}),
+                replace(self._history.attach_neighbors(crop), co_visible_tracks=visible - {track.id}),
                 FrameTime.of(frame),
                 pixels,
             )
@@ -163,18 +177,18 @@ class FrameAnalyzer:
         ]
 
 
-def _apart(faces: Sequence[FaceDetection], tracks: Sequence[Track]) -> list[Box]:
-    """Where faces were found that are none of the tracks'."""
-    return [face.box for face in faces if not any(_is_of(face.box, track.box) for track in tracks)]
+def _unmatched_boxes(faces: Sequence[FaceDetection], tracks: Sequence[Track]) -> list[Box]:
+    """Boxes of the detections that belong to no track."""
+    return [face.box for face in faces if not any(_contains_center(face.box, track.box) for track in tracks)]
 
 
-def _is_of(face: Box, track: Box) -> bool:
+def _contains_center(face: Box, track: Box) -> bool:
     x, y = face.center
     return track.x <= x <= track.x + track.width and track.y <= y <= track.y + track.height
 
 
 NEIGHBORS = 2
-"""Crops that go with one: as many as the network looks at."""
+"""Number of neighbor crops: as many as the network has inputs for."""
 
 
 class CropHistory:
@@ -184,7 +198,7 @@ class CropHistory:
         self._latest: dict[int, tuple[FaceCrop, ...]] = {}
 
     def attach_neighbors(self, crop: FaceCrop) -> FaceCrop:
-        """The crop with those of its track before it; from now on it is one of them."""
+        """Return the crop with the previous crops of its track as neighbors, and remember it as one of them."""
         before = self._latest.get(crop.track, ())
         self._latest[crop.track] = (crop, *before)[:NEIGHBORS]
         return replace(crop, neighbors=before)

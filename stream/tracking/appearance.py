@@ -1,4 +1,4 @@
-"""How pictures and faces look, coarsely: enough to tell a cut of the film, or one face from another that hides it."""
+"""Coarse color patterns of frames and faces: they detect scene cuts, and distinguish faces that overlap."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 from stream.values import Array, Box, Image
 
 CELLS = 8
-"""A face is summed up by 8 x 8 colours, a picture by twice as many each way."""
+"""A face has 8 x 8 mean colors, a frame twice as many in each direction."""
 SAMPLES = 4
-"""Pixels sampled per cell, each way."""
+"""Pixels sampled per cell, in each direction."""
 FLAT = 1.0
-"""Length of a pattern, in grey levels, up to which it is rounding."""
+"""Length of a pattern, in gray levels, up to which it is rounding error."""
 
 
 def of_face(image: Image, box: Box) -> Array:
-    """The pattern of the face's colours: a vector of length 1, or 0 where it is flat or reaches over the edge."""
+    """The color pattern of a face: a vector of length 1; all zeros if it is flat or the box crosses the frame's
+    edge."""
     height, width = image.shape[:2]
     left, top = int(box.x), int(box.y)
     right, bottom = int(box.x + box.width) + 1, int(box.y + box.height) + 1
@@ -29,15 +30,15 @@ def of_face(image: Image, box: Box) -> Array:
 
 
 def of_picture(image: Image) -> Array:
-    """The pattern of the picture's colours: a vector of length 1, or 0 where it is flat."""
+    """The color pattern of a frame: a vector of length 1; all zeros if it is flat."""
     return _pattern(image, 2 * CELLS)
 
 
 def appearance_distance(ones: Sequence[Array], others: Sequence[Array]) -> NDArray[np.float64]:
-    """1 - correlation (0..2) of every pair of patterns; 0 where one of them is flat and tells nothing."""
+    """1 - correlation (0..2) of every pair of patterns; 0 where one of them is flat."""
     first, second = np.stack(ones), np.stack(others)
-    telling = np.outer(first.any(axis=1), second.any(axis=1))
-    return np.where(telling, 1.0 - first @ second.T, 0.0)
+    comparable = np.outer(first.any(axis=1), second.any(axis=1))
+    return np.where(comparable, 1.0 - first @ second.T, 0.0)
 
 
 def _pattern(image: Image, cells: int) -> Array:

@@ -16,46 +16,47 @@ from stream.tracking.kalman import ConstantVelocityKalman, Point
 from stream.values import Array, Box, FaceDetection, Frame, Track
 
 INSTANT_CONFIRMATION = 0.8
-"""Confidence from which one detection is enough to report a track; others wait for a second."""
+"""Confidence from which one detection confirms a track; below it, a second detection is needed."""
 
 MAX_COAST_S = 0.3
-"""Seconds for which a face that is not seen is still reported, carried by its motion."""
+"""Seconds for which a track without detections is still reported, predicted by its motion."""
 
 LOST_TRACK_BUFFER_S = 1.0
-"""Seconds after which an unseen face is given up; until then it may be found again."""
+"""Seconds without a detection after which a track ends; until then it may be found again."""
 
 MIN_HITS = 4
 """Detections from which a track's velocity is known well."""
 
 FAST = 0.1
-"""Widths per frame from which a face is fast."""
+"""Speed, in face widths per frame, from which a face is fast."""
 
 REACH = 3.0
-"""Widths from its expected place beyond which a detection is another face, however uncertain the motion."""
+"""Distance from the expected position, in face widths, beyond which a detection is another face, however uncertain the
+motion."""
 
 ASSOCIATION_GATE = 4.0
-"""Standard deviations, of position, size and look together, beyond which a detection is another face."""
+"""Standard deviations, of position, size and appearance together, beyond which a detection is another face."""
 
 SIZE_STD = 0.15
 """Standard deviation of the logarithm of a face's width from one detection to the next."""
 
 SLACK = 0.2
-"""Standard deviation, in widths, of what a constant velocity does not foresee."""
+"""Standard deviation, in face widths, of the motion that a constant velocity does not predict."""
 
 APPEARANCE_STD = 0.12
-"""Standard deviation of a face's unlikeness from one detection to the next (different faces: mostly 0.3 to 0.8)."""
+"""Standard deviation of the appearance distance of a face between detections (different faces: mostly 0.3 to 0.8)."""
 
 FORBIDDEN_COST = 1e6
-"""The cost of a pair that must not be."""
+"""The cost of a pair that is not allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A detection as the tracker sees it: when, what it looks like, and where: half by its box, half by its points,
-    whose errors partly cancel."""
+    """A detection with its time, appearance and position: the mean of the box's center and the landmarks' center, whose
+    errors partly cancel."""
 
     face: FaceDetection
-    place: Point
+    position: Point
     pattern: Array
     index: int
     pts_s: float
@@ -67,69 +68,69 @@ class Observation:
 
 
 class TrackState:
-    """A track while it is followed; a rumour without an id until it is reported."""
+    """State of a track; tentative, with id 0, until it is reported."""
 
-    def __init__(self, sighting: Observation) -> None:
+    def __init__(self, observation: Observation) -> None:
         self.id = 0
-        self.motion = ConstantVelocityKalman(sighting.place, sighting.face.box.width)
-        self.pattern = sighting.pattern
+        self.motion = ConstantVelocityKalman(observation.position, observation.face.box.width)
+        self.pattern = observation.pattern
         self.detected = True
         self.missed = False
         self.last: Track | None = None
-        self._first = self._latest = sighting
-        self._seen_at = self.motion.position
+        self._first = self._latest = observation
+        self._detected_position = self.motion.position
         self._hits = 1
 
     @property
-    def seen_s(self) -> float:
-        """When it was seen last, in media time."""
+    def last_seen_s(self) -> float:
+        """Media time of the latest detection."""
         return self._latest.pts_s
 
     @property
-    def is_real(self) -> bool:
+    def is_confirmed(self) -> bool:
         return self._hits > 1 or self._latest.face.confidence >= INSTANT_CONFIRMATION
 
     def advance(self, seconds: float) -> None:
         self.motion.advance(seconds)
         self.detected = False
 
-    def see(self, sighting: Observation) -> None:
-        self.motion.correct(sighting.place, sighting.face.box.width, sighting.pts_s - self.seen_s)
-        self.pattern = sighting.pattern
+    def update(self, observation: Observation) -> None:
+        self.motion.correct(observation.position, observation.face.box.width, observation.pts_s - self.last_seen_s)
+        self.pattern = observation.pattern
         self.detected = True
-        self._latest, self._seen_at = sighting, self.motion.position
+        self._latest, self._detected_position = observation, self.motion.position
         self._hits += 1
 
     def is_lost(self, frame: Frame) -> bool:
-        """Not seen though the detector looked, and not worth the wait: out of the picture, or still a rumour."""
+        """Whether a track that the detector missed ends at once: outside the frame, or still tentative."""
         height, width = frame.image.shape[:2]
         x, y = self.motion.position
         outside = not (0 <= x < width and 0 <= y < height)
-        return not self.detected and (outside or not self.is_real)
+        return not self.detected and (outside or not self.is_confirmed)
 
-    def is_restless(self, now: float, interval: float) -> bool:
-        """Whether to carry it over some frames is a risk: new, fast for its size, or just missed."""
+    def needs_detection(self, now: float, interval: float) -> bool:
+        """Whether prediction over some frames is unsafe: new, fast for its size, or just missed."""
         fast = float(np.hypot(*self.motion.velocity)) * interval > FAST * self.motion.width
-        return now - self.seen_s <= MAX_COAST_S and (self._hits < MIN_HITS or fast or self.missed)
+        return now - self.last_seen_s <= MAX_COAST_S and (self._hits < MIN_HITS or fast or self.missed)
 
-    def covers(self, sighting: Observation) -> bool:
-        """Whether a detection lies so near that it shows this face a second time."""
-        return float(np.hypot(*(sighting.place - self.motion.position))) < self.motion.width / 2
+    def covers(self, observation: Observation) -> bool:
+        """Whether a detection is so near that it is a duplicate of this face."""
+        return float(np.hypot(*(observation.position - self.motion.position))) < self.motion.width / 2
 
     @property
-    def place(self) -> Box:
-        """Where it is by now, as far as its motion tells."""
-        x, y = np.zeros(2) if self.detected else self.motion.position - self._seen_at
+    def expected_box(self) -> Box:
+        """The predicted box at the current frame."""
+        x, y = np.zeros(2) if self.detected else self.motion.position - self._detected_position
         return self._latest.face.box.shifted(float(x), float(y))
 
     def report(self, frame: Frame, interval: float) -> Track:
-        moved = np.zeros(2) if self.detected else self.motion.position - self._seen_at
+        moved = np.zeros(2) if self.detected else self.motion.position - self._detected_position
         velocity = self.motion.velocity * interval
         face = self._latest.face
         track = Track(
             camera=frame.camera,
             id=self.id,
-            box=self.place,
+            box=self.expected_box,
             landmarks=(face.landmarks + moved).astype(np.float32),
             velocity=(float(velocity[0]), float(velocity[1])),
             confidence=face.confidence,
@@ -152,8 +153,8 @@ class FrameClock:
         self._steps: deque[float] = deque(maxlen=31)
 
     def tick(self, frame: Frame) -> float:
-        """Seconds since the frame before; 0 for the first, negative where time ran backwards. Pictures of the camera
-        that were left out in between count by the gap in the frames' index."""
+        """Seconds since the previous frame; 0 for the first, negative where time ran backwards. Skipped frames count by
+        the gap in the index."""
         before, self._index = self._index, frame.index
         elapsed = 0.0 if self._now is None else frame.pts_s - self._now
         self._now = frame.pts_s
@@ -163,34 +164,39 @@ class FrameClock:
 
     @property
     def interval(self) -> float:
-        """The usual time from frame to frame; 0 before there were two."""
+        """The median time from frame to frame; 0 before there were two."""
         return median(self._steps) if self._steps else 0.0
 
 
-def match(paths: Sequence[TrackState], sightings: Sequence[Observation]) -> tuple[list[TrackState], list[Observation]]:
-    """Give paths the sightings that together fit them best; returns the paths and the sightings that are left over."""
-    costs = association_costs(paths, sightings)
+def match(
+    tracks: Sequence[TrackState], observations: Sequence[Observation]
+) -> tuple[list[TrackState], list[Observation]]:
+    """Assign observations to tracks at the least total cost; returns the tracks and observations without a partner."""
+    costs = association_costs(tracks, observations)
     pairs = {int(row): int(column) for row, column in zip(*linear_sum_assignment(costs), strict=True)}
     pairs = {row: column for row, column in pairs.items() if costs[row, column] < FORBIDDEN_COST}
     for row, column in pairs.items():
-        paths[row].see(sightings[column])
-    left = [path for row, path in enumerate(paths) if row not in pairs]
-    return left, [each for column, each in enumerate(sightings) if column not in pairs.values()]
+        tracks[row].update(observations[column])
+    unmatched = [track for row, track in enumerate(tracks) if row not in pairs]
+    return unmatched, [each for column, each in enumerate(observations) if column not in pairs.values()]
 
 
-def association_costs(paths: Sequence[TrackState], sightings: Sequence[Observation]) -> NDArray[np.float64]:
-    """Paths x sightings: the negative logarithm of the likelihood that they belong together, FORBIDDEN where absurd."""
-    if not paths or not sightings:
-        return np.zeros((len(paths), len(sightings)))
-    widths = np.array([[path.motion.width] for path in paths])
-    spreads = np.hypot([[path.motion.spread] for path in paths], SLACK * widths)
-    expected, found = np.array([path.motion.position for path in paths]), np.array([each.place for each in sightings])
-    distances = np.linalg.norm(found - expected[:, None], axis=2)
-    sizes = np.log(np.array([each.face.box.width for each in sightings]) / widths) / SIZE_STD
-    looks = (
-        appearance.appearance_distance([path.pattern for path in paths], [each.pattern for each in sightings])
+def association_costs(tracks: Sequence[TrackState], observations: Sequence[Observation]) -> NDArray[np.float64]:
+    """Tracks x observations: the negative log-likelihood of each pair, FORBIDDEN_COST outside the gate."""
+    if not tracks or not observations:
+        return np.zeros((len(tracks), len(observations)))
+    widths = np.array([[track.motion.width] for track in tracks])
+    spreads = np.hypot([[track.motion.spread] for track in tracks], SLACK * widths)
+    expected, observed = (
+        np.array([track.motion.position for track in tracks]),
+        np.array([each.position for each in observations]),
+    )
+    distances = np.linalg.norm(observed - expected[:, None], axis=2)
+    sizes = np.log(np.array([each.face.box.width for each in observations]) / widths) / SIZE_STD
+    appearances = (
+        appearance.appearance_distance([track.pattern for track in tracks], [each.pattern for each in observations])
         / APPEARANCE_STD
     )
-    misfits = (distances / spreads) ** 2 + sizes**2 + looks**2
-    absurd = (misfits > ASSOCIATION_GATE**2) | (distances > REACH * widths)
-    return np.where(absurd, FORBIDDEN_COST, misfits / 2 + 2 * np.log(spreads))
+    misfits = (distances / spreads) ** 2 + sizes**2 + appearances**2
+    forbidden = (misfits > ASSOCIATION_GATE**2) | (distances > REACH * widths)
+    return np.where(forbidden, FORBIDDEN_COST, misfits / 2 + 2 * np.log(spreads))

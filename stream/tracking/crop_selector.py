@@ -1,4 +1,4 @@
-"""Which crops go to identification: the best of each track, often at first, then seldom."""
+"""Selection of the crops to identify: the best of each track, often at first, then seldom."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from stream.results import FaceSample
 FIRST_GAP_S = 0.12
 """Seconds of media time between the first crops of a track."""
 LONGEST_GAP_S = 4.0
-"""Seconds between crops of a track that has been there for long."""
+"""Seconds between crops of an old track."""
 GROWTH = 1.3
-"""From crop to crop the gap grows by this factor: six in the first second, then ever fewer."""
+"""The gap grows by this factor from crop to crop: six crops in the first second, then fewer and fewer."""
 BLURRING = 8.0
 """Speed, in crop pixels per frame, from which the gap does not grow but is `BLURRED_GAP_S`: with a shutter half open
-that is 4 pixels of blur, and one blurred crop tells little, many tell more. At 5 the same people of `val` were named
-for more work."""
+that is 4 pixels of blur, and one blurred crop is weak evidence, many are stronger. At 5 the same people of `val` were
+named for more work."""
 BLURRED_GAP_S = 0.06
 """Seconds between crops of a track that is blurred by its motion: at twice that fewer of `val` were named
 (docs/design/tracking.md)."""
 BETTER = 1.3
-"""A crop so many times better than the best so far does not wait for its turn."""
+"""A crop whose quality is better than the best so far by this factor does not wait for its budget."""
 RATE = 24.0
-"""Crops per second of media time that a camera may send, over all its tracks; as many may come at once. A live camera's
-that cannot be seen to in time are passed over."""
+"""Crops per second of media time that a camera may send, over all its tracks; as many may come at once. Crops of live
+cameras that cannot be identified in time are dropped later."""
 RESERVED_CROPS = 6
-"""So many crops of the allowance are held back from a track that has sent as many itself, for those that sent fewer."""
+"""Crops of the allowance that are reserved for new tracks: a track that has sent so many itself cannot use them."""
 
 
 FRESH_S = 0.5
-"""Of a live camera a crop waits no longer for the turn of its track: it would be named when it is no longer true."""
+"""Longest wait of a live camera's crop for the budget of its track: an older crop would give an outdated name."""
 
 
 @dataclass
 class _TrackBudget:
-    """Where a track stands: its best look that still waits, what was best so far, and when it was last sent."""
+    """State of a track: its best waiting sample, the best quality sent so far, and when it last sent one."""
 
     waiting: FaceSample | None = None
     best: float = 0.0
@@ -43,51 +43,52 @@ class _TrackBudget:
     sent_s: float = 0.0
     gap_s: float = FIRST_GAP_S
 
-    def is_due(self, look: FaceSample, now: float) -> bool:
+    def is_due(self, sample: FaceSample, now: float) -> bool:
         if not self.sent:
             return True
-        passed, gap_s = now - self.sent_s, self.gap_s if look.crop.speed < BLURRING else BLURRED_GAP_S
-        return passed >= gap_s or (passed >= FIRST_GAP_S and look.crop.quality.overall > BETTER * self.best)
+        elapsed_s, gap_s = now - self.sent_s, self.gap_s if sample.crop.speed < BLURRING else BLURRED_GAP_S
+        return elapsed_s >= gap_s or (elapsed_s >= FIRST_GAP_S and sample.crop.quality.overall > BETTER * self.best)
 
-    def send(self, look: FaceSample, now: float) -> FaceSample:
-        if self.sent and look.crop.speed < BLURRING:
+    def send(self, sample: FaceSample, now: float) -> FaceSample:
+        if self.sent and sample.crop.speed < BLURRING:
             self.gap_s = min(LONGEST_GAP_S, GROWTH * self.gap_s)
         self.sent += 1
         self.sent_s = now
-        self.best = max(self.best, look.crop.quality.overall)
+        self.best = max(self.best, sample.crop.quality.overall)
         self.waiting = None
-        return look
+        return sample
 
 
 class CropSelector:
-    """Chooses looks at one camera's tracks, by media time and quality alone, so that a replay chooses the same.
+    """Selects the samples of one camera to identify, by media time and quality alone, so that a replay selects the
+    same.
 
-    Between two turns of a track the look with the best crop is kept (one a track) and the others are dropped; `dropped`
-    counts them. Of a live camera a look that has waited for `FRESH_S` gives way to any newer one.
+    Between two turns of a track the sample with the best crop is kept, and the others are dropped; `dropped` counts
+    them. On a live camera a sample that has waited for `FRESH_S` is replaced by any newer one.
     """
 
     def __init__(self, live: bool = False) -> None:
         self._longest_s = FRESH_S if live else math.inf
         self.dropped = 0
-        self._turns: dict[int, _TrackBudget] = {}
+        self._budgets: dict[int, _TrackBudget] = {}
         self._allowance = RATE
         self._now: float | None = None
 
-    def push(self, look: FaceSample) -> FaceSample | None:
-        """Take the newest look at a track; returns the one to identify now, if it is the track's turn."""
-        now = look.moment.pts_s
-        turn = self._turns.setdefault(look.track.id, _TrackBudget())
+    def push(self, sample: FaceSample) -> FaceSample | None:
+        """Add the newest sample of a track; returns the one to identify now, if it is the track's budget."""
+        now = sample.moment.pts_s
+        budget = self._budgets.setdefault(sample.track.id, _TrackBudget())
         self._refill(now)
-        turn.waiting = self._better(turn.waiting, look)
-        if self._allowance < 1 + min(turn.sent, RESERVED_CROPS) or not turn.is_due(turn.waiting, now):
+        budget.waiting = self._better(budget.waiting, sample)
+        if self._allowance < 1 + min(budget.sent, RESERVED_CROPS) or not budget.is_due(budget.waiting, now):
             return None
         self._allowance -= 1
-        return turn.send(turn.waiting, now)
+        return budget.send(budget.waiting, now)
 
     def flush(self, track: int) -> FaceSample | None:
-        """The track has ended: the best look at it that was never sent, if there is one."""
-        turn = self._turns.pop(track, None)
-        return turn.waiting if turn else None
+        """End a track; returns its waiting sample, if there is one."""
+        budget = self._budgets.pop(track, None)
+        return budget.waiting if budget else None
 
     def _better(self, one: FaceSample | None, other: FaceSample) -> FaceSample:
         if one is None:
@@ -95,9 +96,9 @@ class CropSelector:
         self.dropped += 1
         if other.moment.pts_s - one.moment.pts_s > self._longest_s:
             return other
-        return max(one, other, key=lambda look: look.crop.quality.overall)
+        return max(one, other, key=lambda sample: sample.crop.quality.overall)
 
     def _refill(self, now: float) -> None:
-        passed = 0.0 if self._now is None else max(0.0, now - self._now)
-        self._allowance = min(RATE, self._allowance + RATE * passed)
+        elapsed_s = 0.0 if self._now is None else max(0.0, now - self._now)
+        self._allowance = min(RATE, self._allowance + RATE * elapsed_s)
         self._now = now

@@ -1,8 +1,8 @@
-"""Faces -> tracks: which detections of one camera are the same face, and how it moves.
+"""Multi-object tracker: assigns the detections of one camera to tracks, and estimates their motion.
 
-Detections are given to tracks by the Hungarian method (Kuhn 1955) on the likelihood of their position, size and look
-under each track: first the confident ones, then the doubtful, as in ByteTrack (Zhang et al., ECCV 2022). A face blurred
-by its motion is seen with little confidence, which is enough to go on with a track but not to begin one.
+Detections are assigned by the Hungarian method (Kuhn 1955) on the likelihood of their position, size and appearance
+under each track: first the confident ones, then the others, as in ByteTrack (Zhang et al., ECCV 2022). A face blurred
+by its motion has a low confidence, which is enough to continue a track but not to begin one.
 """
 
 from __future__ import annotations
@@ -17,89 +17,94 @@ from stream.values import Array, Box, FaceDetection, Frame, Track
 TRACK_ACTIVATION = 0.65
 """Confidence from which a detection may begin a track."""
 SCENE_CUT_DISTANCE = 0.5
-"""Unlikeness of two pictures in succession from which the film was cut between them: nobody is followed across."""
+"""Appearance distance of two consecutive frames from which there is a scene cut between them: all tracks end."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackUpdate:
-    """The tracks that stand in one frame, by id; and those that ended with it, each as it was last seen.
+    """The tracks in one frame, by id; and those that `ended` with it, each at its last detection.
 
-    `restless` says that the detector should look at the next frame too: a face is new, fast, or was just missed.
-    `rumours` are where faces may be that are not reported: seen once and in doubt, or not seen for some time. `cut`:
-    the film was cut before this frame.
+    `needs_detection`: the detector should run on the next frame, too: a face is new, fast, or was just missed.
+    `tentative_boxes` are possible faces that are not reported: detected once with low confidence, or not detected for
+    some time. `cut`: there is a scene cut before this frame.
     """
 
     tracks: list[Track]
     ended: list[Track]
     needs_detection: bool
-    rumours: list[Box]
+    tentative_boxes: list[Box]
     cut: bool = False
 
 
 class Tracker:
-    """Follows the faces of one camera. Ids count from 1, in the order in which tracks are first reported.
+    """Tracks the faces of one camera. Ids count from 1, in the order in which tracks are first reported.
 
-    `Track.velocity` is in pixels per frame, a frame being the camera's usual interval (the median of late): where
-    frames were dropped, it is still the motion from one picture to the next that the camera took.
+    `Track.velocity` is in pixels per frame interval of the camera (the median of the latest), so that dropped frames
+    do not change it.
     """
 
     def __init__(self) -> None:
         self._tracks: list[TrackState] = []
-        self._named = 0
+        self._last_id = 0
         self._clock = FrameClock()
-        self._picture: Array | None = None
+        self._appearance: Array | None = None
 
     def update(self, frame: Frame, faces: Sequence[FaceDetection] | None) -> TrackUpdate:
-        """Go on to the next frame; `faces` is None where no detector looked and tracks are carried by their motion.
+        """Advance to the next frame; `faces` is None if the detector did not run, and tracks are predicted by motion.
 
-        Media time that runs backwards (a camera that came back, a file that starts again) and a cut end all tracks.
+        All tracks end at a scene cut, and where media time runs backwards (a camera reconnects, a file starts again).
         """
         elapsed = self._clock.tick(frame)
         cut = self._is_cut(frame)
         ended = (
-            self.finish() if cut or elapsed < 0 else self._drop(lambda p: frame.pts_s - p.seen_s > LOST_TRACK_BUFFER_S)
+            self.finish()
+            if cut or elapsed < 0
+            else self._drop(lambda state: frame.pts_s - state.last_seen_s > LOST_TRACK_BUFFER_S)
         )
-        for path in self._tracks:
-            path.advance(elapsed)
+        for state in self._tracks:
+            state.advance(elapsed)
         if faces is not None:
             self._assign(faces, frame)
-            ended += self._drop(lambda path: path.is_lost(frame))
-        restless = cut or any(path.is_restless(frame.pts_s, self._clock.interval) for path in self._tracks)
+            ended += self._drop(lambda state: state.is_lost(frame))
+        needs_detection = cut or any(state.needs_detection(frame.pts_s, self._clock.interval) for state in self._tracks)
         tracks = self._report(frame)
-        shown = {track.id for track in tracks}
-        rumours = [path.place for path in self._tracks if path.id not in shown]
-        return TrackUpdate(tracks, ended, restless, rumours, cut)
+        reported = {track.id for track in tracks}
+        tentative = [state.expected_box for state in self._tracks if state.id not in reported]
+        return TrackUpdate(tracks, ended, needs_detection, tentative, cut)
 
     def finish(self) -> list[Track]:
-        """End all tracks, because the source has ended. Returns them as they were last seen."""
+        """End all tracks, because the source has ended. Returns them at their last detections."""
         return self._drop(lambda _: True)
 
     def _is_cut(self, frame: Frame) -> bool:
-        before, self._picture = self._picture, appearance.of_picture(frame.image)
+        before, self._appearance = self._appearance, appearance.of_picture(frame.image)
         return (
-            before is not None and appearance.appearance_distance([before], [self._picture])[0, 0] > SCENE_CUT_DISTANCE
+            before is not None
+            and appearance.appearance_distance([before], [self._appearance])[0, 0] > SCENE_CUT_DISTANCE
         )
 
-    def _drop(self, over: Callable[[TrackState], bool]) -> list[Track]:
-        gone = [path for path in self._tracks if over(path)]
-        self._tracks = [path for path in self._tracks if path not in gone]
-        return [path.last for path in gone if path.last]
+    def _drop(self, is_over: Callable[[TrackState], bool]) -> list[Track]:
+        dropped = [state for state in self._tracks if is_over(state)]
+        self._tracks = [state for state in self._tracks if state not in dropped]
+        return [state.last for state in dropped if state.last]
 
     def _assign(self, faces: Sequence[FaceDetection], frame: Frame) -> None:
-        sightings = [Observation.of(face, frame) for face in faces]
-        confident = [each for each in sightings if each.face.confidence >= TRACK_ACTIVATION]
-        doubtful = [each for each in sightings if each.face.confidence < TRACK_ACTIVATION]
-        unseen, strangers = match(self._tracks, confident)
-        match(unseen, doubtful)
-        seen = [path for path in self._tracks if path.detected]
-        for path in self._tracks:
-            path.missed = not path.detected
-        self._tracks += [TrackState(each) for each in strangers if not any(path.covers(each) for path in seen)]
+        observations = [Observation.of(face, frame) for face in faces]
+        confident = [each for each in observations if each.face.confidence >= TRACK_ACTIVATION]
+        uncertain = [each for each in observations if each.face.confidence < TRACK_ACTIVATION]
+        unmatched, new = match(self._tracks, confident)
+        match(unmatched, uncertain)
+        detected = [state for state in self._tracks if state.detected]
+        for state in self._tracks:
+            state.missed = not state.detected
+        self._tracks += [TrackState(each) for each in new if not any(state.covers(each) for state in detected)]
 
     def _report(self, frame: Frame) -> list[Track]:
-        shown = [path for path in self._tracks if path.is_real and frame.pts_s - path.seen_s <= MAX_COAST_S]
-        for path in shown:
-            if not path.id:
-                self._named += 1
-                path.id = self._named
-        return sorted((path.report(frame, self._clock.interval) for path in shown), key=lambda track: track.id)
+        reported = [
+            state for state in self._tracks if state.is_confirmed and frame.pts_s - state.last_seen_s <= MAX_COAST_S
+        ]
+        for state in reported:
+            if not state.id:
+                self._last_id += 1
+                state.id = self._last_id
+        return sorted((state.report(frame, self._clock.interval) for state in reported), key=lambda track: track.id)

@@ -1,4 +1,4 @@
-"""The newest picture of a camera, for any number of encoders, each at its own pace."""
+"""Broadcast of a camera's newest frame to any number of encoders, each at its own rate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stream.values import Image
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BroadcastFrame:
-    """A finished picture (BGR): the how manieth of its screen, and when it was finished (seconds, monotonic)."""
+    """An annotated image (BGR), its number in the broadcast, and when it was shown (seconds, monotonic)."""
 
     number: int
     when_s: float
@@ -20,8 +20,8 @@ class BroadcastFrame:
 
 
 class FrameBroadcast:
-    """Takes pictures from a composer's thread and gives them to encoders on `loop`: one that is slow misses some, and
-    delays nobody. It holds one picture, however many encoders there are, and none where nobody watches."""
+    """Takes images from a renderer's thread and gives them to encoders on `loop`; a slow encoder skips images and does
+    not delay the others. Holds one image for all encoders, and none without encoders."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -30,33 +30,33 @@ class FrameBroadcast:
         self._number = 0
         self._viewers = 0
         self._closed = False
-        self._told = True
+        self._notified = True
         self._changed = asyncio.Event()
 
     def show(self, image: Image) -> None:
-        """Put a picture up. Never waits."""
+        """Publish an image. Never waits."""
         if not self.watched:
             return
         self._number += 1
         shown = BroadcastFrame(self._number, time.monotonic(), image)
         with self._lock:
-            self._newest, told, self._told = shown, self._told, False
-        if told:  # else the loop will look anyway, and must not be handed work faster than it works
-            self._loop.call_soon_threadsafe(self._tell)
+            self._newest, notified, self._notified = shown, self._notified, False
+        if notified:  # else a notification is pending; more would overload the loop
+            self._loop.call_soon_threadsafe(self._notify)
 
     @property
     def watched(self) -> bool:
-        """Whether anybody looks."""
+        """Whether any encoder reads."""
         return self._viewers > 0 and not self._closed
 
     def close(self) -> None:
-        """There will be no more pictures; whoever waits for one is told. May be called from any thread."""
+        """End the broadcast, and wake the waiting encoders. May be called from any thread."""
         if not self._closed:
             self._closed = True
-            self._loop.call_soon_threadsafe(self._tell)
+            self._loop.call_soon_threadsafe(self._notify)
 
     async def newer(self, than: int) -> BroadcastFrame | None:
-        """The newest picture, as soon as it is newer than the `than`-th; None once the screen is closed."""
+        """Wait for an image with a number above `than`; None once the broadcast is closed."""
         while not self._closed:
             if (newest := self._newest) and newest.number > than:
                 return newest
@@ -64,17 +64,18 @@ class FrameBroadcast:
         return None
 
     def enter(self) -> None:
-        """An encoder more. Called on the loop, as is `leave`."""
+        """Count one more encoder. Called on the loop, like `leave`."""
         self._viewers += 1
 
     def leave(self) -> None:
-        """An encoder less. The last one takes the picture along: the next must not begin with an old one."""
+        """Count one encoder fewer. After the last one, the image is dropped: the next must not start with an old
+        one."""
         self._viewers -= 1
         if not self._viewers:
             self._newest = None
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         with self._lock:
-            self._told = True
+            self._notified = True
         waited, self._changed = self._changed, asyncio.Event()
         waited.set()

@@ -36,7 +36,7 @@ class ClientLimiter:
         return len(self._connected)
 
     def enter(self, client: str) -> None:
-        """Count a new connection of this client. Raises CrowdedError if it would exceed a limit."""
+        """Count a new connection of this client. Raises TooManyPeersError if it would exceed a limit."""
         if reason := self._why_not(client):
             self.refused += 1
             raise TooManyPeersError(reason)

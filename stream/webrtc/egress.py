@@ -1,4 +1,4 @@
-"""Cameras over WebRTC: each is encoded once for each size and codec, and sent to every viewer until it goes."""
+"""WebRTC egress: cameras are encoded once per size and codec, and sent to all viewers."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from stream.webrtc.video_encoder import Codec, Size
 
 _CODECS: Mapping[str, Codec] = {"vp8": "vp8", "h264": "h264"}
 _PAGES = 4
-"""Pages that one browser may have open, each with all cameras."""
+"""Maximum number of open pages of one browser, each with all cameras."""
 
 
 class WhepEgress:
-    """Everybody who watches. All methods run on one event loop."""
+    """The connections of all viewers. All methods run on one event loop."""
 
     def __init__(self, screens: Mapping[str, FrameBroadcast], codec: Codec = "vp8", most: int = 32) -> None:
-        """`most` clients at once, each with every camera."""
+        """`most` is the maximum number of clients, each with every camera."""
         self._screens, self._codec = screens, codec
         self._encoders: dict[tuple[str, Codec, Size], SharedEncoder] = {}
         self._jpegs: dict[tuple[str, Size], JpegBroadcast] = {}
@@ -40,17 +40,17 @@ class WhepEgress:
     async def join(
         self, camera: str, offer: str, codec: Codec | None = None, size: Size = "full", client: str | None = None
     ) -> tuple[str, str]:
-        """Answer an offer (SDP) to watch `camera`: the session's id, and the answer. Without a `client`, whoever asks
-        is one of their own.
+        """Answer an offer (SDP) to watch `camera`: the session's id, and the answer. Without `client`, each
+        call counts as another client.
 
-        Raises KeyError for a camera that there is not, OfferError, CrowdedError.
+        Raises KeyError for an unknown camera, OfferError, TooManyPeersError.
         """
         screen, track = self._screens[camera], _ViewerTrack()
 
         def show(connection: RTCPeerConnection) -> None:
             transceiver = connection.addTransceiver(track, direction="sendonly")
             transceiver.setCodecPreferences(_preferred(codec or self._codec))
-            track.hear_requests_of(transceiver.sender)
+            track.forward_key_frame_requests(transceiver.sender)
 
         session, answer = await self.sessions.answer(camera, offer, show, client)
         chosen = _CODECS[negotiated_codec(answer)]
@@ -59,36 +59,36 @@ class WhepEgress:
         return session, answer
 
     def jpegs(self, camera: str, size: Size) -> JpegBroadcast:
-        """The camera as JPEG pictures. Raises KeyError for a camera that there is not."""
+        """The camera as JPEG images. Raises KeyError for an unknown camera."""
         fresh = JpegBroadcast(self._screens[camera], size, self._workers)
         return self._jpegs.setdefault((camera, size), fresh)
 
     @property
     def encoders(self) -> int:
-        """How many encoders are at work."""
+        """Number of active encoders."""
         return sum(each.subscribers > 0 for each in self._encoders.values())
 
     async def close(self) -> None:
-        """See everybody off."""
+        """End all connections."""
         await self.sessions.close()
         self._workers.shutdown(wait=False)
 
 
 class _ViewerTrack(MediaStreamTrack):
-    """A camera as one viewer sees it, from the first picture it asks for: only who is connected asks, and only who
-    asked is told to stop."""
+    """The media track of one viewer. It subscribes at the first request for a packet, which only a connected viewer
+    makes, and unsubscribes only then."""
 
     kind = "video"
 
     def __init__(self) -> None:
         super().__init__()
         self.encoder: SharedEncoder | None = None
-        """Known once the offer is answered, and so before anything is asked for."""
+        """Set when the offer is answered, before the first `recv`."""
         self._subscription: Subscription | None = None
 
-    def hear_requests_of(self, sender: RTCRtpSender) -> None:
-        """Pass on the viewer's requests for a key frame. aiortc tells its own encoder of them, and nobody else: packets
-        that are encoded already have none there, so its note to itself is where they can be heard."""
+    def forward_key_frame_requests(self, sender: RTCRtpSender) -> None:
+        """Forward the viewer's requests for key frames. aiortc passes them to its own encoder only, which is not used
+        for encoded packets; so this replaces the method that handles them."""
         vars(sender).update(_send_keyframe=self._request_key_frame)
 
     async def recv(self) -> Packet[Any]:
@@ -112,8 +112,8 @@ class _ViewerTrack(MediaStreamTrack):
 
 
 async def _examine(connection: RTCPeerConnection) -> str | None:
-    """A viewer who gets packets says so, about once a second (RFC 3550, 6.4.2). That there are none to send is the
-    camera's affair."""
+    """Return what is wrong with a connection; None if it is good. A viewer confirms packets about once a second (RFC
+    3550, 6.4.2). Without sent packets, the camera is the reason, not the connection."""
     stats = (await connection.getStats()).values()
     sent = sum(each.packetsSent for each in stats if isinstance(each, RTCOutboundRtpStreamStats))
     if not sent or any(isinstance(each, RTCRemoteInboundRtpStreamStats) for each in stats):
@@ -122,6 +122,6 @@ async def _examine(connection: RTCPeerConnection) -> str | None:
 
 
 def _preferred(codec: Codec) -> list[RTCRtpCodecCapability]:
-    """This one first, the others after it for whoever does not know it."""
+    """The codecs with this one first; the others for viewers that do not support it."""
     codecs = RTCRtpSender.getCapabilities("video").codecs
     return sorted(codecs, key=lambda each: each.mimeType.lower() != f"video/{codec}")

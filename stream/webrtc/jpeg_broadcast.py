@@ -1,4 +1,4 @@
-"""A camera's newest picture as JPEG, encoded once for all clients."""
+"""Broadcast of a camera's newest frame as JPEG, encoded once for all clients."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _QUALITY = 75
 
 @dataclass(frozen=True, slots=True)
 class Jpeg:
-    """An encoded picture of a screen. `number` counts the screen's pictures."""
+    """An encoded image; `number` is that in the broadcast."""
 
     number: int
     data: bytes
 
 
 class JpegBroadcast:
-    """Encodes the newest picture of a screen in one size. Clients call `enter` before and `leave` after they read. All
+    """Encodes the newest image of a broadcast in one size. Clients call `enter` before and `leave` after they read. All
     methods run on one event loop; the encoding itself is done by `workers`."""
 
     def __init__(self, screen: FrameBroadcast, size: Size, workers: Executor) -> None:
@@ -40,7 +40,7 @@ class JpegBroadcast:
         self._screen.leave()
 
     async def newer(self, than: int) -> Jpeg | None:
-        """The newest picture, as soon as it is newer than the `than`-th; None once the screen is closed."""
+        """Wait for an image with a number above `than`; None once the broadcast is closed."""
         shown = await self._screen.newer(than)
         if shown is None:
             return None
@@ -48,7 +48,7 @@ class JpegBroadcast:
             made = asyncio.get_running_loop().run_in_executor(self._workers, self._encode, shown)
             self._newest = shown.number, made
         number, encoding = self._newest
-        return Jpeg(number, await asyncio.shield(encoding))  # one reader who goes ends it for nobody else
+        return Jpeg(number, await asyncio.shield(encoding))  # a client that disconnects must not cancel it for others
 
     def _encode(self, shown: BroadcastFrame) -> bytes:
         quality = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]

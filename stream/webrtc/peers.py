@@ -1,4 +1,4 @@
-"""Peer connections, from the offer until one side goes: what viewers and guests have in common."""
+"""Peer connections of viewers and senders, from the offer to the end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stream.webrtc.sdp import MOST_CANDIDATES, OfferError, answer_offer, count_c
 Kind = Literal["viewer", "guest"]
 _CONNECTED_WITHIN_S = 20.0
 _PICTURE_WITHIN_S = 10.0
-"""From the connection to the first picture that arrives at the other end."""
+"""Time from the connection to the first frame."""
 _KEPT_FAILURES = 10
 
 log = structlog.get_logger(__name__)
@@ -29,8 +29,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PeerFailure:
-    """A peer that signaled, and to or from which no picture went. `problem` says where it ended: ICE, DTLS, or behind
-    them."""
+    """A peer that signaled, but whose connection carried no frame. `problem` says at which step it failed: ICE, DTLS,
+    or later."""
 
     kind: Kind
     camera: str
@@ -39,7 +39,7 @@ class PeerFailure:
 
 
 Examine = Callable[[RTCPeerConnection], Awaitable[str | None]]
-"""Why no picture goes over a connection that stands; None if one does."""
+"""Returns why a connection carries no frames; None if it does."""
 
 
 @dataclass(slots=True, eq=False)
@@ -54,12 +54,12 @@ class _Peer:
 
 class PeerManager:
     """Connections, each by an id that cannot be guessed, so that it serves as a secret. All methods run on one event
-    loop. `kind` is what the log calls the peers, `examine` tells what is wrong with one that is connected."""
+    loop. `kind` names the peers in the log; `examine` returns what is wrong with a connected one."""
 
     def __init__(
         self, kind: Kind, limits: Limits, examine: Examine, tell: Callable[[PeerFailure], None] = lambda _: None
     ) -> None:
-        """`tell` is given each failure."""
+        """`tell` is called with each failure."""
         self._kind, self._examine, self._tell = kind, examine, tell
         self.limiter = ClientLimiter(kind, limits)
         self._sessions: dict[str, _Peer] = {}
@@ -83,25 +83,25 @@ class PeerManager:
         """Answer an offer (SDP): the session's id, and the answer with all of our candidates.
 
         `prepare` is given the connection before it sees the offer; without a `client`, the session is one of its own.
-        Raises OfferError, CrowdedError.
+        Raises OfferError, TooManyPeersError.
         """
         session = secrets.token_urlsafe(24)
         self.limiter.enter(client or session)
         connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         each = _Peer(camera, client or session, connection, count_candidates(offer))
         self._sessions[session] = each
-        async with AsyncExitStack() as undoing:
-            undoing.push_async_callback(self.leave, session)
+        async with AsyncExitStack() as rollback:
+            rollback.push_async_callback(self.leave, session)
             prepare(connection)
             answer = await answer_offer(connection, offer)
-            undoing.pop_all()
-        self._attend(session, each)
+            rollback.pop_all()
+        self._supervise(session, each)
         log.info(f"a {self._kind} came", camera=camera, connected=len(self))
         return session, answer
 
     async def add_candidates(self, session: str, fragment: str) -> None:
-        """What the other side learnt of its own addresses later (RFC 8840). Raises KeyError; OfferError if it makes no
-        sense, or if it is too much."""
+        """Add candidates that the peer found later (RFC 8840). Raises KeyError; OfferError if they are invalid or too
+        many."""
         each = self._sessions[session]
         each.candidates += count_candidates(fragment)
         if each.candidates > MOST_CANDIDATES:
@@ -110,7 +110,7 @@ class PeerManager:
             await each.connection.addIceCandidate(candidate)
 
     async def leave(self, session: str) -> bool:
-        """End a session; whether there was one."""
+        """End a session; returns whether it existed."""
         each = self._sessions.pop(session, None)
         if each is None:
             return False
@@ -123,12 +123,12 @@ class PeerManager:
         return True
 
     async def close(self) -> None:
-        """End them all."""
+        """End all sessions."""
         await asyncio.gather(*(self.leave(session) for session in list(self._sessions)))
         await asyncio.gather(*self._tasks)
 
-    def _attend(self, session: str, each: _Peer) -> None:
-        """End a session that lost its connection, or never makes one; say why nothing comes of it."""
+    def _supervise(self, session: str, each: _Peer) -> None:
+        """End a session that loses its connection, or never connects; record the reason."""
 
         @each.connection.on("connectionstatechange")
         def changed() -> None:
@@ -144,18 +144,18 @@ class PeerManager:
 
     def _give_up(self, session: str, each: _Peer) -> None:
         if session in self._sessions and not each.connected:
-            self._note(each.camera, _obstacle(each.connection))
+            self._record_failure(each.camera, _describe_failure(each.connection))
         self._start(self.leave(session))
 
     def _inspect(self, session: str, each: _Peer) -> None:
-        self._start(self._say_what_is_missing(session, each))
+        self._start(self._record_problem(session, each))
 
-    async def _say_what_is_missing(self, session: str, each: _Peer) -> None:
+    async def _record_problem(self, session: str, each: _Peer) -> None:
         problem = await self._examine(each.connection)
         if problem and session in self._sessions:
-            self._note(each.camera, problem)
+            self._record_failure(each.camera, problem)
 
-    def _note(self, camera: str, problem: str) -> None:
+    def _record_failure(self, camera: str, problem: str) -> None:
         failure = PeerFailure(self._kind, camera, datetime.now(UTC), problem)
         self.failures.append(failure)
         self._tell(failure)
@@ -167,8 +167,8 @@ class PeerManager:
         task.add_done_callback(self._tasks.discard)
 
 
-def _obstacle(connection: RTCPeerConnection) -> str:
-    """How far a connection came that was never made."""
+def _describe_failure(connection: RTCPeerConnection) -> str:
+    """Describe at which step a connection failed."""
     transports = [each.receiver.transport for each in connection.getTransceivers()]
     if any(each.state == "failed" for each in transports):
         return "DTLS: the handshake failed; the peer has no cipher suite in common, or another certificate than it said"

@@ -1,4 +1,4 @@
-"""One encode of a camera, however many viewers it has."""
+"""Shared encoder: a camera is encoded once for all its viewers."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from stream.webrtc.broadcast import BroadcastFrame, FrameBroadcast
 from stream.webrtc.video_encoder import CLOCK, Codec, EncodedPicture, PictureEncoder, Size
 
 KEY_FRAMES_EVERY_S = 0.5
-"""At most: each costs some ten times another picture's bytes, and a viewer who loses packets asks again and again."""
+"""Shortest interval of key frames: each has about ten times the bytes of another frame, and a viewer that loses packets
+requests them repeatedly."""
 _GRID_EVERY_S = 0.045
-"""At least between two pictures for a grid: cameras of 15 to 22 pictures a second are shown whole, faster ones at half
-their rate."""
+"""Shortest interval of frames for a grid: cameras with 15 to 22 frames a second are shown at full rate, faster ones at
+half their rate."""
 _MOST_WAITING = 16
-"""Pictures of one viewer; one that is as slow as that goes on with the next key frame."""
+"""Longest queue of one viewer; a slower viewer continues at the next key frame."""
 
 
 class Subscription:
-    """What one viewer has yet to be sent. It begins, and goes on after a gap, with a key frame."""
+    """Queue of the packets for one viewer. It starts, and continues after a gap, with a key frame."""
 
     def __init__(self, encoder: SharedEncoder) -> None:
         self._encoder = encoder
@@ -28,10 +29,10 @@ class Subscription:
         self._changed = asyncio.Event()
         self._needs_key, self._ended = True, False
         self.dropped = 0
-        """Pictures that were encoded while this viewer was too slow for them."""
+        """Frames that were dropped because this viewer was too slow."""
 
     async def next(self) -> EncodedPicture | None:
-        """The next picture; None if there will be no more."""
+        """Wait for the next frame; None at the end."""
         while not self._waiting:
             if self._ended:
                 return None
@@ -57,7 +58,7 @@ class Subscription:
 
 
 class SharedEncoder:
-    """A screen in one codec and one size. It works while somebody subscribes. All methods run on one event loop; the
+    """Encodes a broadcast in one codec and one size, while it has subscriptions. All methods run on one event loop; the
     encoding itself is done by `workers`."""
 
     def __init__(self, screen: FrameBroadcast, codec: Codec, size: Size, workers: Executor) -> None:
@@ -65,18 +66,18 @@ class SharedEncoder:
         self._subscriptions: set[Subscription] = set()
         self._task: asyncio.Task[None] | None = None
         self.key_wanted = True
-        """Whether a key frame was asked for that has not come yet."""
+        """Whether a requested key frame is pending."""
         self._key_s = -KEY_FRAMES_EVERY_S
         self._began_s = time.monotonic()
         self.encoded = 0
-        """Pictures, since the beginning."""
+        """Number of encoded frames so far."""
 
     @property
     def subscribers(self) -> int:
         return len(self._subscriptions)
 
     def subscribe(self) -> Subscription:
-        """From the next picture on, which will be a key frame as soon as there may be one."""
+        """Add a viewer; it gets frames from the next key frame on."""
         subscription = Subscription(self)
         self._subscriptions.add(subscription)
         self.request_key_frame()
@@ -86,7 +87,7 @@ class SharedEncoder:
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
-        """The last one takes the encoder along."""
+        """Remove a viewer; after the last one, encoding stops."""
         self._subscriptions.discard(subscription)
         if not self._subscriptions and self._task:
             self._task.cancel()
@@ -94,13 +95,13 @@ class SharedEncoder:
             self._screen.leave()
 
     def request_key_frame(self) -> None:
-        """A viewer cannot decode what comes (RFC 4585, 6.3.1)."""
+        """Request a key frame, for a viewer that cannot decode (RFC 4585, 6.3.1)."""
         self.key_wanted = True
 
     async def _run(self) -> None:
-        encoder, seen, when_s = PictureEncoder(self._codec, self._size), 0, 0.0
-        while shown := await self._screen.newer(seen):
-            seen = shown.number
+        encoder, number, when_s = PictureEncoder(self._codec, self._size), 0, 0.0
+        while shown := await self._screen.newer(number):
+            number = shown.number
             if self._size == "grid" and shown.when_s - when_s < _GRID_EVERY_S:
                 continue
             when_s = shown.when_s

@@ -75,14 +75,14 @@ def test_searches_a_second_and_delays_are_of_late() -> None:
     meter = StageMetrics(lambda: now)
     for step in range(200):
         now = 100.0 + step / 10
-        meter.searched("lobby")
+        meter.record_search("lobby")
         if step < 100:
-            meter.delay("lobby", 9.0)
+            meter.record_delay("lobby", 9.0)
     reading = meter.read()
     assert reading.searched_fps["lobby"] == pytest.approx(10, rel=0.02)
     assert reading.delay_p95_s == {"lobby": 9.0}
     now += 55
-    meter.delay("lobby", 0.25)
+    meter.record_delay("lobby", 0.25)
     reading = meter.read()
     assert reading.searched_fps == {"lobby": 0.0}
     assert reading.delay_p95_s["lobby"] == 0.25

@@ -1,4 +1,5 @@
-"""Live looks when identification is behind, pictures that nobody needs, and threads that end."""
+"""The pipeline: samples that wait while identification is deblurrer, frames that are not needed, and the end of
+threads."""
 
 from __future__ import annotations
 
@@ -21,14 +22,14 @@ from stream.metrics import StageMetrics
 from stream.pipeline import Camera, Pipeline
 from stream.results import AnnotatedFrame, FaceSample, FrameResult
 from stream.values import FaceCrop, Frame, Restoration
-from tests.stream.test_identification import Kept, Saying, a_look
+from tests.stream.test_identification import EventRecorder, ScriptedRecognizer, make_sample
 
 PEOPLE = 20
 """More than are identified at a time."""
 
 
-class Door:
-    """A live camera: one frame with everybody, and one with nobody; then nothing until it is closed, or its end."""
+class FakeCamera:
+    """A live camera: one frame with all people, one without people; then it ends, or waits until it is closed."""
 
     camera, live = "door", True
 
@@ -48,32 +49,33 @@ class Door:
         self._closed.set()
 
 
-class Crowd:
-    """An eye that sees everybody in the first frame and their ends in the second; every third picture is due."""
+class BatchAnalyzer:
+    """An analyzer with all tracks in the first frame and their ends in the second; every third frame is to be
+    searched."""
 
     def should_detect(self, pts_s: float, _patience_s: float) -> bool:
         return round(10 * pts_s) % 3 == 0 or pts_s < 0.2
 
     def process(self, frame: Frame) -> FrameResult:
-        looks = [a_look(0, track, 1.0) for track in range(PEOPLE)]
-        tracks = [look.track for look in looks]
-        return FrameResult(frame, tracks, looks, []) if frame.index == 0 else FrameResult(frame, [], [], tracks)
+        samples = [make_sample(0, track, 1.0) for track in range(PEOPLE)]
+        tracks = [sample.track for sample in samples]
+        return FrameResult(frame, tracks, samples, []) if frame.index == 0 else FrameResult(frame, [], [], tracks)
 
     def flush(self) -> Sequence[FaceSample]:
         return []
 
 
-class Timed(Crowd):
-    """Its samples know when they arrived."""
+class TimedAnalyzer(BatchAnalyzer):
+    """Its samples hold their arrival times."""
 
     def process(self, frame: Frame) -> FrameResult:
-        sighting = super().process(frame)
-        looks = [replace(look, moment=replace(look.moment, arrived_s=frame.arrived_s)) for look in sighting.looks]
-        return replace(sighting, looks=looks)
+        result = super().process(frame)
+        samples = [replace(each, moment=replace(each.moment, arrived_s=frame.arrived_s)) for each in result.samples]
+        return replace(result, samples=samples)
 
 
-class Slow(PassThrough):
-    """Says how many crops it gets, and restores when it may."""
+class BlockingDeblurrer(PassThrough):
+    """A deblurrer that records its batches, and waits for permission (`may`) before each."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,93 +91,95 @@ class Slow(PassThrough):
         return super().restore(crops)
 
 
-def desk(
-    source: Door,
-    deblurrer: Slow,
+def make_pipeline(
+    source: FakeCamera,
+    deblurrer: BlockingDeblurrer,
     show: Callable[[AnnotatedFrame], None],
     load: LoadController | None = None,
-    eye: Crowd | None = None,
-) -> tuple[Pipeline, Kept, StageMetrics]:
-    kept, meter = Kept(), StageMetrics()
-    naming = IdentificationWorker(deblurrer, Saying(), kept, None, "session", meter)
-    return Pipeline([Camera(source, eye or Crowd(), show)], naming, meter, load), kept, meter
+    analyzer: BatchAnalyzer | None = None,
+) -> tuple[Pipeline, EventRecorder, StageMetrics]:
+    recorder, meter = EventRecorder(), StageMetrics()
+    identification = IdentificationWorker(deblurrer, ScriptedRecognizer(), recorder, None, "session", meter)
+    return Pipeline([Camera(source, analyzer or BatchAnalyzer(), show)], identification, meter, load), recorder, meter
 
 
-def unseen(scene: AnnotatedFrame) -> None:
-    """Nobody looks."""
+def ignore(annotated: AnnotatedFrame) -> None:
+    """Ignore the frame."""
 
 
-def test_whoever_has_left_before_their_turn_is_in_the_log_all_the_same() -> None:
-    slow, gone = Slow(), Event()
-    pipeline, kept, meter = desk(Door(endless=False), slow, lambda scene: None if scene.tracks else gone.set())
+def test_tracks_that_end_before_their_identification_are_logged() -> None:
+    deblurrer, all_ended = BlockingDeblurrer(), Event()
+    pipeline, recorder, meter = make_pipeline(
+        FakeCamera(endless=False), deblurrer, lambda annotated: None if annotated.tracks else all_ended.set()
+    )
     with ThreadPoolExecutor(1) as thread:
         run = thread.submit(pipeline.run)
-        assert gone.wait(20), "all are gone before anybody is identified"
-        slow.may.release(PEOPLE)
+        assert all_ended.wait(20), "all tracks end before the first identification"
+        deblurrer.may.release(PEOPLE)
         run.result(timeout=20)
-    assert max(slow.batches) < PEOPLE == sum(slow.batches)
-    assert sorted(event.type for event in kept.events) == ["end"] * PEOPLE + ["new"] * PEOPLE
+    assert max(deblurrer.batches) < PEOPLE == sum(deblurrer.batches)
+    assert sorted(event.type for event in recorder.events) == ["end"] * PEOPLE + ["new"] * PEOPLE
     assert meter.read().counts["looks dropped"] == 0
 
 
-def test_who_stops_a_run_does_not_wait_for_all_who_wait() -> None:
-    slow = Slow()
-    pipeline, kept, meter = desk(Door(endless=True), slow, unseen)
+def test_stop_drops_waiting_samples() -> None:
+    deblurrer = BlockingDeblurrer()
+    pipeline, recorder, meter = make_pipeline(FakeCamera(endless=True), deblurrer, ignore)
     with ThreadPoolExecutor(1) as thread:
         run = thread.submit(pipeline.run)
-        assert slow.begun.acquire(timeout=20)
+        assert deblurrer.begun.acquire(timeout=20)
         pipeline.stop()
-        slow.may.release()
+        deblurrer.may.release()
         run.result(timeout=20)
-    (batch,) = slow.batches
-    assert len(kept.events) == 2 * batch
+    (batch,) = deblurrer.batches
+    assert len(recorder.events) == 2 * batch
     assert meter.read().counts["looks dropped"] == PEOPLE - batch
 
 
 def test_under_load_samples_have_fewer_passes() -> None:
-    slow, now = Slow(), 0.0
+    deblurrer, now = BlockingDeblurrer(), 0.0
     load = LoadController(lambda: now)
     now = 1.0
     load.observe(1, 0.1, 2.0)
-    pipeline, _, _ = desk(Door(endless=False), slow, unseen, load)
-    slow.may.release(PEOPLE)
+    pipeline, _, _ = make_pipeline(FakeCamera(endless=False), deblurrer, ignore, load)
+    deblurrer.may.release(PEOPLE)
     pipeline.run()
-    assert set(slow.passes) == {2}
+    assert set(deblurrer.passes) == {2}
 
 
-def test_how_long_names_take_and_what_is_dropped_is_told_by_camera() -> None:
-    slow = Slow()
-    pipeline, _, meter = desk(Door(endless=True), slow, unseen, eye=Timed())
+def test_delays_and_dropped_samples_are_counted_by_camera() -> None:
+    deblurrer = BlockingDeblurrer()
+    pipeline, _, meter = make_pipeline(FakeCamera(endless=True), deblurrer, ignore, analyzer=TimedAnalyzer())
     with ThreadPoolExecutor(1) as thread:
         run = thread.submit(pipeline.run)
-        assert slow.begun.acquire(timeout=20)
+        assert deblurrer.begun.acquire(timeout=20)
         pipeline.stop()
-        slow.may.release()
+        deblurrer.may.release()
         run.result(timeout=20)
     reading = meter.read()
     assert 0 < reading.delay_p95_s["door"] < 20
-    assert reading.by_camera["looks dropped", "door"] == PEOPLE - slow.batches[0]
+    assert reading.by_camera["looks dropped", "door"] == PEOPLE - deblurrer.batches[0]
 
 
 @pytest.mark.parametrize("watched", [True, False])
-def test_what_is_neither_searched_nor_watched_is_not_made(watched: bool) -> None:
-    slow, door = Slow(), Door(endless=False, pictures=8)
-    slow.may.release(PEOPLE)
+def test_frames_that_are_neither_searched_nor_displayed_are_not_converted(watched: bool) -> None:
+    deblurrer, fake_camera = BlockingDeblurrer(), FakeCamera(endless=False, pictures=8)
+    deblurrer.may.release(PEOPLE)
     meter, shown = StageMetrics(), list[int]()
-    naming = IdentificationWorker(slow, Saying(), Kept(), None, "session", meter)
-    camera = Camera(door, Crowd(), lambda scene: shown.append(scene.frame.index), lambda: watched)
-    Pipeline([camera], naming, meter).run()
-    assert door.made == (list(range(8)) if watched else [0, 1, 3, 6])
-    assert set(shown) <= set(door.made)
+    identification = IdentificationWorker(deblurrer, ScriptedRecognizer(), EventRecorder(), None, "session", meter)
+    camera = Camera(
+        fake_camera, BatchAnalyzer(), lambda annotated: shown.append(annotated.frame.index), lambda: watched
+    )
+    Pipeline([camera], identification, meter).run()
+    assert fake_camera.made == (list(range(8)) if watched else [0, 1, 3, 6])
+    assert set(shown) <= set(fake_camera.made)
     assert meter.read().counts["frames"] == 8
 
 
 @pytest.mark.parametrize("begun", range(3))
-def test_an_interruption_while_the_threads_start_stops_those_that_have(
-    monkeypatch: pytest.MonkeyPatch, begun: int
-) -> None:
+def test_an_interrupt_during_startup_stops_the_started_threads(monkeypatch: pytest.MonkeyPatch, begun: int) -> None:
     class Interrupted(ThreadPoolExecutor):
-        """A signal comes when so many have started, before the last of them is known."""
+        """Raises KeyboardInterrupt when `begun` threads have started, before the future of the last one is returned."""
 
         started = 0
 
@@ -187,9 +191,9 @@ def test_an_interruption_while_the_threads_start_stops_those_that_have(
             return future
 
     monkeypatch.setattr("stream.pipeline.ThreadPoolExecutor", Interrupted)
-    slow = Slow()
-    slow.may.release(PEOPLE)
-    pipeline, _, _ = desk(Door(endless=True), slow, unseen)
+    deblurrer = BlockingDeblurrer()
+    deblurrer.may.release(PEOPLE)
+    pipeline, _, _ = make_pipeline(FakeCamera(endless=True), deblurrer, ignore)
     with ThreadPoolExecutor(1) as thread:
         run = thread.submit(pipeline.run)
         try:
@@ -199,18 +203,18 @@ def test_an_interruption_while_the_threads_start_stops_those_that_have(
     assert not pipeline.running
 
 
-@pytest.mark.parametrize("stage", ["see", "show", "restore"])
-def test_no_stage_dies_silently(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("stage", ["analyze", "show", "restore"])
+def test_errors_of_stages_are_raised(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> Any:
         raise RuntimeError(stage)
 
-    if stage == "see":
-        monkeypatch.setattr(Crowd, "process", fail)
+    if stage == "analyze":
+        monkeypatch.setattr(BatchAnalyzer, "process", fail)
     if stage == "restore":
-        monkeypatch.setattr(Slow, "restore", fail)
-    slow = Slow()
-    slow.may.release(PEOPLE)
-    pipeline, _, _ = desk(Door(endless=True), slow, fail if stage == "show" else unseen)
+        monkeypatch.setattr(BlockingDeblurrer, "restore", fail)
+    deblurrer = BlockingDeblurrer()
+    deblurrer.may.release(PEOPLE)
+    pipeline, _, _ = make_pipeline(FakeCamera(endless=True), deblurrer, fail if stage == "show" else ignore)
     with ThreadPoolExecutor(1) as thread:
         run = thread.submit(pipeline.run)
         try:

@@ -10,26 +10,26 @@ from stream.queues import BoundedQueue, LatestQueue
 
 @given(st.lists(st.integers(), max_size=50), st.integers(1, 5))
 def test_a_belt_loses_nothing_and_keeps_order(items: list[int], capacity: int) -> None:
-    belt = BoundedQueue[int](capacity)
+    queue = BoundedQueue[int](capacity)
 
     def give() -> None:
-        with belt.closing():
+        with queue.closing():
             for item in items:
-                belt.put(item)
+                queue.put(item)
 
     with ThreadPoolExecutor(1) as giver:
         giver.submit(give)
-        assert list(belt) == items
+        assert list(queue) == items
 
 
 def test_a_full_belt_lets_its_giver_go_when_cancelled() -> None:
-    belt = BoundedQueue[int](1)
+    queue = BoundedQueue[int](1)
     with ThreadPoolExecutor(1) as giver:
-        belt.put(1)
-        waiting = giver.submit(belt.put, 2)
-        belt.abort()
+        queue.put(1)
+        waiting = giver.submit(queue.put, 2)
+        queue.abort()
         assert waiting.result(timeout=5) is False
-    assert list(belt) == []
+    assert list(queue) == []
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers()), max_size=60), st.integers(1, 6))

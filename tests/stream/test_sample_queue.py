@@ -1,4 +1,4 @@
-"""Who is identified first, and what is left out."""
+"""The sample queue: order, replacement, and what is dropped."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from hypothesis import strategies as st
 from stream.load_control import OLDEST_S
 from stream.results import FaceSample
 from stream.sample_queue import ALIKE, SampleQueue, Waiting
-from tests.stream.test_identification import a_look
+from tests.stream.test_identification import make_sample
 
 
 def sample(track: int, frame: int = 0, arrived_s: float | None = None) -> FaceSample:
-    look = a_look(frame, track, 1.0)
-    return replace(look, moment=replace(look.moment, arrived_s=arrived_s))
+    made = make_sample(frame, track, 1.0)
+    return replace(made, moment=replace(made.moment, arrived_s=arrived_s))
 
 
 def tracks(taken: Sequence[Waiting]) -> list[int]:
-    return [look.track.id for look, _ in taken]
+    return [each.track.id for each, _ in taken]
 
 
 CAMERA = sample(1).track.camera
 
 
-def test_everybody_is_taken_once_before_anybody_is_twice() -> None:
-    queue, seen = SampleQueue(), []
+def test_each_track_is_taken_once_before_any_is_taken_twice() -> None:
+    queue, taken = SampleQueue(), []
     for step in range(5):
         for track in range(20):
             queue.put(sample(track, step))
-        seen += tracks(queue.take(0, 4))
-    assert sorted(seen) == list(range(20))
+        taken += tracks(queue.take(0, 4))
+    assert sorted(taken) == list(range(20))
 
 
-def test_who_comes_is_before_who_was_identified() -> None:
+def test_new_tracks_are_taken_first() -> None:
     queue = SampleQueue()
     for track in (1, 2):
         queue.put(sample(track))
@@ -45,7 +45,7 @@ def test_who_comes_is_before_who_was_identified() -> None:
     assert tracks(queue.take(0, 9)) == [3, 1, 2]
 
 
-def test_who_was_identified_often_does_not_wait_for_all_who_come() -> None:
+def test_tracks_that_were_taken_often_do_not_wait_for_all_new_tracks() -> None:
     queue = SampleQueue()
     for step in range(ALIKE + 3):
         queue.put(sample(1, step))
@@ -58,7 +58,7 @@ def test_who_was_identified_often_does_not_wait_for_all_who_come() -> None:
     assert tracks(queue.take(0, 1)) == [1]
 
 
-def test_the_newest_of_a_track_takes_the_turn_of_the_one_before() -> None:
+def test_the_newest_sample_takes_the_place_of_the_previous_one() -> None:
     now = 0.0
     queue = SampleQueue(clock=lambda: now)
     queue.put(sample(1, 0))
@@ -66,12 +66,12 @@ def test_the_newest_of_a_track_takes_the_turn_of_the_one_before() -> None:
     now = 0.5
     queue.put(sample(1, 7))
     (first, second) = queue.take(0, 9)
-    assert (first.look.track.id, first.look.moment.frame, first.since_s) == (1, 7, 0.0)
-    assert second.look.track.id == 2
+    assert (first.sample.track.id, first.sample.moment.frame, first.since_s) == (1, 7, 0.0)
+    assert second.sample.track.id == 2
     assert queue.dropped(CAMERA) == 1
 
 
-def test_what_is_too_old_is_dropped_and_counted() -> None:
+def test_old_samples_are_dropped_and_counted() -> None:
     now = 100.0
     queue = SampleQueue(clock=lambda: now)
     queue.put(sample(1, arrived_s=100.0))
@@ -82,17 +82,17 @@ def test_what_is_too_old_is_dropped_and_counted() -> None:
     assert not queue.waiting()
 
 
-def test_a_track_that_has_ended_is_forgotten() -> None:
+def test_ended_tracks_are_forgotten() -> None:
     queue = SampleQueue()
     queue.put(sample(1))
-    ((look, _),) = queue.take(0, 9)
-    queue.forget(look.track)
+    ((taken, _),) = queue.take(0, 9)
+    queue.forget(taken.track)
     queue.put(sample(2))
     queue.put(sample(1))
     assert tracks(queue.take(0, 9)) == [2, 1]
 
 
-def test_with_too_many_tracks_who_was_identified_most_falls_out() -> None:
+def test_a_full_queue_drops_the_track_that_was_taken_most() -> None:
     queue = SampleQueue(capacity=2)
     queue.put(sample(1))
     queue.take(0, 9)
@@ -102,7 +102,7 @@ def test_with_too_many_tracks_who_was_identified_most_falls_out() -> None:
     assert queue.dropped(CAMERA) == 1
 
 
-def test_what_nobody_needs_is_counted() -> None:
+def test_cancelled_samples_are_counted() -> None:
     queue = SampleQueue()
     queue.put(sample(1))
     queue.cancel()
@@ -113,8 +113,8 @@ def test_what_nobody_needs_is_counted() -> None:
 
 
 @given(st.lists(st.one_of(st.integers(0, 9), st.none()), max_size=80))
-def test_nothing_is_lost_uncounted(steps: list[int | None]) -> None:
-    """A number is a sample of that track, None takes three."""
+def test_every_sample_is_taken_counted_or_waiting(steps: list[int | None]) -> None:
+    """In `steps` a number puts a sample of that track, None takes three."""
     queue, taken = SampleQueue(capacity=4), 0
     for step in steps:
         if step is None:

@@ -12,12 +12,12 @@ from stream.results import Event, Identity
 from stream.values import Box, FaceCrop, FaceDetection, FaceQuality, Frame, Restoration
 
 PICTURE = np.zeros((8, 8, 3), np.uint8)
-NOBODY = Identity(None, 0.123456, 0.4, None, 0.1, None, "none", 3.14159)
+UNNAMED = Identity(None, 0.123456, 0.4, None, 0.1, None, "none", 3.14159)
 
 
 def test_an_event_has_rounded_numbers_and_utc() -> None:
     noon = datetime(2026, 5, 1, 12, 0, 0, 123456, timezone(timedelta(hours=2)))
-    event = Event("1f", "new", "lobby", 7, NOBODY, 1 / 3, 10, noon, (1, 2, 3, 4), 0.1)
+    event = Event("1f", "new", "lobby", 7, UNNAMED, 1 / 3, 10, noon, (1, 2, 3, 4), 0.1)
     written = event.to_json()
     assert written["wall_time"] == "2026-05-01T10:00:00.123Z"
     assert (written["score"], written["blur"], written["pts_s"]) == (0.1235, 3.14, 0.333333)

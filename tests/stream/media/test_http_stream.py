@@ -73,7 +73,7 @@ def test_a_redirect_from_the_network_to_this_machine_is_not_followed(tmp_path: P
         with serve_cameras(routes, "0.0.0.0") as port:
             for path in routes:
                 with pytest.raises(SourceError, match="another network"):
-                    list(open_source(f"http://{own_address()}:{port}{path}", patience=QUICK).frames())
+                    list(open_source(f"http://{own_address()}:{port}{path}", reconnect=QUICK).frames())
     assert asked == []
 
 
@@ -83,7 +83,7 @@ def test_a_playlist_of_the_network_leads_nowhere_on_this_machine(tmp_path: Path)
     with serve(tmp_path, asked=asked) as inner:
         playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\nhttp://{inner}/film.ts\n#EXT-X-ENDLIST\n".encode()
         with serve_cameras({"/a.m3u8": body_of(playlist)}, "0.0.0.0") as port, pytest.raises(SourceError):
-            list(open_source(f"http://{own_address()}:{port}/a.m3u8", patience=QUICK).frames())
+            list(open_source(f"http://{own_address()}:{port}/a.m3u8", reconnect=QUICK).frames())
     assert asked == []
 
 
@@ -98,7 +98,7 @@ def test_a_redirect_to_anything_but_http_is_not_followed(where: str) -> None:
 def test_a_redirect_on_the_same_network_is_followed(tmp_path: Path) -> None:
     write_film(tmp_path / "film.mp4", options={"movflags": "faststart"})
     with serve(tmp_path) as host, serve_cameras({"/a.mp4": redirect_to(f"http://{host}/film.mp4")}) as port:
-        frames = list(open_source(f"http://127.0.0.1:{port}/a.mp4", patience=QUICK).frames())
+        frames = list(open_source(f"http://127.0.0.1:{port}/a.mp4", reconnect=QUICK).frames())
     assert [number(frame.image) for frame in frames] == list(range(90))
 
 
@@ -202,7 +202,7 @@ def test_a_playlist_leads_to_nothing_but_web_addresses(tmp_path: Path, segment: 
     named = segment.format(folder=tmp_path)
     playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\n{named}\n#EXT-X-ENDLIST\n".encode()
     with serve_cameras({"/a.m3u8": body_of(playlist)}) as port, pytest.raises(SourceError):
-        list(open_source(f"http://127.0.0.1:{port}/a.m3u8", patience=QUICK).frames())
+        list(open_source(f"http://127.0.0.1:{port}/a.m3u8", reconnect=QUICK).frames())
 
 
 def test_an_encrypted_playlist_is_played(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_an_encrypted_playlist_is_played(tmp_path: Path) -> None:
     write_film(tmp_path / "film.m3u8", 90, options=options)
     assert "AES-128" in (tmp_path / "film.m3u8").read_text()
     with serve(tmp_path) as host:
-        frames = list(open_source(f"http://{host}/film.m3u8", patience=QUICK).frames())
+        frames = list(open_source(f"http://{host}/film.m3u8", reconnect=QUICK).frames())
     assert [number(frame.image) for frame in frames] == list(range(90))
 
 
@@ -220,7 +220,7 @@ def test_a_segment_that_is_missing_is_said(tmp_path: Path) -> None:
     write_playlist(tmp_path / "film.m3u8", finished=True)
     (tmp_path / "film1.ts").unlink()
     with serve(tmp_path) as host, pytest.raises(Exception, match="404 Not Found"):
-        list(open_source(f"http://{host}/film.m3u8", patience=QUICK).frames())
+        list(open_source(f"http://{host}/film.m3u8", reconnect=QUICK).frames())
 
 
 def test_ffmpegs_own_client_follows_no_redirect(tmp_path: Path) -> None:

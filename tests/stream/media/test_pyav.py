@@ -51,7 +51,7 @@ def test_a_text_leads_to_no_other_file(folder: Path, kind: str, suffix: str) -> 
 
 def test_a_loop_leads_to_no_other_file(folder: Path) -> None:
     (folder / "evil.mp4").write_text(EVIL["ffconcat"])
-    source = open_source(f"loop:{folder / 'evil.mp4'}", patience=ReconnectPolicy(endless=False))
+    source = open_source(f"loop:{folder / 'evil.mp4'}", reconnect=ReconnectPolicy(endless=False))
     with pytest.raises(SourceError, match="no video that can be read"):
         next(source.frames())
 

@@ -17,7 +17,7 @@ from stream.results import AnnotatedFrame, Identity
 from stream.values import Box, Frame, Image, Track
 
 ANN = Identity("Ann", 0.6, 0.4, None, 0.6, None, "none", 1.0)
-NOBODY = Identity(None, 0.2, 0.4, None, 0.2, None, "none", 1.0)
+UNNAMED = Identity(None, 0.2, 0.4, None, 0.2, None, "none", 1.0)
 
 
 def a_track(number: int, box: Box, detected: bool = True) -> Track:
@@ -49,7 +49,7 @@ def is_hidden(before: Image, after: Image, box: Box) -> bool:
 def test_faces_are_hidden_by_the_rule_and_the_rest_is_left(whom: str, detected: bool, noise: Image) -> None:
     mosaic = FacePixelator("all" if whom == "all" else "unknown")
     tracks = [a_track(1, LEFT, detected), a_track(2, RIGHT, detected)]
-    hidden = mosaic.picture(noise, tracks, {1: ANN, 2: NOBODY}, [])
+    hidden = mosaic.picture(noise, tracks, {1: ANN, 2: UNNAMED}, [])
     assert is_hidden(noise, hidden, RIGHT)
     assert is_hidden(noise, hidden, LEFT) == (whom == "all")
     if whom == "unknown":
@@ -113,7 +113,7 @@ def test_in_the_crop_of_somebody_known_whoever_is_beside_them_is_hidden(noise: I
     face = Box(40, 30, 50, 60)
     shown = FacePixelator("unknown").crop(crop, unmoved, face, ANN)
     assert (inside(shown, face) == inside(crop, face)).all()
-    beside = Box(96, 0, 32, 128)
-    assert len(np.unique(inside(shown, beside).reshape(-1, 3), axis=0)) <= 3 * 8
-    for mosaic, who in ((FacePixelator("unknown"), NOBODY), (FacePixelator("all"), ANN)):
+    next_to_face = Box(96, 0, 32, 128)
+    assert len(np.unique(inside(shown, next_to_face).reshape(-1, 3), axis=0)) <= 3 * 8
+    for mosaic, who in ((FacePixelator("unknown"), UNNAMED), (FacePixelator("all"), ANN)):
         assert len(np.unique(mosaic.crop(crop, unmoved, face, who).reshape(-1, 3), axis=0)) <= 64

@@ -84,7 +84,7 @@ def test_what_is_no_video_is_refused_in_one_line(tmp_path: Path, name: str, cont
 )
 def test_what_cannot_be_a_source_is_refused_in_one_line(spec: str, words: str) -> None:
     with pytest.raises(SourceError, match=words) as refusal:
-        open_source(spec, patience=ReconnectPolicy(endless=False))
+        open_source(spec, reconnect=ReconnectPolicy(endless=False))
     assert "cret" not in str(refusal.value)
 
 
@@ -106,7 +106,7 @@ def test_a_film_on_a_web_server_is_a_recording(tmp_path: Path) -> None:
 
 def test_a_film_that_a_web_server_has_not_is_an_error(tmp_path: Path) -> None:
     with serve(tmp_path) as host, pytest.raises(SourceError, match="404 Not Found") as refusal:
-        open_source(f"http://{host}/film.mp4?token=secret", patience=ReconnectPolicy(endless=False))
+        open_source(f"http://{host}/film.mp4?token=secret", reconnect=ReconnectPolicy(endless=False))
     assert "secret" not in str(refusal.value)
 
 
@@ -151,11 +151,11 @@ def test_an_address_that_cannot_be_reached_is_a_camera_to_wait_for(tmp_path: Pat
     """Beside others; alone it is an error."""
     with serve(tmp_path) as host:
         pass
-    source = open_source(f"http://{host}/{name}", patience=ReconnectPolicy(endless=True))
+    source = open_source(f"http://{host}/{name}", reconnect=ReconnectPolicy(endless=True))
     assert isinstance(source, LiveSource)
     if "mp4" in name:
         with pytest.raises(SourceError, match="Connection refused"):
-            open_source(f"http://{host}/{name}", patience=ReconnectPolicy(endless=False))
+            open_source(f"http://{host}/{name}", reconnect=ReconnectPolicy(endless=False))
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="this file system takes no such name")

@@ -1,4 +1,4 @@
-"""Pictures that arrive, and those that are wanted."""
+"""The frame receiver: arriving images, and the wanted ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_picture_that_is_not_wanted_is_not_converted(monkeypatch: pytest.Monke
         return to_image(each, pixel_aspect)
 
     monkeypatch.setattr("stream.sources.receiver.to_image", counted)
-    coming, asked, taken = FrameReceiver("door", stalled_s=1.5), list[float](), threading.Semaphore(0)
+    receiver, asked, taken = FrameReceiver("door", stalled_s=1.5), list[float](), threading.Semaphore(0)
 
     def wanted(pts_s: float) -> bool:
         asked.append(pts_s)
@@ -40,14 +40,14 @@ def test_a_picture_that_is_not_wanted_is_not_converted(monkeypatch: pytest.Monke
 
     def send() -> None:
         for number in range(9):
-            coming.arrived(picture(number))
+            receiver.push(picture(number))
             assert taken.acquire(timeout=WITHIN_S)
-        coming.close()
+        receiver.close()
 
     sender = threading.Thread(target=send)
     began = monotonic()
     sender.start()
-    frames = list(coming.frames(wanted))
+    frames = list(receiver.frames(wanted))
     sender.join()
     assert [frame.index for frame in frames] == [0, 3, 6]
     assert asked == [pytest.approx(number / 25) for number in range(9)]
@@ -55,16 +55,16 @@ def test_a_picture_that_is_not_wanted_is_not_converted(monkeypatch: pytest.Monke
     assert all(frame.arrived_s and began <= frame.arrived_s <= monotonic() for frame in frames)
 
 
-def test_who_had_to_wait_for_a_turn_gets_the_newest_picture() -> None:
-    coming = FrameReceiver("door", stalled_s=1.5)
+def test_the_newest_frame_is_used_after_a_wait() -> None:
+    receiver = FrameReceiver("door", stalled_s=1.5)
 
     def wanted(_pts_s: float) -> bool:
         for number in (1, 2):
-            coming.arrived(picture(number))
-        coming.close()
+            receiver.push(picture(number))
+        receiver.close()
         return True
 
-    coming.arrived(picture(0))
-    (frame,) = coming.frames(wanted)
+    receiver.push(picture(0))
+    (frame,) = receiver.frames(wanted)
     assert (frame.index, int(frame.image[0, 0, 0])) == (2, 2)
-    assert coming.status().dropped == 2
+    assert receiver.status().dropped == 2

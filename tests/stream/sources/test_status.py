@@ -1,4 +1,4 @@
-"""How a live source is doing, on a clock of the test's own."""
+"""Status of a live source, with a simulated clock."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def running(clock: Clock, fps: float, seconds: float) -> SourceStatusTracker:
-    health = SourceStatusTracker(STALLED_S)
+    tracker = SourceStatusTracker(STALLED_S)
     for _ in range(round(fps * seconds)):
         clock.now += 1 / fps
-        health.arrived()
-    return health
+        tracker.record_arrival()
+    return tracker
 
 
 @pytest.mark.parametrize("fps", [0.8, 5, 25])
-def test_the_rate_is_that_of_what_comes(clock: Clock, fps: float) -> None:
+def test_the_rate_is_that_of_arrivals(clock: Clock, fps: float) -> None:
     status = running(clock, fps, 20).status(0)
     assert status.state == "live"
     assert status.fps == pytest.approx(fps, rel=0.1)
 
 
 def test_a_camera_that_sends_nothing_has_no_rate(clock: Clock) -> None:
-    health = running(clock, 25, 20)
+    tracker = running(clock, 25, 20)
     clock.now += STALLED_S + 0.1
-    status = health.status(0)
+    status = tracker.status(0)
     assert status.state == "stalled"
     assert status.fps == 0.0
     assert status.frame_age_s == pytest.approx(STALLED_S + 0.1)
 
 
 def test_a_lost_camera_has_no_rate(clock: Clock) -> None:
-    health = running(clock, 25, 20)
-    health.lost("gone")
-    assert (health.status(0).state, health.status(0).fps) == ("reconnecting", 0.0)
+    tracker = running(clock, 25, 20)
+    tracker.record_loss("gone")
+    assert (tracker.status(0).state, tracker.status(0).fps) == ("reconnecting", 0.0)
 
 
 def test_a_camera_that_slows_down_soon_has_its_new_rate(clock: Clock) -> None:
-    health = running(clock, 25, 20)
+    tracker = running(clock, 25, 20)
     for _ in range(12):
         clock.now += 1
-        health.arrived()
-    assert health.status(0).fps == pytest.approx(1, rel=0.15)
+        tracker.record_arrival()
+    assert tracker.status(0).fps == pytest.approx(1, rel=0.15)

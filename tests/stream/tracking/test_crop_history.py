@@ -16,25 +16,25 @@ def _crop(track: int, level: int) -> FaceCrop:
     )
 
 
-def test_a_crop_goes_with_those_of_its_track_before_it() -> None:
-    company = CropHistory()
-    told = [
-        [int(other.image[0, 0, 0]) for other in company.attach_neighbors(_crop(1, level)).neighbors]
+def test_a_crop_gets_the_previous_crops_of_its_track() -> None:
+    history = CropHistory()
+    neighbors = [
+        [int(other.image[0, 0, 0]) for other in history.attach_neighbors(_crop(1, level)).neighbors]
         for level in (10, 20, 30, 40)
     ]
-    assert told == [[], [10], [20, 10], [30, 20]]
-    assert len(told[-1]) == NEIGHBORS
+    assert neighbors == [[], [10], [20, 10], [30, 20]]
+    assert len(neighbors[-1]) == NEIGHBORS
 
 
-def test_tracks_keep_to_themselves_and_are_forgotten() -> None:
-    company = CropHistory()
-    company.attach_neighbors(_crop(1, 10))
-    assert company.attach_neighbors(_crop(2, 20)).neighbors == ()
-    company.forget(1)
-    assert company.attach_neighbors(_crop(1, 30)).neighbors == ()
-    company.forget(7)
+def test_tracks_are_separate_and_are_forgotten() -> None:
+    history = CropHistory()
+    history.attach_neighbors(_crop(1, 10))
+    assert history.attach_neighbors(_crop(2, 20)).neighbors == ()
+    history.forget(1)
+    assert history.attach_neighbors(_crop(1, 30)).neighbors == ()
+    history.forget(7)
 
 
-def test_crops_of_another_size_are_no_company() -> None:
+def test_neighbors_of_another_size_are_refused() -> None:
     with pytest.raises(ValueError, match="one size"):
         replace(_crop(1, 10), neighbors=(replace(_crop(1, 20), image=np.zeros((64, 64, 3), np.uint8)),))

@@ -1,4 +1,4 @@
-"""Which crops go to identification, over a track's life."""
+"""Which crops of a track are selected for identification."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,9 @@ FACE = np.zeros((128, 128, 3), np.uint8)
 FPS = 25
 
 
-def look(step: int, quality: float = 0.5, track: int = 1, motion: tuple[float, float] | None = None) -> FaceSample:
+def make_sample(
+    step: int, quality: float = 0.5, track: int = 1, motion: tuple[float, float] | None = None
+) -> FaceSample:
     worth, unmoved = FaceQuality(quality, 1, 1), np.eye(2, 3, dtype=np.float32)
     crop = FaceCrop("lobby", track, step, step / FPS, FACE, unmoved, motion, worth)
     points = np.zeros((5, 2), np.float32)
@@ -23,17 +25,17 @@ def look(step: int, quality: float = 0.5, track: int = 1, motion: tuple[float, f
     return FaceSample(face, crop, FrameTime(step, step / FPS, None))
 
 
-def sent(shortlist: CropSelector, looks: list[FaceSample]) -> list[FaceSample]:
-    return [chosen for each in looks if (chosen := shortlist.push(each))]
+def sent(selector: CropSelector, samples: list[FaceSample]) -> list[FaceSample]:
+    return [chosen for each in samples if (chosen := selector.push(each))]
 
 
 def test_the_first_crop_goes_at_once() -> None:
-    first = look(0)
+    first = make_sample(0)
     assert CropSelector().push(first) is first
 
 
 def test_many_at_first_then_few() -> None:
-    steps = [each.moment.pts_s for each in sent(CropSelector(), [look(step) for step in range(60 * FPS)])]
+    steps = [each.moment.pts_s for each in sent(CropSelector(), [make_sample(step) for step in range(60 * FPS)])]
     in_second = [sum(second <= at < second + 1 for at in steps) for second in range(60)]
     assert 5 <= in_second[0] <= 8
     assert max(in_second[2:]) <= 2
@@ -42,70 +44,70 @@ def test_many_at_first_then_few() -> None:
 
 
 def test_between_turns_the_best_is_kept() -> None:
-    shortlist = CropSelector()
+    selector = CropSelector()
     qualities = [0.5, 0.5, 0.6, 0.4, 0.4, 0.4]
-    first, second = sent(shortlist, [look(step, quality) for step, quality in enumerate(qualities)])
+    first, second = sent(selector, [make_sample(step, quality) for step, quality in enumerate(qualities)])
     assert (first.moment.frame, second.moment.frame) == (0, 2)
-    assert shortlist.dropped == 3
+    assert selector.dropped == 3
 
 
 def test_a_clearly_better_crop_does_not_wait() -> None:
-    shortlist = CropSelector()
-    sent(shortlist, [look(step, 0.3) for step in range(20 * FPS)])
+    selector = CropSelector()
+    sent(selector, [make_sample(step, 0.3) for step in range(20 * FPS)])
     start = 20 * FPS + 5
-    better = look(start, 0.3 * BETTER * 1.01)
-    assert shortlist.push(better) is better
-    assert shortlist.push(look(start + 4, 0.3 * BETTER * 1.02)) is None
+    better = make_sample(start, 0.3 * BETTER * 1.01)
+    assert selector.push(better) is better
+    assert selector.push(make_sample(start + 4, 0.3 * BETTER * 1.02)) is None
 
 
 def test_a_blurred_track_sends_crops_all_along() -> None:
-    fast = [look(step, motion=(BLURRING + 1, 0)) for step in range(2 * FPS)]
+    fast = [make_sample(step, motion=(BLURRING + 1, 0)) for step in range(2 * FPS)]
     gaps = np.diff([each.moment.frame for each in sent(CropSelector(), fast)]) / FPS
     assert gaps.max() <= BLURRED_GAP_S + 1 / FPS
     assert len(gaps) >= 24
 
 
 def test_a_camera_sends_no_more_than_its_allowance() -> None:
-    crowd = [look(step, 0.5, track, (20.0, 0)) for step in range(10 * FPS) for track in range(20)]
-    shortlist = CropSelector()
-    chosen = sent(shortlist, crowd)
+    samples = [make_sample(step, 0.5, track, (20.0, 0)) for step in range(10 * FPS) for track in range(20)]
+    selector = CropSelector()
+    chosen = sent(selector, samples)
     assert len(chosen) <= RATE * 10 + RATE
     assert len(chosen) >= RATE * 10 - RATE
     assert {each.track.id for each in chosen} == set(range(20))
 
 
-def test_an_ended_track_gives_up_what_waits_and_is_forgotten() -> None:
-    shortlist = CropSelector()
-    first, waiting = look(0), look(1, 0.45)
-    assert shortlist.push(first) is first
-    assert shortlist.push(waiting) is None
-    assert shortlist.flush(1) is waiting
-    assert shortlist.flush(1) is None
-    assert shortlist.flush(99) is None
-    again = look(2)
-    assert shortlist.push(again) is again
+def test_an_ended_track_returns_its_waiting_sample_and_is_forgotten() -> None:
+    selector = CropSelector()
+    first, waiting = make_sample(0), make_sample(1, 0.45)
+    assert selector.push(first) is first
+    assert selector.push(waiting) is None
+    assert selector.flush(1) is waiting
+    assert selector.flush(1) is None
+    assert selector.flush(99) is None
+    again = make_sample(2)
+    assert selector.push(again) is again
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4), st.floats(0, 1)), max_size=80))
 def test_every_crop_is_sent_dropped_or_waiting(offers: list[tuple[int, int, float]]) -> None:
-    shortlist = CropSelector()
+    selector = CropSelector()
     step = 0
     crops = []
     for gap, track, quality in offers:
         step += gap
-        crops.append(look(step, quality, track))
-    chosen = sent(shortlist, crops)
-    waiting = [each for track in range(5) if (each := shortlist.flush(track))]
-    assert len(chosen) + len(waiting) + shortlist.dropped == len(crops)
+        crops.append(make_sample(step, quality, track))
+    chosen = sent(selector, crops)
+    waiting = [each for track in range(5) if (each := selector.flush(track))]
+    assert len(chosen) + len(waiting) + selector.dropped == len(crops)
     assert len({id(each) for each in chosen + waiting}) == len(chosen) + len(waiting)
 
 
-def test_of_a_live_camera_no_crop_waits_until_it_is_no_longer_true() -> None:
-    """The best comes just after a turn, when gaps are long."""
-    looks = [look(step, 0.6 if step % (2 * FPS) == 1 else 0.5) for step in range(60 * FPS)]
+def test_a_live_crop_waits_no_longer_than_the_limit() -> None:
+    """The best comes just after a selection, when gaps are long."""
+    samples = [make_sample(step, 0.6 if step % (2 * FPS) == 1 else 0.5) for step in range(60 * FPS)]
 
-    def waited(shortlist: CropSelector) -> float:
-        chosen = ((step, shortlist.push(each)) for step, each in enumerate(looks))
+    def waited(selector: CropSelector) -> float:
+        chosen = ((step, selector.push(each)) for step, each in enumerate(samples))
         return max(step / FPS - each.moment.pts_s for step, each in chosen if each)
 
     assert waited(CropSelector(live=True)) <= FRESH_S + 1 / FPS

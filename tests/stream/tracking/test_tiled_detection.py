@@ -116,7 +116,7 @@ def test_tiles_go_first_under_load_and_small_faces_come_first() -> None:
     schedule.earn(0.02)
     assert schedule.affordable
     assert schedule.order(tiles, [Box(24, 4, 2, 2)])[0] == tiles[2]
-    schedule.spent(0.05)
+    schedule.record_duration(0.05)
     assert schedule.order(tiles, []) == [tiles[1], tiles[2], tiles[0]]
     waits = 0
     while not schedule.affordable:

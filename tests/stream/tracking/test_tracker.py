@@ -1,4 +1,4 @@
-"""Tracks over faces whose truth is known, and over real film."""
+"""The tracker, with simulated faces and a real clip."""
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -30,8 +30,10 @@ def frame(index: int, image: Image = BLACK, camera: str = "lobby") -> Frame:
     return Frame(camera, index, index, Fraction(1, RATE), None, image)
 
 
-def follow(tracker: Tracker, seen: Sequence[Sequence[FaceDetection] | None], first: int = 0) -> list[list[Track]]:
-    return [tracker.update(frame(index), faces).tracks for index, faces in enumerate(seen, first)]
+def follow(
+    tracker: Tracker, faces_by_frame: Sequence[Sequence[FaceDetection] | None], first: int = 0
+) -> list[list[Track]]:
+    return [tracker.update(frame(index), faces).tracks for index, faces in enumerate(faces_by_frame, first)]
 
 
 def middle(track: Track) -> float:
@@ -41,8 +43,8 @@ def middle(track: Track) -> float:
 @pytest.mark.parametrize("speed", [0, 2, 10, 22, 30, 45])
 @pytest.mark.parametrize("width", [55, 90])
 def test_one_face_is_one_track_at_any_speed(speed: float, width: float) -> None:
-    seen = [[face(100 + speed * step, 300, width)] for step in range(25)]
-    tracks = follow(Tracker(), seen)
+    faces_by_frame = [[face(100 + speed * step, 300, width)] for step in range(25)]
+    tracks = follow(Tracker(), faces_by_frame)
     assert [[track.id for track in present] for present in tracks] == [[1]] * 25
     assert tracks[-1][0].hits == 25
 
@@ -76,8 +78,8 @@ def test_velocity_counts_in_the_cameras_frames_where_some_were_dropped() -> None
 @pytest.mark.parametrize("interval", [2, 3])
 @pytest.mark.parametrize("speed", [0, 8, 22])
 def test_motion_carries_a_face_through_frames_without_detection(speed: float, interval: int) -> None:
-    seen = [[face(100 + speed * step)] if step % interval == 0 else None for step in range(31)]
-    tracks = follow(Tracker(), seen)
+    faces_by_frame = [[face(100 + speed * step)] if step % interval == 0 else None for step in range(31)]
+    tracks = follow(Tracker(), faces_by_frame)
     assert {track.id for present in tracks for track in present} == {1}
     assert [len(present) for present in tracks] == [1] * 31
     for step in range(12, 31):
@@ -96,7 +98,7 @@ def test_a_face_missed_for_a_while_keeps_its_id() -> None:
 
 
 def test_people_who_cross_keep_their_ids() -> None:
-    """The one behind is not seen while their faces overlap."""
+    """The farther one is not detected while their faces overlap."""
 
     def pair(step: int) -> list[FaceDetection]:
         right, left = 300 + 9 * step, 700 - 9 * step
@@ -110,7 +112,7 @@ def test_people_who_cross_keep_their_ids() -> None:
 
 
 def patterned(*faces: tuple[float, int]) -> Image:
-    """A picture with a face-sized pattern, one of a kind by its seed, at each place."""
+    """A picture with a face-sized random pattern, by its seed, at each position."""
     picture = np.full_like(BLACK, 100)
     for x, seed in faces:
         cells = np.random.default_rng(seed).integers(0, 255, (8, 6, 3)).astype(np.uint8)
@@ -118,8 +120,8 @@ def patterned(*faces: tuple[float, int]) -> Image:
     return picture
 
 
-def test_somebody_who_steps_in_front_is_somebody_else() -> None:
-    """Same place, same size, no frame between them: only the look tells."""
+def test_another_face_in_the_same_place_is_another_track() -> None:
+    """Same place and size in consecutive frames: only the appearance differs."""
     tracker = Tracker()
     ids = []
     for step in range(20):
@@ -141,7 +143,7 @@ def test_a_cut_ends_all_tracks() -> None:
     assert [track.id for track in tracker.update(frame(6, scenes[1]), [face(600)]).tracks] == [2]
 
 
-def test_tracks_end_once_as_they_were_last_seen() -> None:
+def test_tracks_end_once_at_their_last_detection() -> None:
     tracker = Tracker()
     follow(tracker, [[face(600 + step)] for step in range(5)])
     ended = [
@@ -160,7 +162,7 @@ def test_a_face_that_leaves_the_picture_ends_at_once() -> None:
     assert [track.id for step in (6, 7) for track in tracker.update(frame(step), []).ended] == [1]
 
 
-def test_finish_ends_what_is_left() -> None:
+def test_finish_ends_all_tracks() -> None:
     tracker = Tracker()
     follow(tracker, [[face(200), face(800)]] * 3)
     assert sorted(track.id for track in tracker.finish()) == [1, 2]
@@ -175,7 +177,7 @@ def test_time_that_runs_backwards_ends_all_tracks() -> None:
     assert [track.id for track in update.tracks] == [2]
 
 
-def test_a_doubtful_detection_goes_on_with_a_track_but_begins_none() -> None:
+def test_a_low_confidence_detection_continues_a_track_but_begins_none() -> None:
     tracker = Tracker()
     assert follow(tracker, [[face(200, confidence=0.5)]] * 5) == [[]] * 5
     (track,) = follow(tracker, [[face(200)], [face(202, confidence=0.42)]], first=5)[1]
@@ -190,21 +192,21 @@ def test_a_detection_of_middling_confidence_waits_for_a_second() -> None:
     assert second[0].first_frame == 0
 
 
-def test_a_rumour_that_is_not_confirmed_leaves_no_trace() -> None:
+def test_an_unconfirmed_track_is_never_reported() -> None:
     tracker = Tracker()
     updates = [tracker.update(frame(step), [face(200, confidence=0.7)] if step == 0 else []) for step in range(60)]
     assert all(not update.tracks and not update.ended for update in updates)
 
 
 def test_two_detections_of_one_face_are_one_track() -> None:
-    seen = [[face(600), face(615, 305, 66, 0.85)]] * 6
-    assert {track.id for present in follow(Tracker(), seen[:1]) for track in present} <= {1, 2}
+    faces_by_frame = [[face(600), face(615, 305, 66, 0.85)]] * 6
+    assert {track.id for present in follow(Tracker(), faces_by_frame[:1]) for track in present} <= {1, 2}
     tracker = Tracker()
     follow(tracker, [[face(600)]] * 3)
-    assert [[track.id for track in present] for present in follow(tracker, seen, first=3)] == [[1]] * 6
+    assert [[track.id for track in present] for present in follow(tracker, faces_by_frame, first=3)] == [[1]] * 6
 
 
-def test_restless_while_a_face_is_new_fast_or_missed() -> None:
+def test_detection_is_needed_while_a_face_is_new_fast_or_missed() -> None:
     tracker = Tracker()
     assert not tracker.update(frame(0), []).needs_detection
     young = [tracker.update(frame(1 + step), [face(400)]).needs_detection for step in range(6)]
@@ -226,11 +228,11 @@ def test_restless_while_a_face_is_new_fast_or_missed() -> None:
         max_size=25,
     )
 )
-def test_any_detections_give_sound_and_repeatable_tracks(seen: list[list[FaceDetection] | None]) -> None:
-    def story() -> Iterator[object]:
+def test_any_detections_give_sound_and_repeatable_tracks(faces_by_frame: list[list[FaceDetection] | None]) -> None:
+    def run() -> Iterator[object]:
         tracker = Tracker()
         ended: set[int] = set()
-        for step, faces in enumerate(seen):
+        for step, faces in enumerate(faces_by_frame):
             update = tracker.update(frame(step), faces)
             ids = [track.id for track in update.tracks]
             assert ids == sorted(set(ids))
@@ -242,10 +244,10 @@ def test_any_detections_give_sound_and_repeatable_tracks(seen: list[list[FaceDet
             yield [(track.id, track.box, track.velocity, track.hits) for track in update.tracks]
         yield sorted(track.id for track in tracker.finish())
 
-    assert list(story()) == list(story())
+    assert list(run()) == list(run())
 
 
-def test_nothing_grows_over_an_endless_stream_of_strangers() -> None:
+def test_the_number_of_tracks_is_bounded() -> None:
     rng = np.random.default_rng(0)
     tracker = Tracker()
     for step in range(120):
@@ -253,8 +255,8 @@ def test_nothing_grows_over_an_endless_stream_of_strangers() -> None:
     assert len(tracker.finish()) <= 3 * (LOST_TRACK_BUFFER_S * RATE + 1)
 
 
-def test_nobody_is_followed_across_the_cuts_of_a_film(shared: Path) -> None:
-    """hamilton.mp4 is cut before frames 20, 82 and 211. A face at the edge, which has no look of its own, stays put."""
+def test_tracks_end_at_the_cuts_of_a_clip(shared: Path) -> None:
+    """hamilton.mp4 is cut before frames 20, 82 and 211. A face at the edge, which has no pattern, does not move."""
     tracker = Tracker()
     cuts = []
     with av.open(str(shared / "clips/hamilton.mp4")) as container:
@@ -265,20 +267,20 @@ def test_nobody_is_followed_across_the_cuts_of_a_film(shared: Path) -> None:
     assert cuts == [20, 82, 211]
 
 
-def test_where_a_face_may_be_that_is_not_reported_is_a_rumour() -> None:
+def test_unreported_tracks_are_tentative_boxes() -> None:
     tracker = Tracker()
-    doubtful = tracker.update(frame(0), [face(300, confidence=INSTANT_CONFIRMATION - 0.1)])
-    assert (doubtful.tracks, [box.center[0] for box in doubtful.rumours]) == ([], [300])
-    seen = tracker.update(frame(1), [face(300)])
-    assert (len(seen.tracks), seen.rumours) == (1, [])
+    tentative = tracker.update(frame(0), [face(300, confidence=INSTANT_CONFIRMATION - 0.1)])
+    assert (tentative.tracks, [box.center[0] for box in tentative.tentative_boxes]) == ([], [300])
+    confirmed = tracker.update(frame(1), [face(300)])
+    assert (len(confirmed.tracks), confirmed.tentative_boxes) == (1, [])
     for step in range(2, int(LOST_TRACK_BUFFER_S * RATE)):
         carried = tracker.update(frame(step), None)
-        assert len(carried.tracks) + len(carried.rumours) == 1, "until it is given up, it is one or the other"
+        assert len(carried.tracks) + len(carried.tentative_boxes) == 1, "until the track ends, it is one or the other"
         assert bool(carried.tracks) == ((step - 1) / RATE <= MAX_COAST_S)
 
 
-def test_motion_is_from_one_picture_of_the_camera_to_the_next_though_most_are_left_out() -> None:
-    """A camera that moves a face by 4 pixels a picture; every fifth is searched, the others never come."""
+def test_velocity_is_per_camera_frame_when_frames_are_skipped() -> None:
+    """A face that moves by 4 pixels a frame; only every fifth frame is processed."""
     tracker = Tracker()
     for step in range(0, 60, 5):
         update = tracker.update(frame(step), [face(400 + 4 * step)])

@@ -184,10 +184,10 @@ def test_nobody_waits_for_guests_who_never_connected() -> None:
         guests = WhipIngest({"phone": PushSource("phone")})
         for _ in range(3):
             await guests.join("phone", await offer())
-        following = set(guests._following)
+        following = set(guests._receiving)
         await guests.sessions.close()
         await asyncio.gather(*following, return_exceptions=True)
-        assert not guests._following
+        assert not guests._receiving
 
     run(test())
 
