@@ -91,7 +91,7 @@ async def _answer(
         return web.Response(status=error.status, headers=_kept(error))
     except web.HTTPException as error:
         if sessions and _is_for_people(request):
-            page = render(request, "refused", error.status, said=_said(error))
+            page = render(request, "error", error.status, said=_said(error))
             page.headers.update(_kept(error))
             return page
         return _refused(error)
@@ -181,7 +181,7 @@ def _refused(error: web.HTTPException) -> web.Response:
 def _said(error: web.HTTPException) -> str:
     """Where nobody gave a reason, aiohttp's own is none to people."""
     unsaid = error.status == web.HTTPNotFound.status_code and error.text == f"{error.status}: {error.reason}"
-    missing: str = texts()["refused"]["missing"]
+    missing: str = texts()["error"]["missing"]
     return missing if unsaid else error.text or error.reason
 
 

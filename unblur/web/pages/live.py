@@ -168,7 +168,9 @@ class LiveView:
         return page
 
     async def _sending(self, request: web.Request) -> web.Response:
-        return render(request, "send", camera=request.query.get("camera", ""), obstacle=self._why_cannot_send(request))
+        return render(
+            request, "send_camera", camera=request.query.get("camera", ""), obstacle=self._why_cannot_send(request)
+        )
 
     def _why_cannot_send(self, request: web.Request) -> Literal["viewer", "camera"] | None:
         """Why whoever asks cannot send; None also for somebody whose script has yet to show the token."""

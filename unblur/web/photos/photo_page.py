@@ -76,7 +76,7 @@ class PhotoPage:
         found = self._prints.find(request.match_info["id"], require_role(request, "viewer").name)
         if not found:
             return render(request, "photo", 404, gone=True)
-        response = render(request, "developed", photo=to_response(found))
+        response = render(request, "photo_result", photo=to_response(found))
         response.headers.update(_PRIVATE)
         return response
 

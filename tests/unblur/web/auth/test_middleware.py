@@ -186,7 +186,7 @@ def test_our_own_pages_are_ours(empty_house: House, site: dict[str, str]) -> Non
 @pytest.mark.parametrize("house", [TOKEN, None], indirect=True)
 def test_answers_protect_themselves(house: House) -> None:
     visitor = house.visitor(OPERATOR)
-    for path in ("/", "/login", "/nothing", "/api/v1/cameras", "/api/v1/nothing", "/static/watch.js"):
+    for path in ("/", "/login", "/nothing", "/api/v1/cameras", "/api/v1/nothing", "/static/live_page.js"):
         answer = visitor.get(path)
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
         assert answer.headers["X-Content-Type-Options"] == "nosniff"

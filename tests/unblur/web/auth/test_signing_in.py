@@ -26,7 +26,7 @@ def listen(page: Page) -> None:
     page.wait_for_url("**/account")
     with page.expect_response("**/events/stream"):
         page.evaluate(
-            "() => { import('/static/events.js').then((it) => it.listen('/api/v1/events/stream', {}, () => {})) }"
+            "() => { import('/static/event_stream.js').then((it) => it.listen('/api/v1/events/stream', {}, () => {})) }"
         )
 
 

@@ -185,7 +185,7 @@ def test_the_page_allows_itself_nothing_from_elsewhere(client: httpx.Client) -> 
     assert page.status_code == 200
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert "http" not in page.text.replace("http-equiv", "")
-    for file in ("watch.js", "whep.js", "unblur.css"):
+    for file in ("live_page.js", "whep.js", "unblur.css"):
         assert client.get(f"/static/{file}").status_code == 200
 
 

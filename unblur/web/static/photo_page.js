@@ -1,7 +1,7 @@
 // Sends a photo, chosen or dropped, and goes to the page of what became of it.
 
-import { ask } from "./ask.js";
-import { PREFIX } from "./authority.js";
+import { ask } from "./api.js";
+import { PREFIX } from "./authorization.js";
 
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const form = document.getElementById("send");

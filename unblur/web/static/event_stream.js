@@ -1,7 +1,7 @@
 // Listens to the events (server-sent, over fetch: an EventSource cannot bear a token), for as long as the page is open,
 // and whoever opened it may.
 
-import { reach } from "./ask.js";
+import { reach } from "./api.js";
 
 const RETRY_MS = 2000;
 

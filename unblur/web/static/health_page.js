@@ -1,5 +1,5 @@
-import { read, reach } from "./ask.js";
-import { PREFIX } from "./authority.js";
+import { read, reach } from "./api.js";
+import { PREFIX } from "./authorization.js";
 
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const ASK_MS = 2000;

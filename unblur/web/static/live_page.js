@@ -1,8 +1,8 @@
-import { read, reach } from "./ask.js";
-import { authority, PREFIX } from "./authority.js";
-import { listen } from "./events.js";
+import { read, reach } from "./api.js";
+import { authority, PREFIX } from "./authorization.js";
+import { listen } from "./event_stream.js";
 import { Pictures } from "./mjpeg.js";
-import { Tile } from "./tile.js";
+import { Tile } from "./camera_tile.js";
 
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const MOST_EVENTS = 30;

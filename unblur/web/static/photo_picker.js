@@ -1,7 +1,7 @@
 // Photos of one person that may be enrolled: dropped, chosen or an event's crop, looked at by the server, each with a
 // box to tick. A doubtful photo is ticked by somebody who is sure, an unusable one by nobody.
 
-import { ask } from "./ask.js";
+import { ask } from "./api.js";
 
 export class Proposal {
   constructor(fieldset, text) {

@@ -1,7 +1,7 @@
 // Asks the server for something, with the right to. What is refused is thrown in the server's own words; and what is no
 // answer of the server's, as a proxy's error page or a network that is down, in ours.
 
-import { authority, enter, PREFIX } from "./authority.js";
+import { authority, enter, PREFIX } from "./authorization.js";
 
 const SAID = JSON.parse(document.getElementById("answers").textContent);
 

@@ -1,7 +1,7 @@
 // Brings the form's times to the reader's zone, and tells when there are new events.
 
-import { PREFIX } from "./authority.js";
-import { listen } from "./events.js";
+import { PREFIX } from "./authorization.js";
+import { listen } from "./event_stream.js";
 
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const form = document.querySelector(".search");
