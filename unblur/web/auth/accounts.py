@@ -137,7 +137,7 @@ class Accounts:
             return
         if wanted not in {user.name for user in self.all()}:
             raise NoAccountError("there is no such account")
-        raise AccountError(f"{wanted} is the last operator, and stays one")
+        raise AccountError(f"{wanted} is the only operator; make someone else an operator first.")
 
     def _changed(self, change: sql.Insert | sql.Update | sql.Delete) -> bool:
         with self.engine.begin() as connection:

@@ -1,4 +1,4 @@
-// Sends a photo, chosen or dropped, and goes to the page of what became of it.
+// Uploads a photo, chosen or dropped, and opens the page of its result.
 
 import { ask } from "./api.js";
 import { PREFIX } from "./authorization.js";
@@ -36,7 +36,7 @@ function busy(now) {
   if (now) fault.hidden = true;
 }
 
-// A photo that misses its place must not take the page's.
+// A photo dropped outside must not replace the page.
 addEventListener("dragover", (event) => {
   event.preventDefault();
   drop.classList.toggle("over", drop.contains(event.target));

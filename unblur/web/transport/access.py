@@ -59,7 +59,7 @@ def require_role(request: web.Request, role: Role) -> User:
     """Who asks. Raises HTTPForbidden if that is nobody, or they may not do what this role may."""
     user = current_user(request)
     if user is None or not user.may(role):
-        raise web.HTTPForbidden(text=f"only an {role} may do this" if role == "operator" else "sign in first")
+        raise web.HTTPForbidden(text="Only operators can do this." if role == "operator" else "sign in first")
     return user
 
 
