@@ -163,8 +163,8 @@ class GalleryService:
         likeness, threshold = gallery_edits.likeness(known, name, into), self._examiner.threshold(known)
         if likeness < threshold:
             raise ConfirmationRequiredError(
-                f"{name} and {into} do not look like one person: their photos are {likeness:.2f} alike at best, and one"
-                f" person's are {threshold:.2f} or more: merge them only if you are sure"
+                f"These do not look like the same person (similarity {likeness:.2f}; usually over {threshold:.2f}). "
+                "Merge anyway?"
             )
 
     def _contents(self, shots: Sequence[ReviewedPhoto]) -> Iterator[tuple[str, bytes]]:

@@ -61,5 +61,5 @@ def test_the_film_has_every_frame_at_its_own_time(demo: Path) -> None:
 def test_the_report_says_what_was_right_and_wrong(demo: Path) -> None:
     page = (demo / "report.html").read_text(encoding="utf-8")
     assert "Barack Obama" in page
-    assert "Against the truth" in page
+    assert "Comparison with the ground truth" in page
     assert "annotated.mp4" in page

@@ -92,12 +92,12 @@ def page(run: Run) -> Page:
 
 
 def test_says_honestly_what_was_right_and_wrong(page: Page) -> None:
-    assert "people named rightly: 1 of 3; of strangers left unknown: 1 of 2; named wrongly: 1." in page.text
+    assert "people correctly named: 1 of 3. Unknown people correctly left unknown: 1 of 2. Wrong names: 1." in page.text
     for verdict in (
         "Named Ann Lee",
-        "Left unknown, rightly",
+        "Correctly left unknown",
         "Wrongly named Ann Lee",
-        "Seen, but left unknown",
+        "Found, but not recognized",
         "Not found",
     ):
         assert page.text.count(verdict) >= 2, "on the card and in the table"
@@ -105,7 +105,7 @@ def test_says_honestly_what_was_right_and_wrong(page: Page) -> None:
 
 def test_shows_score_threshold_and_when(page: Page) -> None:
     assert "0.33, threshold 0.42" in page.text, "of the event that has pictures"
-    assert "as filmed 0.28, restored 0.33" in page.text
+    assert "original 0.28, restored 0.33" in page.text
     assert "0.0 s to 0.7 s" in page.text
 
 

@@ -116,7 +116,7 @@ def test_nobody_is_led_elsewhere_after_signing_in(house: House, where: str) -> N
 @pytest.mark.parametrize("house", [TOKEN, None], indirect=True)
 def test_a_page_elsewhere_gets_nothing_with_the_cookie(house: House) -> None:
     operator, origin = house.visitor(OPERATOR), {"Origin": "https://elsewhere.example"}
-    for path in ("/", "/account", "/api/v1/users", "/api/v1/cameras", "/static/ask.js", "/nothing"):
+    for path in ("/", "/account", "/api/v1/users", "/api/v1/cameras", "/static/api.js", "/nothing"):
         got = operator.get(path, headers=origin)
         assert "Access-Control-Allow-Credentials" not in got.headers
         assert got.headers.get("Access-Control-Allow-Origin") in (None, "*"), "which no browser takes with a cookie"

@@ -90,7 +90,7 @@ def test_every_camera_is_live(watching: LiveView, page: Page) -> None:
     with Film(watching):
         page.goto(watching.address)
         for name, colour in COLOURS.items():
-            expect(camera(page, name).locator(".state")).to_have_text("live", timeout=WITHIN_MS)
+            expect(camera(page, name).locator(".state")).to_have_text("Live", timeout=WITHIN_MS)
             assert camera(page, name).locator("video").evaluate(_MIDDLE) == pytest.approx(colour, abs=12)
 
 
@@ -112,20 +112,20 @@ def test_a_picture_that_stands_still_is_told(watching: LiveView, page: Page) -> 
     with Film(watching) as film:
         page.goto(watching.address)
         state = camera(page, "lobby").locator(".state")
-        expect(state).to_have_text("live", timeout=WITHIN_MS)
+        expect(state).to_have_text("Live", timeout=WITHIN_MS)
         film.frozen.set()
-        expect(state).to_have_text("no new picture", timeout=WITHIN_MS)
+        expect(state).to_have_text("Picture frozen", timeout=WITHIN_MS)
         film.frozen.clear()
-        expect(state).to_have_text("live", timeout=WITHIN_MS)
+        expect(state).to_have_text("Live", timeout=WITHIN_MS)
 
 
 def test_a_camera_that_never_came_and_a_recording_that_has_ended_are_told(page: Page, portraits: Path) -> None:
     recording = open_source(str(portraits / "biden.jpg"), "file")
     served = opened(Web(port=0), [CAMERAS[0], recording])
     page.goto(served.address)
-    expect(camera(page, "lobby").get_by_role("alert")).to_contain_text("no connection to the camera since")
+    expect(camera(page, "lobby").get_by_role("alert")).to_contain_text("Camera offline since")
     assert list(recording.frames())
-    expect(camera(page, "file").get_by_role("alert")).to_have_text("the recording has ended")
+    expect(camera(page, "file").get_by_role("alert")).to_have_text("Recording finished")
     expect(camera(page, "file").locator(".state")).to_be_hidden()
     served.close()
 
@@ -137,11 +137,11 @@ def test_events_are_listed_as_they_come(watching: LiveView, page: Page) -> None:
     expect(entries).to_have_count(1, timeout=WITHIN_MS)
     watching.announcer.write(an_event(2, name=None))
     expect(entries).to_have_count(2, timeout=WITHIN_MS)
-    expect(entries.first).to_contain_text("unknown is here, lobby")
-    expect(entries.first).to_contain_text("Over the threshold, but not named")
-    expect(entries.last).not_to_contain_text("but not named")
-    expect(entries.last).to_contain_text("Ann Lee is here, lobby")
-    expect(entries.last).to_contain_text("0.63 of 0.42")
+    expect(entries.first).to_contain_text("Unknown Arrived · lobby")
+    expect(entries.first).to_contain_text("Looks like a known person (0.63), but not certain")
+    expect(entries.last).not_to_contain_text("not certain")
+    expect(entries.last).to_contain_text("Ann Lee Arrived · lobby")
+    expect(entries.last).to_contain_text("Strong match (0.63, needs 0.42)")
 
 
 @contextmanager
@@ -169,13 +169,13 @@ def test_a_server_that_was_down_is_found_again(page: Page) -> None:
     with Film(served):
         page.goto(served.address)
         state = camera(page, "lobby").locator(".state")
-        expect(state).to_have_text("live", timeout=WITHIN_MS)
+        expect(state).to_have_text("Live", timeout=WITHIN_MS)
     served.close()
     expect(page.locator("#lost")).to_be_visible()
     expect(state).to_have_text("", timeout=WITHIN_MS)
     served = opened(Web(port=port), CAMERAS)
     with Film(served):
-        expect(state).to_have_text("live", timeout=WITHIN_MS)
+        expect(state).to_have_text("Live", timeout=WITHIN_MS)
         expect(page.locator("#lost")).to_be_hidden()
     served.close()
 
@@ -186,9 +186,9 @@ def test_a_server_that_died_is_told_once_with_the_time_and_found_again(page: Pag
     with killable() as address:
         page.goto(address)
         for number in range(len(COLOURS)):
-            expect(tiles.nth(number).locator(".state")).to_have_text("live", timeout=WITHIN_MS)
+            expect(tiles.nth(number).locator(".state")).to_have_text("Live", timeout=WITHIN_MS)
         shown = tiles.first.locator("video").evaluate(_MIDDLE)
-    expect(lost).to_contain_text(re.compile(r"No answer from the server since \d+:\d\d"), timeout=WITHIN_MS)
+    expect(lost).to_contain_text(re.compile(r"Server not responding since \d+:\d\d"), timeout=WITHIN_MS)
     expect(tiles.first).to_have_attribute("data-state", "lost", timeout=WITHIN_MS)
     page.evaluate(_WATCH_STATES)
     with page.expect_event("requestfailed", lambda request: request.url.endswith("/whep?size=grid"), timeout=30_000):
@@ -200,7 +200,7 @@ def test_a_server_that_died_is_told_once_with_the_time_and_found_again(page: Pag
     assert tiles.first.locator("canvas").evaluate(_MIDDLE) == pytest.approx(shown, abs=12)  # what was seen last
     assert float(tiles.first.locator("canvas").evaluate("each => getComputedStyle(each).opacity")) < 1
     with killable(int(address.rsplit(":", 1)[1])):
-        expect(tiles.first.locator(".state")).to_have_text("live", timeout=WITHIN_MS)
+        expect(tiles.first.locator(".state")).to_have_text("Live", timeout=WITHIN_MS)
         expect(lost).to_be_hidden()
 
 
@@ -221,11 +221,11 @@ def test_where_webrtc_cannot_pass_pictures_come_over_http_and_the_reason_is_show
         page.goto(watching.address)
         for name, colour in COLOURS.items():
             tile = camera(page, name)
-            expect(tile.locator(".state")).to_have_text("live, over HTTP", timeout=WITHIN_MS)
+            expect(tile.locator(".state")).to_have_text("Live, over HTTP", timeout=WITHIN_MS)
             assert tile.locator("canvas").evaluate(_MIDDLE) == pytest.approx(colour, abs=12)
-        expect(page.locator("#blocked")).to_contain_text("WebRTC finds no way for UDP")
+        expect(page.locator("#blocked")).to_contain_text("WebRTC found no UDP path")
         film.frozen.set()
-        expect(camera(page, "lobby").locator(".state")).to_have_text("no new picture", timeout=WITHIN_MS)
+        expect(camera(page, "lobby").locator(".state")).to_have_text("Picture frozen", timeout=WITHIN_MS)
 
 
 def test_one_browser_too_many_is_told_so(page: Page, browser: Browser) -> None:
@@ -234,7 +234,7 @@ def test_one_browser_too_many_is_told_so(page: Page, browser: Browser) -> None:
     with Film(served):
         page.goto(served.address)
         for name in COLOURS:  # two pictures of one browser are one viewer
-            expect(camera(page, name).locator(".state")).to_have_text("live", timeout=WITHIN_MS)
+            expect(camera(page, name).locator(".state")).to_have_text("Live", timeout=WITHIN_MS)
         other.goto(served.address)
         expect(camera(other, "lobby").locator(".state")).to_contain_text("1 viewers are connected", timeout=WITHIN_MS)
     other.close()
@@ -245,7 +245,7 @@ def test_what_nobody_sees_is_not_fetched(watching: LiveView, page: Page) -> None
     with Film(watching):
         page.goto(watching.address)
         for name in COLOURS:
-            expect(camera(page, name).locator(".state")).to_have_text("live", timeout=WITHIN_MS)
+            expect(camera(page, name).locator(".state")).to_have_text("Live", timeout=WITHIN_MS)
         assert watching.viewers == len(COLOURS)
         small = camera(page, "lobby").locator("video").evaluate("video => video.videoWidth")
         page.locator(".camera[data-name='lobby'] .name").click()
@@ -268,8 +268,8 @@ def test_overload_is_told(page: Page) -> None:
     page.route("**/api/v1/cameras", busy)
     page.goto(served.address)
     told = camera(page, "lobby").get_by_role("alert")
-    expect(told).to_contain_text("This machine searches 2 of 25 pictures a second")
-    expect(told).to_contain_text("names come after 3.3 s; 7 faces were not identified")
+    expect(told).to_contain_text("This computer searches 2 of 25 frames per second")
+    expect(told).to_contain_text("Names appear after 3.3 s. Faces not identified: 7.")
     page.unroute_all(behavior="ignoreErrors")
     served.close()
 
@@ -283,11 +283,11 @@ def test_only_operators_find_the_way_to_send(page: Page, house: House) -> None:
 
     sign_in(VIEWER)
     expect(camera(page, "phone")).to_be_visible()
-    expect(page.get_by_role("link", name="Send this device's camera")).to_have_count(0)
+    expect(page.get_by_role("link", name="Use this device as a camera")).to_have_count(0)
     page.get_by_role("button", name="Sign out").click()
     sign_in(OPERATOR)
-    page.get_by_role("link", name="Send this device's camera").click()
-    expect(page.get_by_role("button", name="Send this device's camera")).to_be_visible()
+    page.get_by_role("link", name="Use this device as a camera").click()
+    expect(page.get_by_role("button", name="Start")).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [320, 360])
@@ -297,7 +297,7 @@ def test_sending_fits_a_phone(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 740})
     page.goto(f"{served.address}/send?camera=phone")
     page.get_by_role("button").click()
-    expect(page.get_by_role("status")).to_have_text("sending", timeout=WITHIN_MS)
+    expect(page.get_by_role("status")).to_have_text("Sending", timeout=WITHIN_MS)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     served.close()
     guest.close()
@@ -307,13 +307,13 @@ def test_the_token_is_asked_for(page: Page) -> None:
     served = opened(Web(port=0, token=TOKEN), CAMERAS)
     with Film(served):
         page.goto(served.address)
-        page.get_by_label("This page needs its token.").fill("a wrong token, long enough")
-        page.get_by_role("button", name="Watch").click()
+        page.get_by_label("Enter the access token").fill("a wrong token, long enough")
+        page.get_by_role("button", name="Continue").click()
         expect(page.get_by_role("alert")).to_be_visible()
-        page.get_by_label("This page needs its token.").fill(TOKEN)
-        page.get_by_role("button", name="Watch").click()
-        expect(camera(page, "lobby").locator(".state")).to_have_text("live", timeout=WITHIN_MS)
-        expect(page.get_by_label("This page needs its token.")).to_be_hidden()
+        page.get_by_label("Enter the access token").fill(TOKEN)
+        page.get_by_role("button", name="Continue").click()
+        expect(camera(page, "lobby").locator(".state")).to_have_text("Live", timeout=WITHIN_MS)
+        expect(page.get_by_label("Enter the access token")).to_be_hidden()
     served.close()
 
 
@@ -327,8 +327,8 @@ def test_a_browser_as_camera(page: Page) -> None:
     assert seen[-1].image.shape[2] == 3
     assert seen[-1].image.std() > 10  # Chromium's test picture, no blank
     assert seen[-1].pts > seen[0].pts
-    expect(page.get_by_role("status")).to_have_text("sending", timeout=WITHIN_MS)
+    expect(page.get_by_role("status")).to_have_text("Sending", timeout=WITHIN_MS)
     page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_role("status")).to_have_text("stopped")
+    expect(page.get_by_role("status")).to_have_text("Stopped")
     served.close()
     guest.close()

@@ -49,7 +49,7 @@ def require_whole(page: Page) -> None:
 
 def test_words_of_what_was_seen_stay_whole(register: Register, phone: Page) -> None:
     phone.goto(register.watching.address)
-    expect(phone.locator(".camera .fault")).to_contain_text("no connection to the camera since")
+    expect(phone.locator(".camera .fault")).to_contain_text("Camera offline since")
     expect(phone.locator("#events li")).to_have_count(len(NAMES))
     require_whole(phone)
     for path in ("/events", "/events/event-0"):

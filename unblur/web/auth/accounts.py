@@ -138,7 +138,7 @@ class Accounts:
             return
         if key not in {user.name for user in self.all()}:
             raise NoAccountError("there is no such account")
-        raise AccountError(f"{key} is the last operator, and stays one")
+        raise AccountError(f"{key} is the only operator; make someone else an operator first.")
 
     def _execute(self, change: sql.Insert | sql.Update | sql.Delete) -> bool:
         with self.engine.begin() as connection:

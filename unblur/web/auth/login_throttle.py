@@ -19,7 +19,7 @@ class TooManyTriesError(Exception):
 
     def __init__(self, wait_s: float) -> None:
         self.wait_s = max(1, math.ceil(wait_s))
-        super().__init__(f"too many tries: try again in {self.wait_s} s")
+        super().__init__(f"too many attempts: try again in {self.wait_s} s")
 
 
 class PasswordChecker:

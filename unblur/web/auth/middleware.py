@@ -95,7 +95,7 @@ async def _handle_errors(
         return web.Response(status=error.status, headers=_kept_headers(error))
     except web.HTTPException as error:
         if sessions and _wants_page(request):
-            page = render(request, "refused", error.status, said=_error_text(error))
+            page = render(request, "error", error.status, said=_error_text(error))
             page.headers.update(_kept_headers(error))
             return page
         return _json_error(error)
@@ -186,7 +186,7 @@ def _json_error(error: web.HTTPException) -> web.Response:
 def _error_text(error: web.HTTPException) -> str:
     """The text of an error page; aiohttp's default for an unknown path is replaced by a readable one."""
     has_default_text = error.status == web.HTTPNotFound.status_code and error.text == f"{error.status}: {error.reason}"
-    missing: str = texts()["refused"]["missing"]
+    missing: str = texts()["error"]["missing"]
     return missing if has_default_text else error.text or error.reason
 
 

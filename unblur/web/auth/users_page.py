@@ -136,7 +136,7 @@ class Users:
         name = normalize_account_name(request.query.get("name", ""))
         if name not in {user.name for user in await asyncio.to_thread(self._accounts.all)}:
             raise web.HTTPNotFound(text="there is no such account")
-        return render(request, "removal", name=name)
+        return render(request, "remove_user", name=name)
 
     async def _add_by_form(self, request: web.Request) -> web.Response:
         return await self._handle_form(request, Newcomer, self._add)

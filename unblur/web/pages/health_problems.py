@@ -68,9 +68,9 @@ def problems(
 def _camera_problems(camera: Camera, now: datetime) -> Iterator[Problem]:
     settled = camera.since is not None and now - camera.since > SETTLED
     if camera.state in _LOST or (camera.state == "connecting" and (camera.last_error or settled)):
-        why = f": {camera.last_error}" if camera.last_error else ""
+        why = f" ({camera.last_error})" if camera.last_error else ""
         yield Problem(
-            what=f"{camera.name}: no picture comes{why}",
+            what=f'"{camera.name}" is offline{why}',
             remedy="see that the camera is on, and that its address, name and password are right",
             about=camera.name,
         )

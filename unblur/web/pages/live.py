@@ -170,7 +170,9 @@ class LiveView:
         return page
 
     async def _send_page(self, request: web.Request) -> web.Response:
-        return render(request, "send", camera=request.query.get("camera", ""), obstacle=self._why_cannot_send(request))
+        return render(
+            request, "send_camera", camera=request.query.get("camera", ""), obstacle=self._why_cannot_send(request)
+        )
 
     def _why_cannot_send(self, request: web.Request) -> Literal["viewer", "camera"] | None:
         """Why the user cannot send; None also until the page's script has sent the token."""

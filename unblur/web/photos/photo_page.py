@@ -76,7 +76,7 @@ class PhotoPage:
         result = self._results.find(request.match_info["id"], require_role(request, "viewer").name)
         if not result:
             return render(request, "photo", 404, gone=True)
-        response = render(request, "developed", photo=to_response(result))
+        response = render(request, "photo_result", photo=to_response(result))
         response.headers.update(_PRIVATE)
         return response
 

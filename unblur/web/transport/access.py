@@ -59,7 +59,7 @@ def require_role(request: web.Request, role: Role) -> User:
     """The user of a request. Raises HTTPForbidden if there is none, or they lack this role's permissions."""
     user = current_user(request)
     if user is None or not user.may(role):
-        raise web.HTTPForbidden(text=f"only an {role} may do this" if role == "operator" else "sign in first")
+        raise web.HTTPForbidden(text="Only operators can do this." if role == "operator" else "sign in first")
     return user
 
 

@@ -17,7 +17,7 @@ def test_a_changed_password_ends_all_other_sessions(house: House) -> None:
     changed = visitor.submit("/account/password", password=PASSWORD, new=NEW, again=NEW)
     assert (changed.status_code, changed.headers["Location"]) == (303, "/account?changed")
     assert visitor.cookies["unblur"] != before
-    assert "The password is changed" in visitor.get("/account?changed").text
+    assert "Password changed." in visitor.get("/account?changed").text
     assert elsewhere.get("/account").status_code == 303
     assert other.get("/account").status_code == 200
     copy = house.visitor()
@@ -76,6 +76,6 @@ def test_sessions_are_listed_and_ended_one_by_one(house: House) -> None:
 
 def test_who_has_no_account_has_nothing_to_change(empty_house: House) -> None:
     visitor = empty_house.visitor()
-    assert "needs no account" in visitor.get("/account").text
+    assert "No accounts yet" in visitor.get("/account").text
     assert visitor.post("/account/password", data={"new": NEW, "again": NEW}).status_code == 403
     assert visitor.post("/account/sessions", data={"number": "1"}).status_code == 403

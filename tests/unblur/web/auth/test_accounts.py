@@ -128,9 +128,9 @@ def test_the_first_is_an_operator_and_there_is_always_one(engine: sql.Engine) ->
     accounts.add("ann", PASSWORD, "operator")
     accounts.add("bob", PASSWORD, "operator")
     accounts.set_role("ann", "viewer")
-    with pytest.raises(AccountError, match="last operator"):
+    with pytest.raises(AccountError, match="only operator"):
         accounts.set_role("bob", "viewer")
-    with pytest.raises(AccountError, match="last operator"):
+    with pytest.raises(AccountError, match="only operator"):
         accounts.remove("bob")
     with pytest.raises(NoAccountError):
         accounts.remove("zoe")

@@ -74,9 +74,9 @@ def test_a_viewer_is_refused_what_an_operator_may(house: House) -> None:
         assert viewer.request(method, path, **body).status_code == 403, path  # type: ignore[arg-type]
         assert operator.request(method, path, **body).status_code == status, path  # type: ignore[arg-type]
     refused = viewer.get("/users")
-    assert "only an operator may do this" in refused.text
+    assert "Only operators can do this." in refused.text
     assert refused.headers["Content-Type"].startswith("text/html")
-    assert "There is no such page" in viewer.get("/nothing").text
+    assert "Page not found" in viewer.get("/nothing").text
 
 
 def test_what_is_sent_must_bear_the_sessions_own_token(house: House) -> None:
@@ -186,7 +186,7 @@ def test_our_own_pages_are_ours(empty_house: House, site: dict[str, str]) -> Non
 @pytest.mark.parametrize("house", [TOKEN, None], indirect=True)
 def test_answers_protect_themselves(house: House) -> None:
     visitor = house.visitor(OPERATOR)
-    for path in ("/", "/login", "/nothing", "/api/v1/cameras", "/api/v1/nothing", "/static/watch.js"):
+    for path in ("/", "/login", "/nothing", "/api/v1/cameras", "/api/v1/nothing", "/static/live_page.js"):
         answer = visitor.get(path)
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
         assert answer.headers["X-Content-Type-Options"] == "nosniff"

@@ -26,14 +26,14 @@ def listen(page: Page) -> None:
     page.wait_for_url("**/account")
     with page.expect_response("**/events/stream"):
         page.evaluate(
-            "() => { import('/static/events.js').then((it) => it.listen('/api/v1/events/stream', {}, () => {})) }"
+            "() => { import('/static/event_stream.js').then((it) => it.listen('/api/v1/events/stream', {}, () => {})) }"
         )
 
 
 def test_in_and_out_again(house: House, page: Page) -> None:
     page.goto(f"{house.address}/users")
     sign_in(page, password="not the password")
-    expect(page.get_by_role("alert")).to_have_text("Name or password are not right.")
+    expect(page.get_by_role("alert")).to_have_text("Wrong name or password.")
     sign_in(page)
     expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
     assert page.url == f"{house.address}/users"
@@ -85,7 +85,7 @@ def test_guesses_are_slowed_down(house: House, page: Page) -> None:
     for number in range(6):
         with page.expect_navigation():
             sign_in(page, password=f"guess number {number}")
-    expect(page.get_by_role("alert")).to_contain_text("Too many tries.")
+    expect(page.get_by_role("alert")).to_contain_text("Too many attempts.")
 
 
 def test_no_script_sees_the_cookie(house: House, page: Page) -> None:
@@ -132,16 +132,16 @@ def test_the_own_password_and_sessions(house: House, browser: Browser, page: Pag
         other = elsewhere.new_page()
         other.goto(f"{house.address}/account")
         sign_in(other, VIEWER)
-        expect(other.get_by_role("button", name="End")).to_have_count(2)
-        page.get_by_label("Present password").fill(PASSWORD)
+        expect(other.get_by_role("table").get_by_role("button", name="Sign out")).to_have_count(2)
+        page.get_by_label("Current password").fill(PASSWORD)
         page.get_by_label("New password", exact=True).fill(NEW)
-        page.get_by_label("New password again").fill(NEW)
-        page.get_by_role("button", name="Change the password").click()
+        page.get_by_label("Repeat new password").fill(NEW)
+        page.get_by_role("button", name="Change password").click()
         expect(page.get_by_role("status")).to_contain_text("All other sessions have ended.")
-        expect(page.get_by_role("button", name="End")).to_have_count(1)
+        expect(page.get_by_role("table").get_by_role("button", name="Sign out")).to_have_count(1)
         other.reload()
         expect(other.get_by_role("button", name="Sign in")).to_be_visible()
-    page.get_by_role("button", name="End").click()
+    page.get_by_role("table").get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
 
 
@@ -151,19 +151,21 @@ def test_operators_see_to_the_accounts_and_to_who_did_what(house: House, page: P
     page.get_by_role("link", name="Accounts").click()
     page.get_by_label("Name").fill("zoe")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Add an account").click()
-    page.get_by_label("Role: zoe").select_option("operator")
-    page.get_by_role("button", name="Change: zoe").click()
-    expect(page.get_by_label("Role: zoe")).to_have_value("operator")
+    page.get_by_role("button", name="Add account").click()
+    page.get_by_label("Role: zoe", exact=True).select_option("operator")
+    page.get_by_role("button", name="Save role: zoe").click()
+    expect(page.get_by_label("Role: zoe", exact=True)).to_have_value("operator")
     page.get_by_role("button", name="Remove: zoe").click()
     page.get_by_role("button", name="Remove").click()
-    expect(page.get_by_label("Role: zoe")).to_have_count(0)
-    page.get_by_label(f"Role: {OPERATOR}").select_option("viewer")
-    page.get_by_role("button", name=f"Change: {OPERATOR}").click()
-    expect(page.get_by_role("alert")).to_have_text(f"{OPERATOR} is the last operator, and stays one")
-    page.get_by_role("link", name="Who did what").click()
+    expect(page.get_by_label("Role: zoe", exact=True)).to_have_count(0)
+    page.get_by_label(f"Role: {OPERATOR}", exact=True).select_option("viewer")
+    page.get_by_role("button", name=f"Save role: {OPERATOR}").click()
+    expect(page.get_by_role("alert")).to_have_text(
+        f"{OPERATOR} is the only operator; make someone else an operator first."
+    )
+    page.get_by_role("link", name="Audit log").click()
     rows = page.get_by_role("row")
-    expect(rows.nth(1)).to_contain_text("removed an account")
+    expect(rows.nth(1)).to_contain_text("Removed an account")
     expect(rows.nth(2)).to_contain_text("zoe, now operator")
     expect(rows.nth(3)).to_contain_text("zoe, viewer")
 
@@ -172,26 +174,26 @@ def test_whoever_sits_here_makes_the_first_account(empty_house: House, page: Pag
     page.goto(f"{empty_house.address}/users")
     page.get_by_label("Name").fill(OPERATOR)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Add an account").click()
+    page.get_by_role("button", name="Add account").click()
     sign_in(page)
-    expect(page.get_by_label(f"Role: {OPERATOR}")).to_have_value("operator")
+    expect(page.get_by_label(f"Role: {OPERATOR}", exact=True)).to_have_value("operator")
 
 
 def test_a_browser_as_camera_is_for_operators(house: House, page: Page) -> None:
     page.goto(f"{house.address}/send?camera=phone")
     sign_in(page, VIEWER)
-    expect(page.get_by_text("Only an operator can send a camera.")).to_be_visible()
-    expect(page.get_by_role("button", name="Send this device's camera")).to_have_count(0)
+    expect(page.get_by_text("Only operators can use a device as a camera.")).to_be_visible()
+    expect(page.get_by_role("button", name="Start")).to_have_count(0)
     page.get_by_role("button", name="Sign out").click()
     page.goto(f"{house.address}/send?camera=phone")
     sign_in(page)
-    page.get_by_role("button", name="Send this device's camera").click()
+    page.get_by_role("button", name="Start").click()
     guest = house.sources[0]
     assert isinstance(guest, PushSource)
     assert next(guest.frames()).image.shape[2] == 3
-    expect(page.get_by_role("status")).to_have_text("sending")
+    expect(page.get_by_role("status")).to_have_text("Sending")
     page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_role("status")).to_have_text("stopped")
+    expect(page.get_by_role("status")).to_have_text("Stopped")
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])

@@ -136,7 +136,7 @@ def test_what_can_be_read_stays_in_the_form(client: httpx.Client) -> None:
 def test_a_span_that_ends_before_it_begins_is_told(client: httpx.Client) -> None:
     page = client.get("/events", params={"since": "2026-11-22T10:04", "until": "2026-11-22T10:01"})
     assert page.status_code == 400
-    assert "&#34;From&#34; is later than &#34;Until&#34;." in page.text
+    assert "&#34;From&#34; is later than &#34;To&#34;." in page.text
     assert 'value="2026-11-22T10:04:00"' in page.text
 
 

@@ -65,7 +65,7 @@ def test_what_is_left_out_is_told(level: Level, said: str) -> None:
 @pytest.mark.parametrize("away", [camera("stalled"), camera("reconnecting"), camera("connecting", fps=0.0)])
 def test_a_camera_that_is_away_is_no_matter_of_speed(away: Camera) -> None:
     (problem,) = found(away.model_copy(update={"searched_fps": 0.0, "last_error": "404"}))
-    assert problem.what == "door: no picture comes: 404"
+    assert problem.what == '"door" is offline (404)'
 
 
 def test_whoever_is_not_told_of_events_is_named() -> None:

@@ -89,5 +89,5 @@ def test_the_right_name_is_on_the_picture_that_chromium_shows(address: str) -> N
             picture = seen(page)
             assert picture.shape[0] == 720
             best = max(best, float(cv2.matchTemplate(picture, plate(720), cv2.TM_CCOEFF_NORMED).max()))
-        expect(page.get_by_role("log")).to_contain_text(f"{NAME} is here, lobby")
+        expect(page.get_by_role("log")).to_contain_text(f"{NAME.replace('_', ' ')} Arrived · lobby")
         browser.close()

@@ -178,7 +178,7 @@ def test_a_person_is_changed_merged_and_deleted(client: httpx.Client, portraits:
     assert client.patch(f"{API}/{changed['id']}", json={"description": ""}).json()["description"] is None
     unlike = client.post(f"{API}/{changed['id']}/merge", json={"into": obama["id"]})
     assert unlike.status_code == 409
-    assert "Joe Biden and Obama do not look like one person" in unlike.json()["error"]
+    assert "do not look like the same person" in unlike.json()["error"]
     one = client.post(f"{API}/{changed['id']}/merge", json={"into": obama["id"], "sure": True}).json()
     assert (one["name"], len(one["photos"])) == ("Obama", 3)
     less = client.delete(f"{API}/{one['id']}/photos/{one['photos'][2]['id']}").json()
@@ -304,25 +304,25 @@ def test_photos_are_dropped_and_a_person_appears(
     drop(page, portraits / "obama.jpg", again, wall)
     entries = page.locator(".proposed > li")
     expect(entries).to_have_count(3)
-    expect(entries.nth(0)).to_contain_text("A good photo")
+    expect(entries.nth(0)).to_contain_text("Good")
     expect(page.get_by_role("status")).to_have_text("3 photos, 1 good")
-    expect(entries.nth(1)).to_contain_text("Nearly the same as another: like obama.jpg")
-    expect(entries.nth(2)).to_contain_text("No face")
+    expect(entries.nth(1)).to_contain_text("Almost identical to obama.jpg")
+    expect(entries.nth(2)).to_contain_text("No face found")
     expect(entries.nth(0).get_by_role("checkbox")).to_be_checked()
     expect(entries.nth(1).get_by_role("checkbox")).not_to_be_checked()
     expect(entries.nth(2).get_by_role("checkbox")).to_be_disabled()
-    page.get_by_label("I am sure").check()
+    page.get_by_label("Use anyway").check()
     page.locator("#files").set_input_files(portraits / "obama2.jpg")
     expect(entries).to_have_count(4)
-    expect(page.get_by_label("I am sure")).to_be_checked()  # what was said stays said
-    page.get_by_label("I am sure").uncheck()
+    expect(page.get_by_label("Use anyway")).to_be_checked()  # what was said stays said
+    page.get_by_label("Use anyway").uncheck()
     page.get_by_label("Name").fill("Barack Obama")
     page.get_by_label("Description").fill("44th president")
-    page.get_by_role("button", name="Enrol").click()
+    page.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_role("heading", name="Barack Obama")).to_be_visible()
     expect(page.get_by_role("img", name="of Barack Obama")).to_have_count(2)
     assert len(people.gallery.people["Barack Obama"].photos) == 2
-    page.get_by_role("link", name="Everybody who is known").click()
+    page.get_by_role("link", name="‹ People").click()
     expect(page.locator(".card")).to_contain_text("2 photos")
 
 
@@ -333,17 +333,17 @@ def test_a_name_that_is_known_takes_more_photos(
     page.goto(f"{watching.address}/people")
     page.locator("#files").set_input_files(portraits / "obama2.jpg")
     entry = page.locator(".proposed > li")
-    expect(entry).to_contain_text("Looks like somebody else")
+    expect(entry).to_contain_text("Looks like")
     page.get_by_label("Name").fill("Obama")
     page.get_by_label("Description").focus()
-    expect(entry).to_contain_text("A good photo")
-    page.get_by_role("button", name="Enrol").click()
+    expect(entry).to_contain_text("Good")
+    page.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_role("img", name="of Obama")).to_have_count(2)
 
 
 def test_an_unknown_of_the_events_becomes_somebody(watching: LiveView, page: Page, people: GalleryService) -> None:
     page.goto(f"{watching.address}/people?event={EVENT}&name=Eileen%20Collins")
-    expect(page.locator(".proposed > li")).to_contain_text("A good photo")
+    expect(page.locator(".proposed > li")).to_contain_text("Good")
     expect(page.get_by_role("status")).to_have_text("1 photo, 1 good")
     expect(page.get_by_label("Name")).to_have_value("Eileen Collins")
     page.get_by_label("Name").press("Enter")
@@ -365,18 +365,18 @@ def test_a_person_is_revised_merged_and_deleted_on_their_page(
     expect(page.get_by_role("heading", name="Joe Biden")).to_be_visible()
     expect(page).to_have_title("Joe Biden · unblur")
     page.locator("#files").set_input_files(portraits / "astronaut.png")
-    expect(page.locator(".proposed > li")).to_contain_text("Unlike their other photos")
-    page.get_by_label("I am sure").check()
+    expect(page.locator(".proposed > li")).to_contain_text("Does not look like the other photos")
+    page.get_by_label("Use anyway").check()
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_role("img", name="of Joe Biden")).to_have_count(2)
     page.get_by_role("button", name="Remove photo 2").click()
     page.get_by_role("button", name="Remove", exact=True).and_(page.locator("dialog button")).click()
     expect(page.get_by_role("img", name="of Joe Biden")).to_have_count(1)
-    page.get_by_label("Joe Biden is the same person as").select_option("Obama")
+    page.get_by_label("Merge with").select_option("Obama")
     page.get_by_role("button", name="Merge").click()
     expect(page.get_by_role("dialog")).to_contain_text("Merge Joe Biden into Obama?")
     page.get_by_role("dialog").get_by_role("button", name="Merge").click()
-    expect(page.get_by_role("dialog")).to_contain_text("do not look like one person")
+    expect(page.get_by_role("dialog")).to_contain_text("do not look like the same person")
     assert set(people.gallery.names) == {"Obama", "Joe Biden"}
     page.get_by_role("dialog").get_by_role("button", name="Merge").click()
     expect(page.get_by_role("heading", name="Obama", exact=True)).to_be_visible()
@@ -386,7 +386,7 @@ def test_a_person_is_revised_merged_and_deleted_on_their_page(
     assert people.gallery.names == ("Obama",)
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
-    expect(page.get_by_text("Nobody is known yet.")).to_be_visible()
+    expect(page.get_by_text("No people yet")).to_be_visible()
     assert not people.gallery.names
 
 
@@ -419,5 +419,5 @@ def test_more_photos_than_one_request_holds(watching: LiveView, page: Page, tmp_
     page.locator("#files").set_input_files(walls)
     expect(page.locator(".proposed > li")).to_have_count(MOST + 3)
     page.get_by_label("Name").fill("Nobody")
-    page.get_by_role("button", name="Enrol").click()
-    expect(page.locator("#enrol .fault")).to_have_text("Tick at least one photo with a face.")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.locator("#enrol .fault")).to_have_text("Choose at least one photo with a face.")

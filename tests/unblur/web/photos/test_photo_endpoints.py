@@ -243,7 +243,7 @@ def test_what_was_developed_is_gone_after_a_while(known: Gallery, blurred: Image
         assert time.monotonic() < deadline
     answer = studio.get(told["page"])
     assert answer.status_code == 404
-    assert "no such photo any more" in answer.text
+    assert "This result has expired" in answer.text
     studio.close()
 
 

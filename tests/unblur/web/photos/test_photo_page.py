@@ -17,7 +17,7 @@ from stream.values import Image
 from tests.unblur.web.support.studio import Studio, decoded, encoded, moved, shrunk
 
 PHONE = {"width": 360, "height": 740}
-ORIGINAL, RESTORED = "The photo as it was sent", "The photo with its faces restored"
+ORIGINAL, RESTORED = "The uploaded photo", "The photo with restored faces"
 FACE = np.s_[140:280, 110:230]
 """Where it is in the photo, and about where it is on the page."""
 _DROP = """content => {
@@ -57,24 +57,24 @@ def developed(studio: Studio, photo: Path, sharp: Image) -> str:
 
 def seen(page: Page) -> Image:
     """What is shown of the photo, without marks."""
-    page.get_by_label("Mark the faces").uncheck()
+    page.get_by_label("Show boxes").uncheck()
     return decoded(page.locator("#compare").screenshot())
 
 
 def test_a_photo_is_sent_and_its_face_is_named(studio: Studio, photo: Path, page: Page) -> None:
     page.goto(f"{studio.address}/photo")
     page.get_by_label("Photo", exact=True).set_input_files(photo)
-    page.get_by_label("Restored by").select_option("Richardson-Lucy")
+    page.get_by_label("Method").select_option("Richardson-Lucy")
     page.get_by_role("button", name="Unblur").click()
     expect(page).to_have_url(re.compile(r"/photo/[\w-]{32}$"))
     face = page.get_by_role("list", name="Faces").get_by_role("listitem")
     expect(face).to_contain_text("Barack Obama")
     expect(face).to_contain_text("44th President of the United States")
-    expect(face).to_contain_text(re.compile(r"similarity 0\.\d\d, needed 0\.\d\d"))
+    expect(face).to_contain_text(re.compile(r"atch 0\.\d\d \(needs 0\.\d\d\)"))
     expect(face).to_contain_text("restored by Richardson-Lucy")
     expect(face.get_by_role("img")).to_have_count(2)
     expect(page.locator("svg text").first).to_have_text("1 Barack Obama")
-    expect(page.get_by_role("article")).to_contain_text("no proof")
+    expect(page.get_by_role("article")).to_contain_text("not proof")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the restored photo").click()
     shown = page.get_by_role("img", name=RESTORED).get_attribute("src")
@@ -102,7 +102,7 @@ def test_what_is_wrong_with_a_file_is_said(studio: Studio, page: Page) -> None:
 
 def test_the_line_is_moved_by_key(developed: str, page: Page) -> None:
     page.goto(developed)
-    line = page.get_by_role("slider", name="Line between before")
+    line = page.get_by_role("slider", name="Divider between before")
     line.focus()
     both = {}
     for key, share in (("Home", "100 % restored"), ("End", "0 % restored")):
@@ -121,7 +121,7 @@ def test_the_line_is_moved_by_key(developed: str, page: Page) -> None:
 
 def test_at_each_end_is_one_of_the_pictures(studio: Studio, developed: str, page: Page) -> None:
     page.goto(developed)
-    line = page.get_by_role("slider", name="Line between before")
+    line = page.get_by_role("slider", name="Divider between before")
     for key, here, other in (("Home", RESTORED, ORIGINAL), ("End", ORIGINAL, RESTORED)):
         line.press(key)
         shown = seen(page)
@@ -157,7 +157,7 @@ def test_nothing_reaches_beyond_a_phone(where: str, studio: Studio, developed: s
 
 def test_the_gain_is_told(developed: str, page: Page) -> None:
     page.goto(developed)
-    rows = page.get_by_role("table", name="Against the sharp original").get_by_role("row")
+    rows = page.get_by_role("table", name="Compared with the sharp original").get_by_role("row")
     expect(rows.nth(2)).to_contain_text("Whole photo")
     expect(rows.nth(3)).to_contain_text("Face 1")
     before, _, after, _ = (float(cell) for cell in rows.nth(3).get_by_role("cell").all_inner_texts())
@@ -182,5 +182,5 @@ def test_without_scripts_both_pictures_stand_side_by_side(developed: str, browse
 def test_marks_can_be_taken_away(developed: str, page: Page) -> None:
     page.goto(developed)
     expect(page.locator(".marks").first).to_be_visible()
-    page.get_by_label("Mark the faces").uncheck()
+    page.get_by_label("Show boxes").uncheck()
     expect(page.locator(".marks").first).to_be_hidden()

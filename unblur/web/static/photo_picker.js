@@ -1,11 +1,24 @@
-// Photos of one person that may be enrolled: dropped, chosen or an event's crop, looked at by the server, each with a
-// box to tick. A doubtful photo is ticked by somebody who is sure, an unusable one by nobody.
+// Photos of one person for enrollment: dropped, chosen or an event's crop, checked by the server, each with a checkbox.
+// A doubtful photo starts unchecked; an unusable one cannot be checked.
 
-import { ask } from "./ask.js";
+import { ask } from "./api.js";
+
+// What of the server's reason for a finding goes into its text; of the others, all of it.
+const DETAILS = {
+  blurred: /over ([\d.]+) pixels/,
+  "near-duplicate": /^like (.+)$/,
+  "looks like somebody else": /like (.+?)(?:, only [\d.]+ like their other photos)?$/,
+  "somebody else's": /like (.+?), only [\d.]+ like their other photos$/,
+  "unlike their other photos": /^(.+)$/,
+};
+
+const listItem = (text) => Object.assign(document.createElement("li"), { textContent: text });
 
 export class Proposal {
   constructor(fieldset, text) {
     this.text = text;
+    this.fieldset = fieldset;
+    this.crops = new Map(); // by id, the title of an event's crop
     this.person = fieldset.dataset.person;
     this.most = Number(fieldset.dataset.most);
     this.bytes = Number(fieldset.dataset.bytes);
@@ -13,7 +26,7 @@ export class Proposal {
     this.template = fieldset.querySelector("template");
     this.status = fieldset.querySelector(".progress");
     this.fault = fieldset.closest("form").querySelector(".fault");
-    this.ticks = new Map(); // by id, what a person has said
+    this.ticks = new Map(); // by id, what the user chose
     this.pending = Promise.resolve();
     const input = fieldset.querySelector("input[type=file]");
     input.addEventListener("change", () => {
@@ -36,7 +49,7 @@ export class Proposal {
     });
   }
 
-  // One after the other, for each is told of those before it; never rejected, for `look` says what went wrong.
+  // One after the other, since each is compared with those before it. Never rejects: `look` shows what went wrong.
   queue(what) {
     return (this.pending = this.pending.then(what));
   }
@@ -66,7 +79,7 @@ export class Proposal {
     if (batch.length) yield batch;
   }
 
-  // They are meant for somebody else than before ("": for somebody new): what speaks against them may be another thing.
+  // Sets the person whom the photos show ("": a new one): the findings depend on it.
   meant(person) {
     return this.queue(async () => {
       if (person === this.person) return;
@@ -76,7 +89,20 @@ export class Proposal {
   }
 
   event(id) {
-    return this.queue(() => this.look("POST", "/people/crops", { event: id, person: this.person || null }));
+    return this.queue(async () => {
+      this.cropTitle = await this.titleOf(id);
+      return this.look("POST", "/people/crops", { event: id, person: this.person || null });
+    });
+  }
+
+  // The title of an event's crop, for an operator: when it was taken.
+  async titleOf(id) {
+    const event = await ask("GET", `/events/${encodeURIComponent(id)}`).catch(() => null);
+    if (!event?.wall_time) return this.text.event_crop;
+    const time = new Date(event.wall_time).toLocaleString([], {
+      day: "numeric", month: "short", hour: "2-digit", minute: "2-digit",
+    });
+    return this.text.crop.replace("{time}", time);
   }
 
   query() {
@@ -88,6 +114,7 @@ export class Proposal {
     this.fault.textContent = "";
     try {
       const { photos } = await ask(method, path, body);
+      if (path === "/people/crops") this.crops.set(photos.at(-1).id, this.cropTitle);
       this.show(photos);
       return true;
     } catch (error) {
@@ -108,14 +135,14 @@ export class Proposal {
     const entry = this.template.content.cloneNode(true).firstElementChild;
     const tick = entry.querySelector("input");
     entry.dataset.id = photo.id;
-    entry.querySelector(".file").textContent = photo.name;
+    entry.querySelector(".file").textContent = this.crops.get(photo.id) ?? photo.name;
     const picture = entry.querySelector("img");
     if (photo.picture) picture.src = photo.picture;
     else picture.remove();
-    const found = photo.findings.map(({ kind, why }) => `${this.text.findings[kind]}: ${why}`);
-    for (const said of found.length ? found : [this.text.good]) {
-      entry.querySelector(".findings").append(Object.assign(document.createElement("li"), { textContent: said }));
-    }
+    const found = photo.findings;
+    const list = entry.querySelector(".findings");
+    for (const finding of found) list.append(this.describe(finding));
+    if (!found.length) list.append(listItem(this.text.good));
     entry.dataset.verdict = !photo.usable ? "unusable" : found.length ? "doubtful" : "good";
     entry.querySelector(".use").textContent = this.text.use[entry.dataset.verdict];
     tick.disabled = !photo.usable;
@@ -124,11 +151,33 @@ export class Proposal {
     return entry;
   }
 
+  // A finding in words. The server's reason carries its numbers and names.
+  describe({ kind, why }) {
+    const template = this.text.findings[kind];
+    const detail = DETAILS[kind] ? DETAILS[kind].exec(why)?.[1] : why;
+    const shown = kind === "near-duplicate" ? detail : detail?.replaceAll("_", " "); // a file's name stays as it is
+    const item = listItem(detail === undefined ? `${kind}: ${why}` : template.replace("{}", shown));
+    const name = this.fieldset.closest("form").elements.name;
+    if (kind === "looks like somebody else" && detail && name) item.append(" ", this.addTo(name, detail));
+    return item;
+  }
+
+  // A button that chooses the person whom the photo resembles.
+  addTo(field, name) {
+    const label = this.text.add_to.replace("{name}", name.replaceAll("_", " "));
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: label });
+    button.addEventListener("click", () => {
+      field.value = name;
+      field.dispatchEvent(new Event("change"));
+    });
+    return button;
+  }
+
   ids(which = "li[data-id]") {
     return [...this.list.querySelectorAll(which)].map((entry) => entry.dataset.id);
   }
 
-  // What was ticked, and of which of it somebody is sure, once everything has been looked at. Throws if it is nothing.
+  // The checked photos, and the doubtful ones among them, once all have been checked by the server. Throws if there are none.
   async chosen() {
     await this.pending;
     const photos = this.ids("li[data-id]:has(:checked)");

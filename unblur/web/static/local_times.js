@@ -1,4 +1,4 @@
-// Brings the times of a page to the reader's zone; without this they stand there in UTC.
+// Shows the times of a page in the browser's time zone; without this script they are in UTC.
 
 for (const time of document.querySelectorAll("time[datetime]")) {
   const moment = new Date(time.dateTime);

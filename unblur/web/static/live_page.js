@@ -1,11 +1,12 @@
-import { read, reach } from "./ask.js";
-import { authority, PREFIX } from "./authority.js";
-import { listen } from "./events.js";
+import { read, reach } from "./api.js";
+import { authority, PREFIX } from "./authorization.js";
+import { listen } from "./event_stream.js";
 import { Pictures } from "./mjpeg.js";
-import { Tile } from "./tile.js";
+import { Tile } from "./camera_tile.js";
 
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const MOST_EVENTS = 30;
+const STRONG_MARGIN = 0.1; // over the threshold; as in event_macros.html
 const ASK_MS = 2000;
 const ANSWERED_WITHIN_MS = 5000;
 const tiles = new Map();
@@ -34,11 +35,10 @@ function note(event) {
   const when = event.wall_time ? new Date(event.wall_time).toLocaleTimeString() : `${event.pts_s.toFixed(1)} s`;
   entry.dataset.known = event.name !== null;
   put("when", when);
-  put("who", event.name ?? TEXT.unknown);
-  put("what", `${TEXT.events[event.type]}, ${event.camera}`);
-  put("score", `${event.score.toFixed(2)} of ${event.threshold.toFixed(2)}`);
+  put("who", event.name?.replaceAll("_", " ") ?? TEXT.unknown);
+  put("what", `${TEXT.events[event.type]} · ${event.camera}`);
+  put("score", describeMatch(event));
   put("restored", event.deblurred_by === "none" ? "" : TEXT.restored);
-  put("withheld", event.name === null && event.score >= event.threshold ? TEXT.withheld : "");
   const list = document.getElementById("events");
   if (list.dataset.page) picture(entry, event, `${PREFIX}${list.dataset.page}/${event.id}`);
   list.prepend(entry);
@@ -46,7 +46,13 @@ function note(event) {
   list.closest("section").hidden = false;
 }
 
-// What the event was told by, where there is a page that says more of it.
+function describeMatch({ name, score, threshold }) {
+  const named = score - threshold >= STRONG_MARGIN ? "strong" : "named";
+  const kind = name !== null ? named : score >= threshold ? "uncertain" : "none";
+  return TEXT.match[kind].replace("{score}", score.toFixed(2)).replace("{threshold}", threshold.toFixed(2));
+}
+
+// Adds the event's crops, with a link to its page, where there is one.
 function picture(entry, event, page) {
   const link = entry.querySelector(".crops");
   link.href = page;
@@ -62,7 +68,7 @@ function picture(entry, event, page) {
   link.append(entry.querySelector(".who"));
 }
 
-// How the cameras themselves are: the page may well be connected to one that is not.
+// The state of the cameras themselves: the page may be connected while a camera is not.
 async function ask(headers) {
   const signal = AbortSignal.timeout(ANSWERED_WITHIN_MS);
   const answer = await reach(`${PREFIX}/api/v1/cameras`, { headers, signal }).then(read).catch(() => null);
@@ -81,12 +87,12 @@ function describe(cameras, headers) {
   }
 }
 
-// The server itself is away: said once, with the time, rather than for each camera.
+// The server does not respond: shown once, with the time, rather than for each camera.
 function lose() {
   lostSince ??= new Date();
   const banner = document.getElementById("lost");
-  const said = TEXT.lost.replace("{time}", lostSince.toLocaleTimeString());
-  if (banner.textContent !== said) banner.textContent = said;
+  const message = TEXT.lost.replace("{time}", lostSince.toLocaleTimeString([], { timeStyle: "short" }));
+  if (banner.textContent !== message) banner.textContent = message;
   banner.hidden = false;
   for (const tile of tiles.values()) tile.lose();
 }
@@ -125,15 +131,15 @@ function tellBlocked(reason) {
   banner.hidden = false;
 }
 
-// What nobody sees is not fetched: tiles that are scrolled away or hidden, and all of them on a page behind others.
+// Only visible tiles fetch: not those scrolled away or hidden, and none on a page in the background.
 const shown = new IntersectionObserver((changes) => {
   for (const { target, isIntersecting } of changes) {
     target.dataset.inView = isIntersecting;
-    look(target);
+    updateVisibility(target);
   }
 });
 
-function look(figure) {
+function updateVisibility(figure) {
   tiles.get(figure.dataset.name).see(figure.dataset.inView === "true" && document.visibilityState === "visible");
 }
 
@@ -142,7 +148,7 @@ document.getElementById("ask").addEventListener("submit", (event) => {
   watch(document.getElementById("token").value);
 });
 addEventListener("hashchange", choose);
-document.addEventListener("visibilitychange", () => tiles.forEach(({ figure }) => look(figure)));
+document.addEventListener("visibilitychange", () => tiles.forEach(({ figure }) => updateVisibility(figure)));
 addEventListener("pagehide", () => tiles.forEach((tile) => tile.see(false)));
-addEventListener("pageshow", ({ persisted }) => persisted && tiles.forEach(({ figure }) => look(figure)));
+addEventListener("pageshow", ({ persisted }) => persisted && tiles.forEach(({ figure }) => updateVisibility(figure)));
 watch(new URLSearchParams(location.hash.slice(1)).get("token"));

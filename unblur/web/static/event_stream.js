@@ -1,12 +1,12 @@
-// Listens to the events (server-sent, over fetch: an EventSource cannot bear a token), for as long as the page is open,
-// and whoever opened it may.
+// Receives server-sent events, over fetch (an EventSource cannot send a token), while the page is open and the user is
+// authorized.
 
-import { reach } from "./ask.js";
+import { reach } from "./api.js";
 
 const RETRY_MS = 2000;
 
 // From the event `last` on, if it is given.
-export async function listen(url, headers, told, last = "") {
+export async function listen(url, headers, receive, last = "") {
   for (;;) {
     try {
       const response = await reach(url, { headers: { ...headers, ...(last ? { "Last-Event-ID": last } : {}) } });
@@ -14,7 +14,7 @@ export async function listen(url, headers, told, last = "") {
       if (!response.ok) throw new Error(`${response.status}`);
       for await (const message of messages(response.body)) {
         last = message.id;
-        told(JSON.parse(message.data));
+        receive(JSON.parse(message.data));
       }
     } catch (error) {
       console.warn(`${url}: ${error.message}`);

@@ -1,12 +1,13 @@
-// One camera on the page: its picture, over WebRTC or, where that cannot pass, as JPEGs over HTTP; how it is; and what
-// was seen last, dimmed, while nothing comes.
+// One camera on the page: its video, over WebRTC or, where that is blocked, as JPEGs over HTTP; its state; and the last
+// frame, dimmed, while none arrives.
 
 import { Viewer } from "./whep.js";
 
 const STALLED_MS = 2000;
+const BEHIND_S = 1;
 const SEARCHED = 0.25;
-// Share of a camera's pictures below which the machine has more to do than it can: two of three may be passed over in
-// any case (stream/tracking/detection_schedule.py).
+// Share of a camera's frames below which the machine is overloaded: two of three may be skipped in any case
+// (stream/tracking/detection_schedule.py).
 
 export class Tile {
   // `pictures` is what fetches JPEGs, `tellBlocked` is given why it has to; `prefix` stands before every address.
@@ -113,17 +114,24 @@ export class Tile {
     const { camera, text } = this;
     if (this.lost) return this.sayLost();
     const down = camera.state in text.faults;
-    const since = camera.since ? ` ${new Date(camera.since).toLocaleTimeString()}` : "";
-    const error = down && camera.last_error ? `: ${camera.last_error}` : "";
+    const time = camera.since && new Date(camera.since).toLocaleTimeString([], { timeStyle: "short" });
+    const since = time ? ` ${text.since.replace("{time}", time)}` : "";
+    const error = down && camera.last_error ? ` (${camera.last_error})` : "";
     this.figure.dataset.state = camera.state === "ended" ? "ended" : this.state;
     this.put(".fault", down ? text.faults[camera.state] + since + error : this.overload());
     this.put(".state", this.reason || text.states[this.blocked && this.state === "live" ? "jpeg" : this.state] || "");
     this.figure.querySelector(".state").hidden = camera.state === "ended";
     const live = this.state === "live" && !down && camera.frame_age_s !== null;
-    this.put(".rate", live ? text.rate.replace("{fps}", camera.fps.toFixed(0)).replace("{age}", camera.frame_age_s.toFixed(1)) : "");
+    this.put(".rate", live ? this.describeRate() : "");
   }
 
-  // The server does not answer: what it said last holds no more.
+  describeRate() {
+    const { fps, frame_age_s: age } = this.camera;
+    const rate = this.text.rate.replace("{fps}", fps.toFixed(0));
+    return age > BEHIND_S ? `${rate}, ${this.text.behind.replace("{age}", age.toFixed(0))}` : rate;
+  }
+
+  // The server does not respond: its last report is out of date.
   lose() {
     this.lost = true;
     this.say();
@@ -146,8 +154,8 @@ export class Tile {
     return this.text.overload.replace("{searched}", searched.toFixed(0)).replace("{fps}", fps.toFixed(0)) + late + lost;
   }
 
-  put(name, said) {
+  put(name, message) {
     const element = this.figure.querySelector(name);
-    if (element.textContent !== said) element.textContent = said; // else it would be read out again
+    if (element.textContent !== message) element.textContent = message; // else it would be read out again
   }
 }

@@ -1,5 +1,5 @@
-import { read, reach } from "./ask.js";
-import { PREFIX } from "./authority.js";
+import { read, reach } from "./api.js";
+import { PREFIX } from "./authorization.js";
 
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const ASK_MS = 2000;
@@ -13,7 +13,8 @@ async function ask() {
   } catch (error) {
     if (error.status === 401) return;
     lostSince ??= new Date();
-    put(document.getElementById("summary"), `${TEXT.lost}${lostSince.toLocaleTimeString()}. ${error.message}`);
+    const time = lostSince.toLocaleTimeString([], { timeStyle: "short" });
+    put(document.getElementById("summary"), `${TEXT.lost.replace("{time}", time)} ${error.message}`);
   }
   setTimeout(ask, ASK_MS);
 }
@@ -54,10 +55,12 @@ const delivery = (each) => [each.name, number(each.told), number(each.waiting), 
 const peer = (each) => [each.camera, TEXT.kinds[each.kind], new Date(each.at).toLocaleString(), each.problem];
 
 function summary(report) {
-  const concerned = new Set(report.problems.map((problem) => problem.about ?? TEXT.machine));
-  if (!report.ready) return (report.status === "ok" ? TEXT.finished : TEXT.unready) + report.why;
-  if (report.cameras.length === 0 && concerned.size === 0) return TEXT.empty;
-  return concerned.size ? TEXT.troubled + [...concerned].join(", ") : TEXT.well;
+  const problems = report.problems.map((problem) => problem.what);
+  if (!report.ready) return report.status === "ok" ? TEXT.finished : TEXT.unready + report.why;
+  if (report.cameras.length === 0 && problems.length === 0) return TEXT.empty;
+  if (problems.length === 0) return TEXT.well;
+  const count = problems.length === 1 ? TEXT.troubled.one : TEXT.troubled.many.replace("{}", problems.length);
+  return count + problems.join("; ");
 }
 
 // Only what has changed is touched, so that a selection, and a screen reader's place, are kept.

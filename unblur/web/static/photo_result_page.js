@@ -1,4 +1,4 @@
-// Lays the two pictures over each other, with a line between them that can be moved; without this they stand side by side.
+// Overlays the two pictures with a movable divider; without this script they stand side by side.
 
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const compare = document.getElementById("compare");

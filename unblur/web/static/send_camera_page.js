@@ -1,7 +1,7 @@
-// This device's camera, sent over WHIP to the camera that the address names: /send?camera=phone#token=...
+// Sends this device's camera over WHIP as the camera in the address: /send?camera=phone#token=...
 
-import { read, reach } from "./ask.js";
-import { authority, PREFIX } from "./authority.js";
+import { read, reach } from "./api.js";
+import { authority, PREFIX } from "./authorization.js";
 
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const camera = new URLSearchParams(location.search).get("camera") ?? "";

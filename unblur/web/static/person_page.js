@@ -1,6 +1,6 @@
-import { ask, sending } from "./ask.js";
-import { PREFIX } from "./authority.js";
-import { Proposal } from "./propose.js";
+import { ask, sending } from "./api.js";
+import { PREFIX } from "./authorization.js";
+import { Proposal } from "./photo_picker.js";
 
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const person = document.getElementById("person");
@@ -8,7 +8,7 @@ const path = `/people/${person.dataset.id}`;
 
 const open = ({ id }) => location.assign(`${PREFIX}/people/${id}`);
 
-// Asks whether somebody is sure; what is deleted cannot be brought back.
+// Asks for confirmation: a deletion cannot be undone.
 function sure(title, what, yes) {
   const dialog = document.getElementById("sure");
   dialog.querySelector("h2").textContent = title;
@@ -35,7 +35,7 @@ async function trying(what) {
 for (const button of document.querySelectorAll(".remove")) {
   button.addEventListener("click", async () => {
     const { photo } = button.closest("li").dataset;
-    if (await sure(button.getAttribute("aria-label"), TEXT.gone, TEXT.remove)) {
+    if (await sure(button.getAttribute("aria-label"), TEXT.photo_gone, TEXT.remove)) {
       trying(async () => open(await ask("DELETE", `${path}/photos/${photo}`)));
     }
   });
@@ -58,13 +58,13 @@ if (more) {
   );
 }
 
-// Two who do not look like one person are merged by somebody who has read so.
+// Two people whose photos do not match are merged only after a second confirmation.
 async function merged(into, title) {
   try {
     open(await ask("POST", `${path}/merge`, { into }));
   } catch (error) {
     if (error.status !== 409) throw error;
-    if (await sure(title, error.message, TEXT.merge)) open(await ask("POST", `${path}/merge`, { into, sure: true }));
+    if (await sure(title, error.message, TEXT.merge_anyway)) open(await ask("POST", `${path}/merge`, { into, sure: true }));
   }
 }
 

@@ -1,6 +1,6 @@
-import { ask, sending } from "./ask.js";
-import { PREFIX } from "./authority.js";
-import { Proposal } from "./propose.js";
+import { ask, sending } from "./api.js";
+import { PREFIX } from "./authorization.js";
+import { Proposal } from "./photo_picker.js";
 
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const form = document.getElementById("enrol");

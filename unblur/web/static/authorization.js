@@ -1,5 +1,5 @@
-// By what right a page asks, and where: a token that it was given, or the session of whoever is signed in, to which the
-// page shows that it is theirs; below the path prefix under which a proxy publishes the application.
+// How a page's requests are authorized: by an access token, or by the session and its CSRF token; and the path prefix
+// under which a proxy publishes the application.
 
 const CSRF = document.querySelector('meta[name="csrf"]').content;
 const USER = document.querySelector('meta[name="user"]').content;
@@ -10,7 +10,7 @@ export function authority(token) {
   return token ? { Authorization: `Bearer ${token}` } : { "X-CSRF-Token": CSRF };
 }
 
-// A session that has ended begins anew where it was; and so does what began before there was an account.
+// A session that has expired, or a page from before the first account, goes to the login page and returns.
 export function enter(response) {
   if (!USER || response?.status !== 401) return;
   const here = location.pathname.slice(PREFIX.length) + location.search;

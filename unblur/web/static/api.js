@@ -1,11 +1,11 @@
-// Asks the server for something, with the right to. What is refused is thrown in the server's own words; and what is no
-// answer of the server's, as a proxy's error page or a network that is down, in ours.
+// Authorized requests to the REST interface. Throws an error in the server's words; for an answer that is not the
+// server's, such as a proxy's error page, or for none, in ours.
 
-import { authority, enter, PREFIX } from "./authority.js";
+import { authority, enter, PREFIX } from "./authorization.js";
 
 const SAID = JSON.parse(document.getElementById("answers").textContent);
 
-// An answer, whatever it is. Throws if there is none.
+// The response, whatever its status. Throws if there is none.
 export async function reach(url, options = {}) {
   const response = await fetch(url, options).catch(() => {
     throw new Error(SAID.none);
@@ -14,7 +14,7 @@ export async function reach(url, options = {}) {
   return response;
 }
 
-// The JSON of an answer. Throws what went wrong, with the answer's `status`.
+// The JSON of a response. Throws an error with the response's `status`.
 export async function read(response) {
   const said = await response.json().catch(() => null);
   if (response.ok && said !== null) return said;
@@ -33,7 +33,7 @@ function foreign({ status }) {
   return (SAID.statuses[status] ?? SAID.foreign).replace("{status}", status);
 }
 
-// What happens when a form is sent; a refusal stands in the form's own alert.
+// Runs `what` when the form is sent; an error is shown in the form's alert.
 export function sending(form, what) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

@@ -1,7 +1,7 @@
-// Sends a photo, chosen or dropped, and goes to the page of what became of it.
+// Uploads a photo, chosen or dropped, and opens the page of its result.
 
-import { ask } from "./ask.js";
-import { PREFIX } from "./authority.js";
+import { ask } from "./api.js";
+import { PREFIX } from "./authorization.js";
 
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const form = document.getElementById("send");
@@ -36,7 +36,7 @@ function busy(now) {
   if (now) fault.hidden = true;
 }
 
-// A photo that misses its place must not take the page's.
+// A photo dropped outside must not replace the page.
 addEventListener("dragover", (event) => {
   event.preventDefault();
   drop.classList.toggle("over", drop.contains(event.target));

@@ -1,7 +1,7 @@
-// Brings the form's times to the reader's zone, and tells when there are new events.
+// Shows the form's times in the browser's time zone, and counts the new events.
 
-import { PREFIX } from "./authority.js";
-import { listen } from "./events.js";
+import { PREFIX } from "./authorization.js";
+import { listen } from "./event_stream.js";
 
 const TEXT = JSON.parse(document.getElementById("texts").textContent);
 const form = document.querySelector(".search");
@@ -12,12 +12,24 @@ for (const image of document.querySelectorAll(".crops img")) {
   image.addEventListener("error", hide);
 }
 if (form) {
-  speakLocalTime();
-  if (form.dataset.search) tellNews(); // there are none of what cannot be searched
+  offerKnownPeople();
+  useLocalTime();
+  if (form.dataset.search) countNews(); // an invalid search has none
 }
 
-// The form is drawn in UTC and sends UTC; in between it speaks the viewer's own time.
-function speakLocalTime() {
+// "Known people" is no value of `person`, but known=true.
+function offerKnownPeople() {
+  const person = form.elements.person;
+  person.querySelector("[data-known]").disabled = false;
+  form.addEventListener("formdata", ({ formData }) => {
+    if (!person.selectedOptions[0]?.dataset.known) return;
+    formData.delete("person");
+    formData.set("known", "true");
+  });
+}
+
+// The form arrives in UTC and sends UTC; the fields show local time.
+function useLocalTime() {
   const times = [...form.querySelectorAll("[type=datetime-local]")];
   for (const input of times.filter((input) => input.value)) {
     const time = new Date(`${input.value}Z`);
@@ -31,17 +43,17 @@ function speakLocalTime() {
   });
 }
 
-function tellNews() {
+function countNews() {
   const wanted = JSON.parse(form.dataset.search);
   const link = document.querySelector("#news a");
   const fresh = new Set();
-  const told = (event) => {
+  const count = (event) => {
     if (!matches(event, wanted) || document.getElementById(`event-${event.id}`)) return;
     fresh.add(event.id);
     link.textContent = TEXT.news.replace("{n}", fresh.size);
     link.hidden = false;
   };
-  listen(`${PREFIX}/api/v1/events/stream`, {}, told, form.dataset.latest);
+  listen(`${PREFIX}/api/v1/events/stream`, {}, count, form.dataset.latest);
 }
 
 function matches(event, wanted) {
