@@ -108,7 +108,7 @@ def test_files_are_bounded_and_a_fault_that_comes_again_is_counted(tmp_path: Pat
         True,
         True,
     ]
-    assert len(list(folder.iterdir())) == crash_reports.KEPT
+    assert len(list(folder.iterdir())) == crash_reports.MAX_REPORTS
 
 
 def test_ctrl_c_before_the_command_begins_is_no_fault(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_child_process_tells_its_parent(
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     decoder = Decoder(1000, 60)
-    monkeypatch.setattr(crash_reports, "_seen", type(crash_reports._seen)())
+    monkeypatch.setattr(crash_reports, "_counts", type(crash_reports._counts)())
     try:
         connection = decoder._connection()
         connection.send("neither pixels nor a side")  # what the child cannot expect

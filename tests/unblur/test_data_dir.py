@@ -21,8 +21,8 @@ from tests.stream.support.proof import open_folder
 from tests.unblur.support.kept import GONE, HERS, bytes_of, keep, keep_served, said, waiting
 from unblur.app_database import application_database
 from unblur.cli import main
-from unblur.data_dir import alone
-from unblur.people.face_thumbnails import faces_of
+from unblur.data_dir import lock_data_folder
+from unblur.people.face_thumbnails import thumbnails_folder
 from unblur.web.auth.audit import Audit, Wanted
 
 
@@ -35,7 +35,7 @@ def house(tmp_path: Path) -> Path:
 
 
 def crops_of(folder: Path) -> set[str]:
-    return {path.stem for path in faces_of(folder / "people.joblib").iterdir()}
+    return {path.stem for path in thumbnails_folder(folder / "people.joblib").iterdir()}
 
 
 def test_nothing_of_a_forgotten_person_is_left_in_a_folder_of_data(
@@ -43,7 +43,7 @@ def test_nothing_of_a_forgotten_person_is_left_in_a_folder_of_data(
 ) -> None:
     hers = load_gallery(house / "people.joblib", fingerprint("sface")).people[GONE].photos
     assert crops_of(house) > set(hers)
-    faces_of(house / "people.joblib").joinpath(f"{hers[0]}.png.part").touch()  # a crash left it
+    thumbnails_folder(house / "people.joblib").joinpath(f"{hers[0]}.png.part").touch()  # a crash left it
     shutil.copy(house / "people.joblib", house / ".people.joblib.k1ll3d_9")  # and this
     assert main(["forget", GONE, "--data", str(house)]) == 0
     left = bytes_of(house)
@@ -136,7 +136,7 @@ def test_a_folder_of_data_that_is_served_is_left_alone(
     command: list[str], house: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = bytes_of(house)
-    with alone(house):
+    with lock_data_folder(house):
         assert main([*command, "--data", str(house)]) == 2
         assert "another unblur is writing there; end it" in capsys.readouterr().err
     assert bytes_of(house) == before

@@ -20,7 +20,7 @@ from tests.stream.evidence.test_verify_chain import examined
 from tests.unblur.support.kept import GONE, keep, records
 from unblur.assembly.components import Components
 from unblur.cli import main
-from unblur.people.face_thumbnails import faces_of
+from unblur.people.face_thumbnails import thumbnails_folder
 from unblur.people.gallery_service import GalleryService
 from unblur.people.photo_review import PhotoReviewer
 from unblur.privacy.erasure import erase
@@ -101,7 +101,7 @@ def test_crops_of_enrolled_photos_are_encrypted_and_can_be_seen(
     gallery = album / "people.joblib"
     command = ["enroll", str(album / "faces"), "--gallery", str(gallery)]
     assert main([*command, "--config", str(config)]) == 0
-    (crop,) = faces_of(gallery).iterdir()
+    (crop,) = thumbnails_folder(gallery).iterdir()
     assert not crop.read_bytes().startswith(PNG)
     assert (people_of(gallery, config).face(crop.stem) or b"").startswith(PNG)
 
@@ -115,7 +115,7 @@ def test_plain_crops_are_read_and_encrypted_once_their_gallery_is_used_with_a_ke
 ) -> None:
     gallery = album / "people.joblib"
     assert main(["enroll", str(album / "faces"), "--gallery", str(gallery)]) == 0
-    (crop,) = faces_of(gallery).iterdir()
+    (crop,) = thumbnails_folder(gallery).iterdir()
     plain = crop.read_bytes()
     assert people_of(gallery, None).face(crop.stem) == plain
     assert crop.read_bytes() == plain

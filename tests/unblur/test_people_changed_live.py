@@ -66,7 +66,7 @@ class Hall:
         return self.story.until(lambda event: event.type == "new" and event.identity.name is None)[1]
 
     def shot(self, event: Event) -> ReviewedPhoto:
-        return self._examiner.crop("crop", read_picture(self._evidence / f"{event.id}.raw.png"))
+        return self._examiner.check_crop("crop", read_picture(self._evidence / f"{event.id}.raw.png"))
 
     def overlay(self, track: int) -> str | None:
         """The name in the picture."""
@@ -100,7 +100,7 @@ def test_an_unknown_becomes_known_renamed_and_unknown_again(hall: Hall) -> None:
     track, shot = stranger.track, hall.shot(stranger)
 
     asked = time.monotonic()
-    hall.people.enrol("Ann", None, [shot], "me")
+    hall.people.enroll("Ann", None, [shot], "me")
     named_at, named = hall.story.until(lambda event: event.track == track and event.identity.name == "Ann")
     assert named.type == "update"
     assert named_at - asked < SOON_S
@@ -118,18 +118,18 @@ def test_an_unknown_becomes_known_renamed_and_unknown_again(hall: Hall) -> None:
 
 
 def test_who_is_merged_has_the_other_name_at_once(hall: Hall, portraits: Path, examiner: PhotoReviewer) -> None:
-    hall.people.enrol("Joe", None, [examiner.picture("biden.jpg", read_picture(portraits / "biden.jpg"))], "me")
+    hall.people.enroll("Joe", None, [examiner.check_picture("biden.jpg", read_picture(portraits / "biden.jpg"))], "me")
     stranger = hall.unknown()
-    hall.people.enrol("Ann", None, [hall.shot(stranger)], "me")
+    hall.people.enroll("Ann", None, [hall.shot(stranger)], "me")
     assert hall.overlay(stranger.track) == "Ann"
-    hall.people.merge("Ann", "Joe", "me", sure=True)
+    hall.people.merge("Ann", "Joe", "me", confirmed=True)
     assert hall.overlay(stranger.track) == "Joe"
     hall.story.until(lambda event: event.track == stranger.track and event.type == "end")
     assert hall.story.of(stranger.track) == [("new", None), ("update", "Ann"), ("update", "Joe"), ("end", "Joe")]
 
 
 def test_another_programs_gallery_is_in_use_soon(hall: Hall, tmp_path: Path) -> None:
-    hall.people.enrol("Ann", None, [hall.shot(hall.unknown())], "me")
+    hall.people.enroll("Ann", None, [hall.shot(hall.unknown())], "me")
     theirs = hall.people.gallery
     hall.people.delete("Ann", "me")
     asked = time.monotonic()

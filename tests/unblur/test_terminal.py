@@ -128,8 +128,8 @@ def test_results_stay_in_their_pipe_while_a_bar_is_drawn(portraits: Path, tmp_pa
 FETCH = """
 import time
 from models.assets.fetch import fetch
-from unblur.terminal import download_bar, messages, working
-with working("filming"):
+from unblur.terminal import download_bar, messages, show_activity
+with show_activity("filming"):
     with download_bar() as progress:
         fetch("yunet", progress=progress)
         time.sleep(0.3)

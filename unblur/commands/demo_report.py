@@ -1,6 +1,6 @@
-"""One page that shows what a run over a simulated clip found, and says what of it was right.
+"""Report page of the demo: the results of a run over a simulated clip, compared with its ground truth.
 
-The page fetches nothing: its pictures are embedded, and only the video lies beside it.
+The page loads nothing from the network: images are embedded, only the video is a separate file next to it.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from stream.values import Method
 from unblur.evaluate.scoring.event_log import LoggedEvent, Outcome, Score, score
 
 METHODS: dict[Method, str] = {"cnn": "restored by the network", "richardson-lucy": "restored by Richardson-Lucy"}
-LEFT_ALONE = "left as it is"
+UNCHANGED = "left as it is"
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run over a simulated clip left behind.
+    """The output of a run over a simulated clip.
 
-    `video` is the annotated clip; `crops` a folder that holds, for events that have them, <event id>.raw.png and
-    <event id>.restored.png.
+    `video` is the annotated clip; `crops` is a folder with <event id>.raw.png and <event id>.restored.png, for events
+    that have them.
     """
 
     video: Path
@@ -42,7 +42,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One appearance as the page shows it: the outcome, its most telling event, and that event's pictures."""
+    """One appearance on the page: its outcome, its most informative event, and that event's images as data URIs."""
 
     outcome: Outcome
     event: LoggedEvent | None
@@ -51,7 +51,7 @@ class Card:
 
     @property
     def person(self) -> str:
-        return readable(self.outcome.appearance.person)
+        return display_name(self.outcome.appearance.person)
 
     @property
     def speed(self) -> str:
@@ -60,7 +60,7 @@ class Card:
 
     @property
     def said(self) -> str:
-        known, name = self.outcome.appearance.known, readable(self.outcome.name or "")
+        known, name = self.outcome.appearance.known, display_name(self.outcome.name or "")
         match self.outcome.verdict:
             case "right":
                 return f"Named {name}" if known else "Left unknown, rightly"
@@ -73,7 +73,7 @@ class Card:
 
     @property
     def method(self) -> str:
-        return METHODS.get(self.event.deblurred_by, LEFT_ALONE) if self.event else LEFT_ALONE
+        return METHODS.get(self.event.deblurred_by, UNCHANGED) if self.event else UNCHANGED
 
     @property
     def seen(self) -> str:
@@ -82,12 +82,12 @@ class Card:
 
 
 def write_report(out: Path, run: Run, *, credit: str) -> Path:
-    """Write the page to `out` (an .html file) and return its path; `credit` says whose the photographs are.
+    """Write the page to `out` (an .html file) and return its path; `credit` names the source of the photos.
 
     Raises SourceError if the video cannot be read, OutputError if the page cannot be written.
     """
     result = score(run.events, run.truth)
-    cards = [_card(outcome, run.crops) for outcome in result.outcomes]
+    cards = [_make_card(outcome, run.crops) for outcome in result.outcomes]
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -102,7 +102,7 @@ def write_report(out: Path, run: Run, *, credit: str) -> Path:
         cards=cards,
         stray=len({(event.camera, event.track) for event in result.stray}),
         video=quote(os.path.relpath(run.video, out.parent)),
-        poster=_poster(run.video, _telling_moment(cards)),
+        poster=_poster(run.video, _poster_time(cards)),
         credit=credit,
     )
     _write(out, page)
@@ -110,35 +110,35 @@ def write_report(out: Path, run: Run, *, credit: str) -> Path:
 
 
 def tally(result: Score) -> str:
-    """The result in a sentence."""
+    """Summarize the result in a sentence."""
     known = sum(one.appearance.known for one in result.outcomes)
-    strangers = len(result.outcomes) - known
+    unknown = len(result.outcomes) - known
     wrong = result.count("wrong", known=True) + result.count("wrong", known=False)
     return (
         f"Appearances of enrolled people named rightly: {result.count('right', known=True)} of {known}; "
-        f"of strangers left unknown: {result.count('right', known=False)} of {strangers}; named wrongly: {wrong}."
+        f"of strangers left unknown: {result.count('right', known=False)} of {unknown}; named wrongly: {wrong}."
     )
 
 
-def readable(name: str) -> str:
-    """A gallery's folder name as a person writes it."""
+def display_name(name: str) -> str:
+    """Convert a folder name of the gallery to a display name."""
     return name.replace("_", " ")
 
 
-def _card(outcome: Outcome, crops: Path) -> Card:
-    """The event to show: one with a picture, of the name that stood, with the best score."""
+def _make_card(outcome: Outcome, crops: Path) -> Card:
+    """Choose the event to show: preferably one with an image, with the final name, with the best score."""
 
-    def worth(event: LoggedEvent) -> tuple[bool, bool, float]:
+    def rank(event: LoggedEvent) -> tuple[bool, bool, float]:
         return (crops / f"{event.id}.raw.png").is_file(), event.name == outcome.name, event.score
 
-    event = max(outcome.events, key=worth, default=None)
+    event = max(outcome.events, key=rank, default=None)
     if event is None:
         return Card(outcome, None, None, None)
-    raw, restored = (_embedded(crops / f"{event.id}.{kind}.png") for kind in ("raw", "restored"))
+    raw, restored = (_embed(crops / f"{event.id}.{kind}.png") for kind in ("raw", "restored"))
     return Card(outcome, event, raw, restored if event.deblurred_by != "none" else None)
 
 
-def _embedded(picture: Path) -> str | None:
+def _embed(picture: Path) -> str | None:
     return _data_uri(picture.read_bytes(), "image/png") if picture.is_file() else None
 
 
@@ -146,15 +146,15 @@ def _data_uri(data: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def _telling_moment(cards: Sequence[Card]) -> float:
-    """When somebody rightly named was seen by a restored picture, or else at all."""
+def _poster_time(cards: Sequence[Card]) -> float:
+    """The time in seconds of an event with a correct name, preferably one with a restored crop; else 0."""
     named = [card for card in cards if card.event and card.outcome.verdict == "right" and card.event.name]
     restored = [card for card in named if card.restored]
     return next((card.event.pts_s for card in [*restored, *named] if card.event), 0.0)
 
 
 def _poster(video: Path, moment: float) -> str:
-    """The video's picture at a moment in seconds, as JPEG."""
+    """The video's frame at a time in seconds, as a JPEG data URI."""
     try:
         with av.open(str(video)) as container:
             container.seek(round(moment * av.time_base))

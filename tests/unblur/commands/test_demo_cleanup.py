@@ -23,9 +23,9 @@ from unblur.app_database import application_database
 from unblur.cli import main
 from unblur.commands.demo import configure_demo
 from unblur.commands.demo_cleanup import warn_of_demo
-from unblur.data_dir import placed
+from unblur.data_dir import with_data_paths
 from unblur.feedback import Feedback
-from unblur.people.face_thumbnails import faces_of
+from unblur.people.face_thumbnails import thumbnails_folder
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def known(data: Path) -> dict[str, int]:
 
 
 def test_what_was_mixed_in_is_told_and_removed_by_one_command(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = placed(Config(), data)
+    config = with_data_paths(Config(), data)
     warn_of_demo(config, data, None)
     assert f"`unblur forget --demo --data {data}` removes them" in capsys.readouterr().err
     alike = set(directions(3, 2)[:2].tobytes()) == set(directions(2, 2).tobytes())
@@ -88,7 +88,7 @@ def test_a_camera_of_the_owners_that_is_called_demo_is_theirs(
     config.write_text(f"serve: {{data: {data}}}\ncameras: [{{name: demo, source: 'whip:'}}]", encoding="utf-8")
     assert main(["forget", "--demo", "--config", str(config)]) == 2
     assert "a camera of yours is called demo" in capsys.readouterr().err
-    warn_of_demo(placed(load_config(config, {}), data), data, config)
+    warn_of_demo(with_data_paths(load_config(config, {}), data), data, config)
     assert capsys.readouterr().err == ""
 
 
@@ -100,10 +100,10 @@ def test_the_demo_takes_nothing_of_the_owners(tmp_path: Path) -> None:
         "cameras": [{"source": "rtsp://127.0.0.1/1"}],
     })  # fmt: skip
     folder = tmp_path / "demo"
-    faces_of(folder / "people.joblib").mkdir(parents=True)
+    thumbnails_folder(folder / "people.joblib").mkdir(parents=True)
     for name in ("people.joblib", "camera.mp4"):
         (folder / name).touch()
-    shown = placed(configure_demo(own, folder), folder)
+    shown = with_data_paths(configure_demo(own, folder), folder)
     assert [camera.name for camera in shown.cameras] == ["demo"]
     assert shown.output.store == f"sqlite:///{folder / 'events.sqlite'}"
     assert (shown.output.evidence, shown.output.events) == (folder / "evidence", None)

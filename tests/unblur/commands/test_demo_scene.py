@@ -12,7 +12,7 @@ from stream.errors import SourceError
 from stream.simulation.ground_truth import GroundTruth
 from stream.simulation.scene import Scene
 from stream.simulation.sensor import Sensor
-from unblur.commands.demo import ENROLLED, demo_scene, enrol_folder
+from unblur.commands.demo import ENROLLED, demo_scene, make_enrollment_folder
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_every_face_can_be_found_in_the_middle_of_its_passage(scene: Scene, dete
 
 
 def test_enrolment_folder_is_as_enroll_takes_it(portraits: Path, tmp_path: Path) -> None:
-    folder = enrol_folder(portraits, tmp_path / "faces")
+    folder = make_enrollment_folder(portraits, tmp_path / "faces")
     assert {path.name for path in folder.iterdir()} == {"Barack_Obama", "Joe_Biden"}
     person = folder / "Barack_Obama"
     assert (person / "obama.jpg").read_bytes() == (portraits / "obama.jpg").read_bytes()

@@ -31,5 +31,5 @@ def test_delivery_goes_on_after_an_error_of_ours(monkeypatch: pytest.MonkeyPatch
         assert all_there.wait(20)
         (state,) = [state for state in thread_states() if state.name == "a test's outbox"]
         assert state.restarts == 1
-        assert outbox.lost == 1
+        assert outbox.dropped == 1
     assert delivered == ["event-1", "event-2"]

@@ -25,8 +25,8 @@ from tests.unblur.notify.support.receiver import Call, Receiver, status
 from tests.unblur.notify.support.waiting import WITHIN_S, until
 from unblur.notify import webhook
 from unblur.notify.base import NO_HOST_NAME, DeliveryStatus
-from unblur.notify.webhook import Webhook, WebhookTiming, sign, wanted
-from unblur.notify.webhook_queue import Queue, forget_others
+from unblur.notify.webhook import Webhook, WebhookTiming, is_wanted, sign
+from unblur.notify.webhook_queue import Queue, delete_other_hooks
 
 KEY = bytes(range(32))
 SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
@@ -305,7 +305,7 @@ def test_each_hook_gets_what_it_asks_for(settings: dict[str, object], numbers: l
         an_event(2, "Bob", "door"),
         an_event(3, "Ann", type="end"),
     ]
-    assert [event.frame for event in events if wanted(event, settings_of(**settings))] == numbers
+    assert [event.frame for event in events if is_wanted(event, settings_of(**settings))] == numbers
 
 
 def test_a_queue_that_is_full_loses_its_oldest(engine: sql.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,5 +323,5 @@ def test_what_waits_for_a_hook_that_is_no_more_is_forgotten(engine: sql.Engine) 
     gone, kept = Queue(engine, "gone"), Queue(engine, "kept")
     gone.add("a", "", 0.0)
     kept.add("b", "", 0.0)
-    forget_others(engine, ["kept"])
+    delete_other_hooks(engine, ["kept"])
     assert (len(gone), len(kept)) == (0, 1)

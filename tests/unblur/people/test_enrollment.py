@@ -14,7 +14,7 @@ from recognize.gallery.people_gallery import Gallery, load_gallery
 from stream.errors import UsageError
 from stream.storage.images import read_picture, write_picture
 from unblur.people.enrollment import enroll
-from unblur.people.face_thumbnails import faces_of
+from unblur.people.face_thumbnails import thumbnails_folder
 from unblur.people.photo_review import PhotoReviewer
 
 
@@ -39,7 +39,7 @@ def known(target: Path) -> Gallery:
 
 
 def crops(target: Path) -> set[str]:
-    return {path.name for path in faces_of(target).iterdir()}
+    return {path.name for path in thumbnails_folder(target).iterdir()}
 
 
 def of_all(gallery: Gallery) -> set[str]:
@@ -52,10 +52,10 @@ def test_who_is_enrolled_can_be_seen(album: Path, target: Path, examiner: PhotoR
     assert len(gallery.photos) == 3, "not the photo in the wrong folder"
     assert crops(target) == of_all(gallery)
     (photo,) = gallery.people["Joe Biden"].photos
-    crop = examiner.picture("biden.jpg", read_picture(portraits / "biden.jpg")).crop
+    crop = examiner.check_picture("biden.jpg", read_picture(portraits / "biden.jpg")).crop
     assert crop is not None
-    assert np.array_equal(read_picture(faces_of(target) / f"{photo}.png"), crop)
-    assert faces_of(target).stat().st_mode & 0o777 == 0o700
+    assert np.array_equal(read_picture(thumbnails_folder(target) / f"{photo}.png"), crop)
+    assert thumbnails_folder(target).stat().st_mode & 0o777 == 0o700
 
 
 def test_crops_follow_the_folder_of_photos(album: Path, target: Path) -> None:

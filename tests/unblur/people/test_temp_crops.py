@@ -17,7 +17,7 @@ def test_what_was_laid_down_is_taken_up_in_any_order(tmp_path: Path, laid: list[
     for photo, content in laid:
         pile.add(photo, content)
     last = dict(laid)
-    assert dict(pile.take(photo for photo in order if photo in last)) == last
+    assert dict(pile.read(photo for photo in order if photo in last)) == last
     pile.close()
 
 
@@ -26,7 +26,7 @@ def test_what_is_not_taken_is_nowhere(tmp_path: Path) -> None:
     pile.add("photo", b"content" * 10_000)
     assert not list(tmp_path.iterdir())
     with pytest.raises(KeyError):
-        next(pile.take(["another"]))
+        next(pile.read(["another"]))
     pile.close()
 
 

@@ -27,7 +27,7 @@ from tests.stream.support.events import an_event, fill
 from tests.stream.support.proof import write
 from tests.unblur.support.kept import BEGIN, GONE, bytes_of, keep, keep_served, records, said, served, waiting
 from unblur.cli import main
-from unblur.people.face_thumbnails import faces_of
+from unblur.people.face_thumbnails import thumbnails_folder
 from unblur.privacy.personal_data import PersonalData, open_personal_data
 from unblur.privacy.retention import RetentionReport, apply_retention
 
@@ -150,7 +150,7 @@ def test_what_was_interrupted_is_finished_by_the_next(folder: Path, monkeypatch:
             assert apply_retention(Retention(events=limit), opened, BEGIN).failed == ("the disk refused",)
         assert len(ids(folder / "log.jsonl")) == 7
         with monkeypatch.context() as broken:
-            broken.setattr(JsonlEventLog, "amend", _refused)
+            broken.setattr(JsonlEventLog, "rewrite_events", _refused)
             assert apply_retention(Retention(events=limit), opened, BEGIN).failed == ("the disk refused",)
         apply_retention(Retention(events=limit), opened, BEGIN)
     assert ids(folder / "log.jsonl") == ["event-4", "event-5", "event-6"]
@@ -225,5 +225,5 @@ def test_the_crops_of_people_enrolled_long_ago_go_with_them(tmp_path: Path) -> N
         told = apply_retention(limits, served(tmp_path, stack), BEGIN + timedelta(days=31.5))
     assert told.people == ("Ann", GONE)
     gallery = tmp_path / "people.joblib"
-    crops = {path.stem for path in faces_of(gallery).iterdir()}
+    crops = {path.stem for path in thumbnails_folder(gallery).iterdir()}
     assert crops == load_gallery(gallery, fingerprint("sface")).photos

@@ -41,7 +41,7 @@ def test_what_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         return apply_retention(limits, kept, now, serving)
 
     monkeypatch.setattr(retention_job, "_EVERY_S", 0.01)
-    monkeypatch.setattr(retention_job, "expire", fails_once)
+    monkeypatch.setattr(retention_job, "apply_retention", fails_once)
     with ExitStack() as stack, closing(RetentionJob(Retention(events=Limit(days=1)), records(tmp_path, stack))):
         assert second.wait(20)
     assert list(query(str(tmp_path / "log.jsonl"))) == []

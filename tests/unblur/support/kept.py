@@ -26,7 +26,7 @@ from tests.stream.support.proof import a_sighting, open_folder
 from unblur.app_database import application_database
 from unblur.feedback import Feedback
 from unblur.notify.webhook_queue import Queue
-from unblur.people.face_thumbnails import FaceThumbnails, faces_of
+from unblur.people.face_thumbnails import FaceThumbnails, thumbnails_folder
 from unblur.privacy.app_event_data import AppEventData
 from unblur.privacy.personal_data import PersonalData, open_personal_data
 
@@ -81,9 +81,9 @@ def keep_served(folder: Path) -> None:
         log.unlink()
     (folder / "log.sqlite").rename(folder / "events.sqlite")
     gallery = folder / "people.joblib"
-    FaceThumbnails(faces_of(gallery), None)
+    FaceThumbnails(thumbnails_folder(gallery), None)
     for photo in load_gallery(gallery, fingerprint("sface")).photos:
-        write_picture(faces_of(gallery) / f"{photo}.png", np.full((128, 128, 3), int(photo[:2], 16), np.uint8))
+        write_picture(thumbnails_folder(gallery) / f"{photo}.png", np.full((128, 128, 3), int(photo[:2], 16), np.uint8))
     engine = application_database(folder)
     feedback, hooks = Feedback(engine), [Queue(engine, "door"), Queue(engine, "desk")]
     feedback.add("event-0", "wrong", None, "operator")

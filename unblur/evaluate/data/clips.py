@@ -122,7 +122,7 @@ def make(people: Path, filming: ClipSettings, seed: int, every: int, out: Path) 
         detector = YuNet(load(fetch("yunet", progress=downloads)))
     known = walkers(one_each(parts["probe"]), detector, known=True)
     strangers = walkers(one_each(parts["strangers"]), detector, known=False)
-    terminal.prepared(out)
+    terminal.make_writable_folder(out)
     film(known + strangers, filming, seed, out / "clip.mp4", out / "truth.json")
     lay_out(parts["gallery"], out / "people")
 

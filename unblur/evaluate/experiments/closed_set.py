@@ -24,7 +24,7 @@ from recognize.embedders.fitted_embedder import Method, fit
 from stream.errors import SourceError
 from stream.interfaces import Detector
 from stream.values import Array, Image
-from unblur.assembly.components import fitted, fusion_trainer
+from unblur.assembly.components import fusion_trainer, load_fitted
 from unblur.evaluate.data import archives
 from unblur.evaluate.data.datasets import finder
 from unblur.evaluate.scoring.open_set_metrics import Indices
@@ -98,7 +98,7 @@ def embedding(name: Name, faces: Faces, sface: Embedder, backend: Backend) -> Em
             crops = [faces.crops[place] for place in learnt]
             train_fusion = fusion_trainer() if name == "fusion-cnn" else None
             file.write_bytes(fit(name, crops, faces.labels[learnt], seed, train_fusion))
-            return fitted(file, name, backend).embed(faces.crops)
+            return load_fitted(file, name, backend).embed(faces.crops)
 
     return embed
 

@@ -61,7 +61,7 @@ def evaluate(settings: Settings, judge: reference_embedders.Name, alignments: Se
     with download_bar() as downloads:
         detector = YuNet(load(fetch("yunet", progress=downloads), settings.backend), min_confidence=IN_VIDEO)
     who = cast(settings.data, settings.split, detector, settings.every)
-    terminal.prepared(out)
+    terminal.make_writable_folder(out)
     embedder = reference_embedders.judge(judge, settings.backend)
     told = record([settings.data / settings.split / ARCHIVE], settings.seed, embedder.backend)
     enrolled = Enrolled.of(who, embedder)

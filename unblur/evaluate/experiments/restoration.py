@@ -71,7 +71,7 @@ def evaluate(settings: Settings, out: Path) -> str:
     faces = _faces(archive, settings.every)
     notes = [f"{len(faces)} faces, their middle {SIDE} x {SIDE} pixels"]
     notes += methods.told(names, settings.backend, settings.network)
-    terminal.prepared(out)
+    terminal.make_writable_folder(out)
     told = record([archive], settings.seed, BACKEND, *notes)
     outcomes = _run(under, partial(_outcome, faces=faces, names=names, deblurrers=deblurrers, seed=settings.seed))
     table = Table("Against the sharp faces", _COLUMNS, [row for each in outcomes.values() for row in each.rows])

@@ -34,7 +34,7 @@ from unblur.evaluate.data.datasets import ARCHIVE, roles
 from unblur.evaluate.experiments.stage_times import Stages
 from unblur.evaluate.scoring.event_log import read_events, score
 from unblur.people.enrollment import enroll
-from unblur.terminal import working
+from unblur.terminal import show_activity
 
 KNOWN, STRANGERS, AT_ONCE, SEED = 12, 4, 6, 0
 MEMORY_EVERY_S = 1.0
@@ -68,7 +68,7 @@ def recorded(data: Path, folder: Path, known: int = KNOWN, strangers: int = STRA
     people, detector = roles(data / "val" / ARCHIVE), YuNet(load(fetch("yunet")))
     passers = walkers(one_each(people["probe"])[:known], detector, known=True)
     passers += walkers(one_each(people["strangers"])[:strangers], detector, known=False)
-    with working("filming people who walk past"):
+    with show_activity("filming people who walk past"):
         film(passers, ClipSettings("slow", AT_ONCE), SEED, footage.clip, footage.truth)
     enroll(Config(), lay_out(people["gallery"], folder / "people"), footage.gallery, strict=False)
     return footage
@@ -79,7 +79,7 @@ def watched(program: str, command: Sequence[str | Path]) -> Process:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     memory = []
-    with working(program), ExitStack() as stack:
+    with show_activity(program), ExitStack() as stack:
         # A session of its own: Ctrl-C is for this process to meet.
         process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, start_new_session=True)
         stack.enter_context(process)

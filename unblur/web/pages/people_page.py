@@ -12,7 +12,7 @@ from recognize.gallery.people_gallery import Gallery
 from stream.errors import UsageError
 from stream.values import Image
 from unblur.people.gallery_service import GalleryService
-from unblur.people.photo_review import PhotoReviewer, ReviewedPhoto, objections, require_usable
+from unblur.people.photo_review import PhotoReviewer, ReviewedPhoto, describe_issues, require_usable
 from unblur.web.pages import people_schemas
 from unblur.web.pages.pending_photos import PendingPhotos
 from unblur.web.pages.people_schemas import (
@@ -112,7 +112,7 @@ class PeoplePage:
     async def _enrol(self, request: web.Request, new: Enrolment) -> KnownPerson:
         def enrol() -> KnownPerson:
             shots = self._chosen(None, new.photos, new.sure)
-            name = self._people.enrol(new.name, new.description, shots, _who(request))
+            name = self._people.enroll(new.name, new.description, shots, _who(request))
             self._tray.drop(shots)
             return self._somebody(person_id(name))
 
@@ -171,7 +171,7 @@ class PeoplePage:
         sent = await self._uploads.pictures(request, "photo", MOST, LONG_SIDE)
 
         def look() -> ProposedPhotos:
-            shots = [self._examiner.picture(each.name, each.image, each.fault, each.remark) for each in sent]
+            shots = [self._examiner.check_picture(each.name, each.image, each.fault, each.remark) for each in sent]
             return self._looked(shots, proposal)
 
         with map_errors():
@@ -182,7 +182,7 @@ class PeoplePage:
             image = self._evidence(crop.event)
             if image is None:
                 raise KeyError(crop.event)
-            return self._looked([self._examiner.crop("crop", image)], crop)
+            return self._looked([self._examiner.check_crop("crop", image)], crop)
 
         with map_errors():
             return await asyncio.to_thread(look)
@@ -194,18 +194,18 @@ class PeoplePage:
         return ProposedPhotos(
             photos=[
                 people_schemas.shown(shot)
-                for shot in self._examiner.judged([*beside, *shots], name, self._people.gallery)
+                for shot in self._examiner.review([*beside, *shots], name, self._people.gallery)
             ]
         )
 
     def _chosen(self, name: str | None, ids: Sequence[str], sure: Sequence[str]) -> list[ReviewedPhoto]:
         """The shots to enrol. Raises UsageError if one of them is not to be enrolled at all, or is doubtful and nobody
         is sure of it."""
-        shots = self._examiner.judged(self._tray.get(ids), name, self._people.gallery)
+        shots = self._examiner.review(self._tray.get(ids), name, self._people.gallery)
         require_usable(shots)
         for shot in shots:
             if shot.findings and shot.id not in sure:
-                raise UsageError(f"{shot.name}: {objections(shot)}: confirm it, or leave it out")
+                raise UsageError(f"{shot.name}: {describe_issues(shot)}: confirm it, or leave it out")
         return shots
 
     def _everybody(self) -> list[KnownPerson]:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from stream.errors import UsageError
 from stream.names import LONGEST, normalize_name, normalize_text
-from unblur.people.photo_review import ReviewedPhoto, usable
+from unblur.people.photo_review import ReviewedPhoto, is_usable
 
 LONGEST_DESCRIPTION = 2000
 Id = Annotated[str, Field(max_length=64)]
@@ -151,4 +151,4 @@ def shown(shot: ReviewedPhoto) -> ProposedPhoto:
         jpeg = cv2.imencode(".jpg", shot.crop, [cv2.IMWRITE_JPEG_QUALITY, _JPEG])[1].tobytes()
         picture = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
     findings = [PhotoFinding(kind=kind, why=why) for kind, why in shot.findings.items()]
-    return ProposedPhoto(id=shot.id, name=shot.name, picture=picture, usable=usable(shot), findings=findings)
+    return ProposedPhoto(id=shot.id, name=shot.name, picture=picture, usable=is_usable(shot), findings=findings)

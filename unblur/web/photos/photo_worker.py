@@ -20,7 +20,7 @@ from recognize.track_recognizer import TrackRecognizer
 from stream.threads import lower_priority
 from stream.values import Image
 from unblur.assembly.components import Components
-from unblur.photos.photo_restoration import PhotoRestorer, PhotoResult, RestoredFace, equip, side_by_side
+from unblur.photos.photo_restoration import PhotoRestorer, PhotoResult, RestoredFace, make_photo_restorer, side_by_side
 
 Method = Literal["auto", "cnn", "richardson-lucy", "seed"]
 WAITING = 3
@@ -86,7 +86,7 @@ class PhotoWorker:
     def _develop(self, photo: Image, sharp: Image | None, method: Method) -> RestoredPhoto:
         self._recognizer.use(self._gallery())
         (result,) = self._lab(method).restore([(Path("photo"), photo)])
-        gains = [None if sharp is None else _on_crop(portrait, sharp) for portrait in result.portraits]
+        gains = [None if sharp is None else _on_crop(portrait, sharp) for portrait in result.faces]
         gain = None if sharp is None else _gain(result, sharp)
         return RestoredPhoto(photo.shape[1], photo.shape[0], result.to_json(), _pictures(result), gain, gains)
 
@@ -101,7 +101,7 @@ class PhotoWorker:
 
     def _lab(self, method: Method) -> PhotoRestorer:
         if method not in self._labs:
-            self._labs[method] = equip(self._parts, self._recognizer, self._settings(method))
+            self._labs[method] = make_photo_restorer(self._parts, self._recognizer, self._settings(method))
         return self._labs[method]
 
     def _settings(self, method: Method) -> Deblurring:
@@ -122,7 +122,7 @@ def _on_crop(portrait: RestoredFace, sharp: Image) -> QualityGain:
 
 def _pictures(result: PhotoResult) -> dict[str, bytes]:
     pictures = {"original": result.photo, "restored": result.restored, "sheet": side_by_side(result)}
-    for number, portrait in enumerate(result.portraits, 1):
+    for number, portrait in enumerate(result.faces, 1):
         pictures[f"face-{number}-raw"] = portrait.restoration.crop.image
         if portrait.restoration.method != "none":
             pictures[f"face-{number}-restored"] = portrait.restoration.image

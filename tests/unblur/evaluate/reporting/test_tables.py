@@ -62,4 +62,4 @@ def test_files_are_replaced_as_a_whole(tmp_path: Path) -> None:
 def test_folder_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write to the folder"):
-        terminal.prepared(tmp_path / "file")
+        terminal.make_writable_folder(tmp_path / "file")
