@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel
 from stream.events.erasure import same_name
 
 Verdict = Literal["right", "wrong", "added"]
-"""The name is right; it is somebody else; the crop was added to a person of the gallery."""
+"""The name is right; it is wrong; the crop was added to a person of the gallery."""
 _HISTORY_LENGTH = 50
 """Entries returned of an event's history, the latest ones."""
 

@@ -140,11 +140,11 @@ def test_ctrl_c_among_the_imports_ends_the_command(tmp_path: Path) -> None:
         while "numpy" not in maps.read_text("utf-8"):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-    assert (said, process.returncode) == ("unblur: interrupted\n", 130)
+        _, output = process.communicate(timeout=60)
+    assert (output, process.returncode) == ("unblur: interrupted\n", 130)
 
 
-def test_a_child_process_tells_its_parent(
+def test_a_child_process_reports_to_its_parent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))

@@ -132,10 +132,10 @@ class Components:
             case _:
                 return RichardsonLucyDeblurrer(shutters)
 
-    def _deblurrer_with_fallback(self, shutters: Mapping[str, float] | None, looks: int) -> Deblurrer:
+    def _deblurrer_with_fallback(self, shutters: Mapping[str, float] | None, passes: int) -> Deblurrer:
         """Make the network with Richardson-Lucy as fallback; Richardson-Lucy alone if the network cannot run."""
         try:
-            return FallbackDeblurrer(CNN(self._network, shutters, REACH, looks), RichardsonLucyDeblurrer(shutters))
+            return FallbackDeblurrer(CNN(self._network, shutters, REACH, passes), RichardsonLucyDeblurrer(shutters))
         except ModelError as error:
             _log.warning("the deblurring network cannot run: Richardson-Lucy takes its place", reason=str(error))
             self.networks.append(LoadedNetwork("deblur", "richardson-lucy", {self._config.backend: str(error)}))

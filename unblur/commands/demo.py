@@ -52,7 +52,7 @@ def demo(
 
 
 def make_demo(out: Path = OUT) -> None:
-    """Record the clip, enroll, run, and write the report; all files are written anew in `out`."""
+    """Record the clip, enroll, run, and write the report; the files in `out` replace those of an earlier demo."""
     _clear(out)
     clip, gallery = stage(out)
     config = load(None, {

@@ -49,6 +49,7 @@ class Card:
     raw: str | None
     restored: str | None
 
+    # The template uses the names of these properties.
     @property
     def person(self) -> str:
         return display_name(self.outcome.appearance.person)

@@ -143,8 +143,8 @@ def _set_key(settings: dict[str, Any], override: str) -> None:
 
 
 def _run(trainer: Trainer, out: Path, console: Messages) -> None:
-    """Run the trainer to the end, with a bar for people and curves for TensorBoard. Raises KeyboardInterrupt if it was
-    stopped, with all that was learnt on disk."""
+    """Run the trainer to the end, with a progress bar and TensorBoard curves. Raises KeyboardInterrupt if it was
+    stopped, after saving a checkpoint."""
     from torch.utils.tensorboard import SummaryWriter
 
     columns = (
@@ -153,12 +153,13 @@ def _run(trainer: Trainer, out: Path, console: Messages) -> None:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[losses]}"),
     )
-    with SummaryWriter(str(out)) as board, bar(*columns) as progress, _stop() as stopped:
-        task = progress.add_task("", total=trainer.recipe.crops, completed=trainer.crops, told="")
-        for step in _until(stopped, trainer.run()):
-            progress.update(task, completed=step.crops, told=" ".join(f"{k} {v:.4f}" for k, v in step.losses.items()))
+    with SummaryWriter(str(out)) as board, bar(*columns) as progress, _catch_signals() as stopped:
+        task = progress.add_task("", total=trainer.recipe.crops, completed=trainer.crops, losses="")
+        for step in _steps_until(stopped, trainer.run()):
+            losses = " ".join(f"{name} {value:.4f}" for name, value in step.losses.items())
+            progress.update(task, completed=step.crops, losses=losses)
             _record(board, step, console)
     if trainer.crops < trainer.recipe.crops:
         trainer.save()
@@ -166,7 +167,7 @@ def _run(trainer: Trainer, out: Path, console: Messages) -> None:
         raise KeyboardInterrupt
 
 
-def _until(stopped: Event, steps: Iterator[Step]) -> Iterator[Step]:
+def _steps_until(stopped: Event, steps: Iterator[Step]) -> Iterator[Step]:
     """Yield the steps until `stopped` is set. A signal to the whole process group also ends the data loader's worker;
     the loader's error is then ignored."""
     try:
@@ -180,7 +181,7 @@ def _until(stopped: Event, steps: Iterator[Step]) -> Iterator[Step]:
 
 
 @contextmanager
-def _stop() -> Iterator[Event]:
+def _catch_signals() -> Iterator[Event]:
     """Context manager in which Ctrl-C and SIGTERM set an event, so that the current step is finished before saving."""
     stopped = Event()
     numbers = (signal.SIGINT, signal.SIGTERM)
@@ -198,8 +199,8 @@ def _record(board: SummaryWriter, step: Step, console: Messages) -> None:
     if step.figures:
         for name, value in step.figures.items():
             board.add_scalar(name, value, step.crops)
-        told = "  ".join(f"{name} {value:.3f}" for name, value in step.figures.items())
-        console.say(f"{step.crops:,} crops  {told}{'  best so far' if step.best else ''}")
+        figures = "  ".join(f"{name} {value:.3f}" for name, value in step.figures.items())
+        console.say(f"{step.crops:,} crops  {figures}{'  best so far' if step.best else ''}")
 
 
 def _archives(data: Path) -> list[Path]:

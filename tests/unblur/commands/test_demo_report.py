@@ -49,8 +49,8 @@ class Page(HTMLParser):
 
 def event(truth: GroundTruth, person: str, frame: int) -> LoggedEvent:
     place, one = next((i, one) for i, one in enumerate(truth.appearances) if one.person == person)
-    seen = one.sightings[frame]
-    left, top, width, height = (round(part) for part in seen.box)
+    sighting = one.sightings[frame]
+    left, top, width, height = (round(part) for part in sighting.box)
     return LoggedEvent(
         id=f"e{place}-{frame}",
         type="update",
@@ -62,8 +62,8 @@ def event(truth: GroundTruth, person: str, frame: int) -> LoggedEvent:
         raw_score=0.28,
         restored_score=0.3 + frame / 100,
         deblurred_by="richardson-lucy" if person == "Ann_Lee" else "none",
-        pts_s=seen.frame / 30,
-        frame=seen.frame,
+        pts_s=sighting.frame / 30,
+        frame=sighting.frame,
         box=(left, top, width, height),
         first_pts_s=one.first_frame / 30,
     )
@@ -91,7 +91,7 @@ def page(run: Run) -> Page:
     return Page(write_report(run.video.parent / "report.html", run, credit=CREDIT))
 
 
-def test_says_honestly_what_was_right_and_wrong(page: Page) -> None:
+def test_report_lists_correct_and_wrong_names(page: Page) -> None:
     assert "people named rightly: 1 of 3; of strangers left unknown: 1 of 2; named wrongly: 1." in page.text
     for verdict in (
         "Named Ann Lee",
@@ -144,7 +144,7 @@ def test_same_run_gives_the_same_page(run: Run, tmp_path: Path) -> None:
     assert pages[0].read_bytes() == pages[1].read_bytes()
 
 
-def test_missing_video_is_named(run: Run, tmp_path: Path) -> None:
+def test_missing_video_is_reported(run: Run, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"absent\.mp4"):
         write_report(tmp_path / "report.html", replace(run, video=tmp_path / "absent.mp4"), credit=CREDIT)
     assert not list(tmp_path.iterdir())

@@ -57,7 +57,7 @@ def test_json_holds_every_check(yunet_path: Path) -> None:
     assert all(check["status"] in {"ok", "note", "missing"} for check in report["checks"])
 
 
-def test_missing_networks_are_named_with_the_command_and_not_fetched(
+def test_missing_networks_are_reported_with_the_command_and_not_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UNBLUR_CACHE", str(tmp_path / "nothing"))

@@ -103,7 +103,7 @@ def test_a_target_that_is_no_place_for_a_file_is_bad_usage(log: Path) -> None:
     assert sorted(log.parent.iterdir()) == before
 
 
-def test_a_full_disk_is_a_failure_and_keeps_what_was_there(log: Path) -> None:
+def test_a_full_disk_fails_and_keeps_the_old_file(log: Path) -> None:
     out = log.with_name("out.json")
     out.write_text("before")
     with no_room(), pytest.raises(StorageError, match=r"cannot write .*out\.json: .*; make room"):
@@ -112,7 +112,7 @@ def test_a_full_disk_is_a_failure_and_keeps_what_was_there(log: Path) -> None:
     assert sorted(log.parent.iterdir()) == [log, out]
 
 
-def test_a_target_is_written_whole(log: Path) -> None:
+def test_a_target_is_written_atomically(log: Path) -> None:
     export(str(log), EventFilter(person="unknown"), "json", log.with_name("out.json"))
     assert json.loads(log.with_name("out.json").read_text("utf-8"))["id"] == "event-3"
 
