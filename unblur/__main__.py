@@ -8,46 +8,48 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-# In a wheel every room lies inside this package, so that site-packages gains one name only; the rooms import each other
-# by their plain names, in a checkout and here alike.
+# In a wheel, every top-level package is inside this one, so that site-packages gains one name only; the packages import
+# each other by their plain names, in a checkout and in a wheel.
 _HERE = Path(__file__).parent
 if (_HERE / "stream").is_dir():
     sys.path.insert(0, str(_HERE))
 
 
 _INTERRUPTED = 128 + signal.SIGINT
-"""The exit status, as a shell has it."""
+"""The exit status that a shell reports after Ctrl-C."""
 
 
 def _open_closed_streams() -> None:
-    """Where a standard stream was closed, as by `>&-`, put the null device: else the next file that is opened would get
-    its number, and what libraries print would be written there."""
+    """Replace a closed standard stream (`>&-`) by the null device: otherwise the next opened file would get its file
+    descriptor, and the output of libraries would be written into it."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            if nowhere != number:
-                os.dup2(nowhere, number)
-                os.close(nowhere)
+            null_device = os.open(os.devnull, os.O_RDWR)
+            if null_device != number:
+                os.dup2(null_device, number)
+                os.close(null_device)
             setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
 
 
-def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Ctrl-C before anything has begun. No exception: among the imports there is code that swallows any."""
-    _say_interrupted()
+def _exit_on_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Signal handler: end the process on Ctrl-C during the imports. It raises no exception, since some imported code
+    swallows every exception."""
+    _print_interrupted()
     os._exit(_INTERRUPTED)
 
 
-def _say_interrupted() -> None:
+def _print_interrupted() -> None:
     with suppress(OSError):
         os.write(2, b"unblur: interrupted\n")
 
 
 def main() -> None:
+    """Run the command line and exit with its status."""
     _open_closed_streams()
     is_interruptible = signal.getsignal(signal.SIGINT) == signal.default_int_handler
     if is_interruptible:
-        signal.signal(signal.SIGINT, _leave)
-    from unblur import crash_reports  # only now are the rooms on the path
+        signal.signal(signal.SIGINT, _exit_on_interrupt)
+    from unblur import crash_reports  # the packages of a wheel are on the path only now
 
     crash_reports.install()
     from unblur.cli import main as run
@@ -59,7 +61,7 @@ def main() -> None:
     try:
         status = run(on_loaded=raise_interruptions) or crash_reports.status()
     except KeyboardInterrupt:
-        _say_interrupted()
+        _print_interrupted()
         status = _INTERRUPTED
     sys.exit(status)
 

@@ -8,11 +8,11 @@ import sqlalchemy as sql
 
 from stream.errors import OutputError
 from stream.storage.database import DURABLE, connect, reader
-from unblur.data_dir import DATABASE, require_folder_of_data
+from unblur.data_dir import DATABASE, require_data_folder
 
 
 def application_database(folder: Path) -> sql.Engine:
-    """The database in which accounts and the like lie: readable for its owner alone. Raises OutputError."""
+    """Open the database in a data folder, created if missing, readable for its owner alone. Raises OutputError."""
     file = folder / DATABASE
     try:
         file.touch(mode=0o600)  # SQLite gives its other files the same mode
@@ -22,6 +22,6 @@ def application_database(folder: Path) -> sql.Engine:
 
 
 def database_to_read(folder: Path) -> sql.Engine:
-    """The same, of a folder that may be served from meanwhile, for reading alone. Raises UsageError where it is not."""
-    require_folder_of_data(folder)
+    """Open the database read-only, also while `unblur serve` uses it. Raises UsageError if it does not exist."""
+    require_data_folder(folder)
     return reader(connect(sql.URL.create("sqlite", database=str(folder / DATABASE))))

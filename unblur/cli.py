@@ -1,6 +1,6 @@
-"""The command line: where each command is, and what becomes of an error.
+"""The command line: loads commands on demand and turns errors into messages and exit statuses.
 
-A command's module is loaded when the command is used: `unblur --help` needs none of them.
+A command's module is imported when the command is used: `unblur --help` imports none of them.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ SUMMARIES = {
     "evaluate": "Measure restoration, identification and video runs.",
     "users": "Manage the accounts of the web application.",
 }
-"""Each command, in the order of the help; its module in `unblur.commands` bears its name."""
+"""Summary of each command, in the order of the help; its module in `unblur.commands` has the same name."""
 _INTERRUPTED = 130
-"""The exit status that typer makes of Ctrl-C."""
+"""The exit status that typer returns after Ctrl-C."""
 
 
 class _Commands(Mapping[str, Any]):
-    """The commands by name, each loaded when it is asked for; then `on_loaded` is called."""
+    """Commands by name, each imported on access; `on_loaded` is called after the import."""
 
     def __init__(self, on_loaded: Callable[[], None] = lambda: None) -> None:
         self._on_loaded = on_loaded
@@ -65,7 +65,7 @@ class _Commands(Mapping[str, Any]):
 
 
 class _Group(typer.core.TyperGroup):
-    """`unblur` itself."""
+    """The command group `unblur`."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -107,18 +107,18 @@ def _prepare(
 
 
 def main(arguments: list[str] | None = None, on_loaded: Callable[[], None] = lambda: None) -> int:
-    """Run one command; its exit status. An error is one line on standard error, never a traceback. `on_loaded` is
-    called when the command's module has been imported."""
+    """Run one command and return its exit status. An error becomes one line on standard error, never a traceback.
+    `on_loaded` is called when the command's module has been imported."""
     from unblur.signals import ignore_hangup_of_services, status_of_interruption
 
     ignore_hangup_of_services()
     _prepare_streams()
     try:
-        typed = [_expand_home(each) for each in (sys.argv[1:] if arguments is None else arguments)]
-        # Called itself, the application would put an excepthook of its own in place of `unblur.crash_reports`'s.
+        expanded_arguments = [_expand_home(each) for each in (sys.argv[1:] if arguments is None else arguments)]
+        # Calling `app` directly would replace the excepthook of `unblur.crash_reports` by typer's.
         group = typer.main.get_command(app)
         group.commands = _Commands(on_loaded)  # type: ignore[attr-defined]
-        status = group(typed, standalone_mode=False)
+        status = group(expanded_arguments, standalone_mode=False)
     except TyperException as error:
         _complain(" ".join(error.format_message().split()))
         return int(error.exit_code)
@@ -132,14 +132,14 @@ def main(arguments: list[str] | None = None, on_loaded: Callable[[], None] = lam
 
 
 def _prepare_streams() -> None:
-    """No character ends a command: what a stream cannot encode, or no file name should hold, is escaped."""
+    """Make the standard streams escape characters that they cannot encode, so that none ends a command."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def _expand_home(argument: str) -> str:
-    """With the home folder for the ~ that shells leave alone, as in --store=~/events: no other argument begins so."""
+    """Expand a ~ that shells leave alone, as in --store=~/events, to the home folder."""
     option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
     return f"{option}{equals}{Path(value).expanduser()}" if value.startswith("~/") else argument
 

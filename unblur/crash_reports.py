@@ -1,7 +1,7 @@
 """Crash reports: an unexpected exception, wherever it is raised, becomes one line on standard error, and a file with
-its traceback that can be sent to whoever maintains unblur.
+its traceback that can be sent to the maintainers.
 
-Nothing heavy is imported here, so that `install` comes before all that may fail.
+Nothing heavy is imported here, so that `install` can run before anything that may fail.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from unblur import __version__
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
-KEPT = 20
-"""Reports: so many are kept, of all runs together, and a process writes so many different ones."""
-LONGEST = 200_000
-"""Characters of a traceback; of a longer one the middle is left out."""
-_SHOWN = 300
-"""Characters of an exception's own words on the line."""
+MAX_REPORTS = 20
+"""Report files kept, of all runs together; also the limit of different reports in one process."""
+MAX_TRACEBACK = 200_000
+"""Characters of a traceback in a report; the middle of a longer one is cut out."""
+_SUMMARY_LENGTH = 300
+"""Characters of an exception's message on the printed line."""
 _HEAD = """\
 unblur {version}, Python {python}, {platform}
 {time}, {where}
@@ -43,30 +43,30 @@ command: {command}
 Passwords and queries of addresses are left out. Read this before you send it: it may hold names of people and files.
 
 """
-_AGAIN_S = 0.01
+_RETRY_S = 0.01
 _INTERRUPTED = (KeyboardInterrupt, SystemExit)
 
 _lock = threading.Lock()
-_seen: Counter[str] = Counter()
+_counts: Counter[str] = Counter()
 
 
 def install() -> None:
-    """Meet every exception that nothing else does: in the main thread, in others, in finalizers, and those that
-    libraries (asyncio's loops and aiohttp's handlers among them) hand to `logging`."""
-    sys.excepthook = _in_main_thread
-    threading.excepthook = _in_thread
-    sys.unraisablehook = _in_finalizer
+    """Report every uncaught exception: in the main thread, in other threads, in finalizers, and those that libraries
+    (such as asyncio's loops and aiohttp's handlers) pass to `logging`."""
+    sys.excepthook = _handle_in_main_thread
+    threading.excepthook = _handle_in_thread
+    sys.unraisablehook = _handle_in_finalizer
     logging.getLogger().addHandler(_Handler(logging.WARNING))
 
 
 def status() -> int:
-    """The exit status of a process that is done: 1 if anything unexpected was met, else 0."""
-    return 1 if _seen else 0
+    """The exit status of a process at its end: 1 if anything was reported, else 0."""
+    return 1 if _counts else 0
 
 
 class Relay:
-    """A context for the work of a child process: what is unexpected in it is handed to `send` as a text for `receive`,
-    and ends the process with status 1, without a traceback on the terminal."""
+    """Context manager for the work of a child process: passes an unexpected exception to `send` as a text for
+    `receive`, and ends the process with status 1, without a traceback on the terminal."""
 
     def __init__(self, send: Callable[[str], None]) -> None:
         self._send = send
@@ -79,49 +79,50 @@ class Relay:
     ) -> None:
         if error is not None and not isinstance(error, _INTERRUPTED):
             with suppress(OSError):  # the parent process has ended
-                self._send(_shortened(f"{_summary(error)}\n{_traceback(error)}"))
+                self._send(_shorten(f"{_summary(error)}\n{_traceback(error)}"))
             raise SystemExit(1) from None
 
 
 def receive(message: str, where: str) -> None:
-    """Report what a child process, which may be compromised, has sent by a `Relay`."""
-    summary, _, trace = _shortened(message).partition("\n")
-    _report(f"{where}: {summary[:_SHOWN]}", summary[:_SHOWN], trace, where)
+    """Report the `message` that a child process has sent by a `Relay`; the process may be compromised, so the message
+    is shortened again."""
+    summary, _, trace = _shorten(message).partition("\n")
+    _report(f"{where}: {summary[:_SUMMARY_LENGTH]}", summary[:_SUMMARY_LENGTH], trace, where)
 
 
 def report(error: BaseException, where: str) -> None:
-    """Say the one line and write the file; of an exception that comes again from the same place, only how often."""
-    _report(f"{_place(error)} {type(error).__name__}", _summary(error), _traceback(error), where)
+    """Print one line and write the report file; for an exception repeated at the same place, print only its count."""
+    _report(f"{_origin(error)} {type(error).__name__}", _summary(error), _traceback(error), where)
 
 
 def _report(key: str, summary: str, trace: str, where: str) -> None:
     with _lock:
-        known = key in _seen or len(_seen) < KEPT
-        _seen[key if known else "others"] += 1
-        times = _seen[key if known else "others"]
-    if str(times).rstrip("0") != "1":  # once, ten times, a hundred times
+        is_listed = key in _counts or len(_counts) < MAX_REPORTS
+        _counts[key if is_listed else "others"] += 1
+        times = _counts[key if is_listed else "others"]
+    if str(times).rstrip("0") != "1":  # print the 1st, 10th, 100th ... time
         return
-    if times > 1 or not known:
-        _say(f"an unexpected fault came {times} times by now: {summary}")
+    if times > 1 or not is_listed:
+        _print(f"an unexpected fault came {times} times by now: {summary}")
         return
-    file = _write(f"{_head(where)}{_redacted(trace)}")
+    file = _write(f"{_head(where)}{_redact(trace)}")
     advice = f"to report it, send the file {file}" if file else f"no file could be written for it; it was at {key}"
-    _say(f"an unexpected fault in unblur: {summary}; {advice}")
+    _print(f"an unexpected fault in unblur: {summary}; {advice}")
 
 
-def _in_main_thread(_: type[BaseException], error: BaseException | None, __: TracebackType | None) -> None:
+def _handle_in_main_thread(_: type[BaseException], error: BaseException | None, __: TracebackType | None) -> None:
     if isinstance(error, KeyboardInterrupt):
-        _say("interrupted")
+        _print("interrupted")
     elif error is not None:
         report(error, "main thread")
 
 
-def _in_thread(args: threading.ExceptHookArgs) -> None:
+def _handle_in_thread(args: threading.ExceptHookArgs) -> None:
     if args.exc_value is not None and not isinstance(args.exc_value, _INTERRUPTED):
         report(args.exc_value, f"thread {args.thread.name if args.thread else 'unknown'}")
 
 
-def _in_finalizer(args: UnraisableHookArgs) -> None:
+def _handle_in_finalizer(args: UnraisableHookArgs) -> None:
     if isinstance(args.exc_value, KeyboardInterrupt):
         _interrupt_again()
     elif args.exc_value is not None and not isinstance(args.exc_value, _INTERRUPTED):
@@ -129,15 +130,15 @@ def _in_finalizer(args: UnraisableHookArgs) -> None:
 
 
 def _interrupt_again() -> None:
-    """Python forgets an interruption that came in a finalizer: it comes once more, from outside."""
-    again = threading.Timer(_AGAIN_S, _thread.interrupt_main)
+    """Interrupt the main thread again: Python discards a KeyboardInterrupt that is raised in a finalizer."""
+    again = threading.Timer(_RETRY_S, _thread.interrupt_main)
     again.daemon = True
-    with suppress(RuntimeError):  # the interpreter is at its end anyway
+    with suppress(RuntimeError):  # the interpreter is shutting down
         again.start()
 
 
 class _Handler(logging.Handler):
-    """Takes the place of logging's last resort, which prints tracebacks."""
+    """Reports logged exceptions and logs other messages; replaces logging's last resort, which prints tracebacks."""
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
@@ -150,12 +151,13 @@ class _Handler(logging.Handler):
 
 
 def _write(text: str) -> Path | None:
-    """The file, for its owner alone; in the temporary folder where the user's own cannot be written."""
+    """Write a report readable for its owner alone and return its path; in the temporary folder if the user's state
+    folder cannot be written, None if neither can."""
     for folder in (user_state_path("unblur") / "crashes", Path(tempfile.gettempdir()) / f"unblur-{os.getuid()}"):
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             if folder.stat().st_uid != os.getuid():
-                continue  # in a folder of everybody's, it may be somebody else's trap
+                continue  # another user may have made it in the shared temporary folder
             return _write_to(folder, text)
         except OSError:
             continue
@@ -171,7 +173,7 @@ def _write_to(folder: Path, text: str) -> Path:
     except OSError:
         (folder / name).unlink(missing_ok=True)
         raise
-    for old in sorted(folder.glob("crash-*.txt"))[:-KEPT]:
+    for old in sorted(folder.glob("crash-*.txt"))[:-MAX_REPORTS]:
         old.unlink(missing_ok=True)
     return folder / name
 
@@ -182,41 +184,41 @@ def _head(where: str) -> str:
         python=platform.python_version(),
         platform=platform.platform(),
         time=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        where=_redacted(where),
-        command=" ".join(map(_redacted, sys.argv)),
+        where=_redact(where),
+        command=" ".join(map(_redact, sys.argv)),
     )
 
 
 def _traceback(error: BaseException) -> str:
-    return _shortened("".join(traceback.format_exception(error)))
+    return _shorten("".join(traceback.format_exception(error)))
 
 
-def _shortened(text: str) -> str:
-    half = LONGEST // 2
-    return text if len(text) <= LONGEST else f"{text[:half]}\n[…]\n{text[-half:]}"
+def _shorten(text: str) -> str:
+    half = MAX_TRACEBACK // 2
+    return text if len(text) <= MAX_TRACEBACK else f"{text[:half]}\n[…]\n{text[-half:]}"
 
 
 def _summary(error: BaseException) -> str:
-    said = "".join(traceback.format_exception_only(error)).strip().partition("\n")[0]
-    return said if len(said) <= _SHOWN else f"{said[:_SHOWN]} …"
+    line = "".join(traceback.format_exception_only(error)).strip().partition("\n")[0]
+    return line if len(line) <= _SUMMARY_LENGTH else f"{line[:_SUMMARY_LENGTH]} …"
 
 
-def _place(error: BaseException) -> str:
+def _origin(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "no place"
 
 
-def _redacted(text: str) -> str:
-    from stream.credentials import redact_credentials  # noqa: PLC0415  only from here on does the path hold the rooms of a wheel
+def _redact(text: str) -> str:
+    from stream.credentials import redact_credentials  # noqa: PLC0415  in a wheel, not importable earlier
 
     return redact_credentials(text)
 
 
-def _say(line: str) -> None:
-    """Print, if the part of unblur that does it can be had: what went wrong may have been just that."""
+def _print(line: str) -> None:
+    """Print a line on standard error, also if the import of `unblur.terminal` is what failed."""
     try:
         from unblur.terminal import messages  # noqa: PLC0415  heavy, and not needed where nothing goes wrong
     except ImportError:
         sys.stderr.write(f"unblur: {line.encode('ascii', 'backslashreplace').decode()}\n")
     else:
-        messages().say(f"unblur: {_redacted(line)}")
+        messages().say(f"unblur: {_redact(line)}")

@@ -1,4 +1,4 @@
-"""The folder of data, where `unblur serve` keeps what it knows, and the database of the application in it."""
+"""The data folder of `unblur serve`: people, events, evidence and accounts."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from stream.errors import OutputError, UsageError
 
 GALLERY = "people.joblib"
 DEMO = "demo"
-"""The folder of data of the demo, within another."""
+"""Name of the demo's own data folder, inside another data folder."""
 _STORE, _EVIDENCE, DATABASE, _LOCK = "events.sqlite", "evidence", "application.sqlite", "application.lock"
 
 
-def place_of_data(named: Path | None) -> Path:
-    """Where the folder is to be: the user's own if none is named. Nothing is made."""
+def data_folder_path(named: Path | None) -> Path:
+    """Return the path of the data folder: `named`, or the user's default; creates nothing."""
     return named or user_data_path("unblur")
 
 
-def folder_of_data(named: Path | None) -> Path:
-    """The folder, made if it is not there, for its owner alone; the user's own if none is named. Raises OutputError."""
-    folder = place_of_data(named)
+def make_data_folder(named: Path | None) -> Path:
+    """Create the data folder if missing, accessible for its owner alone, and return its path. Raises OutputError."""
+    folder = data_folder_path(named)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -33,15 +33,16 @@ def folder_of_data(named: Path | None) -> Path:
     return folder
 
 
-def require_folder_of_data(folder: Path) -> None:
-    """Raises UsageError if nothing was ever served from there."""
+def require_data_folder(folder: Path) -> None:
+    """Raise UsageError if `folder` is not a data folder, that is, was never used by `unblur serve`."""
     if not (folder / DATABASE).is_file():
         raise UsageError(f"{folder} is no folder of data of `unblur serve`: there is no {DATABASE} in it")
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """While this process serves from the folder, or forgets in it. Raises OutputError where another does."""
+def lock_data_folder(folder: Path) -> Iterator[None]:
+    """Hold the lock of a data folder, for serving from it or erasing in it. Raises OutputError if another process
+    holds it."""
     lock = FileLock(folder / _LOCK, timeout=0)
     try:
         lock.acquire()
@@ -55,15 +56,16 @@ def alone(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def placed(config: Config, folder: Path, only_there: bool = False) -> Config:
-    """The configuration with its gallery, store and evidence in the folder of data, unless it says where; and with
-    `only_there` those alone that are there."""
+def with_data_paths(config: Config, folder: Path, existing_only: bool = False) -> Config:
+    """Return the configuration with the data folder's gallery, store and evidence where it names no others; with
+    `existing_only`, only those that exist."""
     store, evidence, gallery = (
-        folder / name if not only_there or (folder / name).exists() else None for name in (_STORE, _EVIDENCE, GALLERY)
+        folder / name if not existing_only or (folder / name).exists() else None
+        for name in (_STORE, _EVIDENCE, GALLERY)
     )
     output = config.output.model_copy(update={
         "store": config.output.store or (f"sqlite:///{store}" if store else None),
         "evidence": config.output.evidence or evidence,
     })  # fmt: skip
-    known = config.recognition.model_copy(update={"gallery": config.recognition.gallery or gallery})
-    return config.model_copy(update={"output": output, "recognition": known})
+    recognition = config.recognition.model_copy(update={"gallery": config.recognition.gallery or gallery})
+    return config.model_copy(update={"output": output, "recognition": recognition})

@@ -1,4 +1,4 @@
-"""What operators say of events: that the name is right, that it is somebody else, or who it is, from now on."""
+"""Operators' feedback on events: the name is right, it is wrong, or the crop was added to a person."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pydantic import AwareDatetime, BaseModel
 from stream.events.erasure import same_name
 
 Verdict = Literal["right", "wrong", "added"]
-"""The name is right; it is somebody else; the crop was added to a person of the gallery."""
-_SHOWN = 50
-"""Of an event's history: the latest."""
+"""The name is right; it is wrong; the crop was added to a person of the gallery."""
+_HISTORY_LENGTH = 50
+"""Entries returned of an event's history, the latest ones."""
 
 _metadata = sql.MetaData()
 _feedback = sql.Table(
@@ -31,8 +31,8 @@ _feedback = sql.Table(
 
 
 class FeedbackEntry(BaseModel):
-    """What `who` said of an event. `person` is who it is, as far as that was said: null is nobody known where the
-    verdict is right, and somebody unnamed where it is wrong."""
+    """Feedback of the user `who` on an event. `person` is the name that the user gave or confirmed; null means an
+    unknown person if the verdict is right, and another, unnamed person if it is wrong."""
 
     verdict: Verdict
     person: str | None
@@ -41,39 +41,40 @@ class FeedbackEntry(BaseModel):
 
 
 class Feedback:
-    """The latest word on an event counts; what was said before is kept. Raises SQLAlchemyError if the database cannot
-    be used."""
+    """Table of feedback. The latest entry of an event counts, earlier ones are kept. Raises SQLAlchemyError if the
+    database cannot be used."""
 
     def __init__(self, engine: sql.Engine) -> None:
         self._engine = engine
         _metadata.create_all(engine)
 
     def add(self, event: str, verdict: Verdict, person: str | None, who: str) -> None:
-        """Write it down."""
-        said = {"event": event, "verdict": verdict, "person": person, "who": who, "at_s": datetime.now(UTC).timestamp()}
+        """Add an entry with the current time."""
+        now_s = datetime.now(UTC).timestamp()
+        entry = {"event": event, "verdict": verdict, "person": person, "who": who, "at_s": now_s}
         with self._engine.begin() as connection:
-            connection.execute(sql.insert(_feedback).values(said))
+            connection.execute(sql.insert(_feedback).values(entry))
 
     def latest(self, events: Sequence[str]) -> dict[str, FeedbackEntry]:
-        """What counts, by the event's id; of most events nothing was said."""
+        """Return the latest entry of each of these events that has one, by the event's id."""
         last = sql.select(sql.func.max(_feedback.c.number)).where(_feedback.c.event.in_(events))
         chosen = sql.select(_feedback).where(_feedback.c.number.in_(last.group_by(_feedback.c.event)))
         with self._engine.connect() as connection:
-            return {row.event: _opinion(row) for row in connection.execute(chosen)}
+            return {row.event: _to_entry(row) for row in connection.execute(chosen)}
 
     def history(self, event: str) -> list[FeedbackEntry]:
-        """What was said of an event, the latest first."""
+        """Return the entries of an event, the latest first."""
         chosen = sql.select(_feedback).where(_feedback.c.event == event).order_by(_feedback.c.number.desc())
         with self._engine.connect() as connection:
-            return [_opinion(row) for row in connection.execute(chosen.limit(_SHOWN))]
+            return [_to_entry(row) for row in connection.execute(chosen.limit(_HISTORY_LENGTH))]
 
     def forget(self, events: Collection[object], names: Collection[str] = ()) -> int:
-        """Lose what was said of these events, and whatever bears one of the names; how much that was."""
-        said = sql.select(_feedback.c.number, _feedback.c.event, _feedback.c.person)
+        """Delete the entries of these events, and those that contain one of the names; return their number."""
+        entries = sql.select(_feedback.c.number, _feedback.c.event, _feedback.c.person)
         with self._engine.begin() as connection:
             gone = [
                 {"gone": number}
-                for number, event, named in connection.execute(said)
+                for number, event, named in connection.execute(entries)
                 if event in events or (named and any(same_name(named, name) for name in names))
             ]
             if gone:
@@ -81,6 +82,6 @@ class Feedback:
         return len(gone)
 
 
-def _opinion(row: sql.Row[tuple[object, ...]]) -> FeedbackEntry:
+def _to_entry(row: sql.Row[tuple[object, ...]]) -> FeedbackEntry:
     when = datetime.fromtimestamp(row.at_s, UTC)
     return FeedbackEntry(verdict=row.verdict, person=row.person, who=row.who, when=when)

@@ -1,4 +1,4 @@
-"""The log: entries of the program and warnings of libraries, on standard error."""
+"""Log output: the program's entries and the warnings of libraries, on standard error."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from unblur.terminal import Terminal, messages, printable
 
 
 def open_log() -> None:
-    """Send the log, and the warnings of libraries, to standard error, whatever that is at the moment: while a bar is
-    drawn, above it."""
+    """Configure structlog to write to the current standard error; above a progress bar while one is drawn."""
     stream = cast(TextIO, _StandardError())
     structlog.configure(
         processors=[
@@ -39,7 +38,7 @@ def _clean(_: object, __: str, entry: structlog.types.EventDict) -> structlog.ty
 
 
 class _StandardError(io.TextIOBase):
-    """Writes to what `sys.stderr` is when it writes; an entry of the log that cannot be written ends no work."""
+    """Stream that writes to the current `sys.stderr`; a log entry that cannot be written raises no error."""
 
     def write(self, text: str) -> int:
         with suppress(OSError):

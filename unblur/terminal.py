@@ -1,5 +1,5 @@
-"""What is printed: results on standard output, everything else on standard error; the one place where text is made fit
-for a terminal."""
+"""Terminal output: results on standard output, everything else on standard error; all text is escaped for the terminal
+here."""
 
 from __future__ import annotations
 
@@ -37,68 +37,66 @@ from stream.events.jsonl_log import to_line
 
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""They turn the order of all that follows on a line (Unicode Technical Report 36, "Bidirectional text spoofing")."""
+"""They change the order of the rest of a line (Unicode Technical Report 36, "Bidirectional text spoofing")."""
 _DUMB = frozenset({"", "dumb", "unknown"})
-"""Kinds of terminal that cannot move their cursor, as TERM names them."""
+"""Values of TERM for terminals that cannot move their cursor."""
 
 
 def printable(text: str, keep: str = "") -> str:
-    """Text in which nothing can break a line or steer a terminal: what could is written as Python would escape it, but
-    for the characters in `keep`."""
+    """Escape, as Python does, the characters that could break a line or control a terminal, except those in `keep`."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_escaped(char) if _steers(char) and char not in keep else char for char in text)
+    return "".join(_escape(char) if _is_control(char) and char not in keep else char for char in text)
 
 
-def _steers(char: str) -> bool:
+def _is_control(char: str) -> bool:
     return unicodedata.category(char) in _CONTROLS or char in _DIRECTIONS
 
 
-def _escaped(char: str) -> str:
+def _escape(char: str) -> str:
     return char.encode("unicode_escape").decode()
 
 
 class Terminal(Console):
-    """A stream for people. Whatever text it is given, only rich itself steers the terminal; no text is taken for markup
-    or emoji."""
+    """Console for human readers. Text never controls the terminal and is never read as markup or emoji."""
 
     def __init__(self, *, stderr: bool) -> None:
-        # Rich knows of TERM=dumb, and takes a terminal that does not say what it is for one that can all.
+        # Rich knows TERM=dumb, but assumes that a terminal with an empty TERM supports everything.
         colors: Literal["auto"] | None = None if os.environ.get("TERM", "").lower() in _DUMB else "auto"
         super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False, color_system=colors)
 
     def say(self, line: str) -> None:
-        """Print one line, however long it is."""
+        """Print one line, without wrapping it."""
         self.print(printable(line), soft_wrap=True)
 
     def show(self, text: str) -> None:
-        """Print several lines that belong together, each as it is."""
+        """Print each line of a text, without wrapping."""
         for line in text.splitlines():
             self.say(line)
 
     def render_str(self, text: str, **how: Any) -> Text:
-        """As rich does it, once for measuring and once for printing; cleaned before both."""
+        """Escape the text, then render it as rich does, both for measuring and for printing."""
         return super().render_str(printable(text, keep="\n\t"), **how)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """As rich does it; what did not come through `render_str` is cleaned here."""
+        """Render as rich does; text that did not pass through `render_str` is escaped here."""
         for text, style, control in super().render(renderable, options):
             yield Segment(text if control else printable(text, keep="\n\t"), style, control)
 
     @property
     def can_redraw(self) -> bool:
-        """Whether a line can be drawn anew: at a terminal that moves its cursor."""
+        """Whether a line can be redrawn: only on a terminal that can move its cursor."""
         return self.is_terminal and self.color_system is not None
 
 
 class Messages(Terminal):
-    """Standard error: what goes on, and what went wrong."""
+    """Standard error: progress and errors."""
 
     def __init__(self) -> None:
         super().__init__(stderr=True)
 
     def print(self, *objects: Any, **how: Any) -> None:
-        """As rich does it; a message that cannot be written ends no work."""
+        """Print as rich does; a message that cannot be written raises no error."""
         with suppress(OSError):
             super().print(*objects, **how)
 
@@ -109,13 +107,13 @@ class Messages(Terminal):
 
 
 class Results(Terminal):
-    """Standard output: what was asked for."""
+    """Standard output: results."""
 
     def __init__(self) -> None:
         super().__init__(stderr=False)
 
     def print(self, *objects: Any, **how: Any) -> None:
-        """As rich does it. Raises StorageError where it cannot be written; nobody reading any more is no error."""
+        """Print as rich does. Raises StorageError if it cannot be written; a closed pipe is no error."""
         with standard_output():
             super().print(*objects, **how)
 
@@ -126,21 +124,21 @@ class Results(Terminal):
 
 
 def json_encoder(stream: TextIO) -> Callable[[Mapping[str, object]], str]:
-    """A function that writes an object as one line of JSON, without the line feed: in UTF-8, or in ASCII where the
-    stream has another encoding (RFC 8259, "Character Encoding")."""
+    """Return a function that encodes an object as one line of JSON, without the line feed: in UTF-8, or in ASCII if
+    the stream has another encoding (RFC 8259, "Character Encoding")."""
     if codecs.lookup(stream.encoding or "utf-8").name == "utf-8":
         return to_line
     return partial(json.dumps, separators=(",", ":"), allow_nan=False)
 
 
 def table(*headings: str) -> Table:
-    """A table without lines; on a narrow terminal its cells are folded, and nothing of them is lost."""
+    """Make a table without lines; on a narrow terminal its cells are folded, not cut."""
     return Table(*(Column(heading, overflow="fold") for heading in headings), box=None, pad_edge=False)
 
 
 def row(cells: Iterable[object], widths: Iterable[int]) -> str:
-    """A line of a table that is printed while it is made. `widths` are in cells of a terminal; what is longer than its
-    column pushes the rest of its line to the right."""
+    """Format a line of a table that is printed row by row. `widths` are in terminal cells; a text that is longer than
+    its column pushes the rest of the line to the right."""
     texts = [printable(str(cell)) for cell in cells]
     padded = [text + " " * (width - cell_len(text)) for text, width in zip(texts, widths, strict=True)]
     return "  ".join(padded).rstrip()
@@ -160,22 +158,22 @@ def standard_output() -> Iterator[TextIO]:
 
 
 def _discard(descriptor: int) -> None:
-    """Send the rest to nowhere: Python would try to write it again on leaving, and complain
+    """Redirect a closed pipe to the null device: Python would try to flush it again at exit, and print an error
     (docs.python.org/3/library/signal.html)."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, descriptor)
-    os.close(nowhere)
+    null_device = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null_device, descriptor)
+    os.close(null_device)
 
 
 @cache
 def messages() -> Messages:
-    """The process's one standard error: only on one console can rich draw a bar within a bar, and print above it."""
+    """The process's only console for standard error: rich can nest bars and print above them on one console only."""
     return Messages()
 
 
 @contextmanager
-def working(what: str) -> Iterator[None]:
-    """While work goes on of which nobody can say how long it takes."""
+def show_activity(what: str) -> Iterator[None]:
+    """Show `what` while work of unknown duration runs: with a spinner, or as one line if the terminal has none."""
     console = messages()
     if console.can_redraw:
         with console.status(what):
@@ -186,19 +184,19 @@ def working(what: str) -> Iterator[None]:
 
 
 def download_bar() -> Progress:
-    """What is drawn while networks and pictures are downloaded."""
+    """Make the progress bar for downloads."""
     name = TextColumn("{task.description}", table_column=Column(overflow="ellipsis"))
     return bar(name, gauge(), DownloadColumn(table_column=Column(no_wrap=True)), TimeRemainingColumn())
 
 
 def gauge() -> BarColumn:
-    """The part of a bar that grows: as wide as the terminal has room for, up to 40 cells."""
+    """Make the growing column of a progress bar: as wide as the terminal allows, up to 40 cells."""
     return BarColumn(bar_width=None, table_column=Column(max_width=40))
 
 
 def bar(*columns: ProgressColumn, quiet: bool = False) -> Progress:
-    """Lines on standard error that are drawn anew while work goes on, and leave nothing behind; none where nobody looks
-    at a terminal that can. Results stay where they were sent, unless that is the same terminal."""
+    """Make a progress bar on standard error that is removed at its end; disabled if `quiet`, or if standard error is no
+    terminal that can redraw lines. Standard output is redirected above it only if it is a terminal, too."""
     console = messages()
     return _Bar(
         *columns,
@@ -210,10 +208,10 @@ def bar(*columns: ProgressColumn, quiet: bool = False) -> Progress:
 
 
 class _Bar(Progress):
-    """A bar that is taken away again where an interruption comes while it is drawn for the first time."""
+    """Progress bar that is removed if it is interrupted while it is drawn for the first time."""
 
     def start(self) -> None:
-        """As rich does it, which leaves the cursor hidden then."""
+        """Start as rich does, and stop on an interruption: rich alone would leave the cursor hidden."""
         with ExitStack() as undo:
             undo.callback(self.stop)
             super().start()
@@ -221,14 +219,14 @@ class _Bar(Progress):
 
 
 def prepare_streams() -> None:
-    """Let no character end a command: what a stream cannot encode, or no file name should hold, is escaped."""
+    """Make the standard streams escape characters that they cannot encode, so that none ends a command."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
-def prepared(out: Path) -> Path:
-    """The folder, made if need be. Raises OutputError if it cannot be written to."""
+def make_writable_folder(out: Path) -> Path:
+    """Create the folder if missing and return it. Raises OutputError if it cannot be written to."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out).close()
@@ -238,7 +236,7 @@ def prepared(out: Path) -> Path:
 
 
 def progress() -> Progress:
-    """A bar on standard error; silent if nobody looks at a terminal."""
+    """Make a progress bar with count and times; disabled if standard error is no terminal."""
     return bar(
         TextColumn("{task.description}"),
         gauge(),

@@ -1,4 +1,4 @@
-"""The demo, run once: a real clip, a real gallery and everything that a run leaves behind; and people to be known."""
+"""Fixtures: the demo, run once, with its clip, gallery and outputs; and a gallery service."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def gallery(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of Barack Obama alone."""
+    """A gallery with Barack Obama only."""
     folder = tmp_path_factory.mktemp("people")
     person = folder / "faces" / "Barack Obama"
     person.mkdir(parents=True)
@@ -41,9 +41,9 @@ def examiner() -> PhotoReviewer:
 
 
 class Notes(list[tuple[str, str, str]]):
-    """What was noted of who did what."""
+    """The audit entries: user, action, person."""
 
-    def take(self, who: str, what: str, about: str) -> None:
+    def note(self, who: str, what: str, about: str) -> None:
         self.append((who, what, about))
 
 
@@ -54,13 +54,13 @@ def notes() -> Notes:
 
 @pytest.fixture
 def used() -> list[Gallery]:
-    """The galleries that were handed to the recogniser."""
+    """The galleries that were passed to the recognizer."""
     return []
 
 
 @pytest.fixture
 def people(tmp_path: Path, examiner: PhotoReviewer, used: list[Gallery], notes: Notes) -> Iterator[GalleryService]:
-    """Nobody yet."""
-    known = GalleryService(tmp_path / "people.joblib", examiner, used.append, notes.take)
+    """A gallery service without people."""
+    known = GalleryService(tmp_path / "people.joblib", examiner, used.append, notes.note)
     yield known
     known.close()

@@ -108,7 +108,7 @@ def test_files_are_bounded_and_a_fault_that_comes_again_is_counted(tmp_path: Pat
         True,
         True,
     ]
-    assert len(list(folder.iterdir())) == crash_reports.KEPT
+    assert len(list(folder.iterdir())) == crash_reports.MAX_REPORTS
 
 
 def test_ctrl_c_before_the_command_begins_is_no_fault(tmp_path: Path) -> None:
@@ -140,16 +140,16 @@ def test_ctrl_c_among_the_imports_ends_the_command(tmp_path: Path) -> None:
         while "numpy" not in maps.read_text("utf-8"):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-    assert (said, process.returncode) == ("unblur: interrupted\n", 130)
+        _, output = process.communicate(timeout=60)
+    assert (output, process.returncode) == ("unblur: interrupted\n", 130)
 
 
-def test_a_child_process_tells_its_parent(
+def test_a_child_process_reports_to_its_parent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     decoder = Decoder(1000, 60)
-    monkeypatch.setattr(crash_reports, "_seen", type(crash_reports._seen)())
+    monkeypatch.setattr(crash_reports, "_counts", type(crash_reports._counts)())
     try:
         connection = decoder._connection()
         connection.send("neither pixels nor a side")  # what the child cannot expect

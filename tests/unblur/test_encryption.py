@@ -1,4 +1,4 @@
-"""Gallery and crops at rest: unreadable without the key, and of full use with it."""
+"""Encryption of gallery and crops at rest: unreadable without the key, fully usable with it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from stream.evidence.signing import Signer
 from stream.storage.encryption import Cipher
 from stream.storage.images import read_picture
 from tests.stream.evidence.test_verify_chain import examined
-from tests.unblur.support.kept import GONE, keep, records
+from tests.unblur.support.kept import ERASED, open_data, write_personal_data
 from unblur.assembly.components import Components
 from unblur.cli import main
-from unblur.people.face_thumbnails import faces_of
+from unblur.people.face_thumbnails import thumbnails_folder
 from unblur.people.gallery_service import GalleryService
 from unblur.people.photo_review import PhotoReviewer
 from unblur.privacy.erasure import erase
@@ -37,7 +37,7 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def people_of() -> Iterator[Callable[[Path, Path | None], GalleryService]]:
-    """The owner of a gallery, as a configuration has it."""
+    """Makes the gallery service of a configuration."""
     with ExitStack() as stack:
 
         def opened(gallery: Path, config: Path | None) -> GalleryService:
@@ -52,7 +52,7 @@ def people_of() -> Iterator[Callable[[Path, Path | None], GalleryService]]:
 
 @pytest.fixture
 def album(portraits: Path, tmp_path: Path) -> Path:
-    """A person to enrol, and six pictures of them."""
+    """A person to enroll, and six pictures of them."""
     (tmp_path / "faces" / "Barack").mkdir(parents=True)
     shutil.copy(portraits / "obama.jpg", tmp_path / "faces" / "Barack")
     (tmp_path / "shown").mkdir()
@@ -61,15 +61,15 @@ def album(portraits: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_with_the_key_all_is_as_ever_and_without_it_nothing_can_be_read(
+def test_everything_works_with_the_key_and_nothing_without_it(
     album: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gallery, log, crops = (str(album / name) for name in ("people.joblib", "log.jsonl", "crops"))
     keyed = ("--config", str(config))
     assert main(["enroll", str(album / "faces"), "--gallery", gallery, *keyed]) == 0
     assert b"Barack" not in Path(gallery).read_bytes()
-    kept = ("--events", log, "--evidence", crops)
-    assert main(["run", "--quiet", str(album / "shown"), "--gallery", gallery, *kept, *keyed]) == 0
+    outputs = ("--events", log, "--evidence", crops)
+    assert main(["run", "--quiet", str(album / "shown"), "--gallery", gallery, *outputs, *keyed]) == 0
     assert '"name":"Barack"' in Path(log).read_text(encoding="utf-8")
     assert not any(path.read_bytes().startswith(b"\x89PNG") for path in Path(crops).iterdir())
     assert not examined(Path(crops), log, key=Signer()).faults, "verifying needs no key"
@@ -95,13 +95,13 @@ def test_with_the_key_all_is_as_ever_and_without_it_nothing_can_be_read(
     assert "cannot read the encryption key" in capsys.readouterr().err
 
 
-def test_crops_of_enrolled_photos_are_encrypted_and_can_be_seen(
+def test_crops_of_enrolled_photos_are_encrypted_and_readable_with_the_key(
     album: Path, config: Path, people_of: Callable[[Path, Path | None], GalleryService]
 ) -> None:
     gallery = album / "people.joblib"
     command = ["enroll", str(album / "faces"), "--gallery", str(gallery)]
     assert main([*command, "--config", str(config)]) == 0
-    (crop,) = faces_of(gallery).iterdir()
+    (crop,) = thumbnails_folder(gallery).iterdir()
     assert not crop.read_bytes().startswith(PNG)
     assert (people_of(gallery, config).face(crop.stem) or b"").startswith(PNG)
 
@@ -115,7 +115,7 @@ def test_plain_crops_are_read_and_encrypted_once_their_gallery_is_used_with_a_ke
 ) -> None:
     gallery = album / "people.joblib"
     assert main(["enroll", str(album / "faces"), "--gallery", str(gallery)]) == 0
-    (crop,) = faces_of(gallery).iterdir()
+    (crop,) = thumbnails_folder(gallery).iterdir()
     plain = crop.read_bytes()
     assert people_of(gallery, None).face(crop.stem) == plain
     assert crop.read_bytes() == plain
@@ -126,18 +126,18 @@ def test_plain_crops_are_read_and_encrypted_once_their_gallery_is_used_with_a_ke
         people_of(gallery, None).face(crop.stem)
 
 
-def test_somebody_can_be_forgotten_from_an_encrypted_gallery(config: Path, tmp_path: Path) -> None:
+def test_a_person_can_be_erased_from_an_encrypted_gallery(config: Path, tmp_path: Path) -> None:
     cipher = Cipher(tmp_path / "unblur.key")
-    keep(tmp_path, cipher)
+    write_personal_data(tmp_path, cipher)
     with ExitStack() as stack:
-        assert erase(GONE, records(tmp_path, stack, cipher)).known
+        assert erase(ERASED, open_data(tmp_path, stack, cipher)).known
     with ExitStack() as stack:
-        people = records(tmp_path, stack, cipher).people()
+        people = open_data(tmp_path, stack, cipher).people()
     assert people is not None
     assert people.names == ("Ann", "Bob")
 
 
 def test_the_evidence_itself_is_not_decrypted_in_place(config: Path, tmp_path: Path) -> None:
-    keep(tmp_path)
+    write_personal_data(tmp_path)
     for folder, out in (("evidence", "evidence"), ("none", "out")):
         assert main(["events", "crops", str(tmp_path / folder), "--out", str(tmp_path / out)]) == 2

@@ -1,4 +1,4 @@
-"""The wheel: one name in site-packages, and a command that finds its rooms."""
+"""The wheel: one name in site-packages, and a command that finds its packages."""
 
 import os
 import subprocess

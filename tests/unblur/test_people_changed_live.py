@@ -1,4 +1,4 @@
-"""People are enrolled, renamed, merged and deleted while a camera sees them: the whole pipeline on a looped film."""
+"""People are enrolled, renamed, merged and deleted while a camera sees them: the whole pipeline on a looped clip."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ SOON_S = 5.0
 CAMERA = "hall"
 
 
-class Story:
-    """The events, to be waited for."""
+class EventRecorder:
+    """Event sink that can wait for events."""
 
     def __init__(self) -> None:
         self.events: list[tuple[float, Event]] = []
-        self._told = threading.Condition()
+        self._changed = threading.Condition()
 
     def write(self, event: Event) -> None:
-        with self._told:
+        with self._changed:
             self.events.append((time.monotonic(), event))
-            self._told.notify_all()
+            self._changed.notify_all()
 
     def close(self) -> None:
         pass
 
     def until(self, wanted: Callable[[Event], bool], after: float = 0.0) -> tuple[float, Event]:
-        """The first event that is as wanted, and when it came."""
+        """Wait for the first event that is `wanted`, later than `after`; its time and the event."""
 
         def first() -> tuple[float, Event] | None:
             return next((each for each in self.events if each[0] > after and wanted(each[1])), None)
 
-        with self._told:
-            found = self._told.wait_for(first, WITHIN_S)
+        with self._changed:
+            found = self._changed.wait_for(first, WITHIN_S)
         assert found, [(event.type, event.track, event.identity.name) for _, event in self.events]
         return found
 
@@ -55,53 +55,55 @@ class Story:
 
 
 class Hall:
-    """A camera in a hall, and the people it knows."""
+    """A running camera with its events and gallery service."""
 
-    def __init__(self, run: Run, story: Story, people: GalleryService, evidence: Path, examiner: PhotoReviewer) -> None:
-        self.run, self.story, self.people = run, story, people
+    def __init__(
+        self, run: Run, recorder: EventRecorder, people: GalleryService, evidence: Path, examiner: PhotoReviewer
+    ) -> None:
+        self.run, self.recorder, self.people = run, recorder, people
         self._evidence, self._examiner = evidence, examiner
 
     def unknown(self) -> Event:
-        """Somebody who has come into the picture, and whom nobody knows."""
-        return self.story.until(lambda event: event.type == "new" and event.identity.name is None)[1]
+        """Wait for the first event of an unknown person."""
+        return self.recorder.until(lambda event: event.type == "new" and event.identity.name is None)[1]
 
     def shot(self, event: Event) -> ReviewedPhoto:
-        return self._examiner.crop("crop", read_picture(self._evidence / f"{event.id}.raw.png"))
+        return self._examiner.check_crop("crop", read_picture(self._evidence / f"{event.id}.raw.png"))
 
     def overlay(self, track: int) -> str | None:
-        """The name in the picture."""
+        """The name shown in the live picture."""
         names = self.run.identification.names(CAMERA)
         return names[track].name if track in names else "gone"
 
 
 @pytest.fixture
 def hall(demo: Path, tmp_path: Path, examiner: PhotoReviewer, notes: Notes) -> Iterator[Hall]:
-    story = Story()
+    recorder = EventRecorder()
     config = load(None, {
         "cameras": [{"name": CAMERA, "source": f"{LOOP}{demo / 'camera.mp4'}"}],
         "output": {"evidence": tmp_path / "evidence"},
         "pace": "realtime",
     })  # fmt: skip
     with ExitStack() as stack:
-        run = assemble(config, stack, lambda _: None, story)
-        people = GalleryService(tmp_path / "people.joblib", examiner, run.use_gallery, notes.take)
+        run = assemble(config, stack, lambda _: None, recorder)
+        people = GalleryService(tmp_path / "people.joblib", examiner, run.use_gallery, notes.note)
         thread = threading.Thread(target=run.start)
         thread.start()
         try:
-            yield Hall(run, story, people, tmp_path / "evidence", examiner)
+            yield Hall(run, recorder, people, tmp_path / "evidence", examiner)
         finally:
             people.close()
             run.pipelines[0].stop()
             thread.join()
 
 
-def test_an_unknown_becomes_known_renamed_and_unknown_again(hall: Hall) -> None:
-    stranger = hall.unknown()
-    track, shot = stranger.track, hall.shot(stranger)
+def test_an_unknown_person_is_enrolled_renamed_and_deleted(hall: Hall) -> None:
+    unknown_person = hall.unknown()
+    track, shot = unknown_person.track, hall.shot(unknown_person)
 
     asked = time.monotonic()
-    hall.people.enrol("Ann", None, [shot], "me")
-    named_at, named = hall.story.until(lambda event: event.track == track and event.identity.name == "Ann")
+    hall.people.enroll("Ann", None, [shot], "me")
+    named_at, named = hall.recorder.until(lambda event: event.track == track and event.identity.name == "Ann")
     assert named.type == "update"
     assert named_at - asked < SOON_S
     assert hall.overlay(track) == "Ann"
@@ -110,30 +112,35 @@ def test_an_unknown_becomes_known_renamed_and_unknown_again(hall: Hall) -> None:
     assert hall.overlay(track) == "Ann Lee"
     hall.people.delete("Ann Lee", "me")
     assert hall.overlay(track) is None
-    _, ended = hall.story.until(lambda event: event.track == track and event.type == "end")
+    _, ended = hall.recorder.until(lambda event: event.track == track and event.type == "end")
     assert ended.identity.name is None
-    told = [("new", None), ("update", "Ann"), ("update", "Ann Lee"), ("update", None), ("end", None)]
-    assert hall.story.of(track) == told
-    assert len({event.id for _, event in hall.story.events}) == len(hall.story.events)
+    expected = [("new", None), ("update", "Ann"), ("update", "Ann Lee"), ("update", None), ("end", None)]
+    assert hall.recorder.of(track) == expected
+    assert len({event.id for _, event in hall.recorder.events}) == len(hall.recorder.events)
 
 
-def test_who_is_merged_has_the_other_name_at_once(hall: Hall, portraits: Path, examiner: PhotoReviewer) -> None:
-    hall.people.enrol("Joe", None, [examiner.picture("biden.jpg", read_picture(portraits / "biden.jpg"))], "me")
-    stranger = hall.unknown()
-    hall.people.enrol("Ann", None, [hall.shot(stranger)], "me")
-    assert hall.overlay(stranger.track) == "Ann"
-    hall.people.merge("Ann", "Joe", "me", sure=True)
-    assert hall.overlay(stranger.track) == "Joe"
-    hall.story.until(lambda event: event.track == stranger.track and event.type == "end")
-    assert hall.story.of(stranger.track) == [("new", None), ("update", "Ann"), ("update", "Joe"), ("end", "Joe")]
+def test_a_merged_person_has_the_other_name_at_once(hall: Hall, portraits: Path, examiner: PhotoReviewer) -> None:
+    hall.people.enroll("Joe", None, [examiner.check_picture("biden.jpg", read_picture(portraits / "biden.jpg"))], "me")
+    unknown_person = hall.unknown()
+    hall.people.enroll("Ann", None, [hall.shot(unknown_person)], "me")
+    assert hall.overlay(unknown_person.track) == "Ann"
+    hall.people.merge("Ann", "Joe", "me", confirmed=True)
+    assert hall.overlay(unknown_person.track) == "Joe"
+    hall.recorder.until(lambda event: event.track == unknown_person.track and event.type == "end")
+    assert hall.recorder.of(unknown_person.track) == [
+        ("new", None),
+        ("update", "Ann"),
+        ("update", "Joe"),
+        ("end", "Joe"),
+    ]
 
 
-def test_another_programs_gallery_is_in_use_soon(hall: Hall, tmp_path: Path) -> None:
-    hall.people.enrol("Ann", None, [hall.shot(hall.unknown())], "me")
-    theirs = hall.people.gallery
+def test_another_programs_gallery_is_soon_in_use(hall: Hall, tmp_path: Path) -> None:
+    hall.people.enroll("Ann", None, [hall.shot(hall.unknown())], "me")
+    saved = hall.people.gallery
     hall.people.delete("Ann", "me")
     asked = time.monotonic()
-    theirs.save(tmp_path / "people.joblib")
-    hall.story.until(lambda event: event.identity.name == "Ann", after=asked)
+    saved.save(tmp_path / "people.joblib")
+    hall.recorder.until(lambda event: event.identity.name == "Ann", after=asked)
     hall.people.close()
     assert hall.people.gallery.names == ("Ann",)

@@ -1,4 +1,4 @@
-"""The recorded clips: everybody in them by their name, nobody who is not, through the whole of `unblur run`."""
+"""The recorded clips through `unblur run`: everyone in them gets the right name, and no other name occurs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PEOPLE = {
     "no_face": set[str](),
 }
 PERHAPS = {"hamilton": {"Barack_Obama"}}
-"""Who is there and may stay unknown: Obama sits far back in the hall."""
+"""People who are visible and may stay unknown: Obama sits far back in the hall."""
 BEGIN = {"hamilton": 0, "crowd_1080p": 0, "no_face": 0}
 ENROLLED_FRAMES = 15
 """The single-person clips are enrolled from their own first frames; what is judged comes after those."""

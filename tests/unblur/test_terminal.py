@@ -1,4 +1,4 @@
-"""Every command that draws or asks, at a real terminal: several kinds, narrow and wide, resized while it works."""
+"""Every command with a progress bar or a prompt, in real terminals: of several kinds and widths, and resized."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from PIL import ImageOps
 
 from tests.models.conftest import Index, empty_cache, index, wheel  # noqa: F401  fixtures
 from tests.stream.support.media import write_film
-from tests.unblur.support.kept import GONE, keep, keep_served
+from tests.unblur.support.kept import ERASED, write_data_folder, write_personal_data
 from tests.unblur.support.pseudo_terminal import UNBLUR, PseudoTerminal
 from unblur.terminal import printable
 
@@ -29,14 +29,14 @@ TERMINALS = [
     pytest.param("dumb", 80),
     pytest.param(None, 80, marks=pytest.mark.slow),
 ]
-"""What TERM says, if it says anything, and the columns."""
+"""The value of TERM, if it is set, and the number of columns."""
 ODD = "a\x1b[2Jb"
 """A name that would clear the screen."""
 
 
 @pytest.fixture
 def pictures(tmp_path: Path, portraits: Path) -> Path:
-    """A recording of three seconds, as a folder of pictures, with somebody in them."""
+    """A recording of three seconds with a person, as a folder of pictures."""
     folder = tmp_path / "pictures"
     folder.mkdir()
     first = folder / "00.jpg"
@@ -46,11 +46,11 @@ def pictures(tmp_path: Path, portraits: Path) -> Path:
     return folder
 
 
-def require_sound(terminal: PseudoTerminal, status: int = 0) -> None:
-    """Right to the end: status, terminal in order, nobody was shown a traceback."""
+def require_clean_end(terminal: PseudoTerminal, status: int = 0) -> None:
+    """Check the exit status, the restored terminal, and that no traceback was printed."""
     assert terminal.finish() == status, terminal.text
     assert "Traceback" not in terminal.text
-    assert terminal.in_order, terminal.text
+    assert terminal.is_restored, terminal.text
 
 
 @pytest.mark.parametrize(("term", "columns"), TERMINALS)
@@ -63,10 +63,10 @@ def test_a_recording_is_watched(term: str | None, columns: int, pictures: Path, 
             terminal.until(lambda: " fps, " in terminal.text)
             assert len([line for line in terminal.lines if line.startswith("door")]) == 1
             terminal.resize(240 - columns)
-            seen = len(terminal.raw)
-            terminal.until(lambda: len(terminal.raw) > seen + 500)
+            size = len(terminal.raw)
+            terminal.until(lambda: len(terminal.raw) > size + 500)
             assert len([line for line in terminal.lines if line.startswith("door")]) == 1, terminal.lines
-        require_sound(terminal)
+        require_clean_end(terminal)
         assert draws or b"\x1b" not in terminal.raw
         summary = [line for line in terminal.lines if re.match("door .*unknown", line)]
         assert len(summary) == 1, terminal.lines
@@ -80,7 +80,7 @@ def test_a_live_camera_is_stopped_by_ctrl_c(term: str, tmp_path: Path) -> None:
     with PseudoTerminal([*UNBLUR, "run", f"loop:{film}"], 40, term) as terminal:
         terminal.until(lambda: b"connected" in terminal.raw if term == "dumb" else " fps, " in terminal.text)
         terminal.interrupt()
-        require_sound(terminal, 130)
+        require_clean_end(terminal, 130)
         assert "interrupted" in terminal.text
         assert "nobody was seen" in terminal.text
 
@@ -90,10 +90,10 @@ def test_the_log_is_printed_above_the_bar(tmp_path: Path) -> None:
     with PseudoTerminal([*UNBLUR, "run", f"loop:{film}"], 200) as terminal:
         terminal.until(lambda: "connected to the camera" in terminal.text and " fps, " in terminal.lines[-1])
         drawn = [line for line in terminal.lines if " fps, " in line]
-        said = [line for line in terminal.lines if "connected to the camera" in line]
-        assert (len(drawn), len(said)) == (1, 1), terminal.lines
+        output = [line for line in terminal.lines if "connected to the camera" in line]
+        assert (len(drawn), len(output)) == (1, 1), terminal.lines
         terminal.interrupt()
-        require_sound(terminal, 130)
+        require_clean_end(terminal, 130)
 
 
 def test_people_are_enrolled_and_photos_restored(portraits: Path, tmp_path: Path) -> None:
@@ -102,13 +102,13 @@ def test_people_are_enrolled_and_photos_restored(portraits: Path, tmp_path: Path
     shutil.copy(portraits / "obama.jpg", folder / f"{ODD}.jpg")
     gallery = tmp_path / "people.joblib"
     with PseudoTerminal([*UNBLUR, "enroll", tmp_path / "faces", "--gallery", gallery], 40) as terminal:
-        require_sound(terminal)
+        require_clean_end(terminal)
         assert "1 people known" in terminal.text
     photo = tmp_path / f"{ODD}.jpg"
     shutil.copy(portraits / "obama2.jpg", photo)
     command = [*UNBLUR, "image", photo, "--out", tmp_path / "out", "--gallery", gallery]
     with PseudoTerminal(command, 120) as terminal:
-        require_sound(terminal)
+        require_clean_end(terminal)
         assert b"\x1b[2Jb" not in terminal.raw
         heading, face = terminal.lines
         assert heading.split() == ["photo", "who", "score", "threshold", "raw", "restored", "by"]
@@ -119,7 +119,7 @@ def test_results_stay_in_their_pipe_while_a_bar_is_drawn(portraits: Path, tmp_pa
     with (tmp_path / "faces.jsonl").open("wb") as file:
         command = [*UNBLUR, "image", portraits / "obama2.jpg", "--out", tmp_path / "out"]
         with PseudoTerminal(command, stdout=file.fileno()) as terminal:
-            require_sound(terminal)
+            require_clean_end(terminal)
             assert "score" not in terminal.text
     (line,) = (tmp_path / "faces.jsonl").read_text("utf-8").splitlines()
     assert json.loads(line)["name"] is None
@@ -128,8 +128,8 @@ def test_results_stay_in_their_pipe_while_a_bar_is_drawn(portraits: Path, tmp_pa
 FETCH = """
 import time
 from models.assets.fetch import fetch
-from unblur.terminal import download_bar, messages, working
-with working("filming"):
+from unblur.terminal import download_bar, messages, show_activity
+with show_activity("filming"):
     with download_bar() as progress:
         fetch("yunet", progress=progress)
         time.sleep(0.3)
@@ -139,7 +139,7 @@ with working("filming"):
 @pytest.mark.parametrize(("term", "columns"), [("xterm-256color", 40), ("dumb", 80)])
 def test_a_download_is_drawn_within_other_work(term: str, columns: int, index: Index) -> None:  # noqa: F811
     with PseudoTerminal([sys.executable, "-c", FETCH], columns, term, PIP_INDEX_URL=index.url()) as terminal:
-        require_sound(terminal)
+        require_clean_end(terminal)
         assert ("MB" in terminal.text) == (term != "dumb"), terminal.text
         assert term != "dumb" or b"\x1b" not in terminal.raw
         assert term == "dumb" or terminal.lines == []
@@ -160,18 +160,18 @@ COMMANDS: dict[str, Callable[[Path, Path, Path], list[object]]] = {
     "events list": lambda kept, *_: ["events", "list", kept / "log.jsonl"],
     "events export": lambda kept, *_: ["events", "export", kept / "log.jsonl"],
     "events verify": lambda kept, *_: ["events", "verify", kept / "evidence"],
-    "forget": lambda kept, *_: ["forget", GONE, "--log", kept / "log.jsonl", "--gallery", kept / "people.joblib"],
+    "forget": lambda kept, *_: ["forget", ERASED, "--log", kept / "log.jsonl", "--gallery", kept / "people.joblib"],
     "fit": fit,
 }
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_whatever_else_prints_is_readable(command: str, portraits: Path, tmp_path: Path) -> None:
+def test_every_other_commands_output_is_readable(command: str, portraits: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.mkdir()
-    keep(kept)
+    write_personal_data(kept)
     with PseudoTerminal([*UNBLUR, *COMMANDS[command](kept, portraits, tmp_path)], 40) as terminal:
-        require_sound(terminal)
+        require_clean_end(terminal)
         assert terminal.lines
 
 
@@ -183,7 +183,7 @@ def test_the_demo_is_shown(term: str, columns: int, tmp_path: Path) -> None:
         if term != "dumb":
             terminal.until(lambda: " fps, " in terminal.text)
             terminal.resize(240 - columns)
-        require_sound(terminal)
+        require_clean_end(terminal)
         assert "named wrongly: 0" in terminal.text
         assert "report.html" in "".join(terminal.lines)
 
@@ -193,7 +193,7 @@ def test_the_demo_is_shown(term: str, columns: int, tmp_path: Path) -> None:
 def test_an_evaluation_is_drawn(shared: Path, tmp_path: Path) -> None:
     command = [*UNBLUR, "evaluate", "restore", "--data", shared, "--out", tmp_path / "out", "--every", "100"]
     with PseudoTerminal([*command, "--condition", "none"], 40) as terminal:
-        require_sound(terminal)
+        require_clean_end(terminal)
 
 
 @pytest.mark.slow
@@ -203,14 +203,14 @@ def test_a_benchmark_is_drawn_and_stopped_by_ctrl_c(shared: Path) -> None:
         for program in ("filming people", "plain loop, OpenCV's classes"):
             terminal.until(lambda program=program: program in terminal.text)  # type: ignore[misc]
         terminal.interrupt()
-        require_sound(terminal, 130)
+        require_clean_end(terminal, 130)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_networks_are_exported(tmp_path: Path) -> None:
     with PseudoTerminal([*UNBLUR, "export", "--out", tmp_path / "out"], 40) as terminal:
-        require_sound(terminal)
+        require_clean_end(terminal)
 
 
 @pytest.mark.slow
@@ -222,22 +222,22 @@ def test_a_training_is_drawn_and_stopped_by_ctrl_c(shared: Path, tmp_path: Path)
     with PseudoTerminal(command, 40) as terminal:
         terminal.until(lambda: "training" in terminal.text and "/100000" in terminal.text)
         terminal.interrupt()
-        require_sound(terminal, 130)
+        require_clean_end(terminal, 130)
 
 
 @pytest.mark.parametrize("keys", ["\x03", "\x04"])
-def test_a_prompt_that_is_broken_off_leaves_the_terminal_in_order(keys: str, tmp_path: Path) -> None:
-    keep_served(tmp_path)
+def test_an_interrupted_prompt_restores_the_terminal(keys: str, tmp_path: Path) -> None:
+    write_data_folder(tmp_path)
     command = [*UNBLUR, "users", "add", "ann", "--data", tmp_path]
     with PseudoTerminal(command, 40) as terminal:
         terminal.until(lambda: "Password: " in terminal.text)
         terminal.press(keys)
-        require_sound(terminal, 130 if keys == "\x03" else 1)
+        require_clean_end(terminal, 130 if keys == "\x03" else 1)
     with PseudoTerminal(command, 40) as terminal:
         for prompt in ("Password: ", "Once more: "):
             terminal.until(lambda prompt=prompt: prompt in terminal.text)  # type: ignore[misc]
             terminal.press(f"{PASSWORD}\n")
-        require_sound(terminal)
+        require_clean_end(terminal)
         assert PASSWORD not in terminal.text
 
 
@@ -247,7 +247,7 @@ def test_a_server_is_stopped_by_ctrl_c(tmp_path: Path) -> None:
     with PseudoTerminal(command, 40) as terminal:
         terminal.until(lambda: "http://" in terminal.text)
         terminal.interrupt()
-        require_sound(terminal)
+        require_clean_end(terminal)
         assert "unblur: stopped" in terminal.text
 
 
@@ -256,9 +256,9 @@ def test_a_server_is_stopped_by_ctrl_c(tmp_path: Path) -> None:
 def test_a_standard_stream_may_be_closed(closed: str, pictures: Path, tmp_path: Path) -> None:
     log = tmp_path / "events.jsonl"
     command = [*UNBLUR, "run", f"door={pictures}", "--events", log]
-    asked = f'exec "$@" {closed}'
-    said = subprocess.run(["sh", "-c", asked, "sh", *map(str, command)], capture_output=True, text=True, check=False)
-    assert said.returncode == 0, said.stderr
+    script = f'exec "$@" {closed}'
+    output = subprocess.run(["sh", "-c", script, "sh", *map(str, command)], capture_output=True, text=True, check=False)
+    assert output.returncode == 0, output.stderr
     assert [json.loads(line)["type"] for line in log.read_text("utf-8").splitlines()][-1] == "end"
 
 
@@ -275,5 +275,5 @@ def test_a_standard_stream_may_be_closed(closed: str, pictures: Path, tmp_path: 
         ("Ann \u202egnp.exe", r"Ann \u202egnp.exe"),
     ],
 )
-def test_text_is_made_fit_for_a_terminal(text: str, shown: str) -> None:
+def test_text_is_escaped_for_a_terminal(text: str, shown: str) -> None:
     assert printable(text) == shown

@@ -1,4 +1,4 @@
-"""From a configuration to a running pipeline: the one place where parts are chosen."""
+"""Factory of the components that need a network: detector, embedder, recognizer, deblurrer, chosen by configuration."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LoadedNetwork:
-    """A network in use: what runs it, why what would have been better does not, and the sha256 of the files that were
-    loaded, by kind: `onnx`, and `plan` where TensorRT built one of it."""
+    """A network in use: its backend, why each preferred backend was rejected, and the sha256 of the loaded files by
+    kind: `onnx`, and `plan` if TensorRT built one."""
 
     name: str
     backend: str
@@ -50,7 +50,7 @@ class LoadedNetwork:
 
 
 def fusion_trainer() -> TrainFusion:
-    """The training of the fusion CNN. Raises UsageError without torch."""
+    """Return the training function of the fusion CNN. Raises UsageError without torch."""
     try:
         from recognize.train.feature_fusion import learn  # noqa: PLC0415  torch is an extra
     except ImportError as error:
@@ -59,46 +59,46 @@ def fusion_trainer() -> TrainFusion:
 
 
 class Components:
-    """The parts that need a network, each loaded when it is first asked for; `networks` are those that were."""
+    """The components that need a network, each loaded on first use; `networks` lists the loaded ones."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self.networks: list[LoadedNetwork] = []
-        cv2.setNumThreads(1)  # the stages run beside each other; threads within them would only get in the way
+        cv2.setNumThreads(1)  # the stages run in parallel; threads within them would only compete
 
     def detector(self, confidence: float) -> Detector:
-        """A detector for one camera; those of one kind share their network.
+        """Make a detector for one camera; detectors of one kind share their network.
 
-        `confidence` is what YuNet is to ask for where the configuration does not say.
+        `confidence` (0 to 1) is YuNet's minimum if the configuration sets none.
         """
         settings = self._config.detection
         match settings.detector:
             case "yunet":
-                least = settings.min_confidence or confidence
-                return YuNet(self._yunet, long_side=settings.size, min_confidence=least)
+                min_confidence = settings.min_confidence or confidence
+                return YuNet(self._yunet, long_side=settings.size, min_confidence=min_confidence)
             case "mtcnn":
-                least = settings.min_confidence or MTCNN_CONFIDENCE
-                return MTCNN(long_side=settings.size, min_confidence=least)
+                min_confidence = settings.min_confidence or MTCNN_CONFIDENCE
+                return MTCNN(long_side=settings.size, min_confidence=min_confidence)
 
     def still_detector(self) -> Detector:
-        """A detector for single pictures, in which small faces and large ones are looked for with patience."""
+        """Make a detector for photos, which searches for small and large faces at several scales."""
         return TiledDetector(self.detector(IN_STILLS))
 
     @cached_property
     def embedder(self) -> Embedder:
-        """Raises UsageError if the file of a fitted one cannot be used."""
+        """The configured embedder. Raises UsageError if the file of a fitted one cannot be used."""
         settings = self._config.recognition
         match settings.embedder:
             case "sface":
                 return SFace(self._load("sface"), fingerprint("sface"))
             case "facenet":
-                return facenet()
+                return load_facenet()
             case method:
-                assert settings.fitted  # the configuration has seen to it
-                return fitted(settings.fitted, method, self._config.backend)
+                assert settings.fitted  # validated by the configuration
+                return load_fitted(settings.fitted, method, self._config.backend)
 
     def recognizer(self) -> TrackRecognizer:
-        """Raises GalleryError if the gallery cannot be used."""
+        """Make the recognizer with the configured gallery. Raises GalleryError if the gallery cannot be used."""
         settings = self._config.recognition
         return TrackRecognizer(self.embedder, self._gallery(settings.gallery), settings.threshold, settings.fpir)
 
@@ -109,15 +109,15 @@ class Components:
 
     @cached_property
     def cipher(self) -> Cipher | None:
-        """Raises UsageError for a key that is none."""
+        """The cipher of the configured key, None without one. Raises UsageError for an invalid key."""
         key = self._config.encryption.key
         return Cipher(key) if key else None
 
     def deblurrer(self, shutters: Mapping[str, float] | None = None, settings: Deblurring | None = None) -> Deblurrer:
-        """What restores crops; `shutters` are the cameras', where they are given, and `settings` stand in for the
-        configuration's.
+        """Make the deblurrer. `shutters` are the known exposures by camera, as fractions of the frame time; `settings`
+        replace the configuration's.
 
-        Raises ModelError if the network that is asked for is not the pinned one, or nothing runs it.
+        Raises ModelError if the network is required and its file is not the pinned one, or no backend runs it.
         """
         settings = settings or self._config.deblur
         match settings.mode, settings.preset:
@@ -128,14 +128,14 @@ class Components:
             case _, "box5":
                 return BoxKernelDeblurrer()
             case "auto", _:
-                return self._best(shutters, settings.passes)
+                return self._deblurrer_with_fallback(shutters, settings.passes)
             case _:
                 return RichardsonLucyDeblurrer(shutters)
 
-    def _best(self, shutters: Mapping[str, float] | None, looks: int) -> Deblurrer:
-        """The network, helped by Richardson-Lucy; Richardson-Lucy alone where the network cannot run."""
+    def _deblurrer_with_fallback(self, shutters: Mapping[str, float] | None, passes: int) -> Deblurrer:
+        """Make the network with Richardson-Lucy as fallback; Richardson-Lucy alone if the network cannot run."""
         try:
-            return FallbackDeblurrer(CNN(self._network, shutters, REACH, looks), RichardsonLucyDeblurrer(shutters))
+            return FallbackDeblurrer(CNN(self._network, shutters, REACH, passes), RichardsonLucyDeblurrer(shutters))
         except ModelError as error:
             _log.warning("the deblurring network cannot run: Richardson-Lucy takes its place", reason=str(error))
             self.networks.append(LoadedNetwork("deblur", "richardson-lucy", {self._config.backend: str(error)}))
@@ -144,7 +144,7 @@ class Components:
     @cached_property
     def _network(self) -> Session:
         pinned = manifest.trained_network("deblur")
-        return self._chosen("deblur", pinned.path, pinned.sha256)
+        return self._select_backend("deblur", pinned.path, pinned.sha256)
 
     @cached_property
     def _yunet(self) -> Session:
@@ -153,22 +153,23 @@ class Components:
     def _load(self, name: str) -> Session:
         with download_bar() as progress:
             path = fetch(name, progress=progress)
-        return self._chosen(name, path, prepared_sha256(name))
+        return self._select_backend(name, path, prepared_sha256(name))
 
-    def _chosen(self, name: str, path: Path, sha256: str) -> Session:
+    def _select_backend(self, name: str, path: Path, sha256: str) -> Session:
         session, passed_over = select_backend(path, self._config.backend, sha256=sha256)
         plan = {"plan": session.plan_sha256} if isinstance(session, TensorRtSession) else {}
         self.networks.append(LoadedNetwork(name, session.backend, passed_over, {"onnx": sha256, **plan}))
         return session
 
 
-def facenet() -> FaceNet:
-    """Downloaded if need be. Raises ModelError if it cannot be had."""
+def load_facenet() -> FaceNet:
+    """Load FaceNet, downloaded if it is not cached. Raises ModelError if it cannot be downloaded."""
     with download_bar() as progress:
         return FaceNet(fetch_judge("facenet", progress=progress), manifest.judge("facenet").sha256)
 
 
-def fitted(path: Path, method: Method, backend: Backend) -> FittedEmbedder:
-    """The embedder in a file. Raises UsageError if it was not made by `unblur fit` or by another method, ModelError."""
+def load_fitted(path: Path, method: Method, backend: Backend) -> FittedEmbedder:
+    """Load a fitted embedder from a file. Raises UsageError if the file was not made by `unblur fit`, or with another
+    method; ModelError."""
     description = read_description(path, method)
     return FittedEmbedder(load(path, backend), description)

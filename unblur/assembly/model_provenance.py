@@ -1,4 +1,4 @@
-"""What stands behind a name, for its evidence: software, networks, gallery, and where the threshold comes from."""
+"""Provenance of an identification, for its evidence: software, networks, gallery and origin of the threshold."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from unblur import __version__
 def provenance(
     config: Config, recognizer: TrackRecognizer, ran: Callable[[], Mapping[str, object]]
 ) -> Callable[[], Mapping[str, object]]:
-    """A function that returns the provenance for `stream.evidence.bundle.describe`, of the gallery in use at that
-    moment. `ran` returns, for each network in use, its backend and the sha256 of the file that was loaded."""
-    described = {"software": f"unblur {__version__}", "models": _models(config, recognizer.known)}
+    """Return a function that gives the current provenance for evidence bundles, with the gallery in use at the time of
+    the call. `ran` returns, for each network in use, its backend and the sha256 of the loaded file."""
+    fixed = {"software": f"unblur {__version__}", "models": _models(config, recognizer.known)}
     given = config.recognition.threshold is not None
 
     def now() -> Mapping[str, object]:
         known = recognizer.known
-        return {**described, "gallery": _gallery(known), "threshold_from": _threshold(known, given), "ran": ran()}
+        return {**fixed, "gallery": _gallery(known), "threshold_from": _threshold(known, given), "ran": ran()}
 
     return now
 
 
 def _models(config: Config, known: ActiveGallery) -> dict[str, object]:
-    """The sha256 of each network's file; None for the deblurring network where the settings do without it."""
+    """The sha256 of each network's file; None for the deblurring network if the settings do not use it."""
     wanted = config.deblur.mode in ("auto", "cnn") and config.deblur.preset != "box5"
     return {
         "detector": _detector(config),
@@ -53,10 +53,10 @@ def _gallery(known: ActiveGallery) -> dict[str, object] | None:
 
 
 def _threshold(known: ActiveGallery, given: bool) -> dict[str, object]:
-    """What a name takes before the track's evidence and restoration raise or lower it (docs/design/evidence.md)."""
+    """The base threshold and its origin, before evidence and restoration change it (docs/design/evidence.md)."""
     if given:
         return {"base": known.threshold, "origin": "given"}
-    found = known.gallery.calibration
-    origin = f"calibrated (version {found.version}) for a gallery of {found.people}"
-    origin += f": {found.threshold_offset:.3f} for their likeness"
+    calibration = known.gallery.calibration
+    origin = f"calibrated (version {calibration.version}) for a gallery of {calibration.people}"
+    origin += f": {calibration.threshold_offset:.3f} for their likeness"
     return {"base": known.threshold, "origin": origin}

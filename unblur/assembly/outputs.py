@@ -1,4 +1,4 @@
-"""What leaves a run: the pictures, the event log, and the evidence."""
+"""Outputs of a run: annotated frames, event log and evidence."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from unblur.terminal import download_bar
 
 
 class LiveOutput(FrameSink, Protocol):
-    """A web page with the live pictures of the cameras."""
+    """Web page with the cameras' live video."""
 
     @property
     def announcer(self) -> EventSink:
-        """The log that sends events to open pages."""
+        """The event sink that sends events to open pages."""
 
     @property
     def viewers(self) -> int:
-        """How many pictures are being watched."""
+        """Number of live streams being needs_live_view."""
 
     @property
     def refused(self) -> int:
-        """Connections for which there was no room."""
+        """Number of connections refused for lack of capacity."""
 
 
 MakeLiveView = Callable[[Sequence[Source], StageMetrics], LiveOutput]
@@ -55,7 +55,7 @@ Closable = TypeVar("Closable", bound=_Closes)
 
 
 class Outputs:
-    """The outputs of a run, opened in one go; `stack` closes them. Raises OutputError, and leaves nothing behind."""
+    """All outputs of a run, opened together; `stack` closes them. Raises OutputError, with no output left behind."""
 
     def __init__(
         self,
@@ -68,56 +68,60 @@ class Outputs:
         meter: StageMetrics,
         make_live_view: MakeLiveView | None,
     ) -> None:
-        """Opens them all; `make_live_view` is needed for the picture `webrtc` and for cameras that a browser sends."""
+        """Open all outputs. `make_live_view` is required for the output `webrtc` and for cameras sent by a browser."""
         settings = config.output
-        self._mosaic = FacePixelator(settings.redact) if settings.redact else None
+        self._pixelator = FacePixelator(settings.redact) if settings.redact else None
         self._zone = settings.zone
-        watched = settings.picture == "webrtc" or any(isinstance(source, PushSource) for source in sources)
-        self._typefaces = _fetch_fonts() if watched or settings.picture != "none" else None
-        self._window = _window(settings, self._typefaces, stack)
-        if watched and make_live_view is None:
+        needs_live_view = settings.picture == "webrtc" or any(isinstance(source, PushSource) for source in sources)
+        self._fonts = _fetch_fonts() if needs_live_view or settings.picture != "none" else None
+        self._window = _window(settings, self._fonts, stack)
+        if needs_live_view and make_live_view is None:
             raise ValueError("this run needs a live view")
-        self.live_view = _close_with(stack, make_live_view(sources, meter)) if watched and make_live_view else None
+        self.live_view = (
+            _close_with(stack, make_live_view(sources, meter)) if needs_live_view and make_live_view else None
+        )
         self._recorders = {
             name: _close_with(stack, Mp4Recorder(path)) for name, path in _mp4_paths(settings, sources).items()
         }
         self.evidence = (
-            _close_with(stack, EvidenceStore(settings.evidence, Signer(), provenance, self._mosaic, cipher))
+            _close_with(stack, EvidenceStore(settings.evidence, Signer(), provenance, self._pixelator, cipher))
             if settings.evidence
             else None
         )
         self.event_stores = _open_event_stores(settings, fresh=not any(source.live for source in sources), stack=stack)
         self.log = EventFanout(
             [
-                *(ledger for _, ledger in self.event_stores),
+                *(store for _, store in self.event_stores),
                 *logs,
                 *([self.live_view.announcer] if self.live_view else []),
             ]
         )
 
-    def renderer(self, source: Source, meter: StageMetrics, watch: Callable[[AnnotatedFrame], None]) -> FrameRenderer:
-        """What draws a camera's scenes and brings them to its outputs."""
-        pictures: list[FrameSink] = [self._recorders[source.camera]] if source.camera in self._recorders else []
+    def renderer(
+        self, source: Source, meter: StageMetrics, on_frame: Callable[[AnnotatedFrame], None]
+    ) -> FrameRenderer:
+        """Make the renderer that draws a camera's annotated frames and passes them to its sinks."""
+        sinks: list[FrameSink] = [self._recorders[source.camera]] if source.camera in self._recorders else []
         if self._window:
-            pictures.append(self._window)
+            sinks.append(self._window)
         if self.live_view:
-            pictures.append(self.live_view)
-        overlay = Overlay(TextRenderer(self._typefaces), self._zone) if self._typefaces else None
-        return FrameRenderer(overlay, pictures, source.live, meter, watch, self._mosaic)
+            sinks.append(self.live_view)
+        overlay = Overlay(TextRenderer(self._fonts), self._zone) if self._fonts else None
+        return FrameRenderer(overlay, sinks, source.live, meter, on_frame, self._pixelator)
 
     @property
     def pump(self) -> Callable[[], bool] | None:
-        """The loop of the window, if there is one."""
+        """The window's event loop, to be run in the main thread; None without a window."""
         return self._window.pump if self._window else None
 
     @property
     def dropped(self) -> int:
-        """Pictures that came too fast for the window."""
+        """Number of frames that the window was too slow to show."""
         return self._window.dropped if self._window else 0
 
 
 class EventFanout:
-    """Several logs as one: an event is announced when it is on disk in all of them."""
+    """Event sink that writes each event to several sinks, in their order: stores first, live pages last."""
 
     def __init__(self, logs: Sequence[EventSink]) -> None:
         self._logs = logs
@@ -143,16 +147,16 @@ def _window(settings: Output, typefaces: Path | None, stack: ExitStack) -> Windo
 
 
 def _mp4_paths(settings: Output, sources: Sequence[Source]) -> dict[str, Path]:
-    """The film of each camera: FILE.mp4, or with several cameras FILE-<camera>.mp4."""
+    """The video file of each camera: FILE.mp4, or with several cameras FILE-<camera>.mp4."""
     if settings.picture in SCREENS:
         return {}
     path = Path(settings.picture)
     if len(sources) == 1:
         return {sources[0].camera: path}
-    films = {source.camera: path.with_stem(f"{path.stem}-{_file_name(source.camera)}") for source in sources}
-    if len(set(films.values())) < len(films):
+    paths = {source.camera: path.with_stem(f"{path.stem}-{_file_name(source.camera)}") for source in sources}
+    if len(set(paths.values())) < len(paths):
         raise UsageError("two cameras' names are the same as file names: give them other names, as NAME=SOURCE")
-    return films
+    return paths
 
 
 def _file_name(camera: str) -> str:
@@ -160,7 +164,7 @@ def _file_name(camera: str) -> str:
 
 
 def require_distinct_files(config: Config) -> None:
-    """What is read must not be written over. Raises UsageError."""
+    """Raise UsageError if an output would overwrite an input."""
     output = config.output
     written = {Path(output.picture), output.events, Path((output.store or "").removeprefix("sqlite:///"))}
     read = {Path(camera.source).expanduser() for camera in config.cameras} | {config.recognition.gallery}
@@ -173,22 +177,22 @@ def require_distinct_files(config: Config) -> None:
 def _open_event_stores(
     settings: Output, fresh: bool, stack: ExitStack
 ) -> list[tuple[str, JsonlEventLog | SqlEventStore]]:
-    """Where events are kept, and by what."""
-    ledgers: list[tuple[str, JsonlEventLog | SqlEventStore]] = []
+    """Open the configured event stores; each with its location, a URL or a path."""
+    stores: list[tuple[str, JsonlEventLog | SqlEventStore]] = []
     if settings.store:
-        ledgers.append((settings.store, _close_with(stack, SqlEventStore(settings.store))))
+        stores.append((settings.store, _close_with(stack, SqlEventStore(settings.store))))
     if settings.events:
-        ledgers.append((str(settings.events), _close_or_discard(stack, JsonlEventLog(settings.events, fresh))))
-    return ledgers
+        stores.append((str(settings.events), _close_or_discard(stack, JsonlEventLog(settings.events, fresh))))
+    return stores
 
 
-def _close_with(stack: ExitStack, thing: Closable) -> Closable:
-    stack.callback(thing.close)
-    return thing
+def _close_with(stack: ExitStack, output: Closable) -> Closable:
+    stack.callback(output.close)
+    return output
 
 
 def _close_or_discard(stack: ExitStack, log: JsonlEventLog) -> JsonlEventLog:
-    """A run that bad input kept from beginning leaves no empty log behind."""
+    """Close the log with the stack; after a UsageError, which prevents the run, delete an empty log."""
 
     def finish(_kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, UsageError):

@@ -1,4 +1,4 @@
-"""A run: built from a configuration, ready to start."""
+"""Assembly of a run: sources, analyzers, identification, outputs and pipelines from a configuration."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _HEAD_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run ready to start: pipelines one after the other, and the parts that have something to tell of it."""
+    """A run ready to start: pipelines, run one after the other, and the components that report on it."""
 
     sources: Sequence[Opened]
     pipelines: Sequence[Pipeline]
@@ -56,17 +56,17 @@ class Run:
 
     @property
     def networks(self) -> Sequence[LoadedNetwork]:
-        """What runs each network."""
+        """The loaded networks with their backends."""
         return self.parts.networks
 
     @property
     def running(self) -> bool:
-        """Whether a pipeline is at work."""
+        """Whether a pipeline is running."""
         return any(pipeline.running for pipeline in self.pipelines)
 
     def start(self) -> None:
-        """Run to the end. Raises the worst error, after everything has come to rest; damage to recordings is told
-        when all have been read."""
+        """Run to the end. Raises the worst error after all threads have stopped; DamagedSourceError for damaged
+        recordings only after all have been read."""
         damage = []
         for pipeline in self.pipelines:
             try:
@@ -77,14 +77,14 @@ class Run:
             raise DamagedSourceError("; ".join(damage))
 
     def use_gallery(self, gallery: Gallery) -> None:
-        """Recognise by this gallery from now on, also whoever is in a picture at this moment; from any thread. Raises
-        GalleryError if it was made with another network."""
+        """Switch to this gallery and identify current tracks again; thread-safe. Raises GalleryError if it was made
+        with another network."""
         self.recognizer.use(gallery)
         self.identification.reidentify()
 
     def snapshot(self) -> MetricsSnapshot:
-        """What happened so far; what captures, recogniser and window dropped is counted, too."""
-        told = self.meter.read()
+        """The metrics so far, including what sources, recognizer and window dropped."""
+        metrics = self.meter.read()
         states = [source.status() for source in self.sources if isinstance(source, Live)]
         lost = {
             "frames dropped": sum(state.dropped for state in states),
@@ -92,7 +92,7 @@ class Run:
             "tracks forgotten": self.recognizer.dropped,
             "pictures not shown": self.outputs.dropped,
         }
-        return replace(told, counts=told.counts | lost)
+        return replace(metrics, counts=metrics.counts | lost)
 
 
 def assemble(
@@ -102,10 +102,10 @@ def assemble(
     *logs: EventSink,
     make_live_view: MakeLiveView | None = None,
 ) -> Run:
-    """Build a run; `stack` closes what it opens. `on_frame` is called with every annotated frame, on the cameras' own
-    threads; `logs` get every event once it is on disk; `make_live_view` makes the web page where one is needed.
+    """Build a run; `stack` closes what it opens. `on_frame` is called with every annotated frame, on the cameras'
+    threads; `logs` get every event once it is on disk; `make_live_view` makes the web page if one is needed.
 
-    Sources and gallery are opened before any output is touched, so that bad input leaves nothing behind.
+    Sources and gallery are opened before any output is touched, so that bad input leaves no files behind.
     Raises UsageError, ModelError.
     """
     meter = StageMetrics()
@@ -113,49 +113,49 @@ def assemble(
     parts = Components(config)
     recognizer = parts.recognizer()
     restorer = parts.deblurrer(_shutters(config, sources))
-    accountable, watchful = bool(config.output.evidence), bool(config.output.redact)
+    hash_frames, detect_every_frame = bool(config.output.evidence), bool(config.output.redact)
     load = LoadController()
     budget = SearchBudget(sum(source.live for source in sources), load)
-    eyes = [
+    analyzers = [
         FrameAnalyzer(
             parts.detector(IN_VIDEO),
             FivePointAligner(),
             source.live,
             meter,
-            accountable,
-            watchful,
+            hash_frames,
+            detect_every_frame,
             _is_stills(source),
             budget,
         )
         for source in sources
     ]
     require_distinct_files(config)
-    origins = provenance(config, recognizer, lambda: _loaded_files(parts.networks))
-    outputs = Outputs(config, sources, logs, origins, parts.cipher, stack, meter, make_live_view)
-    naming = IdentificationWorker(
+    provenances = provenance(config, recognizer, lambda: _loaded_files(parts.networks))
+    outputs = Outputs(config, sources, logs, provenances, parts.cipher, stack, meter, make_live_view)
+    identification = IdentificationWorker(
         restorer, recognizer, outputs.log, outputs.evidence, run_fingerprint(config, sources), meter
     )
     cameras = [
-        _camera(source, eye, outputs.renderer(source, meter, on_frame), settings.rotate)
-        for source, eye, settings in zip(sources, eyes, config.cameras, strict=True)
+        _camera(source, analyzer, outputs.renderer(source, meter, on_frame), settings.rotate)
+        for source, analyzer, settings in zip(sources, analyzers, config.cameras, strict=True)
     ]
-    pipelines = [Pipeline(group, naming, meter, load) for group in _groups(config, cameras)]
-    return Run(sources, pipelines, meter, parts, recognizer, naming, outputs, load)
+    pipelines = [Pipeline(group, identification, meter, load) for group in _groups(config, cameras)]
+    return Run(sources, pipelines, meter, parts, recognizer, identification, outputs, load)
 
 
-def _camera(source: Source, eye: FrameAnalyzer, composer: FrameRenderer, rotation: Rotation) -> Camera:
-    return Camera(source, eye, composer, partial(composer.wanted, source.camera), rotation)
+def _camera(source: Source, analyzer: FrameAnalyzer, renderer: FrameRenderer, rotation: Rotation) -> Camera:
+    return Camera(source, analyzer, renderer, partial(renderer.wanted, source.camera), rotation)
 
 
 def _loaded_files(networks: Sequence[LoadedNetwork]) -> Mapping[str, object]:
-    """For evidence: by network, its backend and the sha256 of what was loaded."""
+    """For evidence: the backend and the sha256 of the loaded files, by network."""
     return {each.name: {"backend": each.backend, **each.files} for each in networks}
 
 
 def open_sources(config: Config) -> list[Opened]:
-    """The cameras' sources, each under a name of its own. Raises SourceError, UsageError.
+    """Open the cameras' sources and check that their names differ. Raises SourceError, UsageError.
 
-    A lone live camera that does not answer is an error; beside others it is called until it does.
+    A live camera that does not answer is an error if it is the only one; among several it is retried without end.
     """
     endless = config.patience_s is None or len(config.cameras) > 1
     sources = [_open(each, config, endless) for each in config.cameras]
@@ -166,7 +166,7 @@ def open_sources(config: Config) -> list[Opened]:
 
 
 def _camera_name(camera: CameraSettings) -> str | None:
-    """None where it is to be made of the source. No word is reserved: cameras have a search of their own."""
+    """The configured name; None if it is to be derived from the source. No word is reserved for cameras."""
     try:
         return None if camera.name is None else normalize_name(camera.name, reserved=frozenset())
     except UsageError as error:
@@ -175,17 +175,18 @@ def _camera_name(camera: CameraSettings) -> str | None:
 
 def _open(camera: CameraSettings, config: Config, endless: bool) -> Opened:
     connect_s = config.patience_s or ReconnectPolicy().connect_s
-    patience = ReconnectPolicy(connect_s, camera.picture_s, camera.keyframe_s, endless=endless)
+    reconnect_policy = ReconnectPolicy(connect_s, camera.picture_s, camera.keyframe_s, endless=endless)
     options = SourceOptions(camera.stream, camera.transport, camera.snapshot_s)
-    return open_source(camera.source, _camera_name(camera), _playback(camera, config), patience, options)
+    return open_source(camera.source, _camera_name(camera), _playback(camera, config), reconnect_policy, options)
 
 
 def run_fingerprint(config: Config, sources: Sequence[Source]) -> str:
-    """What the ids of a run's events are derived from: for recordings their content and all that decides on names, so
-    that a replay gives the same ids; for live cameras the moment, so that no two runs do."""
+    """Return the fingerprint from which event ids are derived. For recordings it depends on their content and on all
+    settings that affect identification, so that a replay gives the same ids; for live cameras it includes the time,
+    so that no two runs share ids."""
     digest = hashlib.sha256(_restoration_settings(config).encode())
     digest.update(config.recognition.model_dump_json(include={"fpir", "threshold"}).encode())
-    digest.update((config.output.redact or "").encode())  # the detector then looks at every frame
+    digest.update((config.output.redact or "").encode())  # redaction makes the detector run on every frame
     digest.update("".join(network.sha256 for network in manifest.trained()).encode())
     if config.recognition.gallery:
         digest.update(_file_head(config.recognition.gallery))
@@ -207,7 +208,7 @@ def _restoration_settings(config: Config) -> str:
 
 
 def _file_head(path: Path) -> bytes:
-    """A file's size and first mebibyte, or a folder's names; the name of what is neither (an address, a pattern)."""
+    """A file's size and first mebibyte, or a folder's file names; otherwise (a URL, a pattern) the text itself."""
     path = path.expanduser()
     if path.is_dir():
         return "\n".join(sorted(entry.name for entry in path.iterdir())).encode(errors="surrogateescape")
@@ -233,7 +234,7 @@ def _shutters(config: Config, sources: Sequence[Source]) -> dict[str, float]:
 
 
 def _groups(config: Config, cameras: Sequence[Camera]) -> list[list[Camera]]:
-    """Recordings run one after the other, since each keeps all cores busy and the log stays in order; live cameras,
-    and recordings at the pace of life, run side by side."""
+    """Group cameras into pipelines. Recordings run one after the other, since each keeps all cores busy and the log
+    stays in order; live cameras, and recordings in real time, run together."""
     together = config.pace == "realtime" or any(camera.source.live for camera in cameras)
     return [list(cameras)] if together else [[camera] for camera in cameras]

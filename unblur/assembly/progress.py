@@ -1,4 +1,4 @@
-"""What the terminal shows while cameras run: a bar with the time left for recordings, a line for live cameras."""
+"""Progress display of a run: for recordings a bar with the remaining time, for live cameras a status line."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from stream.sources.recorded import RecordedSource
 from unblur.terminal import bar, gauge, messages
 
 _ROOMY = 60
-"""Cells of a terminal: on a narrower one, a line does not say how long it took."""
+"""Terminal cells; on a narrower terminal the elapsed time is left out."""
 
 
 class ProgressDisplay:
-    """One line for each camera, on standard error; silent if `quiet`, or if nobody looks at a terminal. Scenes may come
-    from several threads."""
+    """One line per camera on standard error; disabled if `quiet`, or if standard error is no terminal. Thread-safe."""
 
     def __init__(self, quiet: bool) -> None:
         columns = (
@@ -34,12 +33,12 @@ class ProgressDisplay:
         self._progress = bar(*columns, quiet=quiet)
         self._lines: dict[str, _Line] = {}
 
-    def expect(self, sources: Sequence[Source]) -> None:
-        """The cameras whose scenes will come."""
+    def add_cameras(self, sources: Sequence[Source]) -> None:
+        """Add a line for each camera of the run."""
         self._lines = {source.camera: _Line(self._progress, source) for source in sources}
 
-    def note(self, scene: AnnotatedFrame) -> None:
-        self._lines[scene.frame.camera].note(scene)
+    def update(self, frame: AnnotatedFrame) -> None:
+        self._lines[frame.frame.camera].update(frame)
 
     def __enter__(self) -> ProgressDisplay:
         self._progress.start()
@@ -50,15 +49,15 @@ class ProgressDisplay:
 
 
 class _StatusColumn(ProgressColumn):
-    """What a camera's line says now, also while no picture comes."""
+    """The current status of a camera, also while no frame arrives."""
 
     def render(self, task: Task) -> Text:
         line: _Line = task.fields["line"]
-        return Text(line.said())
+        return Text(line.text())
 
 
 class _Line:
-    """One camera's. Rich draws it from a thread of its own, and for the first time while it is added."""
+    """One camera's line. Rich draws it on its own thread, for the first time inside `add_task`."""
 
     def __init__(self, progress: Progress, source: Source) -> None:
         self._progress = progress
@@ -69,15 +68,15 @@ class _Line:
         total = source.duration_s if isinstance(source, RecordedSource) else None
         self._task = progress.add_task(source.camera, total=total, start=False, line=self)
 
-    def note(self, scene: AnnotatedFrame) -> None:
+    def update(self, frame: AnnotatedFrame) -> None:
         if self._first_s is None:
-            self._first_s, self._began = scene.frame.pts_s, time.monotonic()
+            self._first_s, self._began = frame.frame.pts_s, time.monotonic()
             self._progress.start_task(self._task)
         self._frames += 1
-        self._faces = len(scene.tracks)
-        self._progress.update(self._task, completed=scene.frame.pts_s - self._first_s)
+        self._faces = len(frame.tracks)
+        self._progress.update(self._task, completed=frame.frame.pts_s - self._first_s)
 
-    def said(self) -> str:
+    def text(self) -> str:
         if isinstance(self._source, Live):
             state = self._source.status()
             return f"{state.state}, {state.fps:.0f} fps, {self._faces} faces, {state.dropped} dropped"

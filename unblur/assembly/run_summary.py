@@ -1,4 +1,4 @@
-"""A run to its end, and the summary of who was seen."""
+"""Run the cameras to their end and print a summary of the people who were seen."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LOSSES = (
 
 @dataclass(slots=True)
 class SummaryRow:
-    """When somebody was before a camera, in seconds of media time, and in how many tracks."""
+    """First and last media time in seconds of a person at a camera, and the number of their tracks."""
 
     first_s: float
     last_s: float
@@ -37,17 +37,17 @@ class SummaryRow:
 
 
 class RunSummary:
-    """Who was seen, from the events as they are logged; as long as the list of names and cameras."""
+    """Event sink that summarizes who was seen: one row per camera and name."""
 
     def __init__(self) -> None:
-        self.visits: dict[tuple[str, str | None], SummaryRow] = {}
+        self.rows: dict[tuple[str, str | None], SummaryRow] = {}
 
     def write(self, event: Event) -> None:
         if event.type == "end":
             key = (event.camera, event.identity.name)
-            visit = self.visits.setdefault(key, SummaryRow(event.first_pts_s, event.pts_s))
-            visit.last_s = max(visit.last_s, event.pts_s)
-            visit.tracks += 1
+            row = self.rows.setdefault(key, SummaryRow(event.first_pts_s, event.pts_s))
+            row.last_s = max(row.last_s, event.pts_s)
+            row.tracks += 1
 
     def close(self) -> None:
         """Nothing to close."""
@@ -63,35 +63,35 @@ def run_to_end(
     config.web.require_guarded()
     process_resources.share()
     process_resources.raise_open_file_limit()
-    end_in_order()  # a service that is stopped ends its log like any other
-    roster = RunSummary()
+    end_in_order()  # a stopped service also ends its log properly
+    summary = RunSummary()
     with ExitStack() as stack:
         display = ProgressDisplay(config.output.quiet)
-        run = assemble(config, stack, display.note, roster, make_live_view=make_live_view)
-        display.expect(run.sources)
+        run = assemble(config, stack, display.update, summary, make_live_view=make_live_view)
+        display.add_cameras(run.sources)
         on_assembled(run)
         try:
-            with display:  # from here on, nothing else is printed
+            with display:  # nothing else may print while the bar is drawn
                 run.start()
         finally:
             if not config.output.quiet:
-                stack.callback(_print_summary, roster, run.snapshot())
+                stack.callback(_print_summary, summary, run.snapshot())
 
 
-def _print_summary(roster: RunSummary, reading: MetricsSnapshot) -> None:
+def _print_summary(summary: RunSummary, metrics: MetricsSnapshot) -> None:
     console = messages()
-    summary = table("camera", "who", "first seen", "last seen", "tracks")
-    for (camera, name), visit in sorted(roster.visits.items(), key=lambda item: (item[0][0], item[1].first_s)):
-        summary.add_row(camera, name or "unknown", _clock(visit.first_s), _clock(visit.last_s), str(visit.tracks))
-    if roster.visits:
-        console.print(summary)
-    counts = reading.counts
-    said = [
+    people = table("camera", "who", "first seen", "last seen", "tracks")
+    for (camera, name), row in sorted(summary.rows.items(), key=lambda item: (item[0][0], item[1].first_s)):
+        people.add_row(camera, name or "unknown", _clock(row.first_s), _clock(row.last_s), str(row.tracks))
+    if summary.rows:
+        console.print(people)
+    counts = metrics.counts
+    totals = [
         f"{counts.get('frames', 0)} frames",
         f"{counts.get('crops', 0)} crops, {counts.get('restored', 0)} restored",
     ]
-    said += [f"{counts[what]} {what}" for what in _LOSSES if counts.get(what)]
-    console.say("; ".join(said) if roster.visits else f"nobody was seen; {'; '.join(said)}")
+    totals += [f"{counts[what]} {what}" for what in _LOSSES if counts.get(what)]
+    console.say("; ".join(totals) if summary.rows else f"nobody was seen; {'; '.join(totals)}")
 
 
 def _clock(seconds: float) -> str:

@@ -1,1 +1,1 @@
-"""Commands that come in groups, and what all commands have in common."""
+"""The commands of the command line, one module each, and their shared options."""

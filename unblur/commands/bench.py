@@ -1,4 +1,4 @@
-"""`unblur bench`."""
+"""`unblur bench`: speed and memory compared with a plain loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`unblur calibrate`: what a gallery says of itself, and what to expect of it."""
+"""`unblur calibrate`: similarity of a gallery's people, and thresholds by false positive identification rate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from configs.schema import Config
 from recognize.gallery import people_gallery as galleries
 from recognize.gallery.calibration import SMALLEST_GALLERY, Calibration
 from unblur.assembly.components import Components
-from unblur.commands.options import Command, ConfigOption, FpirOption, ThresholdOption, command_app, examples, given
+from unblur.commands.options import (
+    Command,
+    ConfigOption,
+    FpirOption,
+    ThresholdOption,
+    command_app,
+    drop_unset,
+    examples,
+)
 from unblur.terminal import Results, table
 
 app = command_app()
@@ -36,23 +44,23 @@ def calibrate(
 
     Shows how alike its people are, and how many unknown people each threshold lets through.
     """
-    print_calibration(load(config, {"recognition": given(fpir=fpir, threshold=threshold)}), gallery)
+    print_calibration(load(config, {"recognition": drop_unset(fpir=fpir, threshold=threshold)}), gallery)
 
 
 RATES = (0.1, 0.03, 0.01, 0.003, 0.001)
 
 
 def print_calibration(config: Config, path: Path) -> None:
-    """Print how alike the people of the gallery at `path` are, and which threshold lets how many strangers through.
+    """Print how similar the people of the gallery at `path` are, and the threshold for each of several FPIRs.
 
     Raises UsageError if the gallery cannot be read.
     """
     settings = config.recognition
     parts = Components(config)
-    told = galleries.load_gallery(path, parts.embedder.fingerprint, cipher=parts.cipher).calibration
+    calibration = galleries.load_gallery(path, parts.embedder.fingerprint, cipher=parts.cipher).calibration
     console = Results()
-    console.say(f"{told.people} people in {path}")
-    for line in _seen(told):
+    console.say(f"{calibration.people} people in {path}")
+    for line in _describe(calibration):
         console.say(line)
     if settings.embedder != "sface":
         console.say(
@@ -61,27 +69,26 @@ def print_calibration(config: Config, path: Path) -> None:
         return
     rates = table("unknown people named, at most", "threshold")
     for rate in sorted({*RATES, settings.fpir}, reverse=True):
-        rates.add_row(f"{100 * rate:g} %", f"{told.threshold(rate):.3f}{' <' if rate == settings.fpir else ''}")
+        rates.add_row(f"{100 * rate:g} %", f"{calibration.threshold(rate):.3f}{' <' if rate == settings.fpir else ''}")
     console.print(rates)
     if settings.threshold is not None:
-        console.say(
-            f"your threshold {settings.threshold:.3f} lets about {100 * told.fpir(settings.threshold):.2g} % through"
-        )
+        percent = 100 * calibration.fpir(settings.threshold)
+        console.say(f"your threshold {settings.threshold:.3f} lets about {percent:.2g} % through")
 
 
-def _seen(told: Calibration) -> list[str]:
+def _describe(calibration: Calibration) -> list[str]:
     lines = []
-    if told.pair:
-        one, other = told.pair
-        lines.append(
-            f"closest two people {told.max_impostor_score:.3f}: {one} and {other}; mean {told.mean_impostor_score:.3f}"
-        )
-    if told.min_genuine_score is not None:
-        lines.append(f"least similar photos of one person {told.min_genuine_score:.3f}")
-    if told.people < SMALLEST_GALLERY:
+    if calibration.pair:
+        one, other = calibration.pair
+        closest, mean = calibration.max_impostor_score, calibration.mean_impostor_score
+        lines.append(f"closest two people {closest:.3f}: {one} and {other}; mean {mean:.3f}")
+    if calibration.min_genuine_score is not None:
+        lines.append(f"least similar photos of one person {calibration.min_genuine_score:.3f}")
+    if calibration.people < SMALLEST_GALLERY:
         lines.append(f"Fewer than {SMALLEST_GALLERY} people: using the rule for {SMALLEST_GALLERY}.")
-    elif told.threshold_offset:
+    elif calibration.threshold_offset:
         lines.append(
-            f"they are more alike than people are by chance: the threshold is raised by {told.threshold_offset:.3f}"
+            "they are more alike than people are by chance: the threshold is raised by"
+            f" {calibration.threshold_offset:.3f}"
         )
     return lines

@@ -1,4 +1,4 @@
-"""`unblur demo`: a simulated camera, the whole pipeline, and a page that says what was right and what was wrong."""
+"""`unblur demo`: runs the whole pipeline on a simulated camera and writes a report with the ground truth."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from unblur.commands.options import Command, command_app, examples
 from unblur.data_dir import GALLERY
 from unblur.evaluate.scoring.event_log import read_events, score
 from unblur.people.enrollment import enroll
-from unblur.people.face_thumbnails import faces_of
-from unblur.terminal import download_bar, messages, working
+from unblur.people.face_thumbnails import thumbnails_folder
+from unblur.terminal import download_bar, messages, show_activity
 
 app = command_app()
 OUT = Path("out/demo")
 START = "2026-01-01T12:00:00Z"
 TRUTH = "truth.json"
 CAMERA = "demo"
-"""What the simulated camera is called in the log."""
+"""The name of the simulated camera."""
 
 
 @app.command(cls=Command, epilog=examples("unblur demo", "unblur demo -o /tmp/demo"))
@@ -52,7 +52,7 @@ def demo(
 
 
 def make_demo(out: Path = OUT) -> None:
-    """Make the clip, enrol, run, and write the report; everything lies in `out`, made anew."""
+    """Record the clip, enroll, run, and write the report; the files in `out` replace those of an earlier demo."""
     _clear(out)
     clip, gallery = stage(out)
     config = load(None, {
@@ -70,21 +70,21 @@ def make_demo(out: Path = OUT) -> None:
 
 
 def stage(out: Path) -> tuple[Path, Path]:
-    """The simulated camera's clip, and the gallery of the known people, made in the folder `out`; the clip's truth lies
-    beside it."""
+    """Make the simulated camera's clip, its ground truth, and the gallery of the known people in the folder `out`;
+    return the paths of clip and gallery."""
     with download_bar() as progress:
         portraits = fetch_portraits(progress=progress)
     clip, gallery = out / "camera.mp4", out / "people.joblib"
-    _film(portraits, clip, out / TRUTH)
-    enroll(Config(), enrol_folder(portraits, out / "people"), gallery, strict=False)
+    _record_clip(portraits, clip, out / TRUTH)
+    enroll(Config(), make_enrollment_folder(portraits, out / "people"), gallery, strict=False)
     return clip, gallery
 
 
 def configure_demo(config: Config, folder: Path) -> Config:
-    """The configuration with the simulated camera in place of its own cameras, and nothing of the owner's: store,
-    evidence and gallery are to lie in `folder`, the demo's own, and nobody is notified."""
+    """Return the configuration with the simulated camera as its only camera and without the user's own gallery, store,
+    evidence and notifications; the demo's files are in `folder`."""
     clip, gallery = folder / "camera.mp4", folder / GALLERY
-    if not (clip.is_file() and gallery.is_file() and faces_of(gallery).is_dir()):
+    if not (clip.is_file() and gallery.is_file() and thumbnails_folder(gallery).is_dir()):
         stage(folder)
     return config.model_copy(update={
         "cameras": Config.model_validate({"cameras": [{"name": CAMERA, "source": f"{LOOP}{clip}"}]}).cameras,
@@ -95,7 +95,7 @@ def configure_demo(config: Config, folder: Path) -> Config:
 
 
 def _clear(out: Path) -> None:
-    """An earlier demo makes room. Raises OutputError for a folder that holds anything else."""
+    """Delete an earlier demo's files. Raises OutputError if the folder contains anything else."""
     try:
         if out.exists() and any(out.iterdir()) and not (out / TRUTH).is_file():
             raise OutputError(f"{out} holds something other than a demo: name a new folder with --out")
@@ -108,9 +108,9 @@ def _clear(out: Path) -> None:
         raise OutputError(f"cannot write the demo to {out}: {error.strerror}; choose another --out") from error
 
 
-def _film(portraits: Path, clip: Path, truth: Path) -> None:
-    detector = Components(Config()).detector(IN_STILLS)  # before: it may draw a bar of its own
-    with working("filming the simulated camera"):
+def _record_clip(portraits: Path, clip: Path, truth: Path) -> None:
+    detector = Components(Config()).detector(IN_STILLS)  # before the status line: it may draw its own bar
+    with show_activity("filming the simulated camera"):
         scene = demo_scene(portraits, detector)
         record(scene, clip)
         GroundTruth.of(scene).save(truth)
@@ -123,7 +123,7 @@ CREDIT = "The portraits are in the public domain: Barack Obama and Joe Biden, Wh
 
 @dataclass(frozen=True, slots=True)
 class DemoPerson:
-    """Somebody enrolled: the picture and the description."""
+    """An enrolled person of the demo: file name of the photo, and description."""
 
     picture: str
     about: str
@@ -131,7 +131,8 @@ class DemoPerson:
 
 @dataclass(frozen=True, slots=True)
 class ScenePass:
-    """A passage to be: the face's width and height above ground in pixels, the velocity, and the frame of entering."""
+    """One passage of a person through the scene: the face's width and vertical position in pixels, its velocity in
+    pixels per frame, and the frame of its entry."""
 
     person: str
     picture: str
@@ -146,32 +147,32 @@ ENROLLED = {
     "Joe_Biden": DemoPerson("biden.jpg", "46th President of the United States"),
 }
 
-ROLES = (
+PASSES = (
     ScenePass("Barack_Obama", "obama3.jpg", 84, 330, (6, 0), 0),
     ScenePass("Eileen_Collins", "astronaut.png", 80, 400, (-28, 2), 40),
     ScenePass("Barack_Obama", "obama3.jpg", 80, 340, (30, -2), 290),
     ScenePass("Eileen_Collins", "astronaut.png", 88, 400, (-6, 0), 150),
     ScenePass("Barack_Obama", "obama2.jpg", 86, 470, (-14, 0), 335),
 )
-"""The farthest first."""
+"""The passages, the farthest person first."""
 
 
 def demo_scene(portraits: Path, detector: Detector) -> Scene:
-    """The demo's scene: 15 s of 720p30. `portraits` is a folder that holds the pictures."""
-    passages = tuple(_passage(role, portraits, detector) for role in ROLES)
+    """Make the demo's scene: 15 s of 720p30. `portraits` is the folder of the photos."""
+    passages = tuple(_make_path(each, portraits, detector) for each in PASSES)
     return Scene(make_background(WIDTH, HEIGHT), passages, FRAMES)
 
 
-def enrol_folder(portraits: Path, folder: Path) -> Path:
-    """Lay the enrolled members out as `unblur enroll` takes them: FOLDER/<Name>/<picture> and about.txt."""
-    for name, member in ENROLLED.items():
+def make_enrollment_folder(portraits: Path, folder: Path) -> Path:
+    """Copy the enrolled people's files as `unblur enroll` expects them: FOLDER/<Name>/<photo> and about.txt."""
+    for name, person in ENROLLED.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(portraits / member.picture, folder / name / member.picture)
-        (folder / name / "about.txt").write_text(member.about + "\n", encoding="utf-8")
+        shutil.copyfile(portraits / person.picture, folder / name / person.picture)
+        (folder / name / "about.txt").write_text(person.about + "\n", encoding="utf-8")
     return folder
 
 
-def _passage(role: ScenePass, portraits: Path, detector: Detector) -> WalkerPath:
+def _make_path(role: ScenePass, portraits: Path, detector: Detector) -> WalkerPath:
     path = portraits / role.picture
     photo = cv2.imread(str(path)) if path.is_file() else None
     if photo is None:

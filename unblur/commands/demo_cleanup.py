@@ -1,5 +1,5 @@
-"""What earlier versions kept of the demo among an owner's records: events of the simulated camera in their store and
-evidence, and the people whom it knows in their gallery. Found at the start of `unblur serve`, and removed by
+"""Cleanup of demo data that earlier versions mixed with the user's own: events of the simulated camera in store and
+evidence, and the demo's people in the gallery. Detected at the start of `unblur serve`, removed by
 `unblur forget --demo`."""
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stream.errors import UnblurError, UsageError
 from stream.events.erasure import without
 from stream.events.query import EventFilter, file_of, query
 from unblur.commands.demo import CAMERA, ENROLLED
-from unblur.data_dir import DEMO, GALLERY, place_of_data
+from unblur.data_dir import DEMO, GALLERY, data_folder_path
 from unblur.privacy.erasure import open_configured_data
 from unblur.privacy.personal_data import ErrorCollector, PersonalData, require_done
 from unblur.terminal import Results, messages
@@ -26,20 +26,21 @@ from unblur.terminal import Results, messages
 
 @dataclass(slots=True)
 class Removed:
-    """How much of the demo is gone; and why what should have gone did not."""
+    """Result of the cleanup: numbers of deleted log entries, evidence bundles and `app_rows` (feedback and queued
+    posts), the people removed from the gallery, and the reasons of failures."""
 
     entries: int = 0
     bundles: int = 0
-    annexed: int = 0
+    app_rows: int = 0
     people: tuple[str, ...] = ()
     failed: Sequence[str] = ()
 
 
 def warn_of_demo(config: Config, data: Path, path: Path | None) -> None:
-    """Say at the start if records of the demo lie among those of the configuration, and what removes them. Raises
-    UsageError if they cannot be read."""
+    """Print a warning if the configuration's data contains data of the demo, with the command that removes it. Raises
+    UsageError if the data cannot be read."""
     if not (data / DEMO).is_dir() or _claims_camera(config):
-        return  # no demo was ever shown from here
+        return  # no demo was ever served from this folder
     if _has_events(config.output.store) or _has_people(config, data):
         options = f"--config {path} --data {data}" if path else f"--data {data}"
         messages().say(
@@ -49,47 +50,49 @@ def warn_of_demo(config: Config, data: Path, path: Path | None) -> None:
 
 
 def forget_demo(config: Config, logs: Sequence[str], stores: Sequence[str]) -> None:
-    """Take the demo out of the configuration's records, of `logs` and `stores`, and of its folder of data, or the
-    user's own, and say what went.
+    """Remove the demo's data from the configuration's data, `logs`, `stores` and data folder (by default the user's),
+    and print what was removed.
 
-    Raises UsageError if a camera of the configuration bears the demo's name, or there is no such folder; OutputError
-    where a run is writing; UnblurError, once all the rest is done, where something could not be.
+    Raises UsageError if a camera of the configuration has the demo's name, or the data folder does not exist;
+    OutputError if a run is writing; UnblurError, after everything else was done, if a part failed.
     """
     if _claims_camera(config):
         raise UsageError(f"a camera of yours is called {CAMERA}, too: its events cannot be told from the demo's")
-    data = place_of_data(config.serve.data)
+    data = data_folder_path(config.serve.data)
     config = config.model_copy(update={"serve": config.serve.model_copy(update={"data": data})})
     with ExitStack() as stack:
         removed = remove(open_configured_data(config, logs, stores, stack), _photos(data))
     people = ", ".join(removed.people) or "nobody"
     Results().say(
         f"of the demo: {removed.entries} log entries, {removed.bundles} bundles,"
-        f" {removed.annexed} opinions and unsent webhooks are gone; from the gallery: {people}"
+        f" {removed.app_rows} opinions and unsent webhooks are gone; from the gallery: {people}"
     )
     require_done(list(removed.failed))
 
 
-def remove(records: PersonalData, photos: frozenset[str]) -> Removed:
-    """Take the events of the demo's camera, and these `photos` of its people, out of everything. Doing it again does
-    what failed."""
-    attempts, removed, ids = ErrorCollector(), Removed(), set[object]()
-    logs = list(chain.from_iterable(records.logs))
-    with attempts.collect():
-        for event in chain(*(log.events() for log in logs), records.evidence.events() if records.evidence else ()):
+def remove(personal_data: PersonalData, photos: frozenset[str]) -> Removed:
+    """Remove the events of the demo's camera, and these `photos` of its people, from all data. A repeated call
+    completes what failed."""
+    errors, removed, ids = ErrorCollector(), Removed(), set[object]()
+    logs = list(chain.from_iterable(personal_data.logs))
+    with errors.collect():
+        for event in chain(
+            *(log.events() for log in logs), personal_data.evidence.events() if personal_data.evidence else ()
+        ):
             if event["camera"] == CAMERA:
                 ids.add(event["id"])
-        if records.evidence and ids:
-            removed.bundles = records.evidence.amend(without(ids), "forgotten", ids)
-        removed.annexed = records.annex.amend(without(ids), ids) if records.annex and ids else 0
-        removed.entries = sum(log.ledger.rewrite_events(without(ids)) for log in logs) if ids else 0
-    with attempts.collect():
-        removed.people = records.remove_photos(photos)
-    removed.failed = attempts.failed
+        if personal_data.evidence and ids:
+            removed.bundles = personal_data.evidence.amend(without(ids), "forgotten", ids)
+        removed.app_rows = personal_data.app_data.amend(without(ids), ids) if personal_data.app_data and ids else 0
+        removed.entries = sum(log.log.rewrite_events(without(ids)) for log in logs) if ids else 0
+    with errors.collect():
+        removed.people = personal_data.remove_photos(photos)
+    removed.failed = errors.failed
     return removed
 
 
 def _claims_camera(config: Config) -> bool:
-    """Whether a camera of the owner's is, or without a name of its own may be, called as the demo's."""
+    """Whether one of the user's cameras has, or without a configured name may have, the demo camera's name."""
     return any(each.name == CAMERA or (each.name is None and CAMERA in each.source) for each in config.cameras)
 
 
@@ -106,13 +109,12 @@ def _has_people(config: Config, data: Path) -> bool:
     try:
         known = galleries.load_gallery(gallery, fingerprint("sface"), allow_empty=True)
     except UnblurError:
-        return False  # encrypted, or another network's: not what a demo leaves; who uses it will say what is wrong
+        return False  # encrypted, or of another network: not made by a demo; its use will report the error
     return not known.photos.isdisjoint(photos)
 
 
 def _photos(data: Path) -> frozenset[str]:
-    """Of the people whom the demo knows, by what their photos are called in galleries; whom its owner added to it is
-    the owner's."""
+    """The photo ids of the demo's own people in its gallery; people whom the user added are left out."""
     path = data / DEMO / GALLERY
     if not path.is_file():
         return frozenset()

@@ -1,6 +1,6 @@
-"""`unblur doctor`: what is here, what is missing, and the command that mends it. Reads only; never downloads.
+"""`unblur doctor`: checks the installation and names the command that fixes each problem. Read-only, no downloads.
 
-No heavy library is imported at module level: one that is missing or does not load is a finding, not a crash.
+No heavy library is imported at module level: a missing or broken one is a finding, not a crash.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
 
 
 Status = Literal["ok", "note", "missing"]
-"""A note is something that unblur can do without."""
+"""`note`: unblur works without it; `missing`: it does not."""
 MARKS: dict[Status, tuple[str, str]] = {"ok": ("✓", "green"), "note": ("–", "yellow"), "missing": ("✗", "red")}
 
 NEEDED = {
@@ -53,7 +53,7 @@ NEEDED = {
     "scipy": "scipy",
     "sqlalchemy": "sqlalchemy",
 }
-"""Libraries by the name they are installed by, and the module that has to load."""
+"""Required libraries: the name of the distribution, and the module to import."""
 EXTRAS = {
     "openvino": "openvino",
     "facenet-pytorch": "facenet",
@@ -61,14 +61,14 @@ EXTRAS = {
     "matplotlib": "evaluate",
     "scikit-image": "evaluate",
 }
-"""Libraries that an extra of unblur brings."""
+"""Optional libraries, and the extra of unblur that installs each."""
 ROOM_BYTES = 200_000_000
-"""The cache takes 60 MB; the rest is for a first recording."""
+"""Required free space in bytes: 60 MB for the cache, the rest for a first recording."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the report. `remedy` is the command that mends it."""
+    """One line of the report. `remedy` is the command that fixes the problem."""
 
     section: str
     name: str
@@ -77,22 +77,22 @@ class Check:
     remedy: str | None = None
 
 
-def examine() -> list[Check]:
-    """Everything that unblur depends on, as it is on this machine now."""
+def run_checks() -> list[Check]:
+    """Check everything that unblur depends on, on this machine."""
     machine = [*cameras(), _display(), *_disks(), _cores()]
     libraries = list(_libraries())
     if not _healthy(libraries):
-        return [*libraries, *machine]  # the rest cannot be asked without them
+        return [*libraries, *machine]  # the other checks need these libraries
     return [*libraries, *_models(), *_trained(), *_backends(), _encoder(), *machine]
 
 
 def print_checks(as_json: bool) -> int:
-    """Print the report; 1 if something needed is missing, else 0."""
-    checks = examine()
+    """Print the report; return 1 if something required is missing, else 0."""
+    checks = run_checks()
     console = Results()
     if as_json:
-        found = {"ok": _healthy(checks), "checks": [asdict(check) for check in checks]}
-        console.show(json.dumps(found, indent=2))
+        report = {"ok": _healthy(checks), "checks": [asdict(check) for check in checks]}
+        console.show(json.dumps(report, indent=2))
     else:
         console.print(_table(checks))
     return 0 if _healthy(checks) else 1
@@ -123,21 +123,21 @@ def _libraries() -> Iterator[Check]:
     for name, module in NEEDED.items():
         yield library(name, module)
     for name, extra in EXTRAS.items():
-        found = _version(name)
-        yield Check("versions", name, "ok" if found else "note", found or f"not installed (extra `{extra}`)")
+        installed = _version(name)
+        yield Check("versions", name, "ok" if installed else "note", installed or f"not installed (extra `{extra}`)")
 
 
 def library(name: str, module: str) -> Check:
-    """Whether a library is installed and its module loads."""
-    found = _version(name)
-    if found is None:
+    """Check that a library is installed and its module can be imported."""
+    installed = _version(name)
+    if installed is None:
         return Check("versions", name, "missing", "not installed", f"pip install {name}")
     try:
         import_module(module)
     except (ImportError, OSError) as error:
-        detail = f"{found} does not load: {shorten(str(error), 160)}"
+        detail = f"{installed} does not load: {shorten(str(error), 160)}"
         return Check("versions", name, "missing", detail, f"pip install --force-reinstall {name}")
-    return Check("versions", name, "ok", found)
+    return Check("versions", name, "ok", installed)
 
 
 def _version(name: str) -> str | None:
@@ -160,7 +160,7 @@ def _models() -> Iterator[Check]:
 
 
 def _trained() -> Iterator[Check]:
-    """What comes with unblur; without the deblurring network Richardson-Lucy does its work."""
+    """Check the networks that come with unblur; without the deblurring network, Richardson-Lucy is used."""
     for network in manifest.trained():
         if cache.matches_manifest(network):
             detail = f"{network.licence}, {network.size:,} bytes, sha256 as pinned\n{network.path}"
@@ -171,7 +171,7 @@ def _trained() -> Iterator[Check]:
 
 
 def _fault(asset: manifest.Asset) -> str | None:
-    """What is wrong with a cached file; None if it is the pinned one."""
+    """Describe the problem of a cached file; None if it is the pinned file."""
     path = cache.path(asset)
     try:
         if cache.is_verified(asset):
@@ -192,7 +192,7 @@ def _backends() -> Iterator[Check]:
 
 
 def cameras(devices: Path = Path("/dev"), classes: Path = Path("/sys/class/video4linux")) -> Iterator[Check]:
-    """The V4L2 devices, by the names that their drivers give them."""
+    """Check the V4L2 devices, named as by their drivers."""
     found = sorted(devices.glob("video[0-9]*"))
     if not found:
         yield Check("cameras", "none", "note", f"no {devices}/video*: files and streams still work")
@@ -232,7 +232,7 @@ def _disks() -> Iterator[Check]:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that is there."""
+    """The folder, or its nearest parent that exists."""
     return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 

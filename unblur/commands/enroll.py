@@ -1,4 +1,4 @@
-"""`unblur enroll`."""
+"""`unblur enroll`: adds people to a gallery from folders of photos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`unblur evaluate`."""
+"""`unblur evaluate`: measurements of restoration, identification, recognition and video runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`unblur events`."""
+"""`unblur events`: lists, exports and verifies event logs, and decrypts the crops of evidence."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from unblur.terminal import Results, json_encoder, row, standard_output
 
 app = command_app("Inspect an event log or store.")
 _WIDTHS = {"time": 24, "camera": 12, "track": 5, "event": 6, "who": 24, "score": 7, "raw": 7, "restored": 8, "by": 0}
-"""The table's columns, in cells of a terminal."""
+"""The widths of the table's columns, in terminal cells."""
 
 PersonOption = Annotated[str | None, typer.Option(help='A name, or "unknown".')]
 CameraOption = Annotated[str | None, typer.Option(help="A camera's name.")]
@@ -56,7 +56,7 @@ def list_events(
     type: TypeOption = None,
 ) -> None:
     """Show events as a table."""
-    show(log, wanted(person, camera, since, until, type))
+    print_events(log, make_filter(person, camera, since, until, type))
 
 
 @app.command(
@@ -79,7 +79,7 @@ def export_events(
     type: TypeOption = None,
 ) -> None:
     """Write events as JSON lines or CSV."""
-    export(log, wanted(person, camera, since, until, type), format, out)
+    export(log, make_filter(person, camera, since, until, type), format, out)
 
 
 @app.command(
@@ -120,19 +120,19 @@ def decrypt_crops(
     Results().say(f"{decrypt(evidence, out, Components(load(config, {})).cipher)} pictures written to {out}")
 
 
-def wanted(
+def make_filter(
     person: str | None, camera: str | None, since: str | None, until: str | None, kind: EventType | None
 ) -> EventFilter:
-    """What the options ask for; a name is found however its accents are encoded, by whoever typed or logged it. Raises
-    UsageError for a time that is none."""
+    """Make the event filter of the options; a name matches in both Unicode normal forms, NFC and NFD. Raises UsageError
+    for an invalid time."""
     spellings = tuple(unicodedata.normalize(form, person) for form in ("NFC", "NFD")) if person else ()
-    return EventFilter(person, camera, _moment(since), _moment(until), kind, spellings=spellings)
+    return EventFilter(person, camera, _parse_time(since), _parse_time(until), kind, spellings=spellings)
 
 
-def show(log: str, filter: EventFilter) -> None:
-    """Print a table of events, each as it is read."""
+def print_events(log: str, filter: EventFilter) -> None:
+    """Print a table of events, row by row as they are read."""
     events = query(log, filter)
-    first = list(islice(events, 1))  # before the headings, for a log that cannot be read has none
+    first = list(islice(events, 1))  # before the headings, so that an unreadable log prints none
     with standard_output() as stream:
         stream.write(f"{row(_WIDTHS, _WIDTHS.values())}\n")
         for event in chain(first, events):
@@ -140,22 +140,22 @@ def show(log: str, filter: EventFilter) -> None:
 
 
 def _cells(event: EventDict) -> list[object]:
-    moment = event["wall_time"] or f"{event['pts_s']:.2f} s"
+    time = event["wall_time"] or f"{event['pts_s']:.2f} s"
     restored = "" if event["restored_score"] is None else event["restored_score"]
     who = event["name"] or "unknown"
     scores = [event["score"], event["raw_score"], restored]
-    return [moment, event["camera"], event["track"], event["type"], who, *scores, event["deblurred_by"]]
+    return [time, event["camera"], event["track"], event["type"], who, *scores, event["deblurred_by"]]
 
 
 def export(log: str, filter: EventFilter, format: str, out: Path | None) -> None:
-    """Write the events to a file, whole or not at all, or to standard output.
+    """Write the events to a file, atomically, or to standard output.
 
-    Raises OutputError where the file cannot be opened, StorageError where the disk refuses while writing, UsageError
-    where the file is the log itself.
+    Raises OutputError if the file cannot be opened, StorageError if writing fails, UsageError if the file is the log
+    itself.
     """
     if out is not None:
         _require_another_file(log, out)
-        with _opened(out) as stream:
+        with _open_part_file(out) as stream:
             (write_csv if format == "csv" else write_json)(query(log, filter), stream)
     elif format == "csv":
         with standard_output() as stream:
@@ -166,13 +166,13 @@ def export(log: str, filter: EventFilter, format: str, out: Path | None) -> None
 
 def _print_json(events: Iterable[EventDict]) -> None:
     with standard_output() as stream:
-        fit = json_encoder(stream)
+        encode = json_encoder(stream)
         for event in events:
-            stream.write(f"{fit(event)}\n")
+            stream.write(f"{encode(event)}\n")
 
 
 @contextmanager
-def _opened(out: Path) -> Iterator[TextIO]:
+def _open_part_file(out: Path) -> Iterator[TextIO]:
     partial = _partial(out)
     try:
         file = partial.open("w", encoding="utf-8", newline="")
@@ -201,7 +201,7 @@ def _partial(out: Path) -> Path:
     return out.with_name(f"{out.name}.part")
 
 
-def _moment(text: str | None) -> TimeBound | None:
+def _parse_time(text: str | None) -> TimeBound | None:
     if text is None:
         return None
     with suppress(ValueError):
@@ -214,16 +214,17 @@ def _moment(text: str | None) -> TimeBound | None:
 
 
 def decrypt(folder: Path, out: Path, cipher: Cipher | None) -> int:
-    """Write the pictures of a folder of evidence into another, decrypted where they are encrypted; how many there were.
+    """Write the images of an evidence folder into the folder `out`, decrypted if they are encrypted; return their
+    number.
 
-    Raises UsageError without the right key, or where there are no pictures.
+    Raises UsageError without the right key, or if the folder has no images.
     """
     pictures = sorted(folder.glob("*.png"))
     if not pictures:
         raise UsageError(f"{folder} holds no pictures: name a folder of evidence")
     if out.resolve() == folder.resolve():
         raise UsageError(f"{out} is the evidence itself: name another folder")
-    decrypt_if(pictures[0], pictures[0].read_bytes(), cipher)  # before anything is made
+    decrypt_if(pictures[0], pictures[0].read_bytes(), cipher)  # fail before anything is written
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`unblur export`: a network for other machines, and what is known of each file."""
+"""`unblur export`: writes networks as ONNX files and TensorRT plans."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def export(
 
 
 def export_networks(network: Path | None, folder: Path) -> None:
-    """Write ONNX in both precisions and, for every TensorRT that is installed, a plan; of all that this project trained
-    if `network` is None.
+    """Write a network as ONNX in both precisions and as a plan for every installed TensorRT; all networks that come
+    with unblur if `network` is None.
 
     Raises ModelError, OutputError.
     """
@@ -47,7 +47,8 @@ def export_networks(network: Path | None, folder: Path) -> None:
 
 
 def _trained() -> list[Path]:
-    """Raises ModelError if there is none, or one is not the network that was measured."""
+    """The paths of the networks that come with unblur. Raises ModelError if there are none, or one is not the pinned
+    file."""
     networks = manifest.trained()
     if not networks:
         raise ModelError("no trained network comes with this version: give one with --network FILE")
@@ -59,13 +60,13 @@ def _trained() -> list[Path]:
 
 def _export(network: Path, folder: Path) -> None:
     for written in write_onnx(network, folder):
-        _tell(written)
+        _report(written)
     for library in LIBRARIES:
         try:
-            _tell(write_plan(library, network, folder))
+            _report(write_plan(library, network, folder))
         except ModelError as error:
             Results().say(f"no plan of {library}: {error}")
 
 
-def _tell(written: Written) -> None:
+def _report(written: Written) -> None:
     Results().say(f"{written.file}: {written.summary}")

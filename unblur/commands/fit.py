@@ -1,4 +1,4 @@
-"""`unblur fit`: people's photos become an embedder of their own."""
+"""`unblur fit`: fits an embedder to people's photos."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from stream.storage.images import read_picture
 from stream.values import Image
 from unblur.assembly.components import Components, fusion_trainer
 from unblur.commands.options import Command, ConfigOption, Fitted, command_app, examples
-from unblur.people.enrollment import scan_named
+from unblur.people.enrollment import scan_folders
 from unblur.terminal import messages, progress
 
 app = command_app()
@@ -51,39 +51,39 @@ def fit(
 
 
 def fit_embedder(config: Config, faces: Path, method: Method, out: Path, seed: int) -> None:
-    """Fit an embedder to the people in the folders of `faces`, each photo's largest face; write it to `out`.
+    """Fit an embedder to the largest face of each photo in the folders of `faces`, and write it to `out`.
 
-    Raises UsageError if they are too few, or the file cannot be written; ModelError.
+    Raises UsageError if there are too few people, OutputError if the file cannot be written, ModelError.
     """
-    people = scan_named(faces).people
+    people = scan_folders(faces).people
     crops, owners = _crops(people, Components(config).still_detector())
-    labels = np.unique(owners, return_inverse=True)[1]  # who has no face on any photo is nobody to learn
+    labels = np.unique(owners, return_inverse=True)[1]  # people without a face on any photo get no label
     content = fit_file(method, crops, labels, seed, fusion_trainer() if method == "fusion-cnn" else None)
     try:
         write_private(out, content)
     except OSError as error:
         raise OutputError(f"the embedder cannot be written to {out}: {error.strerror}") from error
     photos = sum(len(person.photos) for person in people)
-    told = f"{method} fitted to {len(crops)} of {photos} photos, of {len(set(owners))} people, in {out}"
-    messages().say(told)
+    summary = f"{method} fitted to {len(crops)} of {photos} photos, of {len(set(owners))} people, in {out}"
+    messages().say(summary)
 
 
 def _crops(people: Sequence[Folder], detector: Detector) -> tuple[list[Image], list[int]]:
-    """Aligned crops, and each one's person."""
+    """Aligned crops (112 x 112), and for each the index of its person."""
     crops, owners = [], []
     with progress() as bar:
         task = bar.add_task("photos", total=sum(len(person.photos) for person in people))
         for number, person in enumerate(people):
             for photo in person.photos:
-                for crop in _found(photo, detector):
+                for crop in _largest_face(photo, detector):
                     crops.append(crop)
                     owners.append(number)
                 bar.advance(task)
     return crops, owners
 
 
-def _found(photo: Path, detector: Detector) -> Iterator[Image]:
-    """The largest face, if there is one that can be seen."""
+def _largest_face(photo: Path, detector: Detector) -> Iterator[Image]:
+    """Yield the aligned crop of a photo's largest face, if the photo can be read and shows one."""
     try:
         image = read_picture(photo)
     except SourceError:

@@ -1,4 +1,4 @@
-"""`unblur forget`."""
+"""`unblur forget`: erases a person, expired data, or the demo's data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from configs.loader import load
 from stream.errors import UsageError
 from unblur.commands.demo_cleanup import forget_demo
-from unblur.commands.options import Command, ConfigOption, GalleryOption, command_app, examples, given
+from unblur.commands.options import Command, ConfigOption, GalleryOption, command_app, drop_unset, examples
 from unblur.privacy.erasure import forget_in
 
 app = command_app()
@@ -44,9 +44,9 @@ def forget(
     Takes it out of the gallery, logs, evidence and data folder, and lists what may remain.
     """
     overrides = {
-        "recognition": given(gallery=gallery),
-        "output": given(evidence=evidence),
-        "serve": given(data=data),
+        "recognition": drop_unset(gallery=gallery),
+        "output": drop_unset(evidence=evidence),
+        "serve": drop_unset(data=data),
     }
     settings, logs, stores = load(config, overrides), [str(path) for path in log or []], store or []
     if [person is not None, expired, demo].count(True) != 1:

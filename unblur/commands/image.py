@@ -1,4 +1,4 @@
-"""`unblur image`."""
+"""`unblur image`: restores photos and names their faces."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from unblur.commands.options import (
     ThresholdOption,
     command_app,
     complain,
+    drop_unset,
     examples,
-    given,
 )
 from unblur.photos.photo_restoration import restore_photos
 
@@ -49,8 +49,8 @@ def image(
     Writes the restored picture and a sheet of the faces, and prints a table; in a pipe, JSON lines.
     """
     overrides = {
-        "deblur": given(mode=deblur, preset=preset),
-        "recognition": given(gallery=gallery, threshold=threshold),
+        "deblur": drop_unset(mode=deblur, preset=preset),
+        "recognition": drop_unset(gallery=gallery, threshold=threshold),
     }
     faults = restore_photos(load(config, overrides), photos, out)
     for fault in faults:

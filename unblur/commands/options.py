@@ -40,13 +40,13 @@ ConfigOption = Annotated[
 ]
 
 
-def given(**options: object) -> dict[str, object]:
-    """The options that were given; the others keep what the configuration says."""
+def drop_unset(**options: object) -> dict[str, object]:
+    """Drop the options that were not given (None), so that they keep the configuration's values."""
     return {key: value for key, value in options.items() if value is not None}
 
 
 class Command(typer.core.TyperCommand):
-    """A command whose help calls arguments SOURCE... or FACES, without a type."""
+    """Typer command whose help shows arguments by their metavar, such as SOURCE... or FACES, without a type."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         arguments = [each for each in self.get_params(ctx) if isinstance(each, typer.core.TyperArgument)]
@@ -70,12 +70,12 @@ def _name(argument: typer.core.TyperArgument) -> str:
 
 
 def command_app(summary: str | None = None) -> typer.Typer:
-    """What the commands of a module are registered with; `summary` is for a module with several."""
+    """Make the Typer application of a command's module; `summary` is for a module with several commands."""
     return typer.Typer(help=summary, no_args_is_help=bool(summary), add_completion=False, rich_markup_mode=None)
 
 
 def examples(*commands: str) -> str:
-    """The end of a command's help: examples, one a line."""
+    """Format the examples at the end of a command's help, one per line."""
     return "\b\nExamples:\n" + "\n".join(f"  {command}" for command in commands)
 
 

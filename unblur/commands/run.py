@@ -1,4 +1,4 @@
-"""`unblur run`."""
+"""`unblur run`: names the faces of cameras or recordings, and logs events."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from unblur.commands.options import (
     Redact,
     ThresholdOption,
     command_app,
+    drop_unset,
     examples,
-    given,
 )
 from unblur.terminal import messages
 
@@ -84,16 +84,16 @@ def run(
 
     Shows or records the annotated picture, too, and keeps evidence, where that is asked for.
     """
-    camera = given(shutter=shutter, start_time=start_time and _utc(start_time), begin_s=begin, end_s=end, fps=fps)
+    camera = drop_unset(shutter=shutter, start_time=start_time and _utc(start_time), begin_s=begin, end_s=end, fps=fps)
     if camera and not sources:
         raise typer.BadParameter(f"{', '.join(camera)}: in a configuration these are keys of each camera")
     overrides = {
-        "detection": given(detector=detector, size=detection_size),
-        "deblur": given(mode=deblur, preset=preset),
-        "recognition": given(gallery=gallery, threshold=threshold, fpir=fpir),
-        "output": given(picture=output, events=events, store=store, evidence=evidence, redact=redact, quiet=quiet),
-        "web": given(host=host, port=port),
-        **given(pace=pace, cameras=[_named(source) | camera for source in sources] if sources else None),
+        "detection": drop_unset(detector=detector, size=detection_size),
+        "deblur": drop_unset(mode=deblur, preset=preset),
+        "recognition": drop_unset(gallery=gallery, threshold=threshold, fpir=fpir),
+        "output": drop_unset(picture=output, events=events, store=store, evidence=evidence, redact=redact, quiet=quiet),
+        "web": drop_unset(host=host, port=port),
+        **drop_unset(pace=pace, cameras=[_parse_source(source) | camera for source in sources] if sources else None),
     }
     settings = load(config, overrides)
     if not settings.cameras:
@@ -102,8 +102,8 @@ def run(
 
 
 def _run(config: Config) -> None:
-    """Run the cameras to their end, or until interrupted; with the picture `webrtc`, open the live page. The web server
-    is loaded only where it is needed: it takes half a second."""
+    """Run the cameras to their end, or until interrupted; with the output `webrtc`, open the live page. The web server
+    is imported only if needed: that takes half a second."""
 
     def make_live_view(sources: Sequence[Source], meter: StageMetrics) -> LiveOutput:
         from unblur.web.pages.live import LiveView
@@ -122,8 +122,8 @@ def _run(config: Config) -> None:
     run_to_end(config, make_live_view, open_live_view)
 
 
-def _named(source: str) -> dict[str, object]:
-    """NAME=SOURCE, or a source alone; a file that is really called so goes before a name."""
+def _parse_source(source: str) -> dict[str, object]:
+    """Parse NAME=SOURCE, or a source alone; an existing file with that whole name takes precedence."""
     name, equals, rest = source.partition("=")
     if equals and _NAME.fullmatch(name) and not Path(source).exists():
         return {"name": name, "source": rest}

@@ -1,4 +1,4 @@
-"""`unblur serve`: the cameras and the web application, until it is told to stop."""
+"""`unblur serve`: the cameras and the web application, until a signal ends it."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from unblur.app_database import application_database
 from unblur.assembly.pipeline_run import Run, assemble
 from unblur.commands.demo import configure_demo
 from unblur.commands.demo_cleanup import warn_of_demo
-from unblur.commands.options import Command, ConfigOption, FolderOption, command_app, complain, examples, given
-from unblur.data_dir import DEMO, alone, folder_of_data, place_of_data, placed
+from unblur.commands.options import Command, ConfigOption, FolderOption, command_app, complain, drop_unset, examples
+from unblur.data_dir import DEMO, data_folder_path, lock_data_folder, make_data_folder, with_data_paths
 from unblur.feedback import Feedback
 from unblur.notify.base import Notifier
 from unblur.notify.mqtt import Mqtt
 from unblur.notify.webhook import Webhook
-from unblur.notify.webhook_queue import forget_others
+from unblur.notify.webhook_queue import delete_other_hooks
 from unblur.people.gallery_service import GalleryService
 from unblur.people.photo_review import PhotoReviewer
 from unblur.privacy.app_event_data import AppEventData
-from unblur.privacy.personal_data import LogHandle, PersonalData, earlier
+from unblur.privacy.personal_data import LogHandle, PersonalData, open_rotated_logs
 from unblur.privacy.retention_job import RetentionJob
 from unblur.signals import end_in_order
 from unblur.terminal import messages
@@ -73,51 +73,51 @@ def serve(
     Without --config it serves the simulated camera of --demo.
     """
     try:
-        _serve(config, {"web": given(host=host, port=port), "serve": given(data=data)}, demo)
-    except KeyboardInterrupt:  # a signal is how a server ends
+        _serve(config, {"web": drop_unset(host=host, port=port), "serve": drop_unset(data=data)}, demo)
+    except KeyboardInterrupt:  # the normal end of a server
         complain("stopped")
 
 
 def _serve(path: Path | None, overrides: dict[str, object], demo: bool = False) -> None:
-    """Serve what the configuration at `path` says, with `overrides` over it; without any, or for the `demo`, a
-    simulated camera, with a folder of data of its own. Recorded sources play at the pace of life, and when they have
-    ended, or where there is no camera, the pages stay.
+    """Serve the configuration at `path` with `overrides` applied; without a path, or with `demo`, a simulated camera
+    with its own data folder. Recorded sources play in real time; the pages stay available after their end, and without
+    any camera.
 
-    Raises UsageError, ModelError; ConfigError where others could come in without a password or a token.
+    Raises UsageError, ModelError; ConfigError if other machines could connect without a password or a token.
     """
     process_resources.share()
     process_resources.raise_open_file_limit()
     given = load(path, overrides)
     demo = demo or path is None
-    data = folder_of_data(place_of_data(given.serve.data) / DEMO if demo else given.serve.data)
+    data = make_data_folder(data_folder_path(given.serve.data) / DEMO if demo else given.serve.data)
     with ExitStack() as stack:
-        stack.enter_context(alone(data))
+        stack.enter_context(lock_data_folder(data))
         engine = application_database(data)
         stack.callback(engine.dispose)
-        reception = AuthService(engine)
-        _require_guarded(given, reception.accounts.exist(), data)
-        config = _settled(configure_demo(given, data) if demo else given, data)
+        auth = AuthService(engine)
+        _require_guarded(given, auth.accounts.exist(), data)
+        config = _apply_serve_defaults(configure_demo(given, data) if demo else given, data)
         if not demo:
             warn_of_demo(config, data, path)
-        end_in_order()  # a service that is stopped ends its log like any other
-        notices, tally = _notices(config.notify, engine, stack), EventCounter()
-        # Who is known is the People page's to say, from the gallery's file on.
-        nobody = config.recognition.model_copy(update={"gallery": None})
+        end_in_order()  # a stopped service also ends its log properly
+        notifiers, event_counter = _make_notifiers(config.notify, engine, stack), EventCounter()
+        # The run starts without a gallery: the gallery service loads it and keeps it up to date.
+        no_gallery = config.recognition.model_copy(update={"gallery": None})
         run = assemble(
-            config.model_copy(update={"recognition": nobody}),
+            config.model_copy(update={"recognition": no_gallery}),
             stack,
             lambda _: None,
-            tally,
-            *notices,
+            event_counter,
+            *notifiers,
             make_live_view=partial(LiveView, config.web),
         )
         live_view = run.outputs.live_view
         assert isinstance(live_view, LiveView)
-        for notice in notices:
-            notice.open([source.camera for source in run.sources])
-        pages = _pages(config, run, engine, reception, stack)
-        health = Health(run, config.output, notices), Metrics(run, tally, notices)
-        live_view.open(reception.guard(config.web.token), [*pages, *health, *reception.pages])
+        for notifier in notifiers:
+            notifier.open([source.camera for source in run.sources])
+        pages = _pages(config, run, engine, auth, stack)
+        health = Health(run, config.output, notifiers), Metrics(run, event_counter, notifiers)
+        live_view.open(auth.guard(config.web.token), [*pages, *health, *auth.pages])
         messages().say(f"unblur: {live_view.address}/")
         run.start()
         threading.Event().wait()
@@ -130,55 +130,56 @@ def _require_guarded(config: Config, accounts: bool, data: Path) -> None:
         raise ConfigError(f"{error}, or add an account: unblur users add NAME --data {data}") from error
 
 
-def _notices(settings: Notify, engine: sql.Engine, stack: ExitStack) -> list[Notifier]:
-    """Who is told of events. Raises UsageError."""
-    forget_others(engine, [webhook.name for webhook in settings.webhooks])
-    notices: list[Notifier] = [Webhook(each, engine) for each in settings.webhooks]
+def _make_notifiers(settings: Notify, engine: sql.Engine, stack: ExitStack) -> list[Notifier]:
+    """Make the configured event notifiers. Raises UsageError."""
+    delete_other_hooks(engine, [webhook.name for webhook in settings.webhooks])
+    notifiers: list[Notifier] = [Webhook(each, engine) for each in settings.webhooks]
     if settings.mqtt:
-        notices.insert(0, Mqtt(settings.mqtt))
-    for notice in notices:
-        stack.callback(notice.close)
-    return notices
+        notifiers.insert(0, Mqtt(settings.mqtt))
+    for notifier in notifiers:
+        stack.callback(notifier.close)
+    return notifiers
 
 
-def _pages(config: Config, run: Run, engine: sql.Engine, reception: AuthService, stack: ExitStack) -> list[Page]:
-    """Events, people and photos, and what keeps them in order."""
-    output, gallery, note = config.output, config.recognition.gallery, reception.audit.note
+def _pages(config: Config, run: Run, engine: sql.Engine, auth: AuthService, stack: ExitStack) -> list[Page]:
+    """Make the pages of events, people and photos, and the services behind them."""
+    output, gallery, note = config.output, config.recognition.gallery, auth.audit.note
     assert output.store
     assert output.evidence
     assert gallery
-    # What has threads or files is known to the stack as soon as it is made: an interruption may come at any moment.
-    examiner, uploads = PhotoReviewer(config, run.parts), stack.enter_context(closing(Uploads()))
-    people = stack.enter_context(closing(GalleryService(gallery, examiner, run.use_gallery, note)))
-    archive = stack.enter_context(closing(EventPager(output.store)))
-    read = partial(_opened_crop, output.evidence, run)
+    # Objects with threads or files go on the stack as soon as they are made: an interruption may come at any time.
+    reviewer, uploads = PhotoReviewer(config, run.parts), stack.enter_context(closing(Uploads()))
+    people = stack.enter_context(closing(GalleryService(gallery, reviewer, run.use_gallery, note)))
+    pager = stack.enter_context(closing(EventPager(output.store)))
+    read = partial(_read_crop, output.evidence, run)
     if isinstance(live_view := run.outputs.live_view, LiveView):
-        live_view.announcer.recall(reversed(archive.page(EventFilter(), most=KEPT).records))
+        live_view.announcer.recall(reversed(pager.page(EventFilter(), most=KEPT).records))
     photo = PhotoPage(PhotoWorker(config, lambda: people.gallery), uploads, ResultCache(), note)
     stack.callback(photo.close)
-    stack.enter_context(closing(RetentionJob(config.retention, _records(config, run, engine, stack))))
+    stack.enter_context(closing(RetentionJob(config.retention, _open_records(config, run, engine, stack))))
     return [
-        EventsPage(archive, Feedback(engine), read, people.add_crop, note),
-        PeoplePage(people, examiner, uploads, Crops(archive, read).raw),
+        EventsPage(pager, Feedback(engine), read, people.add_crop, note),
+        PeoplePage(people, reviewer, uploads, Crops(pager, read).raw),
         photo,
     ]
 
 
-def _opened_crop(evidence: Path, run: Run, event: str, kind: Kind) -> bytes:
+def _read_crop(evidence: Path, run: Run, event: str, kind: Kind) -> bytes:
     return decrypt_if(evidence / f"{event}.{kind}.png", read_crop(evidence, event, kind), run.parts.cipher)
 
 
-def _records(config: Config, run: Run, engine: sql.Engine, stack: ExitStack) -> PersonalData:
-    """What is kept, through the very files that the run has open, and the logs of runs before it."""
-    logs = [[*earlier(where, stack), LogHandle(where, ledger)] for where, ledger in run.outputs.event_stores]
+def _open_records(config: Config, run: Run, engine: sql.Engine, stack: ExitStack) -> PersonalData:
+    """The run's personal data, through its own open files, with the rotated logs of earlier runs."""
+    logs = [[*open_rotated_logs(where, stack), LogHandle(where, ledger)] for where, ledger in run.outputs.event_stores]
     gallery, parts = config.recognition.gallery, run.parts
     return PersonalData(
         gallery, logs, run.outputs.evidence, AppEventData(engine), parts.cipher, parts.embedder.fingerprint
     )
 
 
-def _settled(config: Config, data: Path) -> Config:
-    """The configuration with everything in its place in the folder of data, and endless patience: a server stays."""
-    config = placed(config, data)
+def _apply_serve_defaults(config: Config, data: Path) -> Config:
+    """Return the configuration with its files in the data folder, the live page as output, real-time playback and
+    endless reconnecting."""
+    config = with_data_paths(config, data)
     output = config.output.model_copy(update={"picture": "webrtc"})
     return config.model_copy(update={"output": output, "pace": "realtime", "patience_s": None})

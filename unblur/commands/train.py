@@ -1,4 +1,4 @@
-"""`unblur train`: archives of sharp faces in, a deblurring network out."""
+"""`unblur train`: trains the deblurring network on archives of sharp faces."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from stream.errors import OutputError, UsageError
 from stream.values import Array, Image
 from unblur.commands.options import Command, command_app, examples
 from unblur.evaluate.data import archives as archived
-from unblur.terminal import Messages, Results, bar, gauge, messages, working
+from unblur.terminal import Messages, Results, bar, gauge, messages, show_activity
 
 app = command_app()
 
@@ -64,16 +64,16 @@ if TYPE_CHECKING:
     from deblur.train.trainer import Step, Trainer
 
 VALIDATED = 96
-"""At least so many photos of the val split, evenly taken, are looked at by a validation."""
+"""Minimum number of photos in a validation, evenly sampled from the val split (if it has so many)."""
 _BORDER = 0.25
-"""Tight crops are continued by this share of their side before the detector looks: it wants to see a head."""
+"""Padding of tight crops before detection, as a share of their side: the detector needs to see a whole head."""
 
 
 def train_network(data: Path, out: Path, recipe_file: Path | None = None, overrides: Sequence[str] = ()) -> Path:
-    """Train as the recipe says, from `data`/train/*.tar, choosing by `data`/val/lfw160.tar; the best network's ONNX
-    file. Ctrl-C stops it after the step at hand, and the same command goes on from there.
+    """Train on `data`/train/*.tar, validate on `data`/val/lfw160.tar, and return the best network's ONNX file. Ctrl-C
+    stops after the current step, and the same command resumes.
 
-    Raises UsageError for data, a recipe or a checkpoint that cannot be used.
+    Raises UsageError for invalid data, an invalid recipe or an invalid checkpoint.
     """
     try:
         from deblur.train.onnx_export import export
@@ -87,11 +87,12 @@ def train_network(data: Path, out: Path, recipe_file: Path | None = None, overri
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{out} cannot be the folder of the run: {error.strerror}") from error
-    photos, chosen_by = (_aligned(each, out, console) for each in (archives[:-1], archives[-1:]))
+    photos, validation_photos = (_align_photos(each, out, console) for each in (archives[:-1], archives[-1:]))
     embedder = _embedder()
-    check = Validation(chosen_by[:: max(1, len(chosen_by) // VALIDATED)], embedder, others=recipe.net.others)
+    step = max(1, len(validation_photos) // VALIDATED)
+    validation = Validation(validation_photos[::step], embedder, others=recipe.net.others)
     try:
-        trainer = Trainer(recipe, photos, out, check, embedder)
+        trainer = Trainer(recipe, photos, out, validation, embedder)
     except ValueError as error:
         raise UsageError(str(error)) from error
     _run(trainer, out, console)
@@ -101,13 +102,13 @@ def train_network(data: Path, out: Path, recipe_file: Path | None = None, overri
 
 
 def read_recipe(file: Path | None, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe in a YAML file, or the default; `overrides` are KEY=VALUE, with dots for what is nested. Raises
-    UsageError."""
+    """Read the recipe from a YAML file, or take the default; `overrides` are KEY=VALUE, with dots for nested keys.
+    Raises UsageError."""
     from deblur.train.recipe import Recipe
 
     settings = _settings(file) if file else {}
     for override in overrides:
-        _put(settings, override)
+        _set_key(settings, override)
     try:
         return Recipe.model_validate(settings)
     except ValidationError as error:
@@ -125,7 +126,7 @@ def _settings(file: Path) -> dict[str, Any]:
     return settings
 
 
-def _put(settings: dict[str, Any], override: str) -> None:
+def _set_key(settings: dict[str, Any], override: str) -> None:
     key, equals, value = override.partition("=")
     *path, last = key.split(".")
     for name in path:
@@ -142,8 +143,8 @@ def _put(settings: dict[str, Any], override: str) -> None:
 
 
 def _run(trainer: Trainer, out: Path, console: Messages) -> None:
-    """Run the trainer to the end, with a bar for people and curves for TensorBoard. Raises KeyboardInterrupt if it was
-    stopped, with all that was learnt on disk."""
+    """Run the trainer to the end, with a progress bar and TensorBoard curves. Raises KeyboardInterrupt if it was
+    stopped, after saving a checkpoint."""
     from torch.utils.tensorboard import SummaryWriter
 
     columns = (
@@ -152,12 +153,13 @@ def _run(trainer: Trainer, out: Path, console: Messages) -> None:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[losses]}"),
     )
-    with SummaryWriter(str(out)) as board, bar(*columns) as progress, _stop() as stopped:
-        task = progress.add_task("", total=trainer.recipe.crops, completed=trainer.crops, told="")
-        for step in _until(stopped, trainer.run()):
-            progress.update(task, completed=step.crops, told=" ".join(f"{k} {v:.4f}" for k, v in step.losses.items()))
+    with SummaryWriter(str(out)) as board, bar(*columns) as progress, _catch_signals() as stopped:
+        task = progress.add_task("", total=trainer.recipe.crops, completed=trainer.crops, losses="")
+        for step in _steps_until(stopped, trainer.run()):
+            losses = " ".join(f"{name} {value:.4f}" for name, value in step.losses.items())
+            progress.update(task, completed=step.crops, losses=losses)
             _record(board, step, console)
     if trainer.crops < trainer.recipe.crops:
         trainer.save()
@@ -165,9 +167,9 @@ def _run(trainer: Trainer, out: Path, console: Messages) -> None:
         raise KeyboardInterrupt
 
 
-def _until(stopped: Event, steps: Iterator[Step]) -> Iterator[Step]:
-    """The steps until they are stopped. A signal to the whole group also ends the process that makes the crops, and the
-    loader raises an error."""
+def _steps_until(stopped: Event, steps: Iterator[Step]) -> Iterator[Step]:
+    """Yield the steps until `stopped` is set. A signal to the whole process group also ends the data loader's worker;
+    the loader's error is then ignored."""
     try:
         for step in steps:
             yield step
@@ -179,8 +181,8 @@ def _until(stopped: Event, steps: Iterator[Step]) -> Iterator[Step]:
 
 
 @contextmanager
-def _stop() -> Iterator[Event]:
-    """Ctrl-C and SIGTERM set an event, so that a step is finished before anything is saved."""
+def _catch_signals() -> Iterator[Event]:
+    """Context manager in which Ctrl-C and SIGTERM set an event, so that the current step is finished before saving."""
     stopped = Event()
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, lambda *_: stopped.set()) for number in numbers]
@@ -197,38 +199,38 @@ def _record(board: SummaryWriter, step: Step, console: Messages) -> None:
     if step.figures:
         for name, value in step.figures.items():
             board.add_scalar(name, value, step.crops)
-        told = "  ".join(f"{name} {value:.3f}" for name, value in step.figures.items())
-        console.say(f"{step.crops:,} crops  {told}{'  best so far' if step.best else ''}")
+        figures = "  ".join(f"{name} {value:.3f}" for name, value in step.figures.items())
+        console.say(f"{step.crops:,} crops  {figures}{'  best so far' if step.best else ''}")
 
 
 def _archives(data: Path) -> list[Path]:
-    """The archives to learn from, and last the one to choose by."""
-    archives, chosen_by = sorted((data / "train").glob("*.tar")), data / "val/lfw160.tar"
+    """The training archives, and last the validation archive."""
+    archives, validation = sorted((data / "train").glob("*.tar")), data / "val/lfw160.tar"
     if not archives:
         raise UsageError(f"there is nothing to train on: no archive of photos (*.tar) in {data / 'train'}")
-    if not chosen_by.is_file():
-        raise UsageError(f"there is nothing to choose by: no {chosen_by}")
-    return [*archives, chosen_by]
+    if not validation.is_file():
+        raise UsageError(f"there is nothing to choose by: no {validation}")
+    return [*archives, validation]
 
 
-def _aligned(archives: Iterable[Path], out: Path, console: Messages) -> list[Photo]:
-    """The photos on which a face is found; what was found is kept in `out`, for the next time."""
+def _align_photos(archives: Iterable[Path], out: Path, console: Messages) -> list[Photo]:
+    """Detect and align the faces of the photos; photos without a face are left out. The results are cached in `out`."""
     from deblur.train.augmentation import Photo
 
-    look = Memory(out / "cache", verbose=0).cache(_looked)
-    seen: list[Photo] = []
+    detect_and_embed = Memory(out / "cache", verbose=0).cache(_detect_and_embed)
+    candidates: list[Photo] = []
     for archive in archives:
-        with working(f"finding the faces of {archive.name}"):
-            matrices, identities = look(archive, archive.stat().st_mtime_ns)
-        seen += [Photo(*of) for of in zip(archived.read(archive).values(), matrices, identities, strict=True)]
-    photos = [photo for photo in seen if np.isfinite(photo.matrix).all()]
-    console.say(f"{len(photos):,} faces on {len(seen):,} photos")
+        with show_activity(f"finding the faces of {archive.name}"):
+            matrices, identities = detect_and_embed(archive, archive.stat().st_mtime_ns)
+        candidates += [Photo(*of) for of in zip(archived.read(archive).values(), matrices, identities, strict=True)]
+    photos = [photo for photo in candidates if np.isfinite(photo.matrix).all()]
+    console.say(f"{len(photos):,} faces on {len(candidates):,} photos")
     return photos
 
 
-def _looked(archive: Path, changed: int) -> tuple[Array, Array]:  # noqa: ARG001  a changed archive is looked at again
-    """For each photo of an archive the matrix to its aligned crop (not a number where no face is found) and that crop's
-    embedding: N x 2 x 3 and N x 128."""
+def _detect_and_embed(archive: Path, changed: int) -> tuple[Array, Array]:  # noqa: ARG001  part of the cache key
+    """Return for each photo of an archive the matrix to its aligned crop (N x 2 x 3, NaN if no face is found) and the
+    crop's embedding (N x 128, 0 if no face is found)."""
     detector = YuNet(load(fetch("yunet")), min_confidence=0.5)
     embedder = SFace(load(fetch("sface")), fingerprint("sface"))
     matrices, identities = [], []
@@ -243,8 +245,8 @@ def _looked(archive: Path, changed: int) -> tuple[Array, Array]:  # noqa: ARG001
 
 def _landmarks(detector: YuNet, image: Image) -> Array | None:
     border = round(_BORDER * image.shape[0])
-    around = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_REFLECT_101)
-    faces = detector.detect(np.asarray(around, np.uint8))
+    padded = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_REFLECT_101)
+    faces = detector.detect(np.asarray(padded, np.uint8))
     return faces[0].landmarks - border if faces else None
 
 

@@ -1,4 +1,4 @@
-"""`unblur users`."""
+"""`unblur users`: manages the accounts of the web application."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stream.errors import UsageError
 from stream.storage.database import database_error, masked_url
 from unblur.app_database import application_database, database_to_read
 from unblur.commands.options import Command, FolderOption, command_app, examples
-from unblur.data_dir import folder_of_data, place_of_data, require_folder_of_data
+from unblur.data_dir import data_folder_path, make_data_folder, require_data_folder
 from unblur.terminal import Results, printable, standard_output
 from unblur.web.auth.accounts import Accounts, normalize_account_name
 from unblur.web.auth.audit import Audit
@@ -64,12 +64,12 @@ def change_password(name: NameArgument, data: FolderOption = None) -> None:
 
 
 _WHO = "console"
-"""What the audit log calls whoever sits at the terminal."""
+"""The user name of the command line in the audit log."""
 
 
 def show_accounts(data: Path | None) -> None:
-    """Print names and roles; nothing is made or changed. Raises UsageError where nothing was ever served from there."""
-    engine = database_to_read(place_of_data(data))
+    """Print names and roles, read-only. Raises UsageError if `data` is not a data folder."""
+    engine = database_to_read(data_folder_path(data))
     try:
         accounts = Accounts(engine).all() if sql.inspect(engine).has_table("users") else []
     except SQLAlchemyError as error:
@@ -82,38 +82,38 @@ def show_accounts(data: Path | None) -> None:
 
 
 class Register:
-    """The accounts in a folder of data; changes are written down. All methods raise UsageError.
+    """Changes the accounts in a data folder and writes the audit log. All methods raise UsageError.
 
-    Only who is to `add` an account makes a folder that is not there; all others are refused with UsageError.
+    A missing folder is created only if `adding`, else it is a UsageError.
     """
 
     def __init__(self, data: Path | None, adding: bool = False) -> None:
-        folder = folder_of_data(data) if adding else place_of_data(data)
+        folder = make_data_folder(data) if adding else data_folder_path(data)
         if not adding:
-            require_folder_of_data(folder)
+            require_data_folder(folder)
         engine = application_database(folder)
         self._accounts, self._audit = Accounts(engine), Audit(engine)
 
     def add(self, name: str, role: Role | None) -> None:
-        """With a password that is asked for. If no role is given, the first is an operator, and others are viewers."""
-        given: Role = role or ("viewer" if self._accounts.exist() else "operator")
-        user = self._accounts.add(name, _password(), given)
+        """Add an account with a prompted password. Without a role, the first account is an operator, others viewers."""
+        new_role: Role = role or ("viewer" if self._accounts.exist() else "operator")
+        user = self._accounts.add(name, _password(), new_role)
         self._audit.note(_WHO, "added an account", f"{user.name}, {user.role}")
         Results().say(f"{user.name} is {user.role}")
 
     def remove(self, name: str) -> None:
-        """Their sessions end, too."""
+        """Remove an account and end its sessions."""
         self._accounts.remove(name)
         self._audit.note(_WHO, "removed an account", normalize_account_name(name))
 
     def set_password(self, name: str) -> None:
-        """To one that is asked for. Their sessions end."""
+        """Set a prompted password and end the account's sessions."""
         self._accounts.set_password(name, _password())
         self._audit.note(_WHO, "changed the password", normalize_account_name(name))
 
 
 def _password() -> str:
-    """Typed twice, and not shown; or a line of standard input, if that is no terminal."""
+    """Read a password: typed twice without echo, or one line of standard input if it is no terminal."""
     if not sys.stdin.isatty():
         return _line()
     password = getpass("Password: ")

@@ -1,4 +1,4 @@
-"""`unblur events verify`: whether the evidence, and the log beside it, are as they were written."""
+"""`unblur events verify`: checks evidence, and event logs against it, for tampering."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from unblur.terminal import Results
 
 
 def verify(folder: Path, logs: Sequence[str], keys: Sequence[Path]) -> int:
-    """Print every fault and note; 1 if there is a fault, else 0.
+    """Print every violation and note; return 1 if there is a violation, else 0.
 
-    `logs` are files, or databases named by URL; `keys` the public keys to trust, those in the folder if none are given.
-    Raises UsageError where there is no evidence, log or key.
+    `logs` are files or database URLs; `keys` are the trusted public keys, by default those in the folder. Raises
+    UsageError if there is no evidence, log or key.
     """
     findings = VerificationReport()
     trusted = {key.name: key for key in map(PublicKey.read, keys)}
@@ -43,5 +43,5 @@ def _report(folder: Path, audit: ChainVerifier, findings: VerificationReport) ->
         console.say(f"{fault.name}: {fault.what}")
     for note in findings.notes:
         console.say(f"note: {note}")
-    said = f"{len(findings.faults)} faults" if findings.faults else "whole"
-    console.say(f"{folder}: {said}; {len(audit.standing.live)} bundles, {len(audit.links)} links, head {audit.head}")
+    result = f"{len(findings.faults)} faults" if findings.faults else "whole"
+    console.say(f"{folder}: {result}; {len(audit.standing.live)} bundles, {len(audit.links)} links, head {audit.head}")

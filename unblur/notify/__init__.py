@@ -1,1 +1,1 @@
-"""Telling others of events as they happen, without ever holding up the pipeline."""
+"""Event notifiers: MQTT and webhooks. They never block the pipeline."""

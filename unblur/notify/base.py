@@ -1,4 +1,4 @@
-"""What everybody who is told of events has in common."""
+"""Interface of event notifiers."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Protocol
 from stream.results import Event
 
 NO_HOST_NAME = "the name of the host is not valid"
-"""The problem of a host that cannot even be looked up. Python's own words for it differ from version to version."""
+"""The problem text for an invalid host name; Python's own text differs between versions."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryStatus:
-    """How the telling goes: events told, those that wait, and those that were lost: there were too many, or they waited
-    too long. `problem` is what stands in the way now; it holds no secret."""
+    """Delivery statistics of a notifier: numbers of events delivered, waiting, and dropped because too many waited or
+    they waited too long. `problem` is the current obstacle; it contains no secret."""
 
     name: str
     delivered: int
@@ -25,17 +25,17 @@ class DeliveryStatus:
 
 
 class Notifier(Protocol):
-    """A log that tells somebody elsewhere. `write` may be called from any thread, and never waits."""
+    """Event sink that sends events to another system. `write` is thread-safe and never blocks."""
 
     def open(self, cameras: Sequence[str], /) -> None:
-        """Begin; what was written before has waited."""
+        """Start sending, also the events written before."""
         ...
 
     def write(self, event: Event) -> None: ...
     def close(self) -> None:
-        """Tell what can be told at once, and end."""
+        """Send what can be sent at once, and stop."""
         ...
 
     def delivery(self) -> DeliveryStatus:
-        """How it goes. May read a database."""
+        """Return the delivery statistics. May read a database."""
         ...

@@ -1,4 +1,4 @@
-"""From the pipeline's threads to a loop of its own, where somebody may be slow."""
+"""Queue between the pipeline's threads and a notifier's own event loop, which may be slow."""
 
 from __future__ import annotations
 
@@ -16,43 +16,43 @@ from stream.threads import SupervisedThread
 
 _log = structlog.get_logger(__name__)
 CAPACITY = 1000
-"""Events that may wait; of more, the oldest are lost, and counted."""
+"""Maximum number of waiting events; beyond it the oldest are dropped and counted."""
 GRACE_S = 3.0
-"""What is left to say at the end has this long."""
+"""Seconds for delivering the remaining events at the end."""
 
 
 class Dispatcher:
-    """Events that wait to be taken by `deliver`, which runs on a thread of its own from `open` to `close`, and again
-    where it raises what it should not: the event that it had taken last is then lost, and counted."""
+    """Queue of events for the coroutine `deliver`, which runs on its own thread from `open` to `close`. After an
+    unexpected error it is restarted; the event that it had taken last is then dropped and counted."""
 
     def __init__(self, name: str, deliver: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._name, self._deliver = name, deliver
         self._events: deque[Event] = deque()
         self._lock = threading.Lock()
-        self._loop = asyncio.SelectorEventLoop()  # paho watches sockets itself, which Windows' own loop cannot
+        self._loop = asyncio.SelectorEventLoop()  # for paho's socket callbacks, unsupported by the Proactor loop
         self._changed, self._ending = asyncio.Event(), asyncio.Event()
         self._thread = SupervisedThread(name, self._run)
-        self._in_hand = False
+        self._has_taken = False
         self.closing = False
-        self.lost = 0
+        self.dropped = 0
 
     def open(self) -> None:
         self._thread.start()
 
     def put(self, event: Event) -> None:
-        """Never waits."""
+        """Add an event without blocking; drops the oldest if the queue is full."""
         with self._lock:
             if len(self._events) == CAPACITY:
                 self._events.popleft()
-                self.lost += 1
+                self.dropped += 1
             self._events.append(event)
-        self._tell(self._changed)
+        self._set_event(self._changed)
 
     def close(self) -> None:
-        """There will be no more events: `deliver` has `GRACE_S` for those that are left."""
+        """Accept no more events; `deliver` has `GRACE_S` for the remaining ones."""
         self.closing = True
-        self._tell(self._changed)
-        self._tell(self._ending)
+        self._set_event(self._changed)
+        self._set_event(self._ending)
         self._thread.close()
         if self._events:
             _log.warning("events were not delivered before the end", to=self._name, events=len(self._events))
@@ -61,15 +61,15 @@ class Dispatcher:
             self._loop.close()
 
     def __len__(self) -> int:
-        """How many wait."""
+        """The number of waiting events."""
         return len(self._events)
 
     async def take(self) -> Event | None:
-        """The oldest event, once there is one; None at the end."""
+        """Wait for the oldest event and remove it; None at the end."""
         while True:
             self._changed.clear()
             with self._lock:
-                self._in_hand = bool(self._events)
+                self._has_taken = bool(self._events)
                 if self._events:
                     return self._events.popleft()
             if self.closing:
@@ -77,24 +77,24 @@ class Dispatcher:
             await self._changed.wait()
 
     async def pause(self, seconds: float) -> None:
-        """Wait, but not beyond the end."""
+        """Sleep for `seconds`, or until `close`."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._ending.wait(), seconds)
 
-    def _tell(self, news: asyncio.Event) -> None:
-        with suppress(RuntimeError):  # the loop has ended, and nobody waits there
-            self._loop.call_soon_threadsafe(news.set)
+    def _set_event(self, signal: asyncio.Event) -> None:
+        with suppress(RuntimeError):  # the loop is closed, so nothing waits for it
+            self._loop.call_soon_threadsafe(signal.set)
 
     def _run(self) -> None:
-        self.lost += self._in_hand
-        self._in_hand = False
+        self.dropped += self._has_taken
+        self._has_taken = False
         try:
             self._loop.run_until_complete(self._until_closed())
         finally:
             self._loop.run_until_complete(_cancel_all())
 
     async def _until_closed(self) -> None:
-        """Raises what `deliver` raises."""
+        """Run `deliver` until its end, or until `GRACE_S` after `close`. Raises what `deliver` raises."""
         delivering, ending = asyncio.create_task(self._deliver()), asyncio.create_task(self._ending.wait())
         await asyncio.wait((delivering, ending), return_when=asyncio.FIRST_COMPLETED)
         with suppress(TimeoutError):
@@ -102,9 +102,9 @@ class Dispatcher:
 
 
 async def _cancel_all() -> None:
-    """Nothing stays on the loop, whether it is run again or closed."""
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in left:
+    """Cancel all tasks of the loop, before it is run again or closed."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
         task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
+    await asyncio.gather(*tasks, return_exceptions=True)
     await asyncio.get_running_loop().shutdown_asyncgens()

@@ -1,4 +1,4 @@
-"""The MQTT topics, and how Home Assistant is told of them (its documentation: MQTT, "Device discovery payload")."""
+"""MQTT topics, presence state and Home Assistant discovery (its documentation: MQTT, "Device discovery payload")."""
 
 from __future__ import annotations
 
@@ -13,35 +13,37 @@ from unblur import __version__
 
 ONLINE, OFFLINE = "online", "offline"
 _LONGEST_STATE = 255
-"""Characters that Home Assistant takes for the state of a sensor."""
+"""Maximum length of a sensor's state in Home Assistant, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """The topics under `prefix`. A camera's name is written as in an address (`front%20door`), since +, # and / mean
-    something in a topic."""
+    """The topics under `prefix`. A camera's name is percent-encoded (`front%20door`), since +, # and / have a meaning
+    in topics."""
 
     prefix: str
 
     @property
     def available(self) -> str:
-        """`online` or `offline`; retained."""
+        """The topic of the availability, `online` or `offline`; retained."""
         return f"{self.prefix}/available"
 
     def events(self, camera: str) -> str:
-        """Each event, as in the log."""
-        return f"{self.prefix}/{_written(camera)}/events"
+        """The topic of a camera's events, with the JSON of the log."""
+        return f"{self.prefix}/{_quote_camera(camera)}/events"
 
     def presence(self, camera: str) -> str:
-        """Who is here, as `Presence.state` has it; retained."""
-        return f"{self.prefix}/{_written(camera)}/presence"
+        """The topic of a camera's `Presence.state`; retained."""
+        return f"{self.prefix}/{_quote_camera(camera)}/presence"
 
     def discovery(self, root: str, camera: str) -> tuple[str, dict[str, object]]:
-        """The topic and the content, both retained, by which Home Assistant finds a camera."""
-        number = re.sub(r"[^A-Za-z0-9-]", lambda found: f"_{ord(found[0]):02x}", f"{self.prefix} {_written(camera)}")
-        return f"{root}/device/{number}/config", {
+        """The topic and the content of the retained message by which Home Assistant discovers a camera."""
+        device_id = re.sub(
+            r"[^A-Za-z0-9-]", lambda match: f"_{ord(match[0]):02x}", f"{self.prefix} {_quote_camera(camera)}"
+        )
+        return f"{root}/device/{device_id}/config", {
             "device": {
-                "identifiers": [number],
+                "identifiers": [device_id],
                 "name": camera,
                 "manufacturer": "unblur",
                 "model": "camera",
@@ -51,7 +53,7 @@ class Topics:
             "availability_topic": self.available,
             "qos": 1,
             "components": {
-                name: {"unique_id": f"{number}_{name}", **component} for name, component in self._entities(camera)
+                name: {"unique_id": f"{device_id}_{name}", **component} for name, component in self._entities(camera)
             },
         }
 
@@ -92,7 +94,7 @@ class Topics:
         ]
 
 
-def _written(camera: str) -> str:
+def _quote_camera(camera: str) -> str:
     return quote(camera, safe="", errors="backslashreplace")
 
 
@@ -100,23 +102,24 @@ State = dict[str, object]
 
 
 class Presence:
-    """Kept up to date with each event. Safe to use from several threads."""
+    """Who is present at each camera, updated by events. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._here: defaultdict[str, dict[int, str | None]] = defaultdict(dict)
+        self._present: defaultdict[str, dict[int, str | None]] = defaultdict(dict)
         self._last: dict[str, State] = {}
 
     def note(self, event: Event) -> None:
         name, when = event.identity.name, event.wall_time
         with self._lock:
-            here = self._here[event.camera]
-            here.pop(event.track, None)
+            present = self._present[event.camera]
+            present.pop(event.track, None)
             if event.type != "end":
-                here[event.track] = name
+                present[event.track] = name
             self._last[event.camera] = {"name": name, "wall_time": when.isoformat() if when else None}
 
     def state(self, camera: str) -> State:
-        """`present`: the names of those who are here, null for somebody unknown; `last`: who was last, and when."""
+        """Return `present`, the names of the people at a camera, None for an unknown person, and `last`, the name and
+        wall time of the last event."""
         with self._lock:
-            return {"present": list(self._here[camera].values()), "last": self._last.get(camera)}
+            return {"present": list(self._present[camera].values()), "last": self._last.get(camera)}

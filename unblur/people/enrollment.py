@@ -1,4 +1,4 @@
-"""`unblur enroll`: folders of photos become a gallery, and every doubtful photo is named."""
+"""Enrollment for `unblur enroll`: adds people from folders of photos to a gallery and reports every doubtful photo."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ from stream.errors import UnblurError
 from stream.storage.encryption import Cipher
 from stream.values import FaceDetection, Image
 from unblur.assembly.components import Components
-from unblur.people.face_thumbnails import FaceThumbnails, content, faces_of
+from unblur.people.face_thumbnails import FaceThumbnails, encode_thumbnail, thumbnails_folder
 from unblur.people.temp_crops import TempCrops
 from unblur.terminal import bar, gauge, messages, table
 
 
 def enroll(config: Config, faces: Path, target: Path, strict: bool) -> None:
-    """Enrol the people of `faces` into the gallery at `target`, new or grown, and keep the crops of their photos in the
-    folder beside it.
+    """Enroll the people of `faces`, one folder each, into the gallery at `target`, and save the crops of their photos
+    in the folder next to it. With `strict`, doubtful photos are left out.
 
-    Raises UsageError if nobody can be enrolled; UnblurError, after the gallery was written, if somebody could not, or
-    something was not looked at.
+    Raises UsageError if no person can be enrolled; UnblurError, after the gallery was written, if a person could not be
+    enrolled or a file could not be read.
     """
-    found = scan_named(faces)
+    folders = scan_folders(faces)
     parts = Components(config)
-    known = _known(target, parts)
-    enroller = enroller_of(config, parts, strict=strict)
-    with closing(TempCrops(target.parent)) as pile:
-        with _Progress(pile, parts.cipher) as progress:
-            enrolment = enroller.enroll(found.people, known, progress)
-        _keep(enrolment, pile, target, parts)
-    _report(enrolment, strict, target)
-    if missing := [*_unusable(enrolment), *_unread(enrolment, found.passed_over)]:
+    known = _load_or_new(target, parts)
+    enroller = make_enroller(config, parts, strict=strict)
+    with closing(TempCrops(target.parent)) as crops:
+        with _Progress(crops, parts.cipher) as progress:
+            enrollment = enroller.enroll(folders.people, known, progress)
+        _save(enrollment, crops, target, parts)
+    _report(enrollment, strict, target)
+    if missing := [*_unusable(enrollment), *_unread(enrollment, folders.passed_over)]:
         raise UnblurError("; ".join(missing))
 
 
 class _Progress:
-    """A bar at the terminal; crops go to the pile as they come."""
+    """Progress bar of an enrollment; also stores the crops in `crops` as they are computed."""
 
-    def __init__(self, pile: TempCrops, cipher: Cipher | None) -> None:
+    def __init__(self, crops: TempCrops, cipher: Cipher | None) -> None:
         columns = (TextColumn("{task.description}", markup=False), gauge(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._pile, self._cipher = pile, cipher
+        self._crops, self._cipher = crops, cipher
         self._bar = bar(*columns)
         self._task = self._bar.add_task("photos", total=None)
 
@@ -62,7 +62,7 @@ class _Progress:
     def note(self, photo: Photo, crop: Image | None) -> None:
         self._bar.advance(self._task)
         if crop is not None and photo.embedding is not None:
-            self._pile.add(photo_id(photo.embedding), content(crop, self._cipher))
+            self._crops.add(photo_id(photo.embedding), encode_thumbnail(crop, self._cipher))
 
     def __enter__(self) -> _Progress:
         self._bar.start()
@@ -72,48 +72,47 @@ class _Progress:
         self._bar.stop()
 
 
-def scan_named(faces: Path) -> PhotoFolders:
-    """The folders of people's photos; what is passed over there is named on standard error. Raises UsageError."""
-    found = scan(faces)
-    for each in found.passed_over:
+def scan_folders(faces: Path) -> PhotoFolders:
+    """Scan the folders of people's photos; skipped entries are printed on standard error. Raises UsageError."""
+    folders = scan(faces)
+    for each in folders.passed_over:
         messages().say(f"passed over: {each}")
-    return found
+    return folders
 
 
-def _unusable(enrolment: Enrolment) -> list[str]:
-    names = ", ".join(enrolment.unusable)
+def _unusable(enrollment: Enrolment) -> list[str]:
+    names = ", ".join(enrollment.unusable)
     return [f"not enrolled, for no photo can be used: {names}"] if names else []
 
 
-def _unread(enrolment: Enrolment, passed_over: Sequence[PassedOver]) -> list[str]:
-    unread = sum(PhotoIssue.UNREADABLE in photo.findings for photo in enrolment.photos) + len(passed_over)
+def _unread(enrollment: Enrolment, passed_over: Sequence[PassedOver]) -> list[str]:
+    unread = sum(PhotoIssue.UNREADABLE in photo.findings for photo in enrollment.photos) + len(passed_over)
     return [f"not looked at: {unread} files or folders, named above"] if unread else []
 
 
-def _keep(enrolment: Enrolment, pile: TempCrops, target: Path, parts: Components) -> None:
+def _save(enrollment: Enrolment, crops: TempCrops, target: Path, parts: Components) -> None:
     with galleries.gallery_lock(target):
-        gallery = gallery_edits.reenroll(
-            _known(target, parts), enrolment.enrolled
-        )  # somebody may have changed it meanwhile
-        faces = FaceThumbnails(faces_of(target), parts.cipher)
-        for person in enrolment.enrolled.values():
-            faces.keep(pile.take(person.photos))
+        # Another process may have changed the gallery meanwhile: read it again.
+        gallery = gallery_edits.reenroll(_load_or_new(target, parts), enrollment.enrolled)
+        faces = FaceThumbnails(thumbnails_folder(target), parts.cipher)
+        for person in enrollment.enrolled.values():
+            faces.save(crops.read(person.photos))
         gallery.save(target, parts.cipher)
         faces.tidy(gallery)
 
 
-def _known(path: Path, parts: Components) -> Gallery:
+def _load_or_new(path: Path, parts: Components) -> Gallery:
     fingerprint = parts.embedder.fingerprint
     if not path.exists():
         return Gallery(fingerprint)
     return galleries.load_gallery(path, fingerprint, allow_empty=True, cipher=parts.cipher)
 
 
-def enroller_of(config: Config, parts: Components, *, strict: bool = False) -> Enroller:
-    """What looks at photos as the configuration says."""
+def make_enroller(config: Config, parts: Components, *, strict: bool = False) -> Enroller:
+    """Make the enroller with the components and thresholds of the configuration."""
     return Enroller(
         parts.still_detector(),
-        _looking(),
+        _make_face_extractor(),
         parts.embedder,
         threshold=config.recognition.threshold,
         independent=config.recognition.fitted is None,
@@ -121,26 +120,26 @@ def enroller_of(config: Config, parts: Components, *, strict: bool = False) -> E
     )
 
 
-def _looking() -> FaceExtractor:
-    blurriness = BlurEstimator()
+def _make_face_extractor() -> FaceExtractor:
+    blur_estimator = BlurEstimator()
 
-    def look(image: Image, face: FaceDetection) -> tuple[Image, float]:
+    def extract(image: Image, face: FaceDetection) -> tuple[Image, float]:
         crop, matrix = align(image, face.landmarks)
-        return crop, blurriness.estimate(crop, enlargement(matrix)).extent
+        return crop, blur_estimator.estimate(crop, enlargement(matrix)).extent
 
-    return look
+    return extract
 
 
-def _report(enrolment: Enrolment, strict: bool, target: Path) -> None:
+def _report(enrollment: Enrolment, strict: bool, target: Path) -> None:
     findings = table("person", "photo", "finding", "enrolled")
-    for photo in enrolment.photos:
+    for photo in enrollment.photos:
         for finding, why in photo.findings.items():
             used = "yes" if photo.usable(strict) else "no"
             findings.add_row(photo.person, photo.name, f"{finding}: {why}", used)
     console = messages()
     if findings.row_count:
         console.print(findings)
-    usable = sum(photo.usable(strict) for photo in enrolment.photos)
-    unchanged = f", {len(enrolment.unchanged)} unchanged" if enrolment.unchanged else ""
-    people = len(enrolment.gallery.names)
-    console.say(f"{people} people known{unchanged}; {usable} of {len(enrolment.photos)} photos enrolled in {target}")
+    usable = sum(photo.usable(strict) for photo in enrollment.photos)
+    unchanged = f", {len(enrollment.unchanged)} unchanged" if enrollment.unchanged else ""
+    people = len(enrollment.gallery.names)
+    console.say(f"{people} people known{unchanged}; {usable} of {len(enrollment.photos)} photos enrolled in {target}")

@@ -1,4 +1,4 @@
-"""The crops of enrolled photos, so that people can be seen: one PNG for each, in a folder that holds nothing else."""
+"""Store of the enrolled photos' crops: one PNG per photo, in a folder of its own."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from stream.storage.images import png
 from stream.values import Image
 
 
-def faces_of(gallery: Path) -> Path:
-    """The folder for the crops of a gallery's photos: beside its file."""
+def thumbnails_folder(gallery: Path) -> Path:
+    """Return the folder for the crops of a gallery's photos, next to the gallery's file."""
     return gallery.with_name(f"{gallery.name}.faces")
 
 
-def content(crop: Image, cipher: Cipher | None) -> bytes:
-    """What a crop's file holds: a PNG, encrypted where there is a cipher."""
+def encode_thumbnail(crop: Image, cipher: Cipher | None) -> bytes:
+    """Encode a crop as PNG, encrypted if a cipher is given."""
     return encrypt_if(png(crop), cipher)
 
 
 class FaceThumbnails:
-    """The folder, for whoever holds the gallery's lock (`recognize.gallery.people_gallery.alone`); reading needs none.
+    """The crops in `folder`, created if missing. Writing requires the gallery's lock
+    (`recognize.gallery.people_gallery.gallery_lock`), reading does not.
 
-    Raises OutputError if it cannot be made, StorageError when the disk refuses later.
+    Raises OutputError if the folder cannot be created, StorageError if it cannot be written later.
     """
 
     def __init__(self, folder: Path, cipher: Cipher | None) -> None:
@@ -36,8 +37,8 @@ class FaceThumbnails:
         except OSError as error:
             raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
 
-    def keep(self, contents: Iterable[tuple[str, bytes]]) -> None:
-        """Of each photo, by what it is called in the gallery, the `content` of its crop."""
+    def save(self, contents: Iterable[tuple[str, bytes]]) -> None:
+        """Write crops: pairs of a photo's id in the gallery and the result of `encode_thumbnail`."""
         try:
             for photo, each in contents:
                 atomic_write(self._file(photo), each)
@@ -45,9 +46,9 @@ class FaceThumbnails:
             raise StorageError(f"cannot keep crops in {self._folder}: {error.strerror}; make room") from error
 
     def tidy(self, gallery: Gallery) -> None:
-        """Of a photo that nobody is known by, nothing stays; and where there is a cipher, nothing stays plain."""
+        """Delete the crops of photos that are not in the gallery; with a cipher, encrypt those that are not yet."""
         try:
-            for file in self._folder.glob("*.png*"):  # a crash may have left a part of one
+            for file in self._folder.glob("*.png*"):  # also partial files left by a crash
                 if file.stem not in gallery.photos:
                     file.unlink()
                 elif self._cipher and not _is_sealed(file):
@@ -56,11 +57,11 @@ class FaceThumbnails:
             raise StorageError(f"cannot tidy the crops in {self._folder}: {error.strerror}") from error
 
     def has(self, photo: str) -> bool:
-        """Whether the crop of an enrolled photo is here."""
+        """Whether the crop of an enrolled photo is stored."""
         return self._file(photo).is_file()
 
     def read(self, photo: str) -> bytes | None:
-        """The PNG of an enrolled photo's crop, if it is here. Raises UsageError if the key is not its own."""
+        """Return the PNG of a photo's crop, None if it is not stored. Raises UsageError for a wrong key."""
         file = self._file(photo)
         try:
             return decrypt_if(file, file.read_bytes(), self._cipher)

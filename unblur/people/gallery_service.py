@@ -1,4 +1,4 @@
-"""The one owner of the gallery while it is served: every change is on disk first, and then in use."""
+"""Thread-safe gallery service: writes every change to disk before it is used, and reloads changes of other programs."""
 
 from __future__ import annotations
 
@@ -17,130 +17,137 @@ from stream.errors import ConfirmationRequiredError, UnblurError, UsageError
 from stream.names import normalize_name
 from stream.threads import SupervisedThread
 from stream.values import Array, Image
-from unblur.people.face_thumbnails import FaceThumbnails, content, faces_of
-from unblur.people.photo_review import PhotoReviewer, Rejection, ReviewedPhoto, objections, require_usable, usable
+from unblur.people.face_thumbnails import FaceThumbnails, encode_thumbnail, thumbnails_folder
+from unblur.people.photo_review import (
+    PhotoReviewer,
+    Rejection,
+    ReviewedPhoto,
+    describe_issues,
+    is_usable,
+    require_usable,
+)
 
 _EVERY_S = 0.5
-"""How often the file is looked at: another program's change is in use within a second."""
+"""Interval between checks of the file, in seconds: another program's change is in use within a second."""
 _Stamp = tuple[int, int, int]
 
 _log = structlog.get_logger(__name__)
 
 
 class GalleryService:
-    """Who is known, for any thread: by the gallery at `path`, and by the crops of their photos in the folder beside it.
+    """The gallery at `path` and the crops of its photos in the folder next to it. Thread-safe.
 
-    Each change is written, then handed to `use`, then told to `note` (who did it, what, about whom). A file that
-    another program changes (`unblur enroll`) is taken over, and never written over with what was known before.
+    Each change is written, then passed to `use`, then to `note` (user, action, person) for the audit log. A file that
+    another program changes (`unblur enroll`) is reloaded, and never overwritten with an older state.
 
-    Raises GalleryError if the file cannot be used, OutputError if the folder cannot be made. A change raises, with
-    nothing changed, KeyError for somebody who is not known, UsageError for what cannot be, and OutputError or
-    StorageError if the disk refuses.
+    Raises GalleryError if the file cannot be used, OutputError if the folder cannot be created. A change that fails
+    changes nothing and raises KeyError for a name that is not enrolled, UsageError for invalid input, OutputError or
+    StorageError if writing fails.
     """
 
     def __init__(
         self,
         path: Path,
-        examiner: PhotoReviewer,
+        reviewer: PhotoReviewer,
         use: Callable[[Gallery], None],
         note: Callable[[str, str, str], None],
     ) -> None:
-        self._path, self._examiner, self._use, self._note = path, examiner, use, note
-        self._faces = FaceThumbnails(faces_of(path), examiner.cipher)
+        self._path, self._reviewer, self._use, self._note = path, reviewer, use, note
+        self._faces = FaceThumbnails(thumbnails_folder(path), reviewer.cipher)
         self._lock = threading.RLock()
-        self._gallery = Gallery(examiner.fingerprint)
-        self._taken: _Stamp | None = None
+        self._gallery = Gallery(reviewer.fingerprint)
+        self._loaded_stamp: _Stamp | None = None
         with galleries.gallery_lock(path):
             if path.exists():
                 self._refresh()
             else:
-                self._take(self._gallery, None)
+                self._apply(self._gallery, None)
         self._closing = threading.Event()
         self._thread = SupervisedThread("people", self._watch)
         self._thread.start()
 
     def close(self) -> None:
-        """Look at the file no more."""
+        """Stop watching the file."""
         self._closing.set()
         self._thread.close()
 
     @property
     def gallery(self) -> Gallery:
-        """Who is known at this moment."""
+        """The current gallery."""
         return self._gallery
 
     def has_face(self, photo: str) -> bool:
-        """Whether the crop of an enrolled photo is here."""
+        """Whether the crop of an enrolled photo is stored."""
         return self._faces.has(photo)
 
     def face(self, photo: str) -> bytes | None:
-        """The PNG of the crop of a photo; None if nobody is known by it, or its crop is not here. Raises
+        """Return the PNG of a photo's crop; None if the photo is not in the gallery or its crop is not stored. Raises
         UsageError if it cannot be decrypted."""
         return self._faces.read(photo) if photo in self._gallery.photos else None
 
-    def enrol(self, name: str, description: str | None, shots: Sequence[ReviewedPhoto], who: str) -> str:
-        """Somebody new; returns the name as it is kept."""
+    def enroll(self, name: str, description: str | None, shots: Sequence[ReviewedPhoto], who: str) -> str:
+        """Enroll a new person; return the normalized name."""
         name = normalize_name(name)
 
-        def enrolled(known: Gallery) -> Gallery:
+        def enroll_person(known: Gallery) -> Gallery:
             return gallery_edits.enroll_person(known, name, description, self._embeddings(shots, name, known))
 
-        self._change(enrolled, shots)
+        self._change(enroll_person, shots)
         self._note(who, "enrolled", name)
         return name
 
     def add(self, name: str, shots: Sequence[ReviewedPhoto], who: str) -> None:
-        """More photos of somebody."""
+        """Add photos to an enrolled person."""
 
-        def extended(known: Gallery) -> Gallery:
+        def add_photos(known: Gallery) -> Gallery:
             return gallery_edits.add_embeddings(known, name, self._embeddings(shots, name, known))
 
-        self._change(extended, shots)
+        self._change(add_photos, shots)
         self._note(who, "added photos", name)
 
-    def add_crop(self, name: str, crop: Image, who: str, sure: bool = False) -> Rejection | None:
-        """Add an aligned crop (128 x 128) to somebody; or what speaks against it, and then nothing is changed. Who is
-        `sure` adds a doubtful one."""
+    def add_crop(self, name: str, crop: Image, who: str, confirmed: bool = False) -> Rejection | None:
+        """Add an aligned crop (128 x 128) to a person; return the reason if it is rejected, else None. A doubtful crop
+        is added only if `confirmed`."""
         if name not in self._gallery.people:
             return Rejection(f"{name} is not known", "nobody")
-        (shot,) = self._examiner.judged([self._examiner.crop("crop", crop)], name, self._gallery)
-        if shot.findings and not (sure and usable(shot)):
-            return Rejection(objections(shot), "doubtful" if usable(shot) else "unfit")
+        (shot,) = self._reviewer.review([self._reviewer.check_crop("crop", crop)], name, self._gallery)
+        if shot.findings and not (confirmed and is_usable(shot)):
+            return Rejection(describe_issues(shot), "doubtful" if is_usable(shot) else "unfit")
         self.add(name, [shot], who)
         return None
 
     def rename(self, name: str, new: str, who: str) -> str:
-        """Give somebody a name that nobody has; returns it as it is kept."""
+        """Rename a person to an unused name; return the normalized name."""
         new = normalize_name(new)
         self._change(lambda known: gallery_edits.rename_person(known, name, new))
         self._note(who, f"renamed to {new}", name)
         return new
 
     def describe(self, name: str, description: str | None, who: str) -> None:
-        """Say something else of somebody, or nothing."""
+        """Replace or, with None, delete a person's description."""
         self._change(lambda known: gallery_edits.set_description(known, name, description))
         self._note(who, "described", name)
 
-    def merge(self, name: str, into: str, who: str, sure: bool = False) -> None:
-        """Two are one: all photos of `name` become those of `into`. Raises DoubtError where they are unlike, and nobody
-        is sure."""
+    def merge(self, name: str, into: str, who: str, confirmed: bool = False) -> None:
+        """Merge two people: all photos of `name` go to `into`. Raises ConfirmationRequiredError if their photos are
+        unlike and it is not `confirmed`."""
 
-        def merged(known: Gallery) -> Gallery:
-            one = gallery_edits.merge_people(known, name, into)
-            if not sure:
+        def merge_people(known: Gallery) -> Gallery:
+            merged = gallery_edits.merge_people(known, name, into)
+            if not confirmed:
                 self._require_alike(known, name, into)
-            return one
+            return merged
 
-        self._change(merged)
+        self._change(merge_people)
         self._note(who, f"merged into {into}", name)
 
     def delete(self, name: str, who: str) -> None:
-        """Forget somebody: embeddings and crops."""
+        """Delete a person: embeddings and crops."""
         self._change(lambda known: gallery_edits.remove_person(known, name))
         self._note(who, "deleted", name)
 
     def remove(self, name: str, photo: str, who: str) -> None:
-        """Forget one photo of somebody: embedding and crop."""
+        """Delete one photo of a person: embedding and crop."""
         self._change(lambda known: gallery_edits.remove_photo(known, name, photo))
         self._note(who, "removed a photo", name)
 
@@ -148,19 +155,19 @@ class GalleryService:
         with self._lock, galleries.gallery_lock(self._path):
             self._refresh()
             changed = change(self._gallery)
-            self._faces.keep(self._contents(shots))
-            self._take(changed.save(self._path, self._examiner.cipher), _stamp(self._path))
+            self._faces.save(self._contents(shots))
+            self._apply(changed.save(self._path, self._reviewer.cipher), _stamp(self._path))
 
     def _embeddings(self, shots: Sequence[ReviewedPhoto], name: str, known: Gallery) -> Array:
-        """Judged once more, for whoever asks may say what they like, and others may have become known meanwhile."""
-        require_usable(self._examiner.judged(shots, name, known))
+        """The photos' embeddings, after a second review: clients are not trusted, and the gallery may have changed."""
+        require_usable(self._reviewer.review(shots, name, known))
         rows = [shot.embedding for shot in shots if shot.embedding is not None]
         if not rows:
             raise UsageError("none of the photos shows a face that can be used")
         return np.stack(rows)
 
     def _require_alike(self, known: Gallery, name: str, into: str) -> None:
-        likeness, threshold = gallery_edits.likeness(known, name, into), self._examiner.threshold(known)
+        likeness, threshold = gallery_edits.likeness(known, name, into), self._reviewer.threshold(known)
         if likeness < threshold:
             raise ConfirmationRequiredError(
                 f"These do not look like the same person (similarity {likeness:.2f}; usually over {threshold:.2f}). "
@@ -170,44 +177,44 @@ class GalleryService:
     def _contents(self, shots: Sequence[ReviewedPhoto]) -> Iterator[tuple[str, bytes]]:
         for shot in shots:
             if shot.crop is not None and shot.embedding is not None:
-                yield photo_id(shot.embedding), content(shot.crop, self._examiner.cipher)
+                yield photo_id(shot.embedding), encode_thumbnail(shot.crop, self._reviewer.cipher)
 
     def _refresh(self) -> None:
-        """Take over what another program has made of the file."""
+        """Reload the file if another program has changed it."""
         stamp, fingerprint = _stamp(self._path), self._gallery.fingerprint
-        if stamp == self._taken:
+        if stamp == self._loaded_stamp:
             return
-        there = self._read() if stamp else Gallery(fingerprint)
-        self._take(there, stamp)
-        _log.info("the gallery was read", people=len(there.names), file=str(self._path))
+        gallery = self._read() if stamp else Gallery(fingerprint)
+        self._apply(gallery, stamp)
+        _log.info("the gallery was read", people=len(gallery.names), file=str(self._path))
 
     def _read(self) -> Gallery:
-        examiner = self._examiner
+        examiner = self._reviewer
         return galleries.load_gallery(self._path, examiner.fingerprint, allow_empty=True, cipher=examiner.cipher)
 
-    def _take(self, gallery: Gallery, stamp: _Stamp | None) -> None:
-        self._gallery, self._taken = gallery, stamp
+    def _apply(self, gallery: Gallery, stamp: _Stamp | None) -> None:
+        self._gallery, self._loaded_stamp = gallery, stamp
         self._use(gallery)
         self._faces.tidy(gallery)
 
     def _watch(self) -> None:
-        said = ""
+        last_problem = ""
         while not self._closing.wait(_EVERY_S):
             try:
-                if _stamp(self._path) != self._taken:
-                    with self._lock, galleries.gallery_lock(self._path):  # whoever writes it puts crops there first
+                if _stamp(self._path) != self._loaded_stamp:
+                    with self._lock, galleries.gallery_lock(self._path):  # its writer saves the crops first
                         self._refresh()
-                said = ""
+                last_problem = ""
             except (UnblurError, OSError) as error:
-                if str(error) != said:
-                    said = str(error)
-                    _log.warning("the gallery on disk cannot be used: the last one stays in use", reason=said)
+                if str(error) != last_problem:
+                    last_problem = str(error)
+                    _log.warning("the gallery on disk cannot be used: the last one stays in use", reason=last_problem)
 
 
 def _stamp(path: Path) -> _Stamp | None:
-    """Another for every file that takes the place of the last; None where there is none."""
+    """Return a value that changes whenever the file is replaced; None if there is no file."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except FileNotFoundError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino

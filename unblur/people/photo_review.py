@@ -1,4 +1,4 @@
-"""Looking at pictures of one person who is to be enrolled: what `unblur enroll` says of photos, said of pictures."""
+"""Review of single photos before they are enrolled on the People page, with the checks of `unblur enroll`."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from recognize.gallery.photo_checks import BLOCKING_ISSUES, Photo, PhotoIssue
 from stream.errors import UsageError
 from stream.values import Array, Image
 from unblur.assembly.components import Components
-from unblur.people.enrollment import enroller_of
+from unblur.people.enrollment import make_enroller
 
 _NAMELESS = ""
 _ENROLLED = Path("a photo enrolled before")
 _NEVER = BLOCKING_ISSUES | {PhotoIssue.UNREADABLE, PhotoIssue.NO_FACE}
-"""What leaves nothing to enrol, or would poison the gallery."""
+"""Issues that leave no face to enroll, or would poison the gallery."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReviewedPhoto:
-    """A picture that was looked at, under an id of our own: what is to be said of it, and the aligned crop (128 x 128)
-    and embedding of its largest face, if it shows one. `photo.path` is what it is called, and leads nowhere."""
+    """A reviewed photo with a random id: its issues, and the aligned crop (128 x 128) and embedding of its largest
+    face, if it shows one. `photo.path` is only its name, not an existing file."""
 
     id: str
     photo: Photo
@@ -40,7 +40,7 @@ class ReviewedPhoto:
 
     @property
     def findings(self) -> Mapping[PhotoIssue, str]:
-        """What speaks against it."""
+        """The issues found, each with its reason."""
         return self.photo.findings
 
     @property
@@ -49,66 +49,69 @@ class ReviewedPhoto:
 
 
 class PhotoReviewer:
-    """Looks at pictures; from any thread."""
+    """Reviews photos and crops for enrollment. Thread-safe."""
 
     def __init__(self, config: Config, parts: Components) -> None:
         self.fingerprint, self.cipher = parts.embedder.fingerprint, parts.cipher
-        self._enroller = enroller_of(config, parts)
-        self._blurriness = BlurEstimator()
-        self._alone = threading.Lock()  # a detector is for one thread at a time
+        self._enroller = make_enroller(config, parts)
+        self._blur_estimator = BlurEstimator()
+        self._lock = threading.Lock()  # detectors are not thread-safe
 
-    def picture(
+    def check_picture(
         self, name: str, image: Image | None, fault: str | None = None, remark: str | None = None
     ) -> ReviewedPhoto:
-        """A picture with a face somewhere, perhaps the first of several (`remark`); or, with the reason, a file that is
-        none."""
+        """Review a photo: find its largest face and measure it. `remark` is set if only the first of several images in
+        the file was read; `fault` is the reason if the file could not be read (`image` is None)."""
         photo = Photo(_NAMELESS, Path(name))
         if remark:
             photo = photo.with_issue(PhotoIssue.FIRST_ONLY, remark)
         if image is None:
-            return _shot(photo.with_issue(PhotoIssue.UNREADABLE, fault or ""))
-        with self._alone:
-            return _shot(*self._enroller.examine(photo, image))
+            return _make_reviewed(photo.with_issue(PhotoIssue.UNREADABLE, fault or ""))
+        with self._lock:
+            return _make_reviewed(*self._enroller.examine(photo, image))
 
-    def crop(self, name: str, crop: Image) -> ReviewedPhoto:
-        """A face that was cut out and aligned before, as an event's is."""
-        with self._alone:
-            blur = self._blurriness.estimate(crop).extent
-            return _shot(self._enroller.measure(Photo(_NAMELESS, Path(name)), crop, blur), crop)
+    def check_crop(self, name: str, crop: Image) -> ReviewedPhoto:
+        """Review an aligned crop, such as an event's."""
+        with self._lock:
+            blur = self._blur_estimator.estimate(crop).extent
+            return _make_reviewed(self._enroller.measure(Photo(_NAMELESS, Path(name)), crop, blur), crop)
 
-    def judged(self, shots: Sequence[ReviewedPhoto], name: str | None, known: Gallery) -> list[ReviewedPhoto]:
-        """The shots, with what is found by comparing them with each other, with the photos of the person of this name,
-        or of somebody new (None), and with everybody else who is known."""
+    def review(self, shots: Sequence[ReviewedPhoto], name: str | None, known: Gallery) -> list[ReviewedPhoto]:
+        """Return the photos with the issues found by comparing them with each other, with the photos of the person
+        `name` (None for a new person), and with all other people in the gallery."""
         name = name or _NAMELESS
         person = known.people.get(name)
         own = [Photo(name, _ENROLLED, embedding) for embedding in person.embeddings] if person else []
         others = known.without_people(name)
         photos = [*own, *(replace(shot.photo, person=name) for shot in shots)]
-        among = len(others.names) + 1
-        compared = self._enroller.compare(photos, others, among)[len(own) :]
+        gallery_size = len(others.names) + 1
+        compared = self._enroller.compare(photos, others, gallery_size)[len(own) :]
         if person:
-            compared = [_beside(photo, person, self._enroller.threshold(among)) for photo in compared]
+            compared = [
+                _check_against_person(photo, person, self._enroller.threshold(gallery_size)) for photo in compared
+            ]
         return [replace(shot, photo=photo) for shot, photo in zip(shots, compared, strict=True)]
 
     def threshold(self, known: Gallery) -> float:
-        """The cosine similarity from which two faces may be the same person's, among those who are known."""
+        """The cosine similarity from which two faces may be the same person's, for a gallery of this size."""
         return self._enroller.threshold(len(known.names))
 
 
 def require_usable(shots: Sequence[ReviewedPhoto]) -> None:
-    """Raises UsageError if one of them is not to be enrolled, however sure somebody is."""
+    """Raise UsageError if one of the photos cannot be enrolled, even if confirmed."""
     for shot in shots:
-        if not usable(shot):
-            raise UsageError(f"{shot.name}: {objections(shot)}: it cannot be enrolled, leave it out")
+        if not is_usable(shot):
+            raise UsageError(f"{shot.name}: {describe_issues(shot)}: it cannot be enrolled, leave it out")
 
 
-def objections(shot: ReviewedPhoto) -> str:
-    """What speaks against it, in one line."""
+def describe_issues(shot: ReviewedPhoto) -> str:
+    """Describe the photo's issues in one line."""
     return "; ".join(f"{finding}: {why}" for finding, why in shot.findings.items())
 
 
-def _beside(photo: Photo, person: Person, threshold: float) -> Photo:
-    """A face like nobody who is known may still not be this person's: whoever picked the wrong name is told."""
+def _check_against_person(photo: Photo, person: Person, threshold: float) -> Photo:
+    """Add an issue if the face is unlike this person's photos, even if it is unlike everybody else's, too: the user may
+    have chosen the wrong name."""
     if photo.embedding is None or PhotoIssue.MISLABELED in photo.findings:
         return photo
     likeness = float((person.embeddings @ photo.embedding).max())
@@ -119,19 +122,19 @@ def _beside(photo: Photo, person: Person, threshold: float) -> Photo:
     )
 
 
-def usable(shot: ReviewedPhoto) -> bool:
-    """Whether it can be enrolled at all."""
+def is_usable(shot: ReviewedPhoto) -> bool:
+    """Whether the photo can be enrolled at all."""
     return not _NEVER & shot.findings.keys()
 
 
-def _shot(photo: Photo, crop: Image | None = None) -> ReviewedPhoto:
+def _make_reviewed(photo: Photo, crop: Image | None = None) -> ReviewedPhoto:
     return ReviewedPhoto(uuid4().hex, photo, crop)
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why it was not done. "nobody": no one of this name is known, who could be enrolled as somebody new. "doubtful":
-    what was found on the crop, which somebody who is sure may add all the same. "unfit": what nobody may add."""
+    """Why a crop was not added. "nobody": the name is not enrolled. "doubtful": the crop has issues, but may be added
+    after confirmation. "unfit": the crop cannot be added."""
 
     why: str
     kind: Literal["nobody", "doubtful", "unfit"]

@@ -1,4 +1,4 @@
-"""The crops of photos that may come to be enrolled: out of memory until that is known."""
+"""Temporary storage on disk for the crops of photos during an enrollment."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from stream.errors import OutputError, StorageError
 
 
 class TempCrops:
-    """In a file without a name, in a folder: nothing is left of it once the process ends, however that comes.
+    """Crops in an unnamed temporary file in `folder`, which disappears when the process ends, also after a crash.
 
-    Raises OutputError if nothing can be written there, StorageError when the disk refuses later.
+    Raises OutputError if the file cannot be created, StorageError if it cannot be written later.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._places: dict[str, tuple[int, int]] = {}
-        self._file = _nameless(folder)
+        self._file = _open_unnamed(folder)
 
     def add(self, photo: str, content: bytes) -> None:
-        """Lay what a photo's crop is kept as onto it."""
+        """Append the encoded crop of a photo."""
         try:
             self._places[photo] = self._file.seek(0, os.SEEK_END), len(content)
             self._file.write(content)
         except OSError as error:
             raise StorageError(f"cannot put crops aside in {self._folder}: {error.strerror}; make room") from error
 
-    def take(self, photos: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        """Those of these photos, each with what was laid down of it. Raises KeyError for one of which nothing was."""
+    def read(self, photos: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield each of these photos with its encoded crop. Raises KeyError for a photo that was not added."""
         for photo in photos:
             start, length = self._places[photo]
             self._file.seek(start)
@@ -41,7 +41,7 @@ class TempCrops:
         self._file.close()
 
 
-def _nameless(folder: Path) -> IO[bytes]:
+def _open_unnamed(folder: Path) -> IO[bytes]:
     try:
         return TemporaryFile(dir=folder)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Single pictures, as the seed paper has them: each face restored in place, shown beside the original, and named."""
+"""Restoration of photos, as in the reference paper: each face restored in place, shown next to the original, named."""
 
 from __future__ import annotations
 
@@ -26,24 +26,23 @@ from stream.values import FaceCrop, FaceDetection, Frame, Image, Restoration, Tr
 from unblur.assembly.components import Components
 from unblur.terminal import bar, gauge, json_encoder, messages, row, standard_output
 
-_TOGETHER = 16
-"""Photos whose faces are restored and recognised as one batch."""
-_SEED_REACH = 1.5
-"""Side of the square that the seed's preset restores, in sides of the face's box."""
+_BATCH_SIZE = 16
+"""Photos whose faces are restored and identified as one batch."""
+_BOX_KERNEL_REACH = 1.5
+"""Side of the square that the box-kernel preset restores, in sides of the face's box."""
 _GAP = 8
 """Pixels between the two halves of a sheet."""
 
-
 _WIDTHS = {"photo": 24, "who": 24, "score": 7, "threshold": 9, "raw": 7, "restored": 8, "by": 0}
-"""The columns of the table, in cells of a terminal."""
+"""The widths of the table's columns, in terminal cells."""
 
-Retouch = Callable[[Image, "RestoredFace"], Image]
-"""Restores one face of a picture in place; gives the whole picture."""
+FaceCompositor = Callable[[Image, "RestoredFace"], Image]
+"""Restores one face of a photo in place and returns the whole photo."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RestoredFace:
-    """One face of a photo: what was done to it, and who it is."""
+    """One face of a photo with its restoration and identity."""
 
     face: FaceDetection
     restoration: Restoration
@@ -52,28 +51,28 @@ class RestoredFace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PhotoResult:
-    """A photo with its faces, largest first, and the photo with each of them restored in place (H x W as it came)."""
+    """A photo with its faces, largest first, and the photo with each face restored in place (same H x W)."""
 
     path: Path
     photo: Image
-    portraits: Sequence[RestoredFace]
+    faces: Sequence[RestoredFace]
     restored: Image
 
     def to_json(self) -> list[dict[str, object]]:
-        """One object for each face."""
-        return [{"photo": str(self.path), **_to_json(portrait)} for portrait in self.portraits]
+        """Return one JSON object per face."""
+        return [{"photo": str(self.path), **_to_json(face)} for face in self.faces]
 
 
-def paste_restored(picture: Image, portrait: RestoredFace) -> Image:
-    """What the deblurrer did to the face's crop, put back; a face that it left alone stays as it is, bit for bit."""
-    restoration = portrait.restoration
+def paste_restored(picture: Image, face: RestoredFace) -> Image:
+    """Paste the restored crop back into the photo; a face that was not deblurred stays unchanged, bit for bit."""
+    restoration = face.restoration
     return picture if restoration.method == "none" else paste(picture, restoration.image, restoration.crop.matrix)
 
 
-def as_the_seed(picture: Image, portrait: RestoredFace) -> Image:
-    """The paper's fixed 5 x 5 mean at the photo's own scale, whatever the blur: who asks for it gets it."""
-    box = portrait.face.box
-    side = round(_SEED_REACH * max(box.width, box.height))
+def restore_with_box_kernel(picture: Image, face: RestoredFace) -> Image:
+    """Restore a face by the reference paper's fixed 5 x 5 mean kernel at the photo's scale, whatever its blur."""
+    box = face.face.box
+    side = round(_BOX_KERNEL_REACH * max(box.width, box.height))
     left, top = (round(middle - side / 2) for middle in box.center)
     to_region = np.array([[1, 0, -left], [0, 1, -top]], np.float32)
     region = cv2.warpAffine(picture, to_region, (side, side), borderMode=cv2.BORDER_REPLICATE)
@@ -84,28 +83,32 @@ class PhotoRestorer:
     """Restores and names the faces of photos."""
 
     def __init__(
-        self, detector: Detector, deblurrer: Deblurrer, recognizer: TrackRecognizer, retouch: Retouch = paste_restored
+        self,
+        detector: Detector,
+        deblurrer: Deblurrer,
+        recognizer: TrackRecognizer,
+        compose: FaceCompositor = paste_restored,
     ) -> None:
         self._detector = detector
         self._aligner = FivePointAligner()
         self._deblurrer = deblurrer
         self._recognizer = recognizer
-        self._retouch = retouch
+        self._compose = compose
 
     def restore(self, photos: Sequence[tuple[Path, Image]]) -> list[PhotoResult]:
-        """The results of some photos, in order; their faces go through the networks together."""
-        found = [(path, photo, self._faces(photo)) for path, photo in photos]
-        restorations = self._deblurrer.restore([crop for _, _, faces in found for _, crop in faces])
-        named = iter(zip(restorations, self._recognizer.identify(restorations), strict=True))
+        """Return the results of photos, in order; their faces go through the networks as one batch."""
+        detected = [(path, photo, self._faces(photo)) for path, photo in photos]
+        restorations = self._deblurrer.restore([crop for _, _, faces in detected for _, crop in faces])
+        identified = iter(zip(restorations, self._recognizer.identify(restorations), strict=True))
         return [
-            self._result(path, photo, [RestoredFace(face, *next(named)) for face, _ in faces])
-            for path, photo, faces in found
+            self._result(path, photo, [RestoredFace(face, *next(identified)) for face, _ in faces])
+            for path, photo, faces in detected
         ]
 
-    def _result(self, path: Path, photo: Image, portraits: Sequence[RestoredFace]) -> PhotoResult:
-        """The smallest faces are restored first, so that none covers a larger one."""
-        restored = reduce(self._retouch, reversed(portraits), photo)
-        return PhotoResult(path, photo, portraits, restored)
+    def _result(self, path: Path, photo: Image, faces: Sequence[RestoredFace]) -> PhotoResult:
+        """Restore the smallest faces first, so that none covers a larger one."""
+        restored = reduce(self._compose, reversed(faces), photo)
+        return PhotoResult(path, photo, faces, restored)
 
     def _faces(self, photo: Image) -> list[tuple[FaceDetection, FaceCrop]]:
         frame = Frame("photo", 0, 0, Fraction(1), None, photo)
@@ -113,15 +116,17 @@ class PhotoRestorer:
         return [(face, crop) for face in faces if (crop := self._aligner.crop(frame, _still(frame, face)))]
 
 
-def equip(parts: Components, recognizer: TrackRecognizer, settings: Deblurring) -> PhotoRestorer:
-    """A lab that restores as `settings` say. Raises ModelError."""
-    seed = settings.preset == "box5" and settings.mode != "off"
+def make_photo_restorer(parts: Components, recognizer: TrackRecognizer, settings: Deblurring) -> PhotoRestorer:
+    """Make a photo restorer with these deblurring settings. Raises ModelError."""
+    box_kernel = settings.preset == "box5" and settings.mode != "off"
     deblurrer = parts.deblurrer(settings=settings)
-    return PhotoRestorer(parts.still_detector(), deblurrer, recognizer, as_the_seed if seed else paste_restored)
+    return PhotoRestorer(
+        parts.still_detector(), deblurrer, recognizer, restore_with_box_kernel if box_kernel else paste_restored
+    )
 
 
 def _still(frame: Frame, face: FaceDetection) -> Track:
-    """A face of a photo as a track seen once: it has no motion."""
+    """Wrap a photo's face as a track of one frame, without motion."""
     return Track(
         camera=frame.camera,
         id=0,
@@ -137,13 +142,13 @@ def _still(frame: Frame, face: FaceDetection) -> Track:
 
 
 def side_by_side(result: PhotoResult) -> Image:
-    """The photo and the restored one side by side, with a white gap."""
+    """Place the photo and the restored photo side by side, with a white gap."""
     gap = np.full((result.photo.shape[0], _GAP, 3), 255, np.uint8)
     return np.hstack([result.photo, gap, result.restored])
 
 
 def save(result: PhotoResult, folder: Path) -> None:
-    """Write `<stem>.restored.png` and `<stem>.sheet.png`, each whole or not at all. Raises StorageError."""
+    """Write `<stem>.restored.png` and `<stem>.sheet.png`, each atomically. Raises StorageError."""
     try:
         write_picture(folder / f"{result.path.stem}.restored.png", result.restored)
         write_picture(folder / f"{result.path.stem}.sheet.png", side_by_side(result))
@@ -151,8 +156,8 @@ def save(result: PhotoResult, folder: Path) -> None:
         raise StorageError(f"cannot write to {folder}: {error.strerror}; make room, or choose another --out") from error
 
 
-def _to_json(portrait: RestoredFace) -> dict[str, object]:
-    who, restoration = portrait.identity, portrait.restoration
+def _to_json(face: RestoredFace) -> dict[str, object]:
+    who, restoration = face.identity, face.restoration
     runner_up = {"name": who.runner_up.name, "score": round(who.runner_up.score, 4)} if who.runner_up else None
     return {
         "name": who.name,
@@ -164,46 +169,46 @@ def _to_json(portrait: RestoredFace) -> dict[str, object]:
         "restored_score": None if who.restored_score is None else round(who.restored_score, 4),
         "deblurred_by": restoration.method,
         "blur": round(restoration.blur, 2),
-        "box": list(portrait.face.box.rounded()),
+        "box": list(face.face.box.rounded()),
     }
 
 
 def restore_photos(config: Config, paths: Sequence[Path], out: Path) -> list[SourceError]:
-    """Develop photos into the folder `out`, and print a row of a table or a JSON line for each face.
+    """Restore photos into the folder `out`, and print a table row or a JSON line for each face.
 
-    What cannot be read is left out, and returned as errors. Raises UsageError, ModelError if nothing can be done.
+    Returns the errors of photos that cannot be read. Raises UsageError, ModelError before any photo is restored.
     """
     _require_distinct(paths)
     parts = Components(config)
-    lab = equip(parts, parts.recognizer(), config.deblur)
-    _make(out)
-    faults: list[SourceError] = []
-    put = _printer()
+    restorer = make_photo_restorer(parts, parts.recognizer(), config.deblur)
+    _make_folder(out)
+    errors: list[SourceError] = []
+    print_faces = _make_printer()
     with bar(TextColumn("photos"), gauge(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
         task = progress.add_task("", total=len(paths))
-        for start in range(0, len(paths), _TOGETHER):
-            batch = paths[start : start + _TOGETHER]
-            for result in lab.restore(list(_readable(batch, faults))):
+        for start in range(0, len(paths), _BATCH_SIZE):
+            batch = paths[start : start + _BATCH_SIZE]
+            for result in restorer.restore(list(_read_photos(batch, errors))):
                 save(result, out)
-                put(result.to_json())
+                print_faces(result.to_json())
             progress.update(task, advance=len(batch))
-    return faults
+    return errors
 
 
-def _printer() -> Callable[[Iterable[dict[str, object]]], None]:
-    """What prints the faces of a photo on standard output: rows of a table at a terminal, else JSON lines. Raises
-    StorageError where they cannot be written."""
+def _make_printer() -> Callable[[Iterable[dict[str, object]]], None]:
+    """Return a function that prints a photo's faces on standard output: table rows on a terminal, else JSON lines. The
+    function raises StorageError if they cannot be written."""
     line: Callable[[dict[str, object]], str] = json_encoder(sys.stdout)
     if sys.stdout.isatty():
         line = _row
         print(row(_WIDTHS, _WIDTHS.values()))  # noqa: T201  the command's output
 
-    def put(faces: Iterable[dict[str, object]]) -> None:
+    def print_faces(faces: Iterable[dict[str, object]]) -> None:
         for face in faces:
             with standard_output():
-                print(line(face))  # noqa: T201  as `print` does it, above a bar where there is one
+                print(line(face))  # noqa: T201  rich moves it above a progress bar
 
-    return put
+    return print_faces
 
 
 def _row(face: dict[str, object]) -> str:
@@ -213,12 +218,12 @@ def _row(face: dict[str, object]) -> str:
     return row([Path(str(face["photo"])).name, who, *scores, face["deblurred_by"]], _WIDTHS.values())
 
 
-def _readable(paths: Sequence[Path], faults: list[SourceError]) -> Iterator[tuple[Path, Image]]:
+def _read_photos(paths: Sequence[Path], errors: list[SourceError]) -> Iterator[tuple[Path, Image]]:
     for path in paths:
         try:
             still = read_still(path)
         except SourceError as error:
-            faults.append(error)
+            errors.append(error)
             continue
         if still.remark:
             messages().say(f"{path}: {still.remark}")
@@ -226,13 +231,13 @@ def _readable(paths: Sequence[Path], faults: list[SourceError]) -> Iterator[tupl
 
 
 def _require_distinct(paths: Sequence[Path]) -> None:
-    """Two photos of one stem would write the same files."""
+    """Raise UsageError if two photos have the same stem: they would be written to the same files."""
     stem, times = Counter(path.stem for path in paths).most_common(1)[0]
     if times > 1:
         raise UsageError(f"{times} photos are called {stem!r} but for folder and ending: develop them one by one")
 
 
-def _make(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

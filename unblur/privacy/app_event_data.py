@@ -1,5 +1,4 @@
-"""What the application's database holds of events beside their log: what operators said of them, and what of them still
-waits to be sent to webhooks."""
+"""Event data in the application's database: operators' feedback and queued webhook posts."""
 
 from __future__ import annotations
 
@@ -16,7 +15,8 @@ from unblur.notify import webhook_queue
 
 
 class AppEventData:
-    """Raises OutputError where the database cannot be used."""
+    """Feedback and queued webhook posts, for erasure and retention. Raises OutputError if the database cannot be
+    used."""
 
     def __init__(self, engine: sql.Engine) -> None:
         self._engine = engine
@@ -30,14 +30,15 @@ class AppEventData:
     def amend(
         self, change: EventTransform, gone: Collection[object], names: Collection[str] = (), serving: bool = False
     ) -> int:
-        """Do to what waits as `change` does to the log, and lose what was said of the events that are `gone`, and
-        whatever bears one of the `names`; how many words and posts were changed or are gone, for good.
+        """Apply `change` to the queued posts, and delete the feedback on the events in `gone` and the feedback that
+        contains one of `names`; return the number of changed or deleted rows. The deleted content is also removed from
+        the database's files.
 
-        While the application is `serving`, which could not write meanwhile, the file is not written anew. Raises
-        StorageError; doing it again does the rest.
+        While the application is `serving`, the database is not vacuumed, since that would block its writes. Raises
+        StorageError; a repeated call completes the work.
         """
         try:
-            amended = self._feedback.forget(gone, names) + webhook_queue.amend(self._engine, change)
+            amended = self._feedback.forget(gone, names) + webhook_queue.rewrite_queued(self._engine, change)
             if amended and not serving:
                 vacuum(self._engine)
             truncate_wal(self._engine)

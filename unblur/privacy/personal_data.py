@@ -1,4 +1,4 @@
-"""All that is kept of people, opened so that it can be changed: galleries, logs, evidence, annex."""
+"""All stored personal data, opened for changes: gallery, event logs, evidence and application data."""
 
 from __future__ import annotations
 
@@ -19,79 +19,77 @@ from stream.events.schema import EventDict
 from stream.evidence.evidence_store import EvidenceStore
 from stream.evidence.signing import Signer
 from stream.storage.encryption import Cipher
-from unblur.people.face_thumbnails import FaceThumbnails, faces_of
+from unblur.people.face_thumbnails import FaceThumbnails, thumbnails_folder
 from unblur.privacy.app_event_data import AppEventData
 
 
 @dataclass(frozen=True, slots=True)
 class LogHandle:
-    """A log that holds events, and where it is: a file, or a database by URL."""
+    """An open event log with its location: a file path or a database URL."""
 
     where: str
-    ledger: JsonlEventLog | SqlEventStore
+    log: JsonlEventLog | SqlEventStore
 
     def events(self) -> Iterator[EventDict]:
         return query(self.where)
 
     def drop(self, ids: Collection[object]) -> int:
-        """Delete the events with these ids while a run writes; how many there were."""
-        if isinstance(self.ledger, SqlEventStore):
-            return self.ledger.drop(ids)  # none, too: the last time somebody may have read what was to be wiped
-        return self.ledger.rewrite_events(without(ids)) if ids else 0
+        """Delete the events with these ids, also while a run writes; return their number."""
+        if isinstance(self.log, SqlEventStore):
+            return self.log.drop(ids)  # also without ids: a reader may have blocked the last wipe
+        return self.log.rewrite_events(without(ids)) if ids else 0
 
     def size(self) -> int | None:
-        """Bytes that it takes in its file; None for a database server's."""
-        return self.ledger.size() if isinstance(self.ledger, SqlEventStore) else Path(self.where).stat().st_size
+        """Size in bytes on disk; None for a database server."""
+        return self.log.size() if isinstance(self.log, SqlEventStore) else Path(self.where).stat().st_size
 
 
 @dataclass(frozen=True, slots=True)
 class PersonalData:
-    """`logs` are groups that belong together, oldest first: a JSONL file and those that earlier runs set aside. The
-    file of the `gallery` may come later; `fingerprint` is that of the gallery's embedder."""
+    """Personal data opened for changes. Each group of `logs` is a log with its rotated predecessors, oldest first. The
+    `gallery` file may be created later; `fingerprint` is that of the gallery's embedder."""
 
     gallery: Path | None
     logs: Sequence[Sequence[LogHandle]]
     evidence: EvidenceStore | None
-    annex: AppEventData | None
+    app_data: AppEventData | None
     cipher: Cipher | None
     fingerprint: str
 
     def people(self) -> Gallery | None:
-        """The gallery, if there is one by now. Raises GalleryError, UsageError if it cannot be read."""
+        """Read the gallery; None if it does not exist. Raises GalleryError, UsageError if it cannot be read."""
         return self._read(self.gallery) if self.gallery and self.gallery.exists() else None
 
     def remove_people(self, *names: str, former: Collection[str] = ()) -> bool:
-        """Take people out of the gallery, and the crops of their photos out of the folder beside it, and the names
-        `former` from whoever had them before; whether any of them was known. Doing it again after it failed half-way
-        does the rest."""
+        """Remove people from the gallery with the crops of their photos, and the names `former` from the other people's
+        former names; return whether any of `names` was enrolled. A repeated call after a failure completes the work."""
         if self.gallery is None or not self.gallery.exists():
             return False
         with galleries.gallery_lock(self.gallery):
             gallery = self._read(self.gallery)
-            left = gallery_edits.drop_former_names(gallery.without_people(*names), former)
-            if faces_of(self.gallery).is_dir():
-                FaceThumbnails(faces_of(self.gallery), self.cipher).tidy(left)
-            if left.people != gallery.people:
-                left.save(self.gallery, self.cipher)
-        return left.names != gallery.names
+            remaining = gallery_edits.drop_former_names(gallery.without_people(*names), former)
+            if thumbnails_folder(self.gallery).is_dir():
+                FaceThumbnails(thumbnails_folder(self.gallery), self.cipher).tidy(remaining)
+            if remaining.people != gallery.people:
+                remaining.save(self.gallery, self.cipher)
+        return remaining.names != gallery.names
 
     def remove_photos(self, photos: Collection[str]) -> tuple[str, ...]:
-        """Take photos out of the gallery, and their crops out of the folder beside it; who is not known any more, for
-        no photo of theirs is left."""
+        """Remove photos from the gallery with their crops; return the people removed with their last photo."""
         if self.gallery is None or not self.gallery.exists():
             return ()
         with galleries.gallery_lock(self.gallery):
             gallery = self._read(self.gallery)
-            gone = tuple(name for name, person in gallery.people.items() if set(person.photos) <= set(photos))
-            left = gallery.without_people(*gone)
-            for name, person in left.people.items():
+            removed = tuple(name for name, person in gallery.people.items() if set(person.photos) <= set(photos))
+            remaining = gallery.without_people(*removed)
+            for name, person in remaining.people.items():
                 for photo in set(person.photos) & set(photos):
-                    left = gallery_edits.remove_photo(left, name, photo)
-            if left.photos != gallery.photos:
-                left.save(self.gallery, self.cipher)
-            if faces_of(self.gallery).is_dir():
-                FaceThumbnails(faces_of(self.gallery), self.cipher).tidy(left)
-        return gone
+                    remaining = gallery_edits.remove_photo(remaining, name, photo)
+            if remaining.photos != gallery.photos:
+                remaining.save(self.gallery, self.cipher)
+            if thumbnails_folder(self.gallery).is_dir():
+                FaceThumbnails(thumbnails_folder(self.gallery), self.cipher).tidy(remaining)
+        return removed
 
     def _read(self, path: Path) -> Gallery:
         return galleries.load_gallery(path, self.fingerprint, allow_empty=True, cipher=self.cipher)
@@ -101,59 +99,59 @@ def open_personal_data(
     gallery: Path | None,
     logs: Sequence[str],
     evidence: Path | None,
-    annex: AppEventData | None,
+    app_data: AppEventData | None,
     cipher: Cipher | None,
     fingerprint: str,
     stack: ExitStack,
 ) -> PersonalData:
-    """Open them for this process alone; `stack` closes them.
+    """Open and lock personal data; `stack` closes it.
 
-    Raises UsageError where one of them is missing or cannot be read, OutputError where another process writes there.
+    Raises UsageError if a part is missing or cannot be read, OutputError if another process writes to it.
     """
     for path in (gallery, evidence, *map(file_of, logs)):
         if path and not path.exists():
             raise UsageError(f"{path} does not exist: check the name")
-    opened = [[*earlier(where, stack), _open(where, stack)] for where in logs]
+    opened = [[*open_rotated_logs(where, stack), _open(where, stack)] for where in logs]
     folder = EvidenceStore(evidence, Signer(), dict) if evidence else None
     if folder:
         stack.callback(folder.close)
-    records = PersonalData(gallery, opened, folder, annex, cipher, fingerprint)
-    records.people()  # a gallery that cannot be read is found before anything is changed
+    records = PersonalData(gallery, opened, folder, app_data, cipher, fingerprint)
+    records.people()  # fail on an unreadable gallery before anything is changed
     return records
 
 
-def earlier(where: str, stack: ExitStack) -> list[LogHandle]:
-    """The logs that earlier runs set aside beside this one, opened; `stack` closes them. Raises OutputError."""
+def open_rotated_logs(where: str, stack: ExitStack) -> list[LogHandle]:
+    """Open the rotated predecessors of a log; `stack` closes them. Raises OutputError."""
     return [] if "://" in where else [_open(str(path), stack) for path in set_aside(Path(where))]
 
 
 def _open(where: str, stack: ExitStack) -> LogHandle:
-    ledger = SqlEventStore(where) if "://" in where else JsonlEventLog(Path(where))
-    stack.callback(ledger.close)
-    return LogHandle(where, ledger)
+    log = SqlEventStore(where) if "://" in where else JsonlEventLog(Path(where))
+    stack.callback(log.close)
+    return LogHandle(where, log)
 
 
 class ErrorCollector:
-    """What was tried; `failed` says of each thing that could not be done why, once."""
+    """Collects the messages of errors in `failed`, each once."""
 
     def __init__(self) -> None:
         self.failed: list[str] = []
 
     @contextmanager
     def collect(self) -> Iterator[None]:
-        """What goes wrong in here is noted, and ends only this."""
+        """Context manager that records an UnblurError or OSError instead of raising it."""
         try:
             yield
         except (UnblurError, OSError) as error:
             self.note(str(error))
 
     def note(self, failure: str) -> None:
-        """Something that could not be done."""
+        """Record a failure."""
         if failure not in self.failed:
             self.failed.append(failure)
 
 
 def require_done(failed: list[str] | tuple[str, ...]) -> None:
-    """Raises UnblurError if anything failed, with all of it."""
+    """Raise UnblurError with all failures, if there are any."""
     if failed:
         raise UnblurError(f"not all could be done: {'; '.join(failed)}; put it right, and do this again")

@@ -1,4 +1,4 @@
-"""What is kept too long goes while the application runs: at its start, and every hour."""
+"""Background job that applies the retention limits while the application runs: at its start, and every hour."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = structlog.get_logger(__name__)
 
 
 class RetentionJob:
-    """Holds `records` to the `limits` on a thread of its own, from its making until it is closed."""
+    """Applies `limits` to `records` on its own thread, from construction until `close`."""
 
     def __init__(self, limits: Retention, records: PersonalData) -> None:
         self._limits, self._records = limits, records
@@ -28,26 +28,26 @@ class RetentionJob:
         self._thread.start()
 
     def close(self) -> None:
-        """Finish what is at hand."""
+        """Finish the current pass and end the thread."""
         self._closing.set()
         self._thread.close()
 
     def _run(self) -> None:
         while True:
             try:
-                self._tell(apply_retention(self._limits, self._records, datetime.now(UTC), serving=True))
-            except (UnblurError, OSError) as error:  # the next time may be better
-                self._complain(str(error))
+                self._log_report(apply_retention(self._limits, self._records, datetime.now(UTC), serving=True))
+            except (UnblurError, OSError) as error:  # try again in the next pass
+                self._log_failure(str(error))
             if self._closing.wait(_EVERY_S):
                 return
 
-    def _tell(self, expired: RetentionReport) -> None:
-        counts = {"events": expired.entries, "bundles": expired.bundles, "annexed": expired.annexed}
+    def _log_report(self, expired: RetentionReport) -> None:
+        counts = {"events": expired.entries, "bundles": expired.bundles, "annexed": expired.app_rows}
         counts["people"] = len(expired.people)
         if any(counts.values()):
             _log.info("expired", **counts)
         for why in expired.failed:
-            self._complain(why)
+            self._log_failure(why)
 
-    def _complain(self, why: str) -> None:
+    def _log_failure(self, why: str) -> None:
         _log.warning("what is kept too long could not be deleted", reason=why)

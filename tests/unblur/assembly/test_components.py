@@ -1,4 +1,4 @@
-"""The loop as a whole, on real pictures: nobody is lost, nothing hangs, and the worst error is the one that is told."""
+"""The whole pipeline on real images: no person is lost, nothing hangs, and the worst error is the one raised."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from stream.values import Box, FaceCrop, FaceQuality, Image, Restoration, Track
 from unblur.assembly.components import Components
 from unblur.assembly.pipeline_run import Run, assemble
 
-Ready = Callable[..., Run]
+MakeRun = Callable[..., Run]
 
 
-class Kept:
-    """A log in memory, which may be full from the start."""
+class MemoryLog:
+    """An event sink in memory; with `full`, every write fails."""
 
     def __init__(self, full: bool = False) -> None:
         self.events: list[Event] = []
@@ -40,12 +40,12 @@ class Kept:
 
 
 @pytest.fixture
-def ready() -> Iterator[Ready]:
-    """Makes runs over some sources, logged to `log`."""
+def make_run() -> Iterator[MakeRun]:
+    """Makes runs over sources, logged to `log`."""
     with ExitStack() as stack:
 
         def make(
-            log: Kept, *sources: Path, watch: Callable[[AnnotatedFrame], None] = lambda _: None, pace: str = "fast"
+            log: MemoryLog, *sources: Path, watch: Callable[[AnnotatedFrame], None] = lambda _: None, pace: str = "fast"
         ) -> Run:
             cameras = [{"source": str(source), "name": f"{number}"} for number, source in enumerate(sources)]
             return assemble(load(None, {"cameras": cameras, "pace": pace}), stack, watch, log)
@@ -54,71 +54,71 @@ def ready() -> Iterator[Ready]:
 
 
 @pytest.fixture
-def crowd(portraits: Path, tmp_path: Path) -> Path:
+def many_faces(portraits: Path, tmp_path: Path) -> Path:
     """One picture with 24 faces: more than a camera may send for identification in a second."""
     face = read_picture(portraits / "astronaut.png")[:256, 96:352]
     row = np.hstack([face[::2, ::2]] * 6)
-    write_picture(tmp_path / "crowd.png", np.ascontiguousarray(np.vstack([row] * 4)))
-    return tmp_path / "crowd.png"
+    write_picture(tmp_path / "many_faces.png", np.ascontiguousarray(np.vstack([row] * 4)))
+    return tmp_path / "many_faces.png"
 
 
-def kinds(log: Kept) -> dict[int, list[str]]:
+def kinds(log: MemoryLog) -> dict[int, list[str]]:
     return {
         track: [event.type for event in log.events if event.track == track]
         for track in {event.track for event in log.events}
     }
 
 
-def test_everybody_on_a_single_picture_has_a_beginning_and_an_end(ready: Ready, crowd: Path) -> None:
-    log = Kept()
-    ready(log, crowd).start()
+def test_every_person_on_a_single_image_has_a_start_and_an_end_event(make_run: MakeRun, many_faces: Path) -> None:
+    log = MemoryLog()
+    make_run(log, many_faces).start()
     assert len(kinds(log)) == 24
     assert all(kind == ["new", "end"] for kind in kinds(log).values())
 
 
-def test_every_frame_becomes_a_scene_in_order(ready: Ready, demo: Path) -> None:
+def test_every_frame_is_annotated_in_order(make_run: MakeRun, demo: Path) -> None:
     shown: list[int] = []
-    run = ready(Kept(), demo / "camera.mp4", watch=lambda scene: shown.append(scene.frame.index))
+    run = make_run(MemoryLog(), demo / "camera.mp4", watch=lambda scene: shown.append(scene.frame.index))
     run.start()
     assert shown == list(range(445))
     assert run.snapshot().counts["frames"] == 445
 
 
-def test_recordings_at_the_pace_of_life_run_side_by_side(ready: Ready, crowd: Path) -> None:
-    log = Kept()
-    run = ready(log, crowd, crowd, pace="realtime")
+def test_recordings_in_real_time_run_in_parallel(make_run: MakeRun, many_faces: Path) -> None:
+    log = MemoryLog()
+    run = make_run(log, many_faces, many_faces, pace="realtime")
     assert len(run.pipelines) == 1
     run.start()
     assert len(log.events) == 2 * 24 * 2
     assert {event.camera for event in log.events} == {"0", "1"}
 
 
-def test_a_log_that_fails_ends_the_run_at_once(ready: Ready, demo: Path) -> None:
-    run = ready(Kept(full=True), demo / "camera.mp4")
+def test_a_log_that_fails_ends_the_run_at_once(make_run: MakeRun, demo: Path) -> None:
+    run = make_run(MemoryLog(full=True), demo / "camera.mp4")
     with pytest.raises(StorageError, match="full"):
         run.start()
     assert run.snapshot().counts["frames"] < 445
 
 
-def test_stopping_from_outside_ends_what_was_begun(ready: Ready, demo: Path) -> None:
-    log, begun = Kept(), threading.Event()
+def test_stopping_from_another_thread_ends_open_tracks(make_run: MakeRun, demo: Path) -> None:
+    log, named = MemoryLog(), threading.Event()
 
     def watch(scene: AnnotatedFrame) -> None:
         if scene.names:
-            begun.set()
+            named.set()
 
-    run = ready(log, demo / "camera.mp4", watch=watch, pace="realtime")
+    run = make_run(log, demo / "camera.mp4", watch=watch, pace="realtime")
     thread = threading.Thread(target=run.start)
     thread.start()
-    assert begun.wait(30)
+    assert named.wait(30)
     run.pipelines[0].stop()
     thread.join(30)
     assert not thread.is_alive()
     assert all(kind[-1] == "end" for kind in kinds(log).values())
 
 
-def test_a_window_that_is_closed_ends_the_run(ready: Ready, demo: Path) -> None:
-    run = ready(Kept(), demo / "camera.mp4", pace="realtime")
+def test_a_window_that_is_closed_ends_the_run(make_run: MakeRun, demo: Path) -> None:
+    run = make_run(MemoryLog(), demo / "camera.mp4", pace="realtime")
     run.pipelines[0].run(pump=lambda: False)
     assert run.snapshot().counts.get("frames", 0) < 445
 
@@ -136,23 +136,23 @@ def damaged(portraits: Path, tmp_path: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("pace", ["fast", "realtime"])
-def test_all_damage_is_told_and_everything_else_is_read(ready: Ready, damaged: list[Path], pace: str) -> None:
-    log = Kept()
-    with pytest.raises(DamagedSourceError) as told:
-        ready(log, *damaged, pace=pace).start()
-    assert all(str(folder) in str(told.value) for folder in damaged)
+def test_all_damage_is_reported_and_the_rest_is_read(make_run: MakeRun, damaged: list[Path], pace: str) -> None:
+    log = MemoryLog()
+    with pytest.raises(DamagedSourceError) as caught:
+        make_run(log, *damaged, pace=pace).start()
+    assert all(str(folder) in str(caught.value) for folder in damaged)
     assert len(kinds(log)) == 1
     assert len(log.events) == 4
 
 
-def test_a_full_disk_is_worse_than_damage(ready: Ready, damaged: list[Path]) -> None:
+def test_a_full_disk_is_worse_than_damage(make_run: MakeRun, damaged: list[Path]) -> None:
     with pytest.raises(StorageError):
-        ready(Kept(full=True), *damaged, pace="realtime").start()
+        make_run(MemoryLog(full=True), *damaged, pace="realtime").start()
 
 
-def test_ids_follow_from_what_is_seen_and_how(demo: Path) -> None:
+def test_event_ids_depend_on_content_and_settings(demo: Path) -> None:
     def ids(**camera: object) -> list[str]:
-        log = Kept()
+        log = MemoryLog()
         source = {"source": str(demo / "camera.mp4"), "end_s": 2.0, **camera}
         with ExitStack() as stack:
             assemble(load(None, {"cameras": [source]}), stack, lambda _: None, log).start()
@@ -163,23 +163,23 @@ def test_ids_follow_from_what_is_seen_and_how(demo: Path) -> None:
     assert json.dumps(ids())
 
 
-def test_a_face_is_marked_while_it_is_with_the_deblurrer() -> None:
-    class Asking:
-        """Leaves crops alone, and asks the naming meanwhile."""
+def test_a_face_is_marked_while_it_is_being_deblurred() -> None:
+    class RecordingDeblurrer:
+        """Leaves crops unchanged, and records what is being restored meanwhile."""
 
         def __init__(self) -> None:
-            self.seen: list[frozenset[int]] = []
+            self.restoring: list[frozenset[int]] = []
 
         def restore(self, crops: Sequence[FaceCrop], _passes: int | None = None, /) -> list[Restoration]:
-            self.seen = [naming.restoring("lobby"), naming.restoring("yard")]
+            self.restoring = [worker.restoring("lobby"), worker.restoring("yard")]
             return [Restoration(crop, crop.image, "none", 0) for crop in crops]
 
-    deblurrer, embedder = Asking(), Components(load(None, {})).recognizer()
-    naming = IdentificationWorker(deblurrer, embedder, Kept(), None, "session", StageMetrics())
+    deblurrer, embedder = RecordingDeblurrer(), Components(load(None, {})).recognizer()
+    worker = IdentificationWorker(deblurrer, embedder, MemoryLog(), None, "session", StageMetrics())
     picture, unmoved = np.zeros((128, 128, 3), np.uint8), np.eye(2, 3, dtype=np.float32)
     crop = FaceCrop("lobby", 7, 0, 0.0, picture, unmoved, None, FaceQuality(1, 1, 1))
     points = np.zeros((5, 2), np.float32)
     track = Track("lobby", 7, Box(0, 0, 9, 9), points, (0, 0), 0.9, detected=True, hits=1, first_frame=0, first_pts_s=0)
-    naming.restore([FaceSample(track, crop, FrameTime(0, 0.0, None))])
-    assert deblurrer.seen == [{7}, set()]
-    assert naming.restoring("lobby") == set()
+    worker.restore([FaceSample(track, crop, FrameTime(0, 0.0, None))])
+    assert deblurrer.restoring == [{7}, set()]
+    assert worker.restoring("lobby") == set()

@@ -91,9 +91,9 @@ def test_bad_input_is_refused_in_one_line(case: str, tmp_path: Path, capfd: pyte
         arguments += ["--events", str(tmp_path / "events.jsonl")]
     assert main(arguments) == 2
     out, err = capfd.readouterr()
-    said = [line for line in err.splitlines() if line.startswith("unblur: ")]
-    assert len(said) == 1
-    assert complaint in said[0]
+    errors = [line for line in err.splitlines() if line.startswith("unblur: ")]
+    assert len(errors) == 1
+    assert complaint in errors[0]
     assert "Traceback" not in err
     assert "s3cret" not in out + err
     assert not (tmp_path / "events.jsonl").exists()
@@ -110,7 +110,7 @@ def test_an_output_that_cannot_be_written_is_refused(option: str, demo: Path, tm
 
 
 @pytest.mark.parametrize("option", ["--output", "--events"])
-def test_what_is_read_is_not_written_over(option: str, demo: Path, tmp_path: Path) -> None:
+def test_an_input_is_not_overwritten(option: str, demo: Path, tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
     shutil.copy(demo / "camera.mp4", clip)
     assert main(["run", str(clip), option, str(clip)]) == 2
@@ -150,7 +150,7 @@ def test_any_name_can_be_enrolled_and_found(name: str, portraits: Path, tmp_path
     assert f'"name":"{name}"' in log.read_text(encoding="utf-8")
 
 
-def test_somebody_without_a_usable_photo_is_named_and_the_others_are_enrolled(
+def test_a_person_without_a_usable_photo_is_reported_and_the_others_are_enrolled(
     portraits: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     faces = tmp_path / "faces"

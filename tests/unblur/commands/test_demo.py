@@ -1,4 +1,4 @@
-"""The demo walks the whole path on public-domain portraits: camera, faces, names, log, film and report."""
+"""The demo on public-domain portraits, end to end: camera, faces, names, log, video and report."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_every_track_begins_once_and_ends_once(demo: Path) -> None:
     assert all(set(kind[1:-1]) <= {"update"} for kind in kinds.values())
 
 
-def test_the_known_person_is_named_and_the_stranger_is_not(demo: Path) -> None:
+def test_the_known_person_is_named_and_the_unknown_person_is_not(demo: Path) -> None:
     result = score(read_events(demo / "events.jsonl"), GroundTruth.load(demo / "truth.json"))
     verdicts = {(one.appearance.known, one.appearance.speed_class): one.verdict for one in result.outcomes}
     assert verdicts[(True, "slow")] == verdicts[(True, "medium")] == "right"

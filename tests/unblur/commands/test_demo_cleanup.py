@@ -1,4 +1,4 @@
-"""The demo keeps to itself; and what earlier versions kept of it among an owner's records is told and removed."""
+"""The demo uses its own data; demo data that earlier versions mixed with the user's is reported and removed."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from unblur.app_database import application_database
 from unblur.cli import main
 from unblur.commands.demo import configure_demo
 from unblur.commands.demo_cleanup import warn_of_demo
-from unblur.data_dir import placed
+from unblur.data_dir import with_data_paths
 from unblur.feedback import Feedback
-from unblur.people.face_thumbnails import faces_of
+from unblur.people.face_thumbnails import thumbnails_folder
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A folder of data as earlier versions left it: four events of the demo's camera and four of the owner's; the
-    demo's people, one of them with a photo of the owner's too, and Ann."""
+    """A data folder of an earlier version: four events of the demo's camera and four of the user's; the demo's people,
+    one of them with a photo added by the user, and Ann."""
     folder = tmp_path / "data"
     (folder / "demo").mkdir(parents=True)
     evidence, store = open_folder(folder / "evidence"), SqlEventStore(f"sqlite:///{folder / 'events.sqlite'}")
@@ -55,8 +55,10 @@ def known(data: Path) -> dict[str, int]:
     return {name: len(person.photos) for name, person in people.items()}
 
 
-def test_what_was_mixed_in_is_told_and_removed_by_one_command(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = placed(Config(), data)
+def test_mixed_in_demo_data_is_reported_and_removed_by_one_command(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = with_data_paths(Config(), data)
     warn_of_demo(config, data, None)
     assert f"`unblur forget --demo --data {data}` removes them" in capsys.readouterr().err
     alike = set(directions(3, 2)[:2].tobytes()) == set(directions(2, 2).tobytes())
@@ -66,33 +68,31 @@ def test_what_was_mixed_in_is_told_and_removed_by_one_command(data: Path, capsys
     assert [event["camera"] for event in query(store)] == ["door"] * 4
     assert not examined(data / "evidence", store, key=Signer()).faults
     assert main(["events", "verify", str(data / "evidence"), "--log", store]) == 0
-    left = known(data)
-    assert left.keys() >= {"Ann"}
-    assert "Barack_Obama" not in left
-    assert left.get("Joe_Biden") == (1 if alike else 3)
+    remaining = known(data)
+    assert remaining.keys() >= {"Ann"}
+    assert "Barack_Obama" not in remaining
+    assert remaining.get("Joe_Biden") == (1 if alike else 3)
     warn_of_demo(config, data, None)
     assert "forget --demo" not in capsys.readouterr().err
 
 
-def test_doing_it_again_changes_nothing(data: Path) -> None:
+def test_a_second_cleanup_changes_nothing(data: Path) -> None:
     assert main(["forget", "--demo", "--data", str(data)]) == 0
     before = known(data), len(list(query(f"sqlite:///{data / 'events.sqlite'}")))
     assert main(["forget", "--demo", "--data", str(data)]) == 0
     assert (known(data), len(list(query(f"sqlite:///{data / 'events.sqlite'}")))) == before
 
 
-def test_a_camera_of_the_owners_that_is_called_demo_is_theirs(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_user_camera_called_demo_is_kept(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "unblur.yaml"
     config.write_text(f"serve: {{data: {data}}}\ncameras: [{{name: demo, source: 'whip:'}}]", encoding="utf-8")
     assert main(["forget", "--demo", "--config", str(config)]) == 2
     assert "a camera of yours is called demo" in capsys.readouterr().err
-    warn_of_demo(placed(load_config(config, {}), data), data, config)
+    warn_of_demo(with_data_paths(load_config(config, {}), data), data, config)
     assert capsys.readouterr().err == ""
 
 
-def test_the_demo_takes_nothing_of_the_owners(tmp_path: Path) -> None:
+def test_the_demo_uses_none_of_the_users_data(tmp_path: Path) -> None:
     own = load_config(None, {
         "output": {"store": f"sqlite:///{tmp_path}/o.sqlite", "evidence": tmp_path / "case", "events": tmp_path / "e"},
         "recognition": {"gallery": tmp_path / "own.joblib"},
@@ -100,10 +100,10 @@ def test_the_demo_takes_nothing_of_the_owners(tmp_path: Path) -> None:
         "cameras": [{"source": "rtsp://127.0.0.1/1"}],
     })  # fmt: skip
     folder = tmp_path / "demo"
-    faces_of(folder / "people.joblib").mkdir(parents=True)
+    thumbnails_folder(folder / "people.joblib").mkdir(parents=True)
     for name in ("people.joblib", "camera.mp4"):
         (folder / name).touch()
-    shown = placed(configure_demo(own, folder), folder)
+    shown = with_data_paths(configure_demo(own, folder), folder)
     assert [camera.name for camera in shown.cameras] == ["demo"]
     assert shown.output.store == f"sqlite:///{folder / 'events.sqlite'}"
     assert (shown.output.evidence, shown.output.events) == (folder / "evidence", None)

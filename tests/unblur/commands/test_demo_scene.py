@@ -12,7 +12,7 @@ from stream.errors import SourceError
 from stream.simulation.ground_truth import GroundTruth
 from stream.simulation.scene import Scene
 from stream.simulation.sensor import Sensor
-from unblur.commands.demo import ENROLLED, demo_scene, enrol_folder
+from unblur.commands.demo import ENROLLED, demo_scene, make_enrollment_folder
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +25,12 @@ def scene(portraits: Path, detector: YuNet) -> Scene:
     return demo_scene(portraits, detector)
 
 
-def test_known_person_and_stranger_pass_slow_and_fast(scene: Scene) -> None:
-    seen = {(one.known, one.speed_class) for one in GroundTruth.of(scene).appearances}
-    assert {(True, "slow"), (True, "fast"), (False, "slow"), (False, "fast")} <= seen
+def test_known_and_unknown_person_pass_slow_and_fast(scene: Scene) -> None:
+    appearances = {(one.known, one.speed_class) for one in GroundTruth.of(scene).appearances}
+    assert {(True, "slow"), (True, "fast"), (False, "slow"), (False, "fast")} <= appearances
 
 
-def test_nobody_is_shown_with_the_picture_they_are_enrolled_by(scene: Scene) -> None:
+def test_no_person_is_shown_with_their_enrolled_photo(scene: Scene) -> None:
     enrolled = {member.picture for member in ENROLLED.values()}
     appearances = GroundTruth.of(scene).appearances
     assert not enrolled & {one.picture for one in appearances}
@@ -50,14 +50,14 @@ def test_every_face_can_be_found_in_the_middle_of_its_passage(scene: Scene, dete
         ), one.person
 
 
-def test_enrolment_folder_is_as_enroll_takes_it(portraits: Path, tmp_path: Path) -> None:
-    folder = enrol_folder(portraits, tmp_path / "faces")
+def test_enrollment_folder_has_the_layout_of_enroll(portraits: Path, tmp_path: Path) -> None:
+    folder = make_enrollment_folder(portraits, tmp_path / "faces")
     assert {path.name for path in folder.iterdir()} == {"Barack_Obama", "Joe_Biden"}
     person = folder / "Barack_Obama"
     assert (person / "obama.jpg").read_bytes() == (portraits / "obama.jpg").read_bytes()
     assert "President" in (person / "about.txt").read_text()
 
 
-def test_missing_picture_is_named(tmp_path: Path, detector: YuNet) -> None:
+def test_missing_photo_is_reported(tmp_path: Path, detector: YuNet) -> None:
     with pytest.raises(SourceError, match=r"obama3\.jpg"):
         demo_scene(tmp_path, detector)

@@ -10,7 +10,7 @@ import pytest
 
 from models.assets import cache, manifest
 from models.assets.fetch import fetch
-from unblur.commands.doctor import Check, cameras, doctor, examine, library
+from unblur.commands.doctor import Check, cameras, doctor, library, run_checks
 
 
 def _by_name(checks: list[Check]) -> dict[str, Check]:
@@ -33,7 +33,7 @@ def test_a_machine_with_everything_needed_is_healthy(yunet_path: Path, portraits
 
 def test_the_chain_of_backends_and_its_choice_are_shown(yunet_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.backends.nvidia_driver.LIBRARY", "libcuda-that-is-not-here.so")
-    checks = _by_name(examine())
+    checks = _by_name(run_checks())
 
     assert checks["backends/auto"].detail == (
         "takes onnxruntime, the first that can be used of tensorrt, tensorrt-rtx, cuda, onnxruntime, openvino"
@@ -57,7 +57,7 @@ def test_json_holds_every_check(yunet_path: Path) -> None:
     assert all(check["status"] in {"ok", "note", "missing"} for check in report["checks"])
 
 
-def test_missing_networks_are_named_with_the_command_and_not_fetched(
+def test_missing_networks_are_reported_with_the_command_and_not_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UNBLUR_CACHE", str(tmp_path / "nothing"))
@@ -75,7 +75,7 @@ def test_a_network_that_was_changed_is_found(tmp_path: Path, yunet_path: Path, m
     monkeypatch.setenv("UNBLUR_CACHE", str(tmp_path))
     cache.write(cache.path(network), content[:-1] + b"!")
 
-    check = _by_name(examine())["models/yunet"]
+    check = _by_name(run_checks())["models/yunet"]
     assert check.status == "missing"
     assert "is not the file that was pinned" in check.detail
 
@@ -114,7 +114,7 @@ def test_the_display(value: str, status: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("DISPLAY", value)
 
-    assert _by_name(examine())["display/window"].status == status
+    assert _by_name(run_checks())["display/window"].status == status
 
 
 def test_a_library_that_is_absent_or_does_not_load_is_a_finding(

@@ -18,7 +18,7 @@ from stream.events.jsonl_log import JsonlEventLog
 from stream.events.query import EventFilter
 from tests.stream.events.test_jsonl_log import no_room
 from tests.stream.support.events import an_event
-from unblur.commands.events import export, show
+from unblur.commands.events import export, print_events
 
 ROOT = Path(__file__).parents[3]
 TEN = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -42,7 +42,7 @@ def in_a_process(arguments: list[str], stdout: int) -> subprocess.CompletedProce
 
 
 def test_the_columns_are_aligned_in_any_script(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    show(str(log), EventFilter())
+    print_events(str(log), EventFilter())
     heading, *lines = capsys.readouterr().out.splitlines()
     assert heading.split() == ["time", "camera", "track", "event", "who", "score", "raw", "restored", "by"]
     assert [line.split()[0] for line in lines[:2]] == ["0.00", "2026-11-22T10:00:00.000Z"]
@@ -56,10 +56,10 @@ def test_an_event_is_shown_before_the_next_is_read(log: Path, capsys: pytest.Cap
     with log.open("ab") as file:
         file.write(b"no event\n")
     with pytest.raises(UsageError, match="line 6"):
-        show(str(log), EventFilter())
+        print_events(str(log), EventFilter())
     assert len(capsys.readouterr().out.splitlines()) == 1 + len(NAMES)
     with pytest.raises(UsageError, match="No such file"):
-        show(str(log.with_name("none")), EventFilter())
+        print_events(str(log.with_name("none")), EventFilter())
     assert capsys.readouterr().out == ""
 
 
@@ -70,7 +70,7 @@ def test_a_name_neither_breaks_a_line_nor_steers_the_terminal(
     log = JsonlEventLog(tmp_path / "e.jsonl")
     log.write(an_event(0, name))
     log.close()
-    show(str(tmp_path / "e.jsonl"), EventFilter())
+    print_events(str(tmp_path / "e.jsonl"), EventFilter())
     out = capsys.readouterr().out
     assert len(out.splitlines()) == 2
     assert name not in out
@@ -103,7 +103,7 @@ def test_a_target_that_is_no_place_for_a_file_is_bad_usage(log: Path) -> None:
     assert sorted(log.parent.iterdir()) == before
 
 
-def test_a_full_disk_is_a_failure_and_keeps_what_was_there(log: Path) -> None:
+def test_a_full_disk_fails_and_keeps_the_old_file(log: Path) -> None:
     out = log.with_name("out.json")
     out.write_text("before")
     with no_room(), pytest.raises(StorageError, match=r"cannot write .*out\.json: .*; make room"):
@@ -112,7 +112,7 @@ def test_a_full_disk_is_a_failure_and_keeps_what_was_there(log: Path) -> None:
     assert sorted(log.parent.iterdir()) == [log, out]
 
 
-def test_a_target_is_written_whole(log: Path) -> None:
+def test_a_target_is_written_atomically(log: Path) -> None:
     export(str(log), EventFilter(person="unknown"), "json", log.with_name("out.json"))
     assert json.loads(log.with_name("out.json").read_text("utf-8"))["id"] == "event-3"
 

@@ -1,4 +1,4 @@
-"""`unblur export`: what it writes, and what it says of it."""
+"""`unblur export`: the files it writes, and what it prints."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def test_both_precisions_are_written_and_run(network: Path, tmp_path: Path, caps
     out = tmp_path / "out"
     assert main(["export", "--network", str(network), "--out", str(out)]) == 0
 
-    told = capsys.readouterr().out
-    assert "float16, dynamic batch; differs from float32 by at most 0." in told
+    output = capsys.readouterr().out
+    assert "float16, dynamic batch; differs from float32 by at most 0." in output
     crops = networks.inputs(5)
     whole, half = (OnnxRuntime(out / f"face-{kind}.onnx", 1).run(*crops)[0].astype(int) for kind in ("fp32", "fp16"))
     assert np.abs(whole - half).max() <= 1
@@ -45,7 +45,7 @@ def test_weights_that_are_packed_on_disk_are_written_in_full(network: Path, tmp_
     assert onnx.TensorProto.FLOAT16 not in kinds
 
 
-def test_what_this_project_trained_is_exported_only_as_it_was_pinned(
+def test_a_trained_network_is_exported_only_if_it_is_the_pinned_file(
     network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = hashlib.sha256(network.read_bytes()).hexdigest()
@@ -60,21 +60,21 @@ def test_what_this_project_trained_is_exported_only_as_it_was_pinned(
     assert not (tmp_path / "none").exists()
 
 
-def test_a_plan_is_written_where_the_library_is_and_never_said_to_have_run_without_a_gpu(
+def test_a_plan_is_written_if_tensorrt_is_installed_and_reported_as_not_run_without_a_gpu(
     network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("models.backends.nvidia_driver.LIBRARY", "libcuda-that-is-not-here.so")
     assert main(["export", "--network", str(network), "--out", str(tmp_path)]) == 0
 
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     try:
         tensorrt_plans.require_installed("tensorrt-rtx")
     except ModelError:
-        assert "no plan of tensorrt-rtx: tensorrt-rtx is not installed: pip install 'unblur[tensorrt]'" in told
+        assert "no plan of tensorrt-rtx: tensorrt-rtx is not installed: pip install 'unblur[tensorrt]'" in output
         assert not list(tmp_path.glob("*.plan"))
     else:
         assert (tmp_path / "face-tensorrt-rtx.plan").stat().st_size > 1000
-        assert "all heavy layers in half precision; never run on a GPU: no CUDA driver here" in told
+        assert "all heavy layers in half precision; never run on a GPU: no CUDA driver here" in output
 
 
 def _fixed(network: Path) -> Path:
@@ -102,7 +102,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     assert not out.exists()
 
 
-def test_a_file_where_the_folder_should_be_is_told(
+def test_a_file_in_place_of_the_folder_is_an_error(
     network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "out").write_text("in the way")

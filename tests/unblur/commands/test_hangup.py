@@ -1,4 +1,4 @@
-"""SIGHUP and rotated logs: a service goes on, a run whose terminal is closed ends in order."""
+"""SIGHUP and rotated logs: a service continues, a run whose terminal is closed ends in order."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def until(true: Callable[[], object], run: subprocess.Popen[bytes]) -> None:
     while not true():
         assert run.poll() is None
         assert time.monotonic() < deadline
-        time.sleep(0.1)  # between looks at a file, not for the program's sake
+        time.sleep(0.1)  # interval of polling the file
 
 
 @pytest.fixture(scope="module")
 def film(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Somebody comes for 2 s and is gone for 3: played over and over, each time they are seen anew."""
+    """A person visible for 2 s, then absent for 3 s: played in a loop, each time a new track."""
     picture = np.asarray(cv2.resize(read_picture(portraits / "astronaut.png"), (320, 320)), np.uint8)
     path = tmp_path_factory.mktemp("film") / "film.mp4"
     recorder = Mp4Recorder(path)

@@ -1,4 +1,4 @@
-"""`unblur run` on recordings: the same every time, complete, and polite about bad input."""
+"""`unblur run` on recordings: reproducible and complete."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def run(*arguments: str | Path) -> int:
 
 def test_two_replays_give_the_same_bytes(demo: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        kept = ("--events", tmp_path / name, "--evidence", tmp_path / f"evidence of {name}")
-        assert run(demo / "camera.mp4", "--gallery", demo / "people.joblib", *kept) == 0
+        outputs = ("--events", tmp_path / name, "--evidence", tmp_path / f"evidence of {name}")
+        assert run(demo / "camera.mp4", "--gallery", demo / "people.joblib", *outputs) == 0
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes() != b""
 
 
-def test_a_bundle_names_the_networks_the_gallery_and_the_very_frame(demo: Path) -> None:
+def test_a_bundle_names_the_networks_the_gallery_and_the_exact_frame(demo: Path) -> None:
     bundles = [json.loads(path.read_bytes()) for path in (demo / "crops").glob("*.json")]
-    told = bundles[0]
-    assert told["software"] == f"unblur {__version__}"
-    assert told["gallery"] == {"sha256": digest(demo / "people.joblib"), "people": 2}
-    assert told["threshold_from"] == {
+    bundle = bundles[0]
+    assert bundle["software"] == f"unblur {__version__}"
+    assert bundle["gallery"] == {"sha256": digest(demo / "people.joblib"), "people": 2}
+    assert bundle["threshold_from"] == {
         "base": threshold_for(2),
         "origin": "calibrated (version 1) for a gallery of 2: 0.000 for their likeness",
     }
-    assert told["models"] == {
+    assert bundle["models"] == {
         "detector": {"yunet": network("yunet").sha256},
         "embedder": {"sface": network("sface").sha256},
         "deblurring": {"deblur": trained_network("deblur").sha256},
@@ -53,8 +53,13 @@ def test_a_bundle_names_the_networks_the_gallery_and_the_very_frame(demo: Path) 
         "sface": network("sface").prepared,
         "deblur": trained_network("deblur").sha256,
     }
-    assert {name: ran["onnx"] for name, ran in told["ran"].items()} == files
-    assert all(ran["backend"] for ran in told["ran"].values())
+    files = {
+        "yunet": network("yunet").prepared,
+        "sface": network("sface").prepared,
+        "deblur": trained_network("deblur").sha256,
+    }
+    assert {name: ran["onnx"] for name, ran in bundle["ran"].items()} == files
+    assert all(ran["backend"] for ran in bundle["ran"].values())
     frames = {
         frame.index: frame
         for frame in open_source(str(demo / "camera.mp4"), None, PlaybackOptions(), ReconnectPolicy()).frames()
@@ -64,13 +69,13 @@ def test_a_bundle_names_the_networks_the_gallery_and_the_very_frame(demo: Path) 
         frame = frames[crop["frame"]]
         assert crop["pts_s"] == frame.pts_s
         assert crop["frame_sha256"] == sha256(frame.image.tobytes()).hexdigest()
-        again, _ = align(frame.image, np.array(_in_the_frame(crop), np.float32))
-        kept = read_picture(demo / "crops" / facts["event"]["evidence"])
-        assert np.abs(again.astype(int) - kept).mean() < 1, "matrix, landmarks and frame give the crop again"
+        aligned, _ = align(frame.image, np.array(_in_the_frame(crop), np.float32))
+        stored = read_picture(demo / "crops" / facts["event"]["evidence"])
+        assert np.abs(aligned.astype(int) - stored).mean() < 1, "matrix, landmarks and frame reproduce the crop"
 
 
 def _in_the_frame(crop: Any) -> Any:
-    """The landmarks, led back by the matrix."""
+    """The landmarks in the frame's coordinates, by the inverse of the crop's matrix."""
     matrix = np.array(crop["matrix"])
     return (np.array(crop["landmarks"]) - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
 
@@ -96,7 +101,7 @@ def test_events_can_be_filtered_by_person(demo: Path, capsys: pytest.CaptureFixt
     assert "Barack_Obama" in capsys.readouterr().out
 
 
-def test_without_a_gallery_everybody_is_unknown(demo: Path, tmp_path: Path) -> None:
+def test_without_a_gallery_everyone_is_unknown(demo: Path, tmp_path: Path) -> None:
     log = tmp_path / "events.jsonl"
     assert run(demo / "camera.mp4", "--to", "4", "--events", log) == 0
     assert {json.loads(line)["name"] for line in log.read_text(encoding="utf-8").splitlines()} == {None}
@@ -118,16 +123,16 @@ def test_several_recordings_are_several_cameras(demo: Path, tmp_path: Path) -> N
     assert {path.name for path in tmp_path.glob("*.mp4")} == {"film-door.mp4", "film-hall.mp4"}
 
 
-def test_a_broken_off_recording_is_read_as_far_as_it_goes(demo: Path, tmp_path: Path, shortened: Path) -> None:
+def test_a_truncated_recording_is_read_up_to_its_end(demo: Path, tmp_path: Path, truncated: Path) -> None:
     log = tmp_path / "events.jsonl"
-    assert run(shortened, "--gallery", demo / "people.joblib", "--events", log) == 1
+    assert run(truncated, "--gallery", demo / "people.joblib", "--events", log) == 1
     kinds = [json.loads(line)["type"] for line in log.read_text(encoding="utf-8").splitlines()]
     assert kinds.count("new") == kinds.count("end") >= 1
 
 
 @pytest.fixture
-def shortened(demo: Path, tmp_path: Path) -> Path:
-    """A recording in Matroska of which only the first 60 % have arrived."""
+def truncated(demo: Path, tmp_path: Path) -> Path:
+    """A Matroska recording, truncated to its first 60 %."""
     import av
 
     whole, part = tmp_path / "whole.mkv", tmp_path / "part.mkv"

@@ -1,4 +1,4 @@
-"""Which deblurrer a configuration gets, and what takes its place when the network cannot run."""
+"""The deblurrer of each configuration, and the fallback if the network cannot run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def deblurrer(mode: str, preset: str = "motion", backend: str = "auto") -> Deblu
 
 @pytest.fixture
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the trained networks ought to lie; empty."""
+    """An empty folder in place of the trained networks'."""
     folder = tmp_path / "weights"
     folder.mkdir()
     monkeypatch.setattr(manifest, "WEIGHTS", folder)
@@ -37,7 +37,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def network(weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A network of the contract with random weights, in the place of the trained one."""
+    """A network with the right inputs and outputs and random weights, in place of the trained one."""
     return _pinned(weights, networks.deblurring(), monkeypatch)
 
 
@@ -72,14 +72,14 @@ def test_every_trained_network_is_the_pinned_one() -> None:
         assert (len(content), hashlib.sha256(content).hexdigest()) == pinned
 
 
-def test_without_its_file_richardson_lucy_takes_the_networks_place(network: Path) -> None:
+def test_without_the_networks_file_richardson_lucy_is_used(network: Path) -> None:
     network.unlink()
     assert type(deblurrer("auto")) is RichardsonLucyDeblurrer
     with pytest.raises(ModelError, match=r"no model at .*deblur\.onnx"):
         deblurrer("cnn")
 
 
-def test_another_file_is_refused_though_it_would_run(network: Path) -> None:
+def test_another_file_is_refused_even_if_it_would_run(network: Path) -> None:
     network.write_bytes(networks.deblurring(seed=1))
     assert type(deblurrer("auto")) is RichardsonLucyDeblurrer
     with pytest.raises(ModelError, match=r"deblur\.onnx is not the network that is expected \(sha256 differs\)"):
@@ -87,7 +87,7 @@ def test_another_file_is_refused_though_it_would_run(network: Path) -> None:
 
 
 @pytest.mark.parametrize("backend", ["auto", "onnxruntime"])
-def test_when_every_backend_fails_richardson_lucy_takes_the_networks_place(
+def test_richardson_lucy_is_used_when_every_backend_fails(
     weights: Path, monkeypatch: pytest.MonkeyPatch, backend: str
 ) -> None:
     _pinned(weights, b"no network", monkeypatch)
@@ -96,15 +96,15 @@ def test_when_every_backend_fails_richardson_lucy_takes_the_networks_place(
         deblurrer("cnn", backend=backend)
 
 
-def test_a_run_says_what_took_the_networks_place_and_one_that_named_it_ends(
+def test_a_fallback_is_logged_and_a_required_network_is_an_error(
     network: Path, portraits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     network.unlink()
     photo, out = str(portraits / "biden.jpg"), tmp_path / "out"
     assert main(["image", photo, "--out", str(out)]) == 0
-    told = capsys.readouterr().err
-    assert "Richardson-Lucy takes its place" in told
-    assert "deblur.onnx" in told
+    errors = capsys.readouterr().err
+    assert "Richardson-Lucy takes its place" in errors
+    assert "deblur.onnx" in errors
     assert main(["image", photo, "--out", str(tmp_path / "none"), "--deblur", "cnn"]) == 2
     assert "no model at" in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "none").exists()
@@ -127,6 +127,6 @@ def test_replays_by_the_network_give_the_same_bytes(network: Path, demo: Path, t
     clip = ["run", "--quiet", "--to", "4", str(demo / "camera.mp4"), "--gallery", str(demo / "people.joblib")]
     for name in ("one", "two"):
         assert main([*clip, "--deblur", "cnn", "--events", str(tmp_path / name)]) == 0
-    told = (tmp_path / "one").read_text(encoding="utf-8")
-    assert told == (tmp_path / "two").read_text(encoding="utf-8")
-    assert '"deblurred_by":"cnn"' in told
+    events = (tmp_path / "one").read_text(encoding="utf-8")
+    assert events == (tmp_path / "two").read_text(encoding="utf-8")
+    assert '"deblurred_by":"cnn"' in events

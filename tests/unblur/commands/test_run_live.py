@@ -27,16 +27,18 @@ def server(demo: Path) -> Iterator[RtspServer]:
         yield running
 
 
-class Watching:
+class LiveRun:
     """A running `unblur run`, and the log that it writes."""
 
     def __init__(self, address: str, gallery: Path, folder: Path) -> None:
         self._log = folder / "events.jsonl"
-        self._said = folder / "said.txt"
+        self._output = folder / "output.txt"
         command = [sys.executable, "-m", "unblur", "run", f"lobby={address}", "--gallery", str(gallery)]
         command += ["--events", str(self._log), "--output", str(folder / "film.mp4")]
-        with self._said.open("wb") as said:
-            self._process = subprocess.Popen(command, stdout=said, stderr=said, env={**os.environ, "COLUMNS": "200"})
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(
+                command, stdout=output, stderr=output, env={**os.environ, "COLUMNS": "200"}
+            )
 
     def events(self) -> list[dict[str, object]]:
         if not self._log.exists():
@@ -44,21 +46,21 @@ class Watching:
         whole, _, _ = self._log.read_text(encoding="utf-8").rpartition("\n")
         return [json.loads(line) for line in whole.splitlines()]
 
-    def until(self, seen: Callable[[list[dict[str, object]]], bool]) -> list[dict[str, object]]:
-        """The events, as soon as they are as wanted."""
+    def until(self, holds: Callable[[list[dict[str, object]]], bool]) -> list[dict[str, object]]:
+        """Wait until `holds` is true for the events, and return them."""
         deadline = time.monotonic() + WITHIN_S
-        while not seen(events := self.events()):
-            assert self._process.poll() is None, self.said()
-            assert time.monotonic() < deadline, (events, self.said())
-            time.sleep(0.1)  # between looks at a file, not for the program's sake
+        while not holds(events := self.events()):
+            assert self._process.poll() is None, self.output()
+            assert time.monotonic() < deadline, (events, self.output())
+            time.sleep(0.1)  # interval of polling the file
         return events
 
     def stop(self) -> int:
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(WITHIN_S)
 
-    def said(self) -> str:
-        return self._said.read_text(encoding="utf-8", errors="replace")
+    def output(self) -> str:
+        return self._output.read_text(encoding="utf-8", errors="replace")
 
 
 def began(event: dict[str, object]) -> datetime:
@@ -66,7 +68,7 @@ def began(event: dict[str, object]) -> datetime:
 
 
 def open_tracks(events: list[dict[str, object]]) -> set[object]:
-    """Tracks without an end: what a silent camera must not leave."""
+    """Tracks without an end event: a camera that stops must leave none."""
     ended = {event["track"] for event in events if event["type"] == "end"}
     return {event["track"] for event in events} - ended
 
@@ -76,16 +78,16 @@ def named(events: list[dict[str, object]]) -> bool:
 
 
 def test_a_camera_that_dies_and_returns_is_watched_again(server: RtspServer, demo: Path, tmp_path: Path) -> None:
-    watching = Watching(server.address("film", "viewer:s3cret@"), demo / "people.joblib", tmp_path)
-    before = watching.until(named)
+    live_run = LiveRun(server.address("film", "viewer:s3cret@"), demo / "people.joblib", tmp_path)
+    before = live_run.until(named)
     assert all(event["camera"] == "lobby" and event["wall_time"] for event in before)
     server.kill()
-    watching.until(lambda events: not open_tracks(events))
+    live_run.until(lambda events: not open_tracks(events))
     returned = datetime.now(UTC)
     server.start()
-    watching.until(lambda events: named([event for event in events if began(event) > returned]))
-    assert watching.stop() == 143
-    final = watching.events()
+    live_run.until(lambda events: named([event for event in events if began(event) > returned]))
+    assert live_run.stop() == 143
+    final = live_run.events()
     assert not open_tracks(final)
     kinds = {
         track: [event["type"] for event in final if event["track"] == track] for track in {e["track"] for e in final}
@@ -93,4 +95,4 @@ def test_a_camera_that_dies_and_returns_is_watched_again(server: RtspServer, dem
     assert all(kind[0] == "new" and kind[-1] == "end" for kind in kinds.values()), kinds
     assert len({event["id"] for event in final}) == len(final)
     assert (tmp_path / "film.mp4").stat().st_size > 0
-    assert "s3cret" not in watching.said() + json.dumps(final)
+    assert "s3cret" not in live_run.output() + json.dumps(final)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unblur.support.kept import keep, keep_served
+from tests.unblur.support.kept import write_data_folder, write_personal_data
 from unblur.cli import main
 
 Command = Callable[[Path], list[str]]
@@ -50,7 +50,7 @@ def tree(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 @pytest.mark.parametrize("command", [*READING, *REFUSED])
-def test_where_there_is_nothing_nothing_is_made(
+def test_reading_a_missing_file_creates_nothing(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -63,20 +63,20 @@ def test_where_there_is_nothing_nothing_is_made(
 
 
 @pytest.mark.parametrize("command", READING)
-def test_what_is_read_stays_as_it_is(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_changes_nothing(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "there"
     folder.mkdir()
-    keep_served(folder)
+    write_data_folder(folder)
     (tmp_path / "more").mkdir()
-    keep(tmp_path / "more")
+    write_personal_data(tmp_path / "more")
     (tmp_path / "more/log.jsonl").rename(folder / "log.jsonl")
     before = tree(tmp_path)
     main(READING[command](folder))
     assert tree(tmp_path) == before
 
 
-def test_who_has_an_account_by_default_is_no_question_that_makes_a_folder(
+def test_listing_accounts_creates_no_default_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))

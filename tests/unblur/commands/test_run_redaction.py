@@ -19,11 +19,11 @@ from unblur.cli import main
 
 FPS = 30
 SPAN = range(30, 210)
-"""Frames in which somebody known and a stranger walk in and meet."""
+"""Frames in which a known and an unknown person walk in and meet."""
 CELLS = 64
 """Of a crop that is hidden."""
 ALIKE = 0.6
-"""Correlation of fine detail; where nobody is hidden it is higher, but for faces beneath an overlay's plate."""
+"""Correlation of fine detail; it is higher without redaction, except for faces beneath an overlay's label."""
 
 
 def frames(film: Path) -> Iterator[tuple[int, Image]]:
@@ -43,25 +43,25 @@ def detail(image: Image, box: tuple[float, float, float, float]) -> np.ndarray:
 
 
 def shown(film: Path, demo: Path) -> dict[str, float]:
-    """Which part of the moments at which more than half of a person's face is in the picture it can be seen, sharp."""
+    """For each person, the share of the frames with more than half of their face in which the face is recognizable."""
     truth = GroundTruth.load(demo / "truth.json")
-    seen: dict[str, list[bool]] = {}
+    visible: dict[str, list[bool]] = {}
     for (number, before), (_, after) in zip(frames(demo / "camera.mp4"), frames(film), strict=True):
         for appearance in truth.appearances:
             for sighting in appearance.sightings:
                 if sighting.frame == number and sighting.visible > 0.5:
                     one, other = detail(before, sighting.box), detail(after, sighting.box)
                     likeness = (one * other).sum() / np.sqrt((one**2).sum() * (other**2).sum() + 1e-6)
-                    seen.setdefault(appearance.person, []).append(bool(likeness > ALIKE))
-    return {person: float(np.mean(moments)) for person, moments in seen.items()}
+                    visible.setdefault(appearance.person, []).append(bool(likeness > ALIKE))
+    return {person: float(np.mean(moments)) for person, moments in visible.items()}
 
 
 def run(demo: Path, out: Path, *options: str) -> Path:
     span = ("--from", str(SPAN[0] / FPS), "--to", str((SPAN[-1] + 1) / FPS))
-    kept = ("--output", str(out / "film.mp4"), "--evidence", str(out / "crops"), "--events", str(out / "log.jsonl"))
+    outputs = ("--output", str(out / "film.mp4"), "--evidence", str(out / "crops"), "--events", str(out / "log.jsonl"))
     gallery = str(demo / "people.joblib")
     source = str(demo / "camera.mp4")
-    assert main(["run", "--quiet", source, "--gallery", gallery, *span, *kept, *options]) == 0
+    assert main(["run", "--quiet", source, "--gallery", gallery, *span, *outputs, *options]) == 0
     return out / "film.mp4"
 
 
@@ -78,13 +78,13 @@ def crops(out: Path, named: bool) -> list[Path]:
     return [path for event in ids for path in (out / "crops").glob(f"{event}.*.png")]
 
 
-def test_the_measure_sees_a_face_where_nobody_is_hidden(demo: Path) -> None:
-    seen = shown(demo / "annotated.mp4", demo)
-    assert len(seen) == 2
-    assert all(share > 0.7 for share in seen.values())
+def test_the_check_finds_faces_without_redaction(demo: Path) -> None:
+    visible = shown(demo / "annotated.mp4", demo)
+    assert len(visible) == 2
+    assert all(share > 0.7 for share in visible.values())
 
 
-def test_nobody_is_shown_where_all_are_hidden(demo: Path, tmp_path: Path) -> None:
+def test_no_face_is_visible_if_all_are_redacted(demo: Path, tmp_path: Path) -> None:
     film = run(demo, tmp_path, "--redact", "all")
     assert set(shown(film, demo).values()) == {0.0}
     hidden = crops(tmp_path, named=True) + crops(tmp_path, named=False)
@@ -92,12 +92,12 @@ def test_nobody_is_shown_where_all_are_hidden(demo: Path, tmp_path: Path) -> Non
     assert all(colours(crop) <= CELLS for crop in hidden)
 
 
-def test_only_who_has_a_name_is_shown_where_the_unknown_are_hidden(demo: Path, tmp_path: Path) -> None:
+def test_only_named_faces_are_visible_if_unknown_are_redacted(demo: Path, tmp_path: Path) -> None:
     film = run(demo, tmp_path, "--redact", "unknown")
-    seen = shown(film, demo)
+    visible = shown(film, demo)
     known = {appearance.person for appearance in GroundTruth.load(demo / "truth.json").appearances if appearance.known}
-    assert known & set(seen)
-    for person, share in seen.items():
+    assert known & set(visible)
+    for person, share in visible.items():
         assert share > 0.5 if person in known else share == 0.0, person
     assert crops(tmp_path, named=True)
     assert crops(tmp_path, named=False)
@@ -106,5 +106,5 @@ def test_only_who_has_a_name_is_shown_where_the_unknown_are_hidden(demo: Path, t
 
 
 @pytest.mark.parametrize("whom", ["nobody", "off"])
-def test_a_rule_that_is_none_is_refused(whom: str, demo: Path) -> None:
+def test_an_invalid_redaction_mode_is_refused(whom: str, demo: Path) -> None:
     assert main(["run", str(demo / "camera.mp4"), "--redact", whom]) == 2

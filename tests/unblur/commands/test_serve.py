@@ -1,4 +1,4 @@
-"""`unblur serve` stays: without a camera, and with one that is not there."""
+"""`unblur serve` keeps running: without a camera, and with a missing one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WITHIN_S = 100.0
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """A whole server takes its time to start where much else runs."""
+    """Wait until `holds` is true; a server starts slowly on a busy machine."""
     deadline = time.monotonic() + _WITHIN_S
     while not holds():
         assert time.monotonic() < deadline
@@ -25,22 +25,22 @@ def until(holds: Callable[[], bool]) -> None:
 
 @contextmanager
 def serving(folder: Path, cameras: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """The address of the command with these cameras, and its process."""
+    """Run the command with these cameras; its address and its process."""
     (folder / "unblur.yaml").write_text(f"cameras: {cameras}", encoding="utf-8")
     command = [sys.executable, "-m", "unblur", "serve", "--config", str(folder / "unblur.yaml"), "--port", "0"]
     with (
-        (folder / "said.txt").open("w") as said,
-        subprocess.Popen([*command, "--data", str(folder / "data")], stderr=said, text=True) as process,
+        (folder / "output.txt").open("w") as output,
+        subprocess.Popen([*command, "--data", str(folder / "data")], stderr=output, text=True) as process,
     ):
         try:
-            until(lambda: "http://" in (folder / "said.txt").read_text() or process.poll() is not None)
-            words = (folder / "said.txt").read_text().split()
-            yield next(word for word in words if word.startswith("http://")).rstrip("/"), process
+            until(lambda: "http://" in (folder / "output.txt").read_text() or process.poll() is not None)
+            output_words = (folder / "output.txt").read_text().split()
+            yield next(word for word in output_words if word.startswith("http://")).rstrip("/"), process
         finally:
             process.terminate()
 
 
-def test_without_a_camera_there_is_none(tmp_path: Path) -> None:
+def test_serve_runs_without_a_camera(tmp_path: Path) -> None:
     with serving(tmp_path, "[]") as (address, _):
         assert httpx.get(f"{address}/api/v1/cameras").json() == {"cameras": []}
         assert "unblur serve --demo" in httpx.get(f"{address}/", headers={"Accept": "text/html"}).text
@@ -51,9 +51,9 @@ def test_without_a_camera_there_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["rtsp://127.0.0.1:9/1", "/dev/video77"])
-def test_a_camera_that_is_not_there_is_waited_for(source: str, tmp_path: Path) -> None:
+def test_serve_waits_for_a_missing_camera(source: str, tmp_path: Path) -> None:
     with serving(tmp_path, f"[{{name: door, source: '{source}'}}]") as (address, process):
-        until(lambda: "no connection to the camera" in (tmp_path / "said.txt").read_text())
+        until(lambda: "no connection to the camera" in (tmp_path / "output.txt").read_text())
         (camera,) = httpx.get(f"{address}/api/v1/cameras").json()["cameras"]
         assert camera["state"] in {"connecting", "reconnecting"}
         assert process.poll() is None

@@ -47,7 +47,7 @@ def _options(*settings: str) -> Iterator[str]:
         yield from ("--set", setting)
 
 
-def test_a_network_comes_out(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_training_writes_a_network(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch", reason="training needs the extra `train`")
     command = ["train", "--data", str(data), "--out", str(tmp_path), *_options("crops=48", "check_every=24")]
     assert main(command) == 0
@@ -57,25 +57,25 @@ def test_a_network_comes_out(data: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert list(tmp_path.glob("events.out.tfevents.*"))
 
 
-def test_an_interrupted_run_goes_on(data: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_can_be_resumed(data: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="training needs the extra `train`")
     endless = [sys.executable, "-m", "unblur", "train", "--data", str(data), "--out", str(tmp_path)]
     endless += _options("crops=1000000", "check_every=8")
     with subprocess.Popen(endless, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
-        seen = next(line for line in process.stderr if "crops" in line and "gain" in line)
+        step_line = next(line for line in process.stderr if "crops" in line and "gain" in line)
         process.send_signal(signal.SIGINT)
-        told = process.stderr.read()
+        message = process.stderr.read()
     assert process.returncode == 130
-    assert "the same command goes on from there" in told
-    assert seen
+    assert "the same command goes on from there" in message
+    assert step_line
     checkpoint = tmp_path / "checkpoint.pt"
     assert checkpoint.exists()
     assert not list(tmp_path.glob("*.part"))
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "message"),
     [
         (["crops=-1"], "crops: must be more than 0"),
         (["nett.kind=unet"], "nett: unknown key"),
@@ -88,10 +88,10 @@ def test_an_interrupted_run_goes_on(data: Path, tmp_path: Path) -> None:
         (["phases=" + "[" * 5000], "within each other"),
     ],
 )
-def test_a_wrong_recipe_is_told(overrides: list[str], told: str) -> None:
+def test_an_invalid_recipe_is_reported(overrides: list[str], message: str) -> None:
     with pytest.raises(UsageError) as caught:
         read_recipe(None, overrides)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["unet", "seed"])
@@ -99,10 +99,10 @@ def test_the_recipes_that_come_with_unblur_are_read(name: str) -> None:
     assert read_recipe(Path(__file__).parents[3] / f"configs/train/{name}.yaml").crops > 0
 
 
-def test_a_recipe_that_is_no_yaml_is_told(tmp_path: Path) -> None:
-    for content, told in ((b"\xff\xfe\x00", "is not YAML"), (b"- unet", "is not a list of keys")):
+def test_a_recipe_that_is_not_yaml_is_reported(tmp_path: Path) -> None:
+    for content, message in ((b"\xff\xfe\x00", "is not YAML"), (b"- unet", "is not a list of keys")):
         (tmp_path / "recipe.yaml").write_bytes(content)
-        with pytest.raises(UsageError, match=told):
+        with pytest.raises(UsageError, match=message):
             read_recipe(tmp_path / "recipe.yaml")
 
 
@@ -113,7 +113,7 @@ def test_an_out_that_is_a_file_is_bad_input(data: Path, tmp_path: Path, capfd: p
     assert "cannot be the folder of the run" in capfd.readouterr().err
 
 
-def test_a_missing_recipe_is_told(tmp_path: Path) -> None:
+def test_a_missing_recipe_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot read the recipe"):
         read_recipe(tmp_path / "none.yaml")
 
@@ -126,7 +126,7 @@ def test_a_folder_without_archives_is_bad_input(tmp_path: Path, capfd: pytest.Ca
     assert not out.exists()
 
 
-def test_without_torch_the_remedy_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_without_torch_the_install_command_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     if find_spec("torch"):
         pytest.skip("torch is installed")
     assert main(["train", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2

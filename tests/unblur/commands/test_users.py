@@ -1,4 +1,4 @@
-"""`unblur users` at a terminal and without one, and `unblur serve`, which lets nobody in unguarded."""
+"""`unblur users` with and without a terminal, and `unblur serve`, which requires accounts or a token for others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Type = Callable[[str], None]
 
 @pytest.fixture
 def type_in(monkeypatch: pytest.MonkeyPatch) -> Type:
-    """What standard input, which is no terminal, holds."""
+    """Set the content of standard input, which is no terminal."""
 
     def put(text: str) -> None:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode()), "utf-8"))
@@ -68,7 +68,7 @@ def test_accounts_from_standard_input(tmp_path: Path, type_in: Type, capsys: pyt
         (["password", "ann"], PASSWORD, "no such account"),
     ],
 )
-def test_what_cannot_be_is_told_in_one_line(
+def test_invalid_input_is_reported_in_one_line(
     tmp_path: Path, type_in: Type, capfd: pytest.CaptureFixture[str], arguments: list[str], typed: str, complaint: str
 ) -> None:
     type_in(typed)
@@ -81,7 +81,7 @@ def test_what_cannot_be_is_told_in_one_line(
 
 
 def at_a_terminal(data: Path, *typed: str) -> tuple[int, str]:
-    """Exit status, and what the terminal showed, of an `unblur users add ann` that is answered so."""
+    """Run `unblur users add ann` in a terminal with these answers; its exit status and output."""
     command = [sys.executable, "-m", "unblur", "users", "add", "ann", "--data", str(data)]
     above, below = pty.openpty()
     process = subprocess.Popen(command, stdin=below, stdout=below, stderr=below, start_new_session=True)
@@ -101,14 +101,14 @@ def at_a_terminal(data: Path, *typed: str) -> tuple[int, str]:
     return process.wait(30), shown
 
 
-def test_a_terminal_is_asked_twice_and_shows_nothing(tmp_path: Path) -> None:
+def test_a_terminal_prompts_twice_without_echo(tmp_path: Path) -> None:
     status, shown = at_a_terminal(tmp_path, PASSWORD, PASSWORD)
     assert status == 0, shown
     assert PASSWORD not in shown
     assert accounts(tmp_path).check("ann", PASSWORD)
 
 
-def test_two_passwords_are_none(tmp_path: Path) -> None:
+def test_two_different_passwords_are_refused(tmp_path: Path) -> None:
     status, shown = at_a_terminal(tmp_path, PASSWORD, PASSWORD + "x")
     assert status == 2
     assert "not the same" in shown
@@ -139,8 +139,8 @@ def test_accounts_are_guard_enough_and_change_while_it_serves(tmp_path: Path, ty
     command += ["--host", "0.0.0.0", "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
-        said = next(line for line in process.stderr if "http://" in line)
-        address = said.split()[-1].replace("0.0.0.0", "127.0.0.1")
+        address_line = next(line for line in process.stderr if "http://" in line)
+        address = address_line.split()[-1].replace("0.0.0.0", "127.0.0.1")
         with httpx.Client(base_url=address, timeout=30) as client:
             assert client.get("/api/v1/cameras").status_code == 401
             assert client.post("/login", data={"name": "ann", "password": PASSWORD}).status_code == 303
@@ -151,4 +151,4 @@ def test_accounts_are_guard_enough_and_change_while_it_serves(tmp_path: Path, ty
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read()
     assert process.returncode == 0
-    assert PASSWORD not in said + rest
+    assert PASSWORD not in address_line + rest

@@ -1,4 +1,4 @@
-"""`unblur events verify`: 0 for what is whole, 1 with every fault for what is not."""
+"""`unblur events verify`: exit status 0 for intact evidence, 1 with every violation otherwise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unblur.cli import main
 
 @pytest.fixture
 def run(demo: Path, tmp_path: Path) -> Path:
-    """A copy of what the demo left behind."""
+    """A copy of the demo's evidence and log."""
     shutil.copytree(demo / "crops", tmp_path / "crops")
     shutil.copy(demo / "events.jsonl", tmp_path)
     return tmp_path
@@ -24,16 +24,16 @@ def test_a_run_can_be_verified_with_its_log(run: Path, capsys: pytest.CaptureFix
     assert f"{run / 'crops'}: whole; {events} bundles" in capsys.readouterr().out
 
 
-def test_every_fault_is_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_violation_is_reported(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = next((run / "crops").glob("*.restored.png"))
     picture.write_bytes(picture.read_bytes()[:-1])
     log = run / "events.jsonl"
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(b"".join(lines[1:]))
     (key,) = (run / "crops").glob("*.pem")
-    kept = run / "kept.pem"
-    shutil.copy(key, kept)
-    assert main(["events", "verify", str(run / "crops"), "--log", str(log), "--key", str(kept)]) == 1
+    trusted_key = run / "trusted_key.pem"
+    shutil.copy(key, trusted_key)
+    assert main(["events", "verify", str(run / "crops"), "--log", str(log), "--key", str(trusted_key)]) == 1
     out = capsys.readouterr().out.splitlines()
     assert out[0] == f"{picture.name}: was changed"
     assert out[1].endswith(": is missing from the log")
@@ -49,7 +49,7 @@ def test_every_fault_is_named(run: Path, capsys: pytest.CaptureFixture[str]) -> 
         (["crops", "--key", "events.jsonl"], "is no public key"),
     ],
 )
-def test_bad_input_is_told_in_a_line(
+def test_bad_input_is_reported_in_one_line(
     arguments: list[str], complaint: str, run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(run)

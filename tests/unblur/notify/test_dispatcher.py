@@ -1,4 +1,4 @@
-"""What delivers events is run again where it fails as nobody expected."""
+"""Delivery is restarted after an unexpected error."""
 
 import threading
 from contextlib import closing
@@ -11,7 +11,7 @@ from tests.stream.support.events import an_event
 from unblur.notify.dispatcher import Dispatcher
 
 
-def test_delivery_goes_on_after_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_delivery_continues_after_an_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "FIRST_RETRY_S", 0.01)
     delivered: list[str] = []
     all_there = threading.Event()
@@ -31,5 +31,5 @@ def test_delivery_goes_on_after_an_error_of_ours(monkeypatch: pytest.MonkeyPatch
         assert all_there.wait(20)
         (state,) = [state for state in thread_states() if state.name == "a test's outbox"]
         assert state.restarts == 1
-        assert outbox.lost == 1
+        assert outbox.dropped == 1
     assert delivered == ["event-1", "event-2"]

@@ -1,4 +1,4 @@
-"""Against a real Mosquitto, which goes and comes back."""
+"""The MQTT notifier with a real Mosquitto that is stopped and started again."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from unblur.notify import dispatcher, mqtt
 from unblur.notify.base import NO_HOST_NAME, DeliveryStatus
 from unblur.notify.mqtt import Mqtt
 
-pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="there is no mosquitto here")
+pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 CAMERA = "front door/#1"
 EVENTS, PRESENCE = "unblur/front%20door%2F%231/events", "unblur/front%20door%2F%231/presence"
 
-Telling = Callable[..., Mqtt]
+MakeMqtt = Callable[..., Mqtt]
 
 
 @pytest.fixture
@@ -48,15 +48,14 @@ def listener(broker: Broker) -> Iterator[Listener]:
 
 
 @pytest.fixture
-def telling(request: pytest.FixtureRequest) -> Iterator[Telling]:
-    """Makes one that tells the broker, or the one on the given port."""
+def make_mqtt(request: pytest.FixtureRequest) -> Iterator[MakeMqtt]:
+    """Makes notifiers of the broker, or of the one on the given port."""
     made = []
 
     def make(**settings: object) -> Mqtt:
         if "port" not in settings and "host" not in settings:
             settings["port"] = request.getfixturevalue("broker").port
-        told = Settings.model_validate({"host": "127.0.0.1", **settings})
-        made.append(Mqtt(told))
+        made.append(Mqtt(Settings.model_validate({"host": "127.0.0.1", **settings})))
         return made[-1]
 
     yield make
@@ -64,48 +63,48 @@ def telling(request: pytest.FixtureRequest) -> Iterator[Telling]:
         each.close()
 
 
-def test_events_come_as_they_are_in_the_log_and_presence_follows(telling: Telling, listener: Listener) -> None:
-    told = telling()
-    told.open([CAMERA])
+def test_events_are_published_as_in_the_log_and_followed_by_presence(make_mqtt: MakeMqtt, listener: Listener) -> None:
+    notifier = make_mqtt()
+    notifier.open([CAMERA])
     assert json.loads(listener.until(PRESENCE)) == {"present": [], "last": None}
     listener.until("unblur/available", "online")
     events = [an_event(1, "Ann Lee", CAMERA), an_event(2, None, CAMERA), an_event(1, "Ann Lee", CAMERA, "end")]
-    here = []
+    present = []
     for event in events:
-        told.write(event)
+        notifier.write(event)
         assert json.loads(listener.until(EVENTS)) == event.to_json()
-        here.append(json.loads(listener.until(PRESENCE))["present"])
-    assert here == [["Ann Lee"], ["Ann Lee", None], [None]]
-    assert told.delivery() == DeliveryStatus("mqtt", 3, 0, 0, None)
+        present.append(json.loads(listener.until(PRESENCE))["present"])
+    assert present == [["Ann Lee"], ["Ann Lee", None], [None]]
+    assert notifier.delivery() == DeliveryStatus("mqtt", 3, 0, 0, None)
 
 
-def test_what_is_retained_awaits_who_comes_later(telling: Telling, listener: Listener, broker: Broker) -> None:
-    told = telling()
-    told.open([CAMERA])
-    told.write(an_event(1, None, CAMERA, wall_time=datetime(2026, 1, 31, tzinfo=UTC)))
+def test_a_later_subscriber_gets_the_retained_messages(make_mqtt: MakeMqtt, listener: Listener, broker: Broker) -> None:
+    notifier = make_mqtt()
+    notifier.open([CAMERA])
+    notifier.write(an_event(1, None, CAMERA, wall_time=datetime(2026, 1, 31, tzinfo=UTC)))
     listener.until(EVENTS)
     listener.until(PRESENCE)
     late = Listener(broker.port)
-    heard = dict(late.heard.get(timeout=20) for _ in range(3))
+    retained = dict(late.messages.get(timeout=20) for _ in range(3))
     late.close()
-    assert heard["unblur/available"] == "online"
-    assert json.loads(heard[PRESENCE])["last"] == {"name": None, "wall_time": "2026-01-31T00:00:00+00:00"}
-    (found,) = (topic for topic in heard if topic.startswith("homeassistant/"))
-    assert json.loads(heard[found])["device"]["name"] == CAMERA
+    assert retained["unblur/available"] == "online"
+    assert json.loads(retained[PRESENCE])["last"] == {"name": None, "wall_time": "2026-01-31T00:00:00+00:00"}
+    (found,) = (topic for topic in retained if topic.startswith("homeassistant/"))
+    assert json.loads(retained[found])["device"]["name"] == CAMERA
 
 
-def test_the_end_is_told(telling: Telling, listener: Listener) -> None:
-    told = telling(discovery=None, prefix="house/cameras")
-    told.open(["lobby"])
+def test_the_last_event_and_offline_are_published_at_the_end(make_mqtt: MakeMqtt, listener: Listener) -> None:
+    notifier = make_mqtt(discovery=None, prefix="house/cameras")
+    notifier.open(["lobby"])
     listener.until("house/cameras/available", "online")
-    told.write(an_event(1, type="end"))
-    told.close()
+    notifier.write(an_event(1, type="end"))
+    notifier.close()
     assert json.loads(listener.until("house/cameras/lobby/events"))["type"] == "end"
     listener.until("house/cameras/available", "offline")
 
 
-def test_the_broker_tells_when_the_program_is_killed(listener: Listener, broker: Broker) -> None:
-    process = subprocess.Popen([sys.executable, "-m", "tests.unblur.notify.support.teller", str(broker.port)])
+def test_the_broker_publishes_offline_when_the_process_is_killed(listener: Listener, broker: Broker) -> None:
+    process = subprocess.Popen([sys.executable, "-m", "tests.unblur.notify.support.mqtt_process", str(broker.port)])
     at_end(process.kill)
     listener.until("unblur/available", "online")
     process.kill()
@@ -114,85 +113,85 @@ def test_the_broker_tells_when_the_program_is_killed(listener: Listener, broker:
 
 
 def test_events_wait_for_a_broker_that_is_down(
-    telling: Telling, broker: Broker, listener: Listener, monkeypatch: pytest.MonkeyPatch
+    make_mqtt: MakeMqtt, broker: Broker, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mqtt, "_LONGEST_RETRY_S", 0.2)
-    told = telling()
-    told.open(["lobby"])
+    notifier = make_mqtt()
+    notifier.open(["lobby"])
     listener.until("unblur/available", "online")
     broker.stop()
-    until(lambda: told.delivery().problem is not None)
+    until(lambda: notifier.delivery().problem is not None)
     for number in range(5):
-        told.write(an_event(number))
+        notifier.write(an_event(number))
     broker.start()
     listener.until("unblur/available", "online")
     numbers = [json.loads(listener.until("unblur/lobby/events"))["frame"] for _ in range(5)]
     assert numbers == [0, 1, 2, 3, 4]
-    until(lambda: told.delivery() == DeliveryStatus("mqtt", 5, 0, 0, None))
+    until(lambda: notifier.delivery() == DeliveryStatus("mqtt", 5, 0, 0, None))
 
 
-def test_what_is_too_much_is_lost_oldest_first_and_counted(telling: Telling, listener: Listener) -> None:
-    told = telling()
+def test_a_full_queue_drops_the_oldest_events_and_counts_them(make_mqtt: MakeMqtt, listener: Listener) -> None:
+    notifier = make_mqtt()
     for number in range(dispatcher.CAPACITY + 7):
-        told.write(an_event(number))
-    assert told.delivery().waiting == dispatcher.CAPACITY
-    assert told.delivery().dropped == 7
-    told.open(["lobby"])
+        notifier.write(an_event(number))
+    assert notifier.delivery().waiting == dispatcher.CAPACITY
+    assert notifier.delivery().dropped == 7
+    notifier.open(["lobby"])
     assert json.loads(listener.until("unblur/lobby/events"))["frame"] == 7
 
 
-def test_a_wrong_password_is_told_and_never_shown(
-    telling: Telling, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_a_wrong_password_is_reported_and_never_printed(
+    make_mqtt: MakeMqtt, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "passwords").write_text("", encoding="utf-8")
     broker = Broker(tmp_path, "allow_anonymous false", f"password_file {tmp_path / 'passwords'}")
-    told = telling(port=broker.port, username="unblur", password="s3cret-password")
-    told.open(["lobby"])
-    until(lambda: "uthori" in str(told.delivery().problem))
-    told.close()
-    said = capfd.readouterr()
-    assert "no connection to the MQTT broker" in said.out + said.err
-    assert "s3cret" not in said.out + said.err + str(told.delivery()) + repr(told._settings)
+    notifier = make_mqtt(port=broker.port, username="unblur", password="s3cret-password")
+    notifier.open(["lobby"])
+    until(lambda: "uthori" in str(notifier.delivery().problem))
+    notifier.close()
+    output = capfd.readouterr()
+    assert "no connection to the MQTT broker" in output.out + output.err
+    assert "s3cret" not in output.out + output.err + str(notifier.delivery()) + repr(notifier._settings)
 
 
-def test_a_login_over_tls(telling: Telling, tmp_path: Path) -> None:
+def test_a_login_over_tls(make_mqtt: MakeMqtt, tmp_path: Path) -> None:
     certificate, key = _certificate(tmp_path)
     encrypted = [f"certfile {certificate}", f"keyfile {key}", "allow_anonymous true"]
     broker = Broker(tmp_path, *encrypted)
     settings = {"port": broker.port, "tls": True, "ca": certificate}
-    trusted, doubtful = telling(**settings), telling(**settings | {"ca": None})
-    for told in (trusted, doubtful):
-        told.write(an_event(1))
-        told.open(["lobby"])
+    trusted, doubtful = make_mqtt(**settings), make_mqtt(**settings | {"ca": None})
+    for notifier in (trusted, doubtful):
+        notifier.write(an_event(1))
+        notifier.open(["lobby"])
     until(lambda: trusted.delivery().delivered == 1)
     until(lambda: "certificate" in str(doubtful.delivery().problem))
 
 
-def test_certificates_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+def test_unreadable_certificates_are_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot read certificates from .*none\.pem \(notify\.mqtt\.ca\)"):
         Mqtt(Settings(host="127.0.0.1", tls=True, ca=tmp_path / "none.pem"))
 
 
-def test_a_broker_that_is_not_there_holds_nothing_up(telling: Telling) -> None:
-    told = telling(port=1)
-    told.open(["lobby"])
-    told.write(an_event(1))
-    until(lambda: "refused" in str(told.delivery().problem))
-    told.close()
-    assert told.delivery().waiting == 1
+def test_a_missing_broker_blocks_nothing(make_mqtt: MakeMqtt) -> None:
+    notifier = make_mqtt(port=1)
+    notifier.open(["lobby"])
+    notifier.write(an_event(1))
+    until(lambda: "refused" in str(notifier.delivery().problem))
+    notifier.close()
+    assert notifier.delivery().waiting == 1
 
 
-def test_a_host_that_cannot_be_looked_up_ends_nothing(telling: Telling, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_host_name_is_no_crash(make_mqtt: MakeMqtt, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mqtt, "_FIRST_RETRY_S", 0.02)
-    told = telling(host="no..name")
-    with capture_logs() as said:
-        told.open(["lobby"])
-        until(lambda: len(said) > 2)
-    assert told.delivery().problem == NO_HOST_NAME
+    notifier = make_mqtt(host="no..name")
+    with capture_logs() as entries:
+        notifier.open(["lobby"])
+        until(lambda: len(entries) > 2)
+    assert notifier.delivery().problem == NO_HOST_NAME
 
 
 def _certificate(folder: Path) -> tuple[Path, Path]:
-    """For 127.0.0.1, signed by itself."""
+    """Write a self-signed certificate for 127.0.0.1 and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a broker")])
     now = datetime.now(UTC)

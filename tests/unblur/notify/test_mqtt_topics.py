@@ -1,4 +1,4 @@
-"""What Home Assistant is told, rendered with the template language that it uses."""
+"""Home Assistant discovery, render with its own template language."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOPICS = Topics("unblur")
 CAMERA = st.text(min_size=1, max_size=64)
 
 
-def rendered(component: str, value: object) -> str:
+def render(component: str, value: object) -> str:
     """As Home Assistant does it: the payload as `value_json`."""
     _, content = TOPICS.discovery("homeassistant", "lobby")
     components = content["components"]
@@ -34,22 +34,22 @@ def state_after(*events: Event) -> object:
 
 
 def test_the_last_person() -> None:
-    assert rendered("last", state_after()) == ""
-    assert rendered("last", state_after(an_event(1, "Ann <Lee>"))) == "Ann <Lee>"
-    assert rendered("last", state_after(an_event(1, "Ann"), an_event(2, None))) == "somebody unknown"
-    assert len(rendered("last", state_after(an_event(1, "A" * 300)))) == 255
+    assert render("last", state_after()) == ""
+    assert render("last", state_after(an_event(1, "Ann <Lee>"))) == "Ann <Lee>"
+    assert render("last", state_after(an_event(1, "Ann"), an_event(2, None))) == "somebody unknown"
+    assert len(render("last", state_after(an_event(1, "A" * 300)))) == 255
 
 
 def test_presence() -> None:
-    assert rendered("presence", state_after()) == "OFF"
-    assert rendered("presence", state_after(an_event(1), an_event(2, None))) == "ON"
-    assert rendered("presence", state_after(an_event(1), an_event(1, type="update"))) == "ON"
-    assert rendered("presence", state_after(an_event(1), an_event(1, type="end"))) == "OFF"
+    assert render("presence", state_after()) == "OFF"
+    assert render("presence", state_after(an_event(1), an_event(2, None))) == "ON"
+    assert render("presence", state_after(an_event(1), an_event(1, type="update"))) == "ON"
+    assert render("presence", state_after(an_event(1), an_event(1, type="end"))) == "OFF"
 
 
-def test_events_have_their_type_where_home_assistant_looks_for_it() -> None:
+def test_events_have_their_type_where_home_assistant_expects_it() -> None:
     event = an_event(1, "Ann & 'Lee' <b>").to_json()
-    assert json.loads(rendered("seen", event)) == {**event, "event_type": "new"}
+    assert json.loads(render("seen", event)) == {**event, "event_type": "new"}
 
 
 @given(CAMERA, CAMERA)

@@ -1,4 +1,4 @@
-"""Against a real web server that is down, slow, or in trouble, and comes back."""
+"""The webhook notifier with a real web server that is down, slow or failing, and recovers."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from tests.unblur.notify.support.receiver import Call, Receiver, status
 from tests.unblur.notify.support.waiting import WITHIN_S, until
 from unblur.notify import webhook
 from unblur.notify.base import NO_HOST_NAME, DeliveryStatus
-from unblur.notify.webhook import Webhook, WebhookTiming, sign, wanted
-from unblur.notify.webhook_queue import Queue, forget_others
+from unblur.notify.webhook import Webhook, WebhookTiming, is_wanted, sign
+from unblur.notify.webhook_queue import Queue, delete_other_hooks
 
 KEY = bytes(range(32))
 SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
 QUICK = WebhookTiming(answer_s=0.5, first_retry_s=0.01, longest_retry_s=0.02)
 
-Hooked = Callable[..., Webhook]
+MakeHook = Callable[..., Webhook]
 
 
 @pytest.fixture
@@ -49,13 +49,13 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def hooked(engine: sql.Engine) -> Iterator[Hooked]:
-    """Makes one that posts to a port of this machine, and opens it."""
+def make_hook(engine: sql.Engine) -> Iterator[MakeHook]:
+    """Makes notifiers that post to a local port, and opens them."""
     made = []
 
-    def make(port: int, patience: WebhookTiming = QUICK, **settings: object) -> Webhook:
+    def make(port: int, timing: WebhookTiming = QUICK, **settings: object) -> Webhook:
         url = f"http://127.0.0.1:{port}/hook?key=s3cret"
-        made.append(Webhook(settings_of(**{"url": url, **settings}), engine, patience))
+        made.append(Webhook(settings_of(**{"url": url, **settings}), engine, timing))
         made[-1].open(["lobby"])
         return made[-1]
 
@@ -68,7 +68,7 @@ def settings_of(**settings: object) -> Settings:
     return Settings.model_validate({"name": "door", "url": "http://127.0.0.1/", "secret": SECRET, **settings})
 
 
-def received(receiver: Receiver) -> Call:
+def next_call(receiver: Receiver) -> Call:
     return receiver.calls.get(timeout=WITHIN_S)
 
 
@@ -76,16 +76,16 @@ def number(call: Call) -> int:
     return int(json.loads(call.body)["frame"])
 
 
-def test_the_signature_is_that_of_the_standards_own_libraries() -> None:
+def test_the_signature_matches_the_standards_libraries() -> None:
     secret, body = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", b'{"test": 2432232314}'
     signature = sign(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", body)
     assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-def test_an_event_arrives_signed_and_as_it_is_in_the_log(receiver: Receiver, hooked: Hooked) -> None:
-    hook, event = hooked(receiver.port), an_event(3, "名前")
+def test_an_event_arrives_signed_and_as_it_is_in_the_log(receiver: Receiver, make_hook: MakeHook) -> None:
+    hook, event = make_hook(receiver.port), an_event(3, "名前")
     hook.write(event)
-    call = received(receiver)
+    call = next_call(receiver)
     assert call.path == "/hook?key=s3cret"
     assert json.loads(call.body) == event.to_json()
     assert call.headers["Content-Type"] == "application/json"
@@ -97,41 +97,41 @@ def test_an_event_arrives_signed_and_as_it_is_in_the_log(receiver: Receiver, hoo
     until(lambda: hook.delivery() == DeliveryStatus("door", 1, 0, 0, None))
 
 
-def test_a_server_that_is_down_gets_all_in_order_when_it_is_up(hooked: Hooked) -> None:
+def test_an_offline_server_gets_all_posts_in_order_later(make_hook: MakeHook) -> None:
     down = Receiver()
     down.close()
-    hook = hooked(down.port)
+    hook = make_hook(down.port)
     for count in range(4):
         hook.write(an_event(count))
     until(lambda: "127.0.0.1" in str(hook.delivery().problem))
     until(lambda: hook.delivery().waiting == 4)
     with Receiver(port=down.port) as up:
-        assert [number(received(up)) for _ in range(4)] == [0, 1, 2, 3]
+        assert [number(next_call(up)) for _ in range(4)] == [0, 1, 2, 3]
         until(lambda: hook.delivery() == DeliveryStatus("door", 4, 0, 0, None))
 
 
 @pytest.mark.parametrize("trouble", [500, 404, 429])
-def test_what_is_refused_is_tried_again_and_the_next_waits(receiver: Receiver, hooked: Hooked, trouble: int) -> None:
+def test_a_refused_post_is_retried_before_the_next(receiver: Receiver, make_hook: MakeHook, trouble: int) -> None:
     receiver.answer = status(trouble)
-    hook = hooked(receiver.port)
+    hook = make_hook(receiver.port)
     hook.write(an_event(1))
     hook.write(an_event(2))
-    assert [number(received(receiver)) for _ in range(3)] == [1, 1, 1]
+    assert [number(next_call(receiver)) for _ in range(3)] == [1, 1, 1]
     assert hook.delivery().problem == f"answered {trouble}"
     receiver.answer = status(200)
     until(lambda: hook.delivery().delivered == 2)
 
 
-def test_a_slow_server_is_not_waited_for(receiver: Receiver, hooked: Hooked) -> None:
+def test_a_slow_server_does_not_block_writing(receiver: Receiver, make_hook: MakeHook) -> None:
     slow = threading.Event()
 
     def idle(_: BaseHTTPRequestHandler) -> None:
         slow.wait(WITHIN_S)
 
     receiver.answer = idle
-    hook = hooked(receiver.port, WebhookTiming(answer_s=WITHIN_S))
+    hook = make_hook(receiver.port, WebhookTiming(answer_s=WITHIN_S))
     hook.write(an_event(1))
-    received(receiver)
+    next_call(receiver)
     assert (hook.delivery().delivered, hook.delivery().problem) == (
         0,
         None,
@@ -139,67 +139,67 @@ def test_a_slow_server_is_not_waited_for(receiver: Receiver, hooked: Hooked) -> 
     slow.set()
 
 
-def test_a_server_that_does_not_answer_in_time_is_asked_again(receiver: Receiver, hooked: Hooked) -> None:
+def test_a_post_is_retried_after_a_timeout(receiver: Receiver, make_hook: MakeHook) -> None:
     slow = threading.Event()
 
     def idle(_: BaseHTTPRequestHandler) -> None:
         slow.wait(WITHIN_S)
 
     receiver.answer = idle
-    hook = hooked(receiver.port)
+    hook = make_hook(receiver.port)
     hook.write(an_event(1))
-    received(receiver)
+    next_call(receiver)
     until(lambda: hook.delivery().problem == "no answer in 0.5 s")
     receiver.answer = status(200)
     until(lambda: hook.delivery().delivered == 1)
     slow.set()
 
 
-def test_an_answer_is_not_read_however_long_it_is(receiver: Receiver, hooked: Hooked) -> None:
+def test_a_response_body_is_never_read(receiver: Receiver, make_hook: MakeHook) -> None:
     sent = []
 
-    def endless(asked: BaseHTTPRequestHandler) -> None:
-        asked.send_response(200)
-        asked.end_headers()
+    def endless(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.end_headers()
         try:
             while True:
-                asked.wfile.write(bytes(65536))
+                request.wfile.write(bytes(65536))
                 sent.append(65536)
         except OSError:
             pass
 
     receiver.answer = endless
-    hook = hooked(receiver.port)
+    hook = make_hook(receiver.port)
     hook.write(an_event(1))
     until(lambda: hook.delivery().delivered == 1)
     hook.close()
-    assert sum(sent) < 16 << 20  # what sockets hold, at most
+    assert sum(sent) < 16 << 20  # at most what the sockets buffer
 
 
-def test_no_redirect_is_followed(receiver: Receiver, hooked: Hooked) -> None:
+def test_no_redirect_is_followed(receiver: Receiver, make_hook: MakeHook) -> None:
     with Receiver() as elsewhere:
         receiver.answer = status(307, Location=f"http://127.0.0.1:{elsewhere.port}/")
-        hook = hooked(receiver.port)
+        hook = make_hook(receiver.port)
         hook.write(an_event(1))
         until(lambda: hook.delivery().problem == "answered 307")
-        received(receiver)
-        received(receiver)
+        next_call(receiver)
+        next_call(receiver)
         assert elsewhere.calls.empty()
 
 
-def test_who_asks_for_time_is_given_it(receiver: Receiver, hooked: Hooked) -> None:
+def test_retry_after_is_respected(receiver: Receiver, make_hook: MakeHook) -> None:
     receiver.answer = status(503, Retry_After="1")
-    hook = hooked(receiver.port, WebhookTiming(first_retry_s=0.01, longest_retry_s=2.0))
+    hook = make_hook(receiver.port, WebhookTiming(first_retry_s=0.01, longest_retry_s=2.0))
     hook.write(an_event(1))
-    received(receiver)
+    next_call(receiver)
     began = time.monotonic()
-    received(receiver)
+    next_call(receiver)
     assert time.monotonic() - began > 0.9
 
 
-def test_what_cannot_arrive_is_given_up_and_counted(receiver: Receiver, hooked: Hooked) -> None:
+def test_an_expired_post_is_dropped_and_counted(receiver: Receiver, make_hook: MakeHook) -> None:
     receiver.answer = status(500)
-    hook = hooked(receiver.port, WebhookTiming(first_retry_s=0.01, longest_retry_s=0.02, event_s=0.2))
+    hook = make_hook(receiver.port, WebhookTiming(first_retry_s=0.01, longest_retry_s=0.02, event_s=0.2))
     hook.write(an_event(1))
     until(lambda: hook.delivery().dropped == 1)
     receiver.answer = status(200)
@@ -207,11 +207,11 @@ def test_what_cannot_arrive_is_given_up_and_counted(receiver: Receiver, hooked: 
     until(lambda: hook.delivery() == DeliveryStatus("door", 1, 0, 1, None))
 
 
-def test_what_waits_survives_a_kill(engine: sql.Engine, hooked: Hooked, receiver: Receiver) -> None:
+def test_queued_posts_survive_a_killed_process(engine: sql.Engine, make_hook: MakeHook, receiver: Receiver) -> None:
     arrived, kept = list[int](), Queue(engine, "door")
 
-    def first_three(asked: BaseHTTPRequestHandler) -> None:
-        status(204 if receiver.calls.qsize() <= 3 else 503)(asked)
+    def first_three(request: BaseHTTPRequestHandler) -> None:
+        status(204 if receiver.calls.qsize() <= 3 else 503)(request)
 
     receiver.answer = first_three
     url = f"http://127.0.0.1:{receiver.port}/"
@@ -229,29 +229,29 @@ def test_what_waits_survives_a_kill(engine: sql.Engine, hooked: Hooked, receiver
         arrived.append(number(receiver.calls.get()))
     assert arrived[:4] == [0, 1, 2, 3]
     receiver.answer = status(200)
-    hook = hooked(receiver.port)
-    assert [number(received(receiver)) for _ in range(7)] == [3, 4, 5, 6, 7, 8, 9]
+    hook = make_hook(receiver.port)
+    assert [number(next_call(receiver)) for _ in range(7)] == [3, 4, 5, 6, 7, 8, 9]
     until(lambda: hook.delivery() == DeliveryStatus("door", 7, 0, 0, None))
 
 
-def test_a_database_that_refuses_for_a_while_loses_nothing(
-    tmp_path: Path, engine: sql.Engine, hooked: Hooked, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+def test_a_temporary_database_error_loses_nothing(
+    tmp_path: Path, engine: sql.Engine, make_hook: MakeHook, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhook, "_DATABASE_RETRY_S", 0.02)
-    hook = hooked(receiver.port)
+    hook = make_hook(receiver.port)
     with engine.begin() as connection:
         connection.execute(sql.text("ALTER TABLE webhook_posts RENAME TO elsewhere"))
     hook.write(an_event(1))
     until(lambda: "the database refuses: no such table" in str(hook._problem))
     with engine.begin() as connection:
         connection.execute(sql.text("ALTER TABLE elsewhere RENAME TO webhook_posts"))
-    assert number(received(receiver)) == 1
+    assert number(next_call(receiver)) == 1
     until(lambda: hook.delivery() == DeliveryStatus("door", 1, 0, 0, None))
 
 
-def test_two_hooks_do_not_wait_for_each_other(receiver: Receiver, hooked: Hooked) -> None:
+def test_two_hooks_do_not_wait_for_each_other(receiver: Receiver, make_hook: MakeHook) -> None:
     with Receiver(status(500)) as broken:
-        ill, well = hooked(broken.port, name="ill"), hooked(receiver.port, name="well")
+        ill, well = make_hook(broken.port, name="ill"), make_hook(receiver.port, name="well")
         for hook in (ill, well):
             hook.write(an_event(1))
         until(lambda: well.delivery() == DeliveryStatus("well", 1, 0, 0, None))
@@ -259,30 +259,30 @@ def test_two_hooks_do_not_wait_for_each_other(receiver: Receiver, hooked: Hooked
         assert ill.delivery().waiting == 1
 
 
-def test_secrets_are_never_shown(hooked: Hooked, receiver: Receiver, capfd: pytest.CaptureFixture[str]) -> None:
+def test_secrets_are_never_shown(make_hook: MakeHook, receiver: Receiver, capfd: pytest.CaptureFixture[str]) -> None:
     receiver.answer = status(500)
-    hook = hooked(receiver.port)
+    hook = make_hook(receiver.port)
     hook.write(an_event(1))
     until(lambda: hook.delivery().problem is not None)
     closed = Receiver()
     closed.close()
-    unreached = hooked(closed.port, name="unreached")
+    unreached = make_hook(closed.port, name="unreached")
     unreached.write(an_event(1))
     until(lambda: unreached.delivery().problem is not None)
-    said = "".join(capfd.readouterr())
-    assert "a webhook did not arrive" in said
-    for shown in (said, repr(hook.delivery()), repr(unreached.delivery()), repr(hook._settings)):
+    output = "".join(capfd.readouterr())
+    assert "a webhook did not arrive" in output
+    for shown in (output, repr(hook.delivery()), repr(unreached.delivery()), repr(hook._settings)):
         assert "s3cret" not in shown
         assert SECRET not in shown
 
 
 @pytest.mark.parametrize("host", ["s3cret..example", f"{'a' * 64}.example"])
-def test_a_host_that_cannot_be_looked_up_ends_nothing(engine: sql.Engine, hooked: Hooked, host: str) -> None:
-    hook, kept = hooked(0, url=f"http://{host}/"), Queue(engine, "door")
+def test_an_invalid_host_name_is_no_crash(engine: sql.Engine, make_hook: MakeHook, host: str) -> None:
+    hook, kept = make_hook(0, url=f"http://{host}/"), Queue(engine, "door")
     hook.write(an_event(1))
     until(lambda: hook.delivery().problem == NO_HOST_NAME)
     hook.write(an_event(2))
-    until(lambda: len(kept) == 2)  # it still takes what comes
+    until(lambda: len(kept) == 2)  # it still accepts events
 
 
 @pytest.mark.parametrize(
@@ -298,17 +298,17 @@ def test_a_host_that_cannot_be_looked_up_ends_nothing(engine: sql.Engine, hooked
         ({"who": "unknown", "people": ["Ann"]}, []),
     ],
 )
-def test_each_hook_gets_what_it_asks_for(settings: dict[str, object], numbers: list[int]) -> None:
+def test_each_hook_gets_the_events_of_its_filter(settings: dict[str, object], numbers: list[int]) -> None:
     events = [
         an_event(0, "Ann"),
         an_event(1, None, "door"),
         an_event(2, "Bob", "door"),
         an_event(3, "Ann", type="end"),
     ]
-    assert [event.frame for event in events if wanted(event, settings_of(**settings))] == numbers
+    assert [event.frame for event in events if is_wanted(event, settings_of(**settings))] == numbers
 
 
-def test_a_queue_that_is_full_loses_its_oldest(engine: sql.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_queue_drops_its_oldest_post(engine: sql.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unblur.notify.webhook_queue.CAPACITY", 3)
     queue, other = Queue(engine, "door"), Queue(engine, "other")
     other.add("kept", "", 0.0)
@@ -319,9 +319,9 @@ def test_a_queue_that_is_full_loses_its_oldest(engine: sql.Engine, monkeypatch: 
     assert (len(queue), len(other)) == (3, 1)
 
 
-def test_what_waits_for_a_hook_that_is_no_more_is_forgotten(engine: sql.Engine) -> None:
+def test_posts_of_a_removed_hook_are_deleted(engine: sql.Engine) -> None:
     gone, kept = Queue(engine, "gone"), Queue(engine, "kept")
     gone.add("a", "", 0.0)
     kept.add("b", "", 0.0)
-    forget_others(engine, ["kept"])
+    delete_other_hooks(engine, ["kept"])
     assert (len(gone), len(kept)) == (0, 1)

@@ -1,4 +1,4 @@
-"""The owner of the gallery, with real faces and real files."""
+"""The gallery service, with real faces and real files."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from stream.storage.images import read_picture
 from stream.values import Image
 from tests.unblur.conftest import Notes
 from unblur.people.enrollment import enroll
-from unblur.people.face_thumbnails import faces_of
+from unblur.people.face_thumbnails import thumbnails_folder
 from unblur.people.gallery_service import GalleryService
-from unblur.people.photo_review import PhotoReviewer, Rejection, ReviewedPhoto, usable
+from unblur.people.photo_review import PhotoReviewer, Rejection, ReviewedPhoto, is_usable
 
 WITHIN_S = 20.0
 
 
 @pytest.fixture(scope="session")
 def obama(portraits: Path, examiner: PhotoReviewer) -> list[ReviewedPhoto]:
-    return [examiner.picture(name, read_picture(portraits / name)) for name in ("obama.jpg", "obama2.jpg")]
+    return [examiner.check_picture(name, read_picture(portraits / name)) for name in ("obama.jpg", "obama2.jpg")]
 
 
 @pytest.fixture(scope="session")
 def biden(portraits: Path, examiner: PhotoReviewer) -> ReviewedPhoto:
-    return examiner.picture("biden.jpg", read_picture(portraits / "biden.jpg"))
+    return examiner.check_picture("biden.jpg", read_picture(portraits / "biden.jpg"))
 
 
 @pytest.fixture(scope="session")
 def blurred(portraits: Path, examiner: PhotoReviewer) -> ReviewedPhoto:
     moved = kernels.blur(read_picture(portraits / "obama3.jpg"), kernels.line(61, 0)).astype(np.uint8)
-    return examiner.picture("moved.png", moved)
+    return examiner.check_picture("moved.png", moved)
 
 
 def on_disk(folder: Path, examiner: PhotoReviewer) -> Gallery:
@@ -54,7 +54,7 @@ def until(gallery: GalleryService, names: tuple[str, ...]) -> None:
     deadline = time.monotonic() + WITHIN_S
     while gallery.gallery.names != names:
         assert time.monotonic() < deadline, gallery.gallery.names
-        time.sleep(0.02)  # between looks at what another thread does
+        time.sleep(0.02)  # interval of polling
 
 
 def test_a_change_is_on_disk_in_use_and_noted(
@@ -65,7 +65,7 @@ def test_a_change_is_on_disk_in_use_and_noted(
     tmp_path: Path,
     examiner: PhotoReviewer,
 ) -> None:
-    assert people.enrol(" Barack Obama ", "44th", obama, "ann") == "Barack Obama"
+    assert people.enroll(" Barack Obama ", "44th", obama, "ann") == "Barack Obama"
     assert used[-1] is people.gallery
     there = on_disk(tmp_path, examiner).people["Barack Obama"]
     assert there.photos == people.gallery.people["Barack Obama"].photos
@@ -89,30 +89,30 @@ def test_a_name_of_an_earlier_version_still_opens_and_can_be_changed(
     assert on_disk(tmp_path, examiner).names == ("Ann",)
 
 
-def test_each_photo_can_be_seen_until_it_is_removed(
+def test_each_photo_has_a_crop_until_it_is_removed(
     people: GalleryService, obama: list[ReviewedPhoto], tmp_path: Path
 ) -> None:
-    people.enrol("Obama", None, obama, "ann")
+    people.enroll("Obama", None, obama, "ann")
     first, second = people.gallery.people["Obama"].photos
     crop = obama[0].crop
     assert crop is not None
-    assert np.array_equal(read_picture(faces_of(tmp_path / "people.joblib") / f"{first}.png"), crop)
+    assert np.array_equal(read_picture(thumbnails_folder(tmp_path / "people.joblib") / f"{first}.png"), crop)
     assert people.has_face(second)
     people.remove("Obama", first, "ann")
     assert people.face(first) is None
     assert (people.face(second) or b"").startswith(b"\x89PNG")
-    assert [file.stem for file in faces_of(tmp_path / "people.joblib").iterdir()] == [second]
+    assert [file.stem for file in thumbnails_folder(tmp_path / "people.joblib").iterdir()] == [second]
     with pytest.raises(UsageError, match="last photo of Obama"):
         people.remove("Obama", second, "ann")
 
 
 @pytest.mark.parametrize("photo", ["../people", "..%2fpeople", "people.joblib", "", "\x00"])
-def test_no_path_leads_anywhere(people: GalleryService, obama: list[ReviewedPhoto], photo: str) -> None:
-    people.enrol("Obama", None, obama, "ann")
+def test_a_photo_id_cannot_be_a_path(people: GalleryService, obama: list[ReviewedPhoto], photo: str) -> None:
+    people.enroll("Obama", None, obama, "ann")
     assert people.face(photo) is None
 
 
-def test_who_is_deleted_is_gone(
+def test_a_deleted_person_leaves_no_data(
     people: GalleryService,
     obama: list[ReviewedPhoto],
     biden: ReviewedPhoto,
@@ -120,20 +120,20 @@ def test_who_is_deleted_is_gone(
     examiner: PhotoReviewer,
     notes: Notes,
 ) -> None:
-    people.enrol("Obama", None, obama, "ann")
-    people.enrol("Biden", None, [biden], "ann")
+    people.enroll("Obama", None, obama, "ann")
+    people.enroll("Biden", None, [biden], "ann")
     people.delete("Obama", "bob")
     assert on_disk(tmp_path, examiner).names == ("Biden",)
-    assert {file.stem for file in faces_of(tmp_path / "people.joblib").iterdir()} == people.gallery.photos
+    assert {file.stem for file in thumbnails_folder(tmp_path / "people.joblib").iterdir()} == people.gallery.photos
     people.delete("Biden", "bob")
     assert on_disk(tmp_path, examiner).names == ()
-    assert not list(faces_of(tmp_path / "people.joblib").iterdir())
+    assert not list(thumbnails_folder(tmp_path / "people.joblib").iterdir())
     assert notes[-1] == ("bob", "deleted", "Biden")
 
 
 def test_a_merged_person_keeps_all_crops(people: GalleryService, obama: list[ReviewedPhoto], notes: Notes) -> None:
-    people.enrol("Obama", None, obama[:1], "ann")
-    people.enrol("Barack", "44th", obama[1:], "ann")
+    people.enroll("Obama", None, obama[:1], "ann")
+    people.enroll("Barack", "44th", obama[1:], "ann")
     people.merge("Barack", "Obama", "ann")
     person = people.gallery.people["Obama"]
     assert len(person.photos) == 2
@@ -142,59 +142,59 @@ def test_a_merged_person_keeps_all_crops(people: GalleryService, obama: list[Rev
     assert notes[-1] == ("ann", "merged into Obama", "Barack")
 
 
-def test_two_who_are_unlike_are_merged_by_somebody_who_is_sure(
+def test_unlike_people_are_merged_only_if_confirmed(
     people: GalleryService, obama: list[ReviewedPhoto], biden: ReviewedPhoto
 ) -> None:
-    people.enrol("Obama", None, obama, "ann")
-    people.enrol("Biden", None, [biden], "ann")
+    people.enroll("Obama", None, obama, "ann")
+    people.enroll("Biden", None, [biden], "ann")
     with pytest.raises(ConfirmationRequiredError, match="do not look like the same person"):
         people.merge("Biden", "Obama", "ann")
     assert people.gallery.names == ("Obama", "Biden")
-    people.merge("Biden", "Obama", "ann", sure=True)
+    people.merge("Biden", "Obama", "ann", confirmed=True)
     assert len(people.gallery.people["Obama"].photos) == 3
 
 
-def test_what_would_poison_the_gallery_is_not_enrolled(
+def test_unfit_photos_are_not_enrolled(
     people: GalleryService, obama: list[ReviewedPhoto], biden: ReviewedPhoto, blurred: ReviewedPhoto
 ) -> None:
-    people.enrol("Biden", None, [biden], "ann")
+    people.enroll("Biden", None, [biden], "ann")
     with pytest.raises(UsageError, match=r"blurred: over .* cannot be enrolled"):
-        people.enrol("Obama", None, [*obama, blurred], "ann")
+        people.enroll("Obama", None, [*obama, blurred], "ann")
     with pytest.raises(UsageError, match=r"biden\.jpg: somebody else's: .* cannot be enrolled"):
-        people.enrol("Obama", None, [*obama, biden], "ann")  # as it was never judged beside the others
-    people.enrol("Obama", None, obama, "ann")
+        people.enroll("Obama", None, [*obama, biden], "ann")  # reviewed alone before, not with the others
+    people.enroll("Obama", None, obama, "ann")
     for poison in (blurred, biden):
         with pytest.raises(UsageError, match="cannot be enrolled"):
             people.add("Obama", [poison], "ann")
     assert len(people.gallery.people["Obama"].photos) == 2
 
 
-def test_what_cannot_be_changes_nothing(
+def test_an_invalid_change_changes_nothing(
     people: GalleryService, obama: list[ReviewedPhoto], used: list[Gallery], notes: Notes
 ) -> None:
-    people.enrol("Obama", None, obama, "ann")
+    people.enroll("Obama", None, obama, "ann")
     before = len(used), list(notes)
     with pytest.raises(UsageError, match="known already"):
-        people.enrol("Obama", None, obama, "ann")
+        people.enroll("Obama", None, obama, "ann")
     with pytest.raises(KeyError):
         people.rename("Biden", "Joe", "ann")
     with pytest.raises(UsageError, match="shows a face"):
-        people.enrol("Nobody", None, [], "ann")
+        people.enroll("Nobody", None, [], "ann")
     assert (len(used), list(notes)) == before
 
 
-def test_a_crop_of_an_event_is_added_or_complained_of(
+def test_an_event_crop_is_added_or_rejected_with_a_reason(
     people: GalleryService, obama: list[ReviewedPhoto], biden: ReviewedPhoto
 ) -> None:
-    people.enrol("Obama", None, obama[:1], "ann")
-    people.enrol("Biden", None, [biden], "ann")
+    people.enroll("Obama", None, obama[:1], "ann")
+    people.enroll("Biden", None, [biden], "ann")
     crop = obama[1].crop
     assert crop is not None
     assert people.add_crop("Nobody", crop, "ann") == Rejection("Nobody is not known", "nobody")
-    objection = people.add_crop("Biden", crop, "ann")
-    assert objection
-    assert objection.kind == "unfit"
-    assert "somebody else's" in objection.why
+    rejection = people.add_crop("Biden", crop, "ann")
+    assert rejection
+    assert rejection.kind == "unfit"
+    assert "somebody else's" in rejection.why
     assert people.add_crop("Obama", crop, "ann") is None
     assert len(people.gallery.people["Obama"].photos) == 2
     again = people.add_crop("Obama", crop, "ann")
@@ -202,40 +202,40 @@ def test_a_crop_of_an_event_is_added_or_complained_of(
     assert "near-duplicate" in again.why
 
 
-def test_a_crop_unlike_the_other_photos_takes_somebody_who_is_sure(
+def test_an_unlike_crop_is_added_only_if_confirmed(
     people: GalleryService, obama: list[ReviewedPhoto], portraits: Path, examiner: PhotoReviewer
 ) -> None:
-    people.enrol("Obama", None, obama, "ann")
-    crop = examiner.picture("astronaut.png", read_picture(portraits / "astronaut.png")).crop
+    people.enroll("Obama", None, obama, "ann")
+    crop = examiner.check_picture("astronaut.png", read_picture(portraits / "astronaut.png")).crop
     assert crop is not None
-    objection = people.add_crop("Obama", crop, "ann")
-    assert objection
-    assert objection.kind == "doubtful"
-    assert objection.why.startswith("unlike their other photos: ")
+    rejection = people.add_crop("Obama", crop, "ann")
+    assert rejection
+    assert rejection.kind == "doubtful"
+    assert rejection.why.startswith("unlike their other photos: ")
     assert len(people.gallery.people["Obama"].photos) == 2
-    assert people.add_crop("Obama", crop, "ann", sure=True) is None
+    assert people.add_crop("Obama", crop, "ann", confirmed=True) is None
     assert len(people.gallery.people["Obama"].photos) == 3
 
 
-def test_nobody_is_sure_of_a_face_that_is_somebody_elses(
+def test_another_persons_face_is_rejected_even_if_confirmed(
     people: GalleryService, obama: list[ReviewedPhoto], biden: ReviewedPhoto
 ) -> None:
-    people.enrol("Obama", None, obama[:1], "ann")
-    people.enrol("Biden", None, [biden], "ann")
+    people.enroll("Obama", None, obama[:1], "ann")
+    people.enroll("Biden", None, [biden], "ann")
     crop = obama[1].crop
     assert crop is not None
-    objection = people.add_crop("Biden", crop, "ann", sure=True)
-    assert objection
-    assert objection.kind == "unfit"
+    rejection = people.add_crop("Biden", crop, "ann", confirmed=True)
+    assert rejection
+    assert rejection.kind == "unfit"
 
 
-def test_another_programs_change_is_taken_over(
+def test_another_programs_change_is_loaded(
     people: GalleryService, obama: list[ReviewedPhoto], biden: ReviewedPhoto, tmp_path: Path, used: list[Gallery]
 ) -> None:
-    people.enrol("Obama", None, obama, "ann")
+    people.enroll("Obama", None, obama, "ann")
     assert biden.embedding is not None
-    theirs = people.gallery.with_people({"Biden": person.Person(biden.embedding[None])})
-    theirs.save(tmp_path / "people.joblib")
+    changed = people.gallery.with_people({"Biden": person.Person(biden.embedding[None])})
+    changed.save(tmp_path / "people.joblib")
     until(people, ("Obama", "Biden"))
     assert used[-1] is people.gallery
 
@@ -243,18 +243,18 @@ def test_another_programs_change_is_taken_over(
 def test_another_programs_change_is_not_lost(
     people: GalleryService, obama: list[ReviewedPhoto], biden: ReviewedPhoto, tmp_path: Path
 ) -> None:
-    people.close()  # nobody looks at the file but the change itself
+    people.close()  # only the change itself reads the file
     assert biden.embedding is not None
-    theirs = Gallery(people.gallery.fingerprint, {"Biden": person.Person(biden.embedding[None])})
-    theirs.save(tmp_path / "people.joblib")
-    people.enrol("Obama", None, obama, "ann")
+    changed = Gallery(people.gallery.fingerprint, {"Biden": person.Person(biden.embedding[None])})
+    changed.save(tmp_path / "people.joblib")
+    people.enroll("Obama", None, obama, "ann")
     assert people.gallery.names == ("Biden", "Obama")
 
 
-def test_a_file_that_cannot_be_read_is_not_written_over(
+def test_an_unreadable_file_is_not_overwritten(
     people: GalleryService, obama: list[ReviewedPhoto], tmp_path: Path
 ) -> None:
-    people.enrol("Obama", None, obama, "ann")
+    people.enroll("Obama", None, obama, "ann")
     file = tmp_path / "people.joblib"
     file.write_bytes(b"something else")
     with pytest.raises(GalleryError, match="not a gallery"):
@@ -263,11 +263,11 @@ def test_a_file_that_cannot_be_read_is_not_written_over(
     assert people.gallery.names == ("Obama",)
 
 
-def test_two_who_change_at_once_both_do(
+def test_concurrent_changes_are_both_kept(
     people: GalleryService, obama: list[ReviewedPhoto], biden: ReviewedPhoto, examiner: PhotoReviewer
 ) -> None:
-    people.enrol("Obama", None, obama, "ann")
-    people.enrol("Biden", None, [biden], "ann")
+    people.enroll("Obama", None, obama, "ann")
+    people.enroll("Biden", None, [biden], "ann")
 
     def describe(name: str) -> None:
         for number in range(10):
@@ -281,18 +281,18 @@ def test_two_who_change_at_once_both_do(
     assert [people.gallery.people[name].description for name in ("Obama", "Biden")] == ["9", "9"]
 
 
-def test_the_command_keeps_what_the_page_has_changed_meanwhile(
+def test_the_command_keeps_concurrent_changes_of_the_page(
     people: GalleryService, obama: list[ReviewedPhoto], portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "photos" / "Joe Biden"
     folder.mkdir(parents=True)
     (folder / "biden.jpg").write_bytes((portraits / "biden.jpg").read_bytes())
-    look_at_all = Enroller.enroll
+    enroll_all = Enroller.enroll
 
     def slowly(enroller: Enroller, *arguments: Any) -> Enrolment:
-        enrolment = look_at_all(enroller, *arguments)
-        people.enrol("Obama", None, obama, "ann")
-        return enrolment
+        enrollment = enroll_all(enroller, *arguments)
+        people.enroll("Obama", None, obama, "ann")
+        return enrollment
 
     monkeypatch.setattr(Enroller, "enroll", slowly)
     enroll(Config(), folder.parent, tmp_path / "people.joblib", strict=False)
@@ -304,17 +304,17 @@ def test_the_command_keeps_what_the_page_has_changed_meanwhile(
 def test_verdicts(
     examiner: PhotoReviewer, obama: list[ReviewedPhoto], biden: ReviewedPhoto, people: GalleryService, portraits: Path
 ) -> None:
-    people.enrol("Biden", None, [biden], "ann")
+    people.enroll("Biden", None, [biden], "ann")
     blank: Image = np.full((200, 200, 3), 128, np.uint8)
     shots = [
         *obama,
-        examiner.picture("again.jpg", read_picture(portraits / "obama.jpg")),
+        examiner.check_picture("again.jpg", read_picture(portraits / "obama.jpg")),
         biden,
-        examiner.picture("wall.jpg", blank),
-        examiner.picture("letter.txt", None, "not a picture"),
-        examiner.picture("pair.png", np.hstack([read_picture(portraits / "astronaut.png")] * 2)),
+        examiner.check_picture("wall.jpg", blank),
+        examiner.check_picture("letter.txt", None, "not a picture"),
+        examiner.check_picture("pair.png", np.hstack([read_picture(portraits / "astronaut.png")] * 2)),
     ]
-    found = [sorted(shot.findings) for shot in examiner.judged(shots, None, people.gallery)]
+    found = [sorted(shot.findings) for shot in examiner.review(shots, None, people.gallery)]
     assert found[:6] == [
         [],
         [],
@@ -324,6 +324,6 @@ def test_verdicts(
         [PhotoIssue.UNREADABLE],
     ]
     assert PhotoIssue.SEVERAL in found[6]
-    assert [usable(shot) for shot in shots] == [True, True, True, True, False, False, True]
-    (same,) = examiner.judged([obama[0]], "Biden", people.gallery)
-    assert list(same.findings) == [PhotoIssue.UNLIKE]  # and nobody else is like him
+    assert [is_usable(shot) for shot in shots] == [True, True, True, True, False, False, True]
+    (same,) = examiner.review([obama[0]], "Biden", people.gallery)
+    assert list(same.findings) == [PhotoIssue.UNLIKE]  # and no other person is similar

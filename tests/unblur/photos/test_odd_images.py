@@ -1,4 +1,4 @@
-"""Pictures as people have them, through the commands: all that can be read is read, the rest is named."""
+"""Unusual image files, through the commands: all readable ones are read, the others are reported."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def odd(tmp_path: Path, portraits: Path) -> Path:
     return path
 
 
-def test_an_odd_exif_tag_ends_no_command(
+def test_an_invalid_exif_tag_breaks_no_command(
     odd: Path, tmp_path: Path, gallery: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "faces" / "Obama").mkdir(parents=True)
@@ -44,7 +44,7 @@ def test_an_odd_exif_tag_ends_no_command(
     assert '"Barack Obama"' in (tmp_path / "e.jsonl").read_text()
 
 
-def test_what_was_not_looked_at_at_enrollment_is_named_and_the_status_tells(
+def test_unread_files_of_an_enrollment_are_listed_and_set_the_exit_status(
     tmp_path: Path, portraits: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ann = tmp_path / "faces" / "Ann"
@@ -58,14 +58,14 @@ def test_what_was_not_looked_at_at_enrollment_is_named_and_the_status_tells(
     (ann / "7.nef").write_bytes(b"raw")
     (ann / "8.jpg").write_bytes(b"torn")
     assert main([*enroll, str(tmp_path / "g.joblib")]) == 1
-    said = capsys.readouterr().err
-    assert f"passed over: {ann / '7.nef'}: is no picture by its name" in said
-    assert "8.jpg" in said
-    assert "not looked at: 2 files or folders" in said
+    errors = capsys.readouterr().err
+    assert f"passed over: {ann / '7.nef'}: is no picture by its name" in errors
+    assert "8.jpg" in errors
+    assert "not looked at: 2 files or folders" in errors
     assert len(load_gallery(tmp_path / "g.joblib", fingerprint("sface")).people["Ann"].embeddings) == 4
 
 
-def test_where_only_one_kind_of_file_is_there_the_reason_is_said(
+def test_an_unreadable_only_photo_is_reported_with_the_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "faces" / "Ann").mkdir(parents=True)
@@ -74,7 +74,7 @@ def test_where_only_one_kind_of_file_is_there_the_reason_is_said(
     assert "1.heic: unreadable" in capsys.readouterr().err
 
 
-def test_of_an_animation_given_as_a_photo_the_first_picture_is_taken_and_that_is_said(
+def test_only_the_first_image_of_an_animation_is_used_and_that_is_reported(
     tmp_path: Path, portraits: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     portrait = Pillow.open(portraits / "obama.jpg").convert("RGB").resize((240, 300))
@@ -88,7 +88,7 @@ def test_of_an_animation_given_as_a_photo_the_first_picture_is_taken_and_that_is
 
 
 def test_both_visits_among_pictures_of_one_place_are_logged(tmp_path: Path, portraits: Path, gallery: Path) -> None:
-    """Twelve pictures; somebody is in the fifth and the ninth, and in no other."""
+    """Twelve pictures; a person is visible only in the fifth and the ninth."""
     rows, columns = np.mgrid[0:480, 0:640]
     wall = np.stack([120 + 40 * np.sin(columns / 37), 130 + 30 * np.sin(rows / 23), 110 + columns * 0], -1)
     portrait = Pillow.open(portraits / "obama.jpg").convert("RGB").resize((240, 300))

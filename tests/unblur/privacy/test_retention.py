@@ -1,4 +1,4 @@
-"""What is older or more than allowed goes, the oldest first, and what is left still holds together."""
+"""Data beyond the age or size limits is deleted, oldest first, and the remaining data stays consistent."""
 
 from __future__ import annotations
 
@@ -25,37 +25,47 @@ from tests.recognize.conftest import directions
 from tests.stream.evidence.test_verify_chain import examined
 from tests.stream.support.events import an_event, fill
 from tests.stream.support.proof import write
-from tests.unblur.support.kept import BEGIN, GONE, bytes_of, keep, keep_served, records, said, served, waiting
+from tests.unblur.support.kept import (
+    BEGIN,
+    ERASED,
+    bytes_of,
+    feedback_rows,
+    open_data,
+    open_data_folder,
+    queued_posts,
+    write_data_folder,
+    write_personal_data,
+)
 from unblur.cli import main
-from unblur.people.face_thumbnails import faces_of
+from unblur.people.face_thumbnails import thumbnails_folder
 from unblur.privacy.personal_data import PersonalData, open_personal_data
 from unblur.privacy.retention import RetentionReport, apply_retention
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    keep(tmp_path)
+    write_personal_data(tmp_path)
     return tmp_path
 
 
 def expired(folder: Path, now: datetime, **limits: Limit) -> RetentionReport:
     with ExitStack() as stack:
-        return apply_retention(Retention(**limits), records(folder, stack), now)
+        return apply_retention(Retention(**limits), open_data(folder, stack), now)
 
 
 def ids(where: object) -> list[object]:
     return [event["id"] for event in query(str(where))]
 
 
-def test_without_limits_nothing_goes(folder: Path) -> None:
+def test_without_limits_nothing_is_deleted(folder: Path) -> None:
     before = bytes_of(folder / "evidence") + (folder / "log.jsonl").read_bytes()
     assert expired(folder, BEGIN + timedelta(days=10_000)) == RetentionReport(0, 0, 0, ())
     assert bytes_of(folder / "evidence") + (folder / "log.jsonl").read_bytes() == before
 
 
-def test_old_events_go_from_every_log_and_take_their_evidence_with_them(folder: Path) -> None:
-    told = expired(folder, BEGIN + timedelta(days=1, hours=4), events=Limit(days=1))
-    assert (told.entries, told.bundles) == (12, 4)
+def test_old_events_are_deleted_from_every_log_with_their_evidence(folder: Path) -> None:
+    report = expired(folder, BEGIN + timedelta(days=1, hours=4), events=Limit(days=1))
+    assert (report.entries, report.bundles) == (12, 4)
     store = f"sqlite:///{folder / 'log.sqlite'}"
     for log in (folder / "log.jsonl", folder / "log.jsonl.previous", store):
         assert ids(log) == ["event-4", "event-5", "event-6"]
@@ -63,7 +73,7 @@ def test_old_events_go_from_every_log_and_take_their_evidence_with_them(folder: 
     assert not findings.faults
 
 
-def test_old_crops_go_alone_and_the_chain_is_shortened(folder: Path) -> None:
+def test_old_crops_are_deleted_alone_and_the_chain_is_pruned(folder: Path) -> None:
     last = len((folder / "evidence" / CHAIN).read_bytes())
     now = datetime.now(UTC)
     assert expired(folder, now + timedelta(days=2), crops=Limit(days=3)).bundles == 0
@@ -79,40 +89,40 @@ def test_old_crops_go_alone_and_the_chain_is_shortened(folder: Path) -> None:
     assert not examined(folder / "evidence", key=Signer()).faults
 
 
-def test_the_oldest_crops_go_until_the_rest_has_room(folder: Path) -> None:
+def test_the_oldest_crops_are_deleted_down_to_the_size_limit(folder: Path) -> None:
     evidence = folder / "evidence"
     size = sum(path.stat().st_size for path in evidence.glob("event-[3456].*"))
-    told = expired(folder, datetime.now(UTC), crops=Limit(megabytes=(size + 100) / 1e6))
-    assert told.bundles == 3
+    report = expired(folder, datetime.now(UTC), crops=Limit(megabytes=(size + 100) / 1e6))
+    assert report.bundles == 3
     assert {path.name.partition(".")[0] for path in evidence.glob("*.json")} == {f"event-{n}" for n in (3, 4, 5, 6)}
     findings = examined(evidence, folder / "log.jsonl", key=Signer())
     assert not findings.faults
     assert any("the beginning of the chain was dropped" in note for note in findings.notes)
 
 
-def test_the_oldest_events_go_until_the_rest_has_room(folder: Path) -> None:
+def test_the_oldest_events_are_deleted_down_to_the_size_limit(folder: Path) -> None:
     line = (folder / "log.jsonl").stat().st_size / 7
     expired(folder, BEGIN, events=Limit(megabytes=7 * line / 1e6))
     for log in (folder / "log.jsonl", folder / "log.jsonl.previous"):
         assert ids(log) == ["event-4", "event-5", "event-6"]
 
 
-def test_while_a_run_writes_room_that_was_made_is_not_made_again(tmp_path: Path) -> None:
-    """The store's file keeps its size then: measured by that, ever more events would have to go."""
+def test_freed_space_is_counted_while_a_run_writes(tmp_path: Path) -> None:
+    """The store's file keeps its size then: if it were measured, more and more events would be deleted."""
     store = f"sqlite:///{tmp_path / 'log.sqlite'}"
     with closing(SqlEventStore(store)) as began:
         began.write(an_event(1, wall_time=BEGIN))
     fill(store, 1000)
     limits = Retention(events=Limit(megabytes=(tmp_path / "log.sqlite").stat().st_size / 2e6))
     with ExitStack() as stack:
-        kept = open_personal_data(None, [store], None, None, None, "", stack)
-        entries = [apply_retention(limits, kept, BEGIN, serving=True).entries for _ in range(4)]
+        data = open_personal_data(None, [store], None, None, None, "", stack)
+        entries = [apply_retention(limits, data, BEGIN, serving=True).entries for _ in range(4)]
     assert entries[0] > 400
-    assert sum(entries[1:]) < 200  # of pages that are filled in part
+    assert sum(entries[1:]) < 200  # from partly filled pages
     assert entries[-1] < 10
 
 
-def test_a_bundle_that_cannot_be_read_goes_in_its_turn(folder: Path) -> None:
+def test_an_unreadable_bundle_expires_by_its_file_time(folder: Path) -> None:
     evidence = folder / "evidence"
     (evidence / "event-0.json").unlink()
     (evidence / "event-5.json").write_bytes(b"{")
@@ -127,23 +137,23 @@ def test_a_bundle_that_cannot_be_read_goes_in_its_turn(folder: Path) -> None:
     assert not findings.faults
 
 
-def test_what_fails_keeps_nothing_else_from_going(folder: Path) -> None:
+def test_a_failure_does_not_stop_the_rest(folder: Path) -> None:
     with ExitStack() as stack:
-        opened = records(folder, stack)
+        opened = open_data(folder, stack)
         (folder / "log.jsonl").unlink()
         every = Limit(days=1)
-        told = apply_retention(Retention(events=every, galleries=every), opened, BEGIN + timedelta(days=40))
-    assert (told.entries, told.bundles, told.people) == (7, 7, ("Ann", "Bob", GONE))
-    (why,) = told.failed
+        report = apply_retention(Retention(events=every, galleries=every), opened, BEGIN + timedelta(days=40))
+    assert (report.entries, report.bundles, report.people) == (7, 7, ("Ann", "Bob", ERASED))
+    (why,) = report.failed
     assert str(folder / "log.jsonl") in why
     assert not list((folder / "evidence").glob("*.png"))
 
 
-def test_what_was_interrupted_is_finished_by_the_next(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A limit of size is kept again once the logs are, and forgets then whose crops were to go."""
+def test_an_interrupted_pass_is_completed_by_the_next(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the logs are within their size limit again, the evidence of the deleted events is deleted, too."""
     limit = Limit(megabytes=7 * (folder / "log.jsonl").stat().st_size / 7 / 1e6)
     with ExitStack() as stack:
-        opened = records(folder, stack)
+        opened = open_data(folder, stack)
         assert opened.evidence
         with monkeypatch.context() as broken:
             broken.setattr(EvidenceStore, "amend", _refused)
@@ -154,8 +164,8 @@ def test_what_was_interrupted_is_finished_by_the_next(folder: Path, monkeypatch:
             assert apply_retention(Retention(events=limit), opened, BEGIN).failed == ("the disk refused",)
         apply_retention(Retention(events=limit), opened, BEGIN)
     assert ids(folder / "log.jsonl") == ["event-4", "event-5", "event-6"]
-    left = {path.name.partition(".")[0] for path in (folder / "evidence").glob("*.png")}
-    assert left <= {"event-4", "event-5", "event-6"}
+    remaining = {path.name.partition(".")[0] for path in (folder / "evidence").glob("*.png")}
+    assert remaining <= {"event-4", "event-5", "event-6"}
     assert not examined(folder / "evidence", folder / "log.jsonl").faults
 
 
@@ -163,15 +173,15 @@ def _refused(*_: object) -> int:
     raise StorageError("the disk refused")
 
 
-def test_people_enrolled_long_ago_are_forgotten(folder: Path) -> None:
-    told = expired(folder, BEGIN + timedelta(days=31.5), galleries=Limit(days=30))
-    assert told.people == ("Ann", GONE)
+def test_people_enrolled_long_ago_are_deleted(folder: Path) -> None:
+    report = expired(folder, BEGIN + timedelta(days=31.5), galleries=Limit(days=30))
+    assert report.people == ("Ann", ERASED)
     assert load_gallery(folder / "people.joblib", fingerprint("sface")).names == ("Bob",)
-    assert GONE.encode() not in (folder / "people.joblib").read_bytes()
+    assert ERASED.encode() not in (folder / "people.joblib").read_bytes()
 
 
-def test_a_change_makes_nobody_younger(folder: Path) -> None:
-    """Also of those in a gallery that did not note when they were enrolled."""
+def test_a_change_does_not_reset_the_enrollment_time(folder: Path) -> None:
+    """Also for people in a gallery without enrollment times."""
     path = folder / "people.joblib"
     Gallery(fingerprint("sface"), {"Old": Person(directions(2, 1))}).save(path)
     os.utime(path, (BEGIN.timestamp(), BEGIN.timestamp()))
@@ -180,17 +190,17 @@ def test_a_change_makes_nobody_younger(folder: Path) -> None:
     assert expired(folder, datetime.now(UTC) + timedelta(days=2), galleries=Limit(days=1)).people == ("New",)
 
 
-def test_a_gallery_that_comes_later_is_held_to_its_limit(tmp_path: Path) -> None:
+def test_a_gallery_created_later_is_limited_too(tmp_path: Path) -> None:
     path = tmp_path / "people.joblib"
-    kept = PersonalData(path, [], None, None, None, fingerprint("sface"))
+    data = PersonalData(path, [], None, None, None, fingerprint("sface"))
     limits = Retention(galleries=Limit(days=1))
-    assert apply_retention(limits, kept, BEGIN) == RetentionReport(0, 0, 0, ())
-    assert not kept.remove_people("Old")
+    assert apply_retention(limits, data, BEGIN) == RetentionReport(0, 0, 0, ())
+    assert not data.remove_people("Old")
     Gallery(fingerprint("sface"), {"Old": Person(directions(2, 1), enrolled=1.0)}).save(path)
-    assert apply_retention(limits, kept, BEGIN).people == ("Old",)
+    assert apply_retention(limits, data, BEGIN).people == ("Old",)
 
 
-def test_a_gallery_that_is_too_large_loses_those_enrolled_first(folder: Path) -> None:
+def test_a_gallery_that_is_too_large_loses_the_people_enrolled_first(folder: Path) -> None:
     size = (folder / "people.joblib").stat().st_size
     assert expired(folder, BEGIN, galleries=Limit(megabytes=size * 0.7 / 1e6)).people == ("Ann",)
 
@@ -203,27 +213,31 @@ def test_the_command_follows_the_configuration(folder: Path, capsys: pytest.Capt
         encoding="utf-8",
     )
     assert main(["forget", "--expired", "--config", str(folder / "unblur.yaml")]) == 0
-    told = "expired: 14 log entries, 7 bundles, 0 opinions and unsent webhooks; from the gallery: Ann, Bob"
-    assert capsys.readouterr().out == f"{told}, {GONE}\n"
+    output = "expired: 14 log entries, 7 bundles, 0 opinions and unsent webhooks; from the gallery: Ann, Bob"
+    assert capsys.readouterr().out == f"{output}, {ERASED}\n"
     assert not examined(folder / "evidence", folder / "log.jsonl").faults
 
 
-def test_opinions_and_unsent_posts_go_with_their_events(tmp_path: Path) -> None:
-    keep_served(tmp_path)
+def test_feedback_and_queued_posts_expire_with_their_events(tmp_path: Path) -> None:
+    write_data_folder(tmp_path)
     with ExitStack() as stack:
         limits = Retention(events=Limit(days=1))
-        told = apply_retention(limits, served(tmp_path, stack), BEGIN + timedelta(days=1, hours=4))
-    assert told == RetentionReport(4, 4, 9, ())
-    assert [event for event, _, _ in said(tmp_path)] == ["event-5", "event-5"]
-    assert [event["id"] for hook, event in waiting(tmp_path) if hook == "door"] == ["event-4", "event-5", "event-6"]
+        report = apply_retention(limits, open_data_folder(tmp_path, stack), BEGIN + timedelta(days=1, hours=4))
+    assert report == RetentionReport(4, 4, 9, ())
+    assert [event for event, _, _ in feedback_rows(tmp_path)] == ["event-5", "event-5"]
+    assert [event["id"] for hook, event in queued_posts(tmp_path) if hook == "door"] == [
+        "event-4",
+        "event-5",
+        "event-6",
+    ]
 
 
-def test_the_crops_of_people_enrolled_long_ago_go_with_them(tmp_path: Path) -> None:
-    keep_served(tmp_path)
+def test_the_crops_of_expired_people_are_deleted(tmp_path: Path) -> None:
+    write_data_folder(tmp_path)
     with ExitStack() as stack:
         limits = Retention(galleries=Limit(days=30))
-        told = apply_retention(limits, served(tmp_path, stack), BEGIN + timedelta(days=31.5))
-    assert told.people == ("Ann", GONE)
+        report = apply_retention(limits, open_data_folder(tmp_path, stack), BEGIN + timedelta(days=31.5))
+    assert report.people == ("Ann", ERASED)
     gallery = tmp_path / "people.joblib"
-    crops = {path.stem for path in faces_of(gallery).iterdir()}
+    crops = {path.stem for path in thumbnails_folder(gallery).iterdir()}
     assert crops == load_gallery(gallery, fingerprint("sface")).photos

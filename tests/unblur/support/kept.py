@@ -1,4 +1,4 @@
-"""What several runs kept of three people, for the tests of what deletes it."""
+"""Personal data of three people from several runs, for the tests of erasure and retention."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ from tests.stream.support.proof import a_sighting, open_folder
 from unblur.app_database import application_database
 from unblur.feedback import Feedback
 from unblur.notify.webhook_queue import Queue
-from unblur.people.face_thumbnails import FaceThumbnails, faces_of
+from unblur.people.face_thumbnails import FaceThumbnails, thumbnails_folder
 from unblur.privacy.app_event_data import AppEventData
 from unblur.privacy.personal_data import PersonalData, open_personal_data
 
-GONE = "Zoë Gone"
+ERASED = "Zoë Gone"
 BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _STORY: tuple[tuple[EventType, int, str | None, str | None], ...] = (
     ("new", 1, None, "Ann"),
-    ("update", 1, GONE, "Ann"),
-    ("new", 2, "Ann", GONE),
-    ("end", 1, GONE, "Ann"),
-    ("end", 2, "Ann", GONE),
+    ("update", 1, ERASED, "Ann"),
+    ("new", 2, "Ann", ERASED),
+    ("end", 1, ERASED, "Ann"),
+    ("end", 2, "Ann", ERASED),
     ("new", 1, "Bob", None),
     ("end", 1, "Bob", None),
 )
-"""Type, track, name and runner-up: the second track 1 is another run's."""
-HERS = {"event-0", "event-1", "event-3"}
+"""Type, track, name and runner-up of each event; the last two events, also of track 1, belong to another run."""
+ERASED_EVENTS = {"event-0", "event-1", "event-3"}
 
 
-def story() -> list[Event]:
-    """An hour lies between one event and the next."""
+def make_events() -> list[Event]:
+    """The events, one hour apart."""
     events = []
     for number, (kind, track, name, runner_up) in enumerate(_STORY):
         event = an_event(number, name, wall_time=BEGIN + timedelta(hours=number))
@@ -55,55 +55,55 @@ def story() -> list[Event]:
     return events
 
 
-def keep(folder: Path, cipher: Cipher | None = None) -> None:
-    """Evidence, log, an earlier log, store and gallery."""
+def write_personal_data(folder: Path, cipher: Cipher | None = None) -> None:
+    """Write evidence, a log, a rotated log, a store and a gallery."""
     evidence = open_folder(folder / "evidence")
-    events = [evidence.add(event, *a_sighting(number)) for number, event in enumerate(story())]
+    events = [evidence.add(event, *a_sighting(number)) for number, event in enumerate(make_events())]
     evidence.close()
     log, earlier = JsonlEventLog(folder / "log.jsonl"), JsonlEventLog(folder / "log.jsonl.previous")
     store = SqlEventStore(f"sqlite:///{folder / 'log.sqlite'}")
     for event in events:
-        for kept in (log, earlier, store):
-            kept.write(event)
-    for kept in (log, earlier, store):
-        kept.close()
+        for sink in (log, earlier, store):
+            sink.write(event)
+    for sink in (log, earlier, store):
+        sink.close()
     people = {
         name: Person(directions(2, seed), enrolled=(BEGIN + timedelta(days=seed)).timestamp())
-        for seed, name in enumerate(("Ann", GONE, "Bob"))
+        for seed, name in enumerate(("Ann", ERASED, "Bob"))
     }
     Gallery(fingerprint("sface"), people).save(folder / "people.joblib", cipher)
 
 
-def keep_served(folder: Path) -> None:
-    """The same as a folder of data of `unblur serve`: with crops of the photos, opinions, and posts that wait."""
-    keep(folder)
+def write_data_folder(folder: Path) -> None:
+    """Write the same as a data folder of `unblur serve`, with crops of the photos, feedback and queued posts."""
+    write_personal_data(folder)
     for log in folder.glob("log.jsonl*"):
         log.unlink()
     (folder / "log.sqlite").rename(folder / "events.sqlite")
     gallery = folder / "people.joblib"
-    FaceThumbnails(faces_of(gallery), None)
+    FaceThumbnails(thumbnails_folder(gallery), None)
     for photo in load_gallery(gallery, fingerprint("sface")).photos:
-        write_picture(faces_of(gallery) / f"{photo}.png", np.full((128, 128, 3), int(photo[:2], 16), np.uint8))
+        write_picture(thumbnails_folder(gallery) / f"{photo}.png", np.full((128, 128, 3), int(photo[:2], 16), np.uint8))
     engine = application_database(folder)
     feedback, hooks = Feedback(engine), [Queue(engine, "door"), Queue(engine, "desk")]
     feedback.add("event-0", "wrong", None, "operator")
-    feedback.add("event-5", "wrong", unicodedata.normalize("NFD", GONE), "operator")
+    feedback.add("event-5", "wrong", unicodedata.normalize("NFD", ERASED), "operator")
     feedback.add("event-5", "right", "Bob", "operator")
-    for event in story():
+    for event in make_events():
         for hook in hooks:
             hook.add(event.id, to_line(event.to_json()), 0.0)
     engine.dispose()
 
 
-def records(folder: Path, stack: ExitStack, cipher: Cipher | None = None) -> PersonalData:
+def open_data(folder: Path, stack: ExitStack, cipher: Cipher | None = None) -> PersonalData:
     logs = [str(folder / "log.jsonl"), f"sqlite:///{folder / 'log.sqlite'}"]
     return open_personal_data(
         folder / "people.joblib", logs, folder / "evidence", None, cipher, fingerprint("sface"), stack
     )
 
 
-def served(folder: Path, stack: ExitStack) -> PersonalData:
-    """What `keep_served` kept."""
+def open_data_folder(folder: Path, stack: ExitStack) -> PersonalData:
+    """Open the data of `write_data_folder`."""
     engine = application_database(folder)
     stack.callback(engine.dispose)
     store = f"sqlite:///{folder / 'events.sqlite'}"
@@ -111,8 +111,8 @@ def served(folder: Path, stack: ExitStack) -> PersonalData:
     return open_personal_data(folder / "people.joblib", [store], evidence, AppEventData(engine), None, network, stack)
 
 
-def waiting(folder: Path) -> list[tuple[str, dict[str, object]]]:
-    """The posts that wait, each with its hook."""
+def queued_posts(folder: Path) -> list[tuple[str, dict[str, object]]]:
+    """The queued posts, each with its hook."""
     engine = application_database(folder)
     with engine.connect() as connection:
         rows = connection.execute(sql.text("SELECT hook, body FROM webhook_posts ORDER BY position")).all()
@@ -120,8 +120,8 @@ def waiting(folder: Path) -> list[tuple[str, dict[str, object]]]:
     return [(hook, json.loads(body)) for hook, body in rows]
 
 
-def said(folder: Path) -> list[tuple[str, str, str | None]]:
-    """The event, the verdict, and the person of every opinion."""
+def feedback_rows(folder: Path) -> list[tuple[str, str, str | None]]:
+    """Event, verdict and person of every feedback entry."""
     engine = application_database(folder)
     with engine.connect() as connection:
         rows = connection.execute(sql.text("SELECT event, verdict, person FROM feedback ORDER BY number")).all()

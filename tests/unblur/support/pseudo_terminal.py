@@ -1,4 +1,4 @@
-"""A command at a real terminal (pty(7)), and the screen that a person would see (pyte)."""
+"""A command in a real pseudo terminal (pty(7)), and its screen content (pyte)."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ import pyte
 WITHIN_S = 100.0
 ROWS = 24
 UNBLUR = (sys.executable, "-m", "unblur")
-_STEERING = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
+_CONTROL_SEQUENCE = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class PseudoTerminal:
-    """A command whose standard streams are one terminal, unless `stdout` is another file. Used as a context; what is
-    still running when it ends is killed."""
+    """A command whose standard streams are a terminal, except `stdout` if it is given. A context manager, which kills
+    a command that is still running at its end."""
 
     def __init__(
         self,
@@ -41,8 +41,8 @@ class PseudoTerminal:
         environ = {key: value for key, value in os.environ.items() if key not in {"TERM", "COLUMNS", "LINES"}}
         environ |= environment | ({} if term is None else {"TERM": term})
         self.before = termios.tcgetattr(below)
-        self._below = below  # kept, so that what was said last can still be read when the command has ended
-        # setsid makes the terminal the command's own, so that Ctrl-C reaches it.
+        self._below = below  # kept open, so that the last output can still be read after the command's end
+        # setsid makes it the command's controlling terminal, so that Ctrl-C reaches it.
         self.process = subprocess.Popen(
             ["setsid", "--ctty", *map(str, command)],
             stdin=below,
@@ -69,7 +69,7 @@ class PseudoTerminal:
         os.close(self._above)
 
     def resize(self, columns: int) -> None:
-        """As a window is dragged: the kernel tells the command by SIGWINCH."""
+        """Resize the terminal, as by dragging a window: the kernel sends SIGWINCH to the command."""
         with self._changed:
             self._resize(columns)
             self._screen.resize(ROWS, columns)
@@ -81,43 +81,43 @@ class PseudoTerminal:
         """Ctrl-C."""
         self.press("\x03")
 
-    def until(self, seen: Callable[[], bool]) -> None:
-        """Wait for something on the screen, or in what was written."""
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until `holds` is true for the screen or the output."""
         deadline = time.monotonic() + WITHIN_S
         with self._changed:
-            while not seen():
+            while not holds():
                 ended = self.process.poll() is not None
                 assert self._changed.wait(1.0) or not ended, f"ended with {self.process.returncode}: {self.text}"
                 assert time.monotonic() < deadline, self.text
 
     def finish(self) -> int:
-        """The exit status, once all that was written has been read."""
+        """Wait for the end and return the exit status, after all output has been read."""
         status = self.process.wait(WITHIN_S)
         deadline = time.monotonic() + WITHIN_S
-        while _waiting(self._above) and time.monotonic() < deadline:
-            time.sleep(0.01)  # the reader is at it
+        while _unread_bytes(self._above) and time.monotonic() < deadline:
+            time.sleep(0.01)  # the reader thread is reading
         with self._changed:
             return status
 
     @property
     def text(self) -> str:
-        """All that was written, without what steers the terminal."""
-        return _STEERING.sub(b"", self.raw).decode(errors="replace")
+        """All output, without control sequences."""
+        return _CONTROL_SEQUENCE.sub(b"", self.raw).decode(errors="replace")
 
     @property
     def lines(self) -> list[str]:
-        """What stands on the screen now."""
+        """The lines on the screen now, without empty ones."""
         with self._changed:
             return [line.rstrip() for line in self._screen.display if line.strip()]
 
     @property
-    def cursor_shown(self) -> bool:
+    def is_cursor_visible(self) -> bool:
         return not self._screen.cursor.hidden
 
     @property
-    def in_order(self) -> bool:
-        """Whether the terminal echoes and reads lines as it did before, and shows its cursor."""
-        return termios.tcgetattr(self._below) == self.before and self.cursor_shown
+    def is_restored(self) -> bool:
+        """Whether the terminal has its original settings and shows its cursor."""
+        return termios.tcgetattr(self._below) == self.before and self.is_cursor_visible
 
     def _resize(self, columns: int) -> None:
         fcntl.ioctl(self._above, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
@@ -126,7 +126,7 @@ class PseudoTerminal:
         while True:
             try:
                 read = os.read(self._above, 65536)
-            except OSError:  # Linux says so when the other end is closed
+            except OSError:  # on Linux, the other end is closed
                 return
             with self._changed:
                 self.raw += read
@@ -134,6 +134,6 @@ class PseudoTerminal:
                 self._changed.notify_all()
 
 
-def _waiting(descriptor: int) -> int:
-    """Bytes that were written and not yet read."""
+def _unread_bytes(descriptor: int) -> int:
+    """The number of bytes written and not yet read."""
     return int(struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, b"\0" * 4))[0])

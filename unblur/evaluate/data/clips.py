@@ -124,7 +124,7 @@ def make_clip_folder(people: Path, settings: ClipSettings, seed: int, every: int
         detector = YuNet(load(fetch("yunet", progress=downloads)))
     known = detect_walkers(one_photograph_each(parts["probe"]), detector, known=True)
     unknown = detect_walkers(one_photograph_each(parts["strangers"]), detector, known=False)
-    terminal.prepared(out)
+    terminal.make_writable_folder(out)
     simulate_clip(known + unknown, settings, seed, out / "clip.mp4", out / "truth.json")
     write_photographs(parts["gallery"], out / "people")
 

@@ -24,7 +24,7 @@ from recognize.embedders.fitted_embedder import Method, fit
 from stream.errors import SourceError
 from stream.interfaces import Detector
 from stream.values import Array, Image
-from unblur.assembly.components import fitted, fusion_trainer
+from unblur.assembly.components import fusion_trainer, load_fitted
 from unblur.evaluate.data import archives
 from unblur.evaluate.data.datasets import photograph_detector
 from unblur.evaluate.scoring.open_set_metrics import Indices
@@ -85,7 +85,7 @@ def load_faces(data: Path, source: ClosedSetData, detector: Detector) -> Faces:
 
 
 EmbedFaces = Callable[[Indices, int], Array]
-"""Returns the embeddings of all faces (N x D), fitted to the faces at the given indices, with a seed."""
+"""Returns the embeddings of all faces (N x D), load_fitted to the faces at the given indices, with a seed."""
 
 
 def make_embed(name: MethodName, faces: Faces, sface: Embedder, backend: Backend) -> EmbedFaces:
@@ -100,7 +100,7 @@ def make_embed(name: MethodName, faces: Faces, sface: Embedder, backend: Backend
             crops = [faces.crops[index] for index in training]
             train_fusion = fusion_trainer() if name == "fusion-cnn" else None
             file.write_bytes(fit(name, crops, faces.labels[training], seed, train_fusion))
-            return fitted(file, name, backend).embed(faces.crops)
+            return load_fitted(file, name, backend).embed(faces.crops)
 
     return embed
 

@@ -53,7 +53,7 @@ def evaluate(data: Path, out: Path, seed: int, repeats: int, methods: Sequence[s
         detector = YuNet(load(fetch("yunet", progress=downloads), backend), min_confidence=IN_VIDEO)
         session = load(fetch("sface", progress=downloads), backend)
     faces = {source: closed_set.load_faces(data, source, detector) for source in SOURCES}
-    terminal.prepared(out)
+    terminal.make_writable_folder(out)
     archives = [data / source.archive for source in SOURCES]
     record = record_run(archives, seed, session.backend, *notes, *_describe_data(faces, repeats))
     done = _run(faces, names, SFace(session, fingerprint("sface")), seed, repeats, backend)

@@ -63,7 +63,7 @@ def evaluate(
     with download_bar() as downloads:
         detector = YuNet(load(fetch("yunet", progress=downloads), settings.backend), min_confidence=IN_VIDEO)
     split = load_split(settings.data, settings.split, detector, settings.every)
-    terminal.prepared(out)
+    terminal.make_writable_folder(out)
     embedder = reference_embedders.load_judge(judge, settings.backend)
     run_record = record_run([settings.data / settings.split / ARCHIVE], settings.seed, embedder.backend)
     enrolled = Enrolled.of(split, embedder)

@@ -15,7 +15,7 @@ from models.backends.selection import Backend, load
 from recognize.embedders.sface import SFace
 from recognize.gallery.calibration import threshold_for
 from stream.values import Array, Image
-from unblur.assembly.components import facenet
+from unblur.assembly.components import load_facenet
 from unblur.terminal import download_bar
 
 JudgeName = Literal["sface", "facenet"]
@@ -43,4 +43,4 @@ def load_judge(name: JudgeName, backend: Backend) -> Judge:
                 session = load(fetch("sface", progress=progress), backend)
             return Judge("SFace", session.backend, SFace(session, fingerprint("sface")).embed, threshold_for)
         case "facenet":
-            return Judge("FaceNet", "opencv", facenet().embed, None)
+            return Judge("FaceNet", "opencv", load_facenet().embed, None)

@@ -71,7 +71,7 @@ def evaluate(settings: Settings, out: Path) -> str:
     faces = _read_faces(archive, settings.every)
     notes = [f"{len(faces)} faces, their middle {SIDE} x {SIDE} pixels"]
     notes += methods.describe_network(names, settings.backend, settings.network)
-    terminal.prepared(out)
+    terminal.make_writable_folder(out)
     record = record_run([archive], settings.seed, BACKEND, *notes)
     results = _run(
         selected, partial(_run_condition, faces=faces, names=names, deblurrers=deblurrers, seed=settings.seed)

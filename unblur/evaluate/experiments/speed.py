@@ -40,7 +40,7 @@ from unblur.evaluate.data.datasets import ARCHIVE, read_roles
 from unblur.evaluate.experiments.stage_times import Stages
 from unblur.evaluate.scoring.event_log import read_events, score
 from unblur.people.enrollment import enroll
-from unblur.terminal import working
+from unblur.terminal import show_activity
 
 MATED, NON_MATED, AT_ONCE, SEED = 12, 4, 6, 0
 MEMORY_EVERY_S = 1.0
@@ -74,7 +74,7 @@ def record_clip(data: Path, folder: Path, mated: int = MATED, non_mated: int = N
     people, detector = read_roles(data / "val" / ARCHIVE), YuNet(load(fetch("yunet")))
     walkers = detect_walkers(one_photograph_each(people["probe"])[:mated], detector, known=True)
     walkers += detect_walkers(one_photograph_each(people["strangers"])[:non_mated], detector, known=False)
-    with working("filming people who walk past"):
+    with show_activity("filming people who walk past"):
         simulate_clip(walkers, ClipSettings("slow", AT_ONCE), SEED, footage.clip, footage.truth)
     enroll(Config(), write_photographs(people["gallery"], folder / "people"), footage.gallery, strict=False)
     return footage
@@ -85,7 +85,7 @@ def measure_process(program: str, command: Sequence[str | Path]) -> ProcessUsage
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     memory = []
-    with working(program), ExitStack() as stack:
+    with show_activity(program), ExitStack() as stack:
         # A new session: Ctrl-C reaches this process only, which then kills the child.
         process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, start_new_session=True)
         stack.enter_context(process)

@@ -108,7 +108,7 @@ def evaluate(settings: Settings, speeds: Sequence[str], out: Path) -> str:
     with download_bar() as downloads:
         session = selection.load(fetch("yunet", progress=downloads), settings.backend)
     for folder in ("clips", "events"):
-        terminal.prepared(out / folder)
+        terminal.make_writable_folder(out / folder)
     run_record = record_run([archive], settings.seed, session.backend)
     clips = _simulate_clips(people, classes, YuNet(session), settings, digest(archive), out / "clips")
     gallery = _enroll(people, settings, out / "people.joblib")

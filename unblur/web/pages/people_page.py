@@ -12,7 +12,7 @@ from recognize.gallery.people_gallery import Gallery
 from stream.errors import UsageError
 from stream.values import Image
 from unblur.people.gallery_service import GalleryService
-from unblur.people.photo_review import PhotoReviewer, ReviewedPhoto, objections, require_usable
+from unblur.people.photo_review import PhotoReviewer, ReviewedPhoto, describe_issues, require_usable
 from unblur.web.pages import people_schemas
 from unblur.web.pages.pending_photos import PendingPhotos
 from unblur.web.pages.people_schemas import (
@@ -112,7 +112,7 @@ class PeoplePage:
     async def _enrol(self, request: web.Request, new: Enrolment) -> KnownPerson:
         def enrol() -> KnownPerson:
             photos = self._require_enrollable(None, new.photos, new.sure)
-            name = self._people.enrol(new.name, new.description, photos, _operator_name(request))
+            name = self._people.enroll(new.name, new.description, photos, _operator_name(request))
             self._pending.drop(photos)
             return self._find_person(person_id(name))
 
@@ -172,7 +172,8 @@ class PeoplePage:
 
         def review() -> ProposedPhotos:
             photos = [
-                self._reviewer.picture(upload.name, upload.image, upload.fault, upload.remark) for upload in uploads
+                self._reviewer.check_picture(upload.name, upload.image, upload.fault, upload.remark)
+                for upload in uploads
             ]
             return self._review(photos, proposal)
 
@@ -184,7 +185,7 @@ class PeoplePage:
             image = self._evidence(crop.event)
             if image is None:
                 raise KeyError(crop.event)
-            return self._review([self._reviewer.crop("crop", image)], crop)
+            return self._review([self._reviewer.check_crop("crop", image)], crop)
 
         with map_errors():
             return await asyncio.to_thread(review)
@@ -196,18 +197,18 @@ class PeoplePage:
         return ProposedPhotos(
             photos=[
                 people_schemas.to_response(photo)
-                for photo in self._reviewer.judged([*pending, *photos], name, self._people.gallery)
+                for photo in self._reviewer.review([*pending, *photos], name, self._people.gallery)
             ]
         )
 
     def _require_enrollable(self, name: str | None, ids: Sequence[str], sure: Sequence[str]) -> list[ReviewedPhoto]:
         """The pending photos with these ids. Raises UsageError if one of them is unusable, or has findings and is not
         confirmed in `sure`."""
-        photos = self._reviewer.judged(self._pending.get(ids), name, self._people.gallery)
+        photos = self._reviewer.review(self._pending.get(ids), name, self._people.gallery)
         require_usable(photos)
         for photo in photos:
             if photo.findings and photo.id not in sure:
-                raise UsageError(f"{photo.name}: {objections(photo)}: confirm it, or leave it out")
+                raise UsageError(f"{photo.name}: {describe_issues(photo)}: confirm it, or leave it out")
         return photos
 
     def _list_people(self) -> list[KnownPerson]:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from stream.errors import UsageError
 from stream.names import LONGEST, normalize_name, normalize_text
-from unblur.people.photo_review import ReviewedPhoto, usable
+from unblur.people.photo_review import ReviewedPhoto, is_usable
 
 LONGEST_DESCRIPTION = 2000
 Id = Annotated[str, Field(max_length=64)]
@@ -150,4 +150,4 @@ def to_response(photo: ReviewedPhoto) -> ProposedPhoto:
         jpeg = cv2.imencode(".jpg", photo.crop, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
         picture = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
     findings = [PhotoFinding(kind=kind, why=why) for kind, why in photo.findings.items()]
-    return ProposedPhoto(id=photo.id, name=photo.name, picture=picture, usable=usable(photo), findings=findings)
+    return ProposedPhoto(id=photo.id, name=photo.name, picture=picture, usable=is_usable(photo), findings=findings)

@@ -20,7 +20,7 @@ from recognize.track_recognizer import TrackRecognizer
 from stream.threads import lower_priority
 from stream.values import Image
 from unblur.assembly.components import Components
-from unblur.photos.photo_restoration import PhotoRestorer, PhotoResult, RestoredFace, equip, side_by_side
+from unblur.photos.photo_restoration import PhotoRestorer, PhotoResult, RestoredFace, make_photo_restorer, side_by_side
 
 Method = Literal["auto", "cnn", "richardson-lucy", "seed"]
 WAITING = 3
@@ -86,7 +86,7 @@ class PhotoWorker:
     def _restore(self, photo: Image, sharp: Image | None, method: Method) -> RestoredPhoto:
         self._recognizer.use(self._gallery())
         (result,) = self._restorer(method).restore([(Path("photo"), photo)])
-        gains = [None if sharp is None else _crop_gain(face, sharp) for face in result.portraits]
+        gains = [None if sharp is None else _crop_gain(face, sharp) for face in result.faces]
         gain = None if sharp is None else _photo_gain(result, sharp)
         return RestoredPhoto(photo.shape[1], photo.shape[0], result.to_json(), _encode_images(result), gain, gains)
 
@@ -101,7 +101,7 @@ class PhotoWorker:
 
     def _restorer(self, method: Method) -> PhotoRestorer:
         if method not in self._restorers:
-            self._restorers[method] = equip(self._components, self._recognizer, self._settings(method))
+            self._restorers[method] = make_photo_restorer(self._components, self._recognizer, self._settings(method))
         return self._restorers[method]
 
     def _settings(self, method: Method) -> Deblurring:
@@ -122,7 +122,7 @@ def _crop_gain(face: RestoredFace, sharp: Image) -> QualityGain:
 
 def _encode_images(result: PhotoResult) -> dict[str, bytes]:
     pictures = {"original": result.photo, "restored": result.restored, "sheet": side_by_side(result)}
-    for number, face in enumerate(result.portraits, 1):
+    for number, face in enumerate(result.faces, 1):
         pictures[f"face-{number}-raw"] = face.restoration.crop.image
         if face.restoration.method != "none":
             pictures[f"face-{number}-restored"] = face.restoration.image

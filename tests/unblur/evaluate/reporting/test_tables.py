@@ -62,4 +62,4 @@ def test_files_are_replaced_atomically(tmp_path: Path) -> None:
 def test_a_file_in_place_of_the_folder_raises(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write to the folder"):
-        terminal.prepared(tmp_path / "file")
+        terminal.make_writable_folder(tmp_path / "file")

@@ -1,4 +1,4 @@
-"""A real Mosquitto to test against, and somebody who listens to it."""
+"""A real Mosquitto broker, and a subscriber."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/
 
 
 class Broker:
-    """Mosquitto on a free port; `stop` it, and `start` it again at the same, with the sessions that it had."""
+    """Mosquitto on a free port; it can be stopped and started again on the same port, with its sessions."""
 
     def __init__(self, folder: Path, *settings: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -48,26 +48,26 @@ class Broker:
 
 
 class Listener:
-    """Hears everything that the broker is told, and first what it retained. Its session outlives the connection."""
+    """Subscriber to all topics, which first gets the retained messages. Its session is persistent."""
 
     def __init__(self, port: int) -> None:
-        self.heard: queue.Queue[tuple[str, str]] = queue.Queue()
+        self.messages: queue.Queue[tuple[str, str]] = queue.Queue()
         self._client = Client(CallbackAPIVersion.VERSION2, f"listener {uuid4()}", clean_session=False)
         self._client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
-        self._client.on_message = self._hear
+        self._client.on_message = self._on_message
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         at_end(self.close)
 
-    def _hear(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        self.heard.put((message.topic, message.payload.decode()))
+    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        self.messages.put((message.topic, message.payload.decode()))
 
     def until(self, topic: str, payload: str | None = None) -> str:
-        """What it is told next on this topic (this, if given). Whatever comes before is passed over."""
+        """Wait for the next message on `topic`, with this `payload` if given; skips all others."""
         while True:
-            told, said = self.heard.get(timeout=WITHIN_S)
-            if told == topic and payload in (None, said):
-                return said
+            received_topic, received = self.messages.get(timeout=WITHIN_S)
+            if received_topic == topic and payload in (None, received):
+                return received
 
     def close(self) -> None:
         self._client.disconnect()

@@ -1,4 +1,4 @@
-"""A process that tells a webhook of events until it is killed."""
+"""A process that posts events to a webhook until it is killed."""
 
 import itertools
 import sys
@@ -14,5 +14,5 @@ hook = Webhook(settings, connect(database, DURABLE), WebhookTiming(first_retry_s
 hook.open(["lobby"])
 for number in itertools.count():
     hook.write(an_event(number))
-    if not sys.stdin.readline():  # the test says when the next is to come, and is gone
+    if not sys.stdin.readline():  # a line from the test requests the next event; its end stops the loop
         break

@@ -1,4 +1,4 @@
-"""A real web server that takes webhooks: it may be down, slow or in trouble."""
+"""A real web server that receives webhooks: it may be down, slow or failing."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ class Call:
 
 
 def status(number: int, **headers: str) -> Answer:
-    """Answer so, and nothing more."""
+    """Make an answer with this status and these headers, without a body."""
 
-    def answer(asked: BaseHTTPRequestHandler) -> None:
-        asked.send_response(number)
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(number)
         for name, value in headers.items():
-            asked.send_header(name.replace("_", "-"), value)
-        asked.send_header("Content-Length", "0")
-        asked.end_headers()
+            request.send_header(name.replace("_", "-"), value)
+        request.send_header("Content-Length", "0")
+        request.end_headers()
 
     return answer
 
 
 class Receiver:
-    """Notes every call in `calls`, and answers as `answer` says at that moment."""
+    """Records every request in `calls`, and answers with the current `answer`."""
 
     def __init__(self, answer: Answer | None = None, port: int = 0) -> None:
         self.calls: queue.Queue[Call] = queue.Queue()

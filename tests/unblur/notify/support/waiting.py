@@ -1,4 +1,4 @@
-"""Waiting for what another thread or process does."""
+"""Wait for another thread or process."""
 
 import time
 from collections.abc import Callable
@@ -7,8 +7,8 @@ WITHIN_S = 60.0
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Look again and again, and fail when it has not come about in `WITHIN_S`."""
+    """Poll `holds` until it is true; fail after `WITHIN_S`."""
     deadline = time.monotonic() + WITHIN_S
     while not holds():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.01)  # between looks
+        assert time.monotonic() < deadline, "the condition did not become true"
+        time.sleep(0.01)  # interval of polling

@@ -21,7 +21,7 @@ from stream.storage.images import png, read_picture
 from stream.values import Image
 from tests.unblur.conftest import Notes
 from tests.unblur.web.support.serving import opened
-from unblur.people.face_thumbnails import faces_of
+from unblur.people.face_thumbnails import thumbnails_folder
 from unblur.people.gallery_service import GalleryService
 from unblur.people.photo_review import PhotoReviewer
 from unblur.web.pages.live import LiveView
@@ -37,7 +37,7 @@ NOBODY = "0" * 16
 
 @pytest.fixture
 def watching(people: GalleryService, examiner: PhotoReviewer, portraits: Path) -> Iterator[LiveView]:
-    crop = examiner.picture("astronaut.png", read_picture(portraits / "astronaut.png")).crop
+    crop = examiner.check_picture("astronaut.png", read_picture(portraits / "astronaut.png")).crop
 
     def evidence(event: str) -> Image | None:
         return crop if event == EVENT else None
@@ -253,7 +253,9 @@ def test_a_name_that_no_file_could_bear(client: httpx.Client, portraits: Path) -
 
 def test_a_person_without_pictures_is_shown(client: httpx.Client, tmp_path: Path, portraits: Path) -> None:
     person = enrolled(client, "Joe", portraits / "biden.jpg")
-    for file in faces_of(tmp_path / "people.joblib").iterdir():  # as beside a gallery that was copied without them
+    for file in thumbnails_folder(
+        tmp_path / "people.joblib"
+    ).iterdir():  # as beside a gallery that was copied without them
         file.unlink()
     assert client.get(f"{API}/{person['id']}").json()["photos"][0]["picture"] is None
     assert client.get("/people").status_code == client.get(f"/people/{person['id']}").status_code == 200
