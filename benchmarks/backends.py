@@ -17,11 +17,11 @@ from models.assets.fetch import fetch
 from models.backends import parity_check
 from models.backends.onnxruntime_backend import OnnxRuntime
 from models.backends.selection import NAMES, load
-from models.backends.session import Session, Tensor
+from models.backends.session import NetworkSession, Tensor
 from models.errors import ModelError
 
 
-def least_ms(session: Session, inputs: list[Tensor], repeats: int = 30) -> float:
+def least_ms(session: NetworkSession, inputs: list[Tensor], repeats: int = 30) -> float:
     """Measure the milliseconds per row in the fastest of so many passes."""
     session.run(*inputs)
     times = []

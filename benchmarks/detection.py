@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.yunet import IN_STILLS, YuNet
-from models.backends.selection import Session, load
+from models.backends.selection import NetworkSession, load
 from stream.interfaces import Detector
 from stream.tracking.tiled_detection import TiledDetector
 from stream.tracking.tracker import Tracker
@@ -40,7 +40,7 @@ SIZE = (1280, 720)
 FACE = 95 / 160
 """Width of the face, as YuNet boxes it, in those photographs' widths."""
 
-Place = NDArray[np.float64]
+Position = NDArray[np.float64]
 
 
 def read_photographs(tar: Path) -> list[Image]:
@@ -66,14 +66,14 @@ class FaceCutout:
         axis = np.linspace(-1, 1, self.image.shape[0])
         self.opacity = ((1 - np.hypot(axis[:, None], axis)) / 0.15).clip(0, 1).astype(np.float32)[..., None]
 
-    def paste(self, background: Array, place: Place) -> Array:
+    def paste(self, background: Array, place: Position) -> Array:
         """Paste the cutout into the background, its top left corner at (x, y)."""
         size = background.shape[1], background.shape[0]
         shift = np.array([[1, 0, place[0]], [0, 1, place[1]]], np.float32)
         image, opacity = (cv2.warpAffine(part, shift, size) for part in (self.image, self.opacity))
         return np.asarray(background * (1 - opacity[..., None]) + image * opacity[..., None], np.float32)
 
-    def expose(self, background: Image, place: Place, velocity: Place) -> Image:
+    def expose(self, background: Image, place: Position, velocity: Position) -> Image:
         """Render the frame in which the cutout moves through `place` at `velocity` (pixels per frame)."""
         steps = int(np.hypot(*velocity) * SHUTTER / 1.5) + 1
         offsets = SHUTTER * ((np.arange(steps) + 0.5) / steps - 0.5)
@@ -87,12 +87,12 @@ class FaceCutout:
         return picture
 
 
-def center(face: FaceDetection) -> Place:
+def center(face: FaceDetection) -> Position:
     """Compute the center of a face as the tracker does."""
     return np.asarray((np.array(face.box.center) + face.landmarks.mean(0)) / 2, np.float64)
 
 
-PassageFrame = tuple[float, FaceDetection | None, Place, int, complex | None]
+PassageFrame = tuple[float, FaceDetection | None, Position, int, complex | None]
 """One frame: the face's width, its detection, the error of its position, the number of false detections; and the ratio
 of the track's velocity to the true one (as complex numbers), from the third detection on."""
 
@@ -136,7 +136,7 @@ def row(speed: float, results: list[PassageFrame]) -> str:
     return f"| {speed} | {shares} | {jitter} | {false} | {velocity} | {len(results)} |"
 
 
-def spread(errors: Place) -> str:
+def spread(errors: Position) -> str:
     """Format median / 90th percentile."""
     return " / ".join(f"{each:.1f}" for each in np.percentile(errors, [50, 90])) if errors.size else "-"
 
@@ -175,7 +175,7 @@ def make_wall(size: tuple[int, int]) -> Image:
     return np.stack(waves, -1).astype(np.uint8)
 
 
-def paste_face(background: Image, photograph: Image, width: float, rng: np.random.Generator) -> tuple[Image, Place]:
+def paste_face(background: Image, photograph: Image, width: float, rng: np.random.Generator) -> tuple[Image, Position]:
     """Paste a photograph whose face is `width` pixels wide; return the image and the face's center."""
     scale = width / (FACE * photograph.shape[1])
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
@@ -191,7 +191,7 @@ def paste_face(background: Image, photograph: Image, width: float, rng: np.rando
 
 
 def measure_detection(
-    detector: Detector, pictures: list[tuple[Image, Place]], width: float
+    detector: Detector, pictures: list[tuple[Image, Position]], width: float
 ) -> tuple[float, float, float]:
     """Measure the share of faces found, false detections per image, and CPU milliseconds per image."""
     hits = false = 0
@@ -203,7 +203,7 @@ def measure_detection(
     return hits / len(pictures), false / len(pictures), 1000 * (time.process_time() - began) / len(pictures)
 
 
-def sizes(session: Session, faces: Path, people: int) -> None:
+def sizes(session: NetworkSession, faces: Path, people: int) -> None:
     cv2.setNumThreads(1)
     photos = read_photographs(faces)
     detectors: dict[str, Detector] = {

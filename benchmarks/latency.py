@@ -63,7 +63,7 @@ _READ = """([bits, block]) => {
 
 
 @dataclass(frozen=True)
-class Format:
+class VideoFormat:
     width: int
     height: int
     fps: int
@@ -72,13 +72,13 @@ class Format:
         return f"{self.width}x{self.height} at {self.fps}"
 
 
-FORMATS = (Format(640, 480, 30), Format(1280, 720, 15), Format(1280, 720, 30))
+FORMATS = (VideoFormat(640, 480, 30), VideoFormat(1280, 720, 15), VideoFormat(1280, 720, 30))
 
 
 class TimedScene:
     """Renders frames of three swaying faces, with the time in the bottom left corner."""
 
-    def __init__(self, form: Format, faces: Sequence[Image]) -> None:
+    def __init__(self, form: VideoFormat, faces: Sequence[Image]) -> None:
         self._form = form
         side = form.height // 4
         self._faces = [np.asarray(cv2.resize(face, (side, side)), np.uint8) for face in faces]
@@ -122,7 +122,7 @@ def measure_ages(address: str, seconds: float) -> list[float]:
     return measured
 
 
-def row(form: Format, faces: Sequence[Image], gallery: Path, seconds: float) -> str:
+def row(form: VideoFormat, faces: Sequence[Image], gallery: Path, seconds: float) -> str:
     config = load(None, {
         "cameras": [{"name": "lobby", "source": "whip:"}],
         "recognition": {"gallery": gallery},

@@ -31,13 +31,13 @@ from deblur.richardson_lucy import deconvolve
 from models.assets import manifest
 from models.assets.fetch import fetch
 from models.backends import selection
-from models.backends.session import Session
+from models.backends.session import NetworkSession
 from stream.interfaces import Deblurrer
 from stream.values import Array, FaceCrop, FaceQuality, Image
 
 VIEW = 112
 _CANVAS = 240
-DrawKernel = Callable[[np.random.Generator], Array]
+KernelSampler = Callable[[np.random.Generator], Array]
 LENGTHS = (9, 19, 30, 40)
 LONGER = (50, 60)
 """Beyond what the network was trained on."""
@@ -64,7 +64,7 @@ class SimilarityMeter:
     def __init__(self, model: Path) -> None:
         self._session = selection.load(model, "onnxruntime")
 
-    def make_cases(self, faces: list[Image], draw: DrawKernel) -> list[BlurredFace]:
+    def make_cases(self, faces: list[Image], draw: KernelSampler) -> list[BlurredFace]:
         rng, made = np.random.default_rng(5), []
         for number, face in enumerate(faces):
             kernel = draw(rng)
@@ -144,7 +144,7 @@ def still_table(faces: list[Image], meter: SimilarityMeter) -> None:
             print(f"| {name} | Gaussian, share {share}, {steps} steps | {cell} |", flush=True)
 
 
-BLURS: dict[str, DrawKernel] = {
+BLURS: dict[str, KernelSampler] = {
     "line9": partial(draw_line, 9),
     "line19": partial(draw_line, 19),
     "traj13": partial(kernels.trajectory, 13),
@@ -156,7 +156,7 @@ BLURS: dict[str, DrawKernel] = {
 }
 
 
-def track_table(faces: list[Image], meter: SimilarityMeter, network: Session) -> None:
+def track_table(faces: list[Image], meter: SimilarityMeter, network: NetworkSession) -> None:
     """Print the table of the whole deblurring stage on crops of one camera with unknown shutter."""
     print(f"\n| length, shutter {SHUTTER} | by | cosine | PSNR dB |\n|---|---|---|---|")
     for length in (*LENGTHS, *LONGER):

@@ -29,7 +29,7 @@ from detectors.alignment import SIDE, align, quality, similarity
 from detectors.yunet import YuNet
 from models.assets import manifest
 from models.assets.fetch import fetch, fingerprint
-from models.backends.selection import Session, load
+from models.backends.selection import NetworkSession, load
 from recognize import decision, restoration_fusion, track_recognizer
 from recognize.embedders.sface import SFace
 from recognize.gallery.calibration import threshold_for
@@ -54,7 +54,7 @@ JPEG_QUALITY = 75
 
 
 @dataclass(frozen=True)
-class Photo:
+class SharpPhoto:
     person: str
     image: Image
     landmarks: Array
@@ -96,7 +96,7 @@ class CachedSFace(SFace):
         return np.stack([self._cache[id(image)][1] for image in images])
 
 
-def read_photos(archive: Path, detector: YuNet) -> list[Photo]:
+def read_photos(archive: Path, detector: YuNet) -> list[SharpPhoto]:
     """Read the archive's photos, sorted by name, with the points of the largest face; skip photos without a face."""
     photos = []
     for name, image in photographs.read(archive).items():
@@ -104,7 +104,7 @@ def read_photos(archive: Path, detector: YuNet) -> list[Photo]:
         framed = np.pad(image, ((margin, margin), (margin, margin), (0, 0)))
         if faces := detector.detect(framed):
             face = max(faces, key=lambda face: face.box.area)
-            photos.append(Photo(Path(name).parent.name, image, face.landmarks - np.float32(margin)))
+            photos.append(SharpPhoto(Path(name).parent.name, image, face.landmarks - np.float32(margin)))
     return photos
 
 
@@ -140,7 +140,7 @@ BLURS = (
 )
 
 
-def make_view(photo: Photo, blur: BlurSetting, track: int, rng: np.random.Generator) -> FaceCrop:
+def make_view(photo: SharpPhoto, blur: BlurSetting, track: int, rng: np.random.Generator) -> FaceCrop:
     """Simulate a camera's view of the face."""
     points = photo.landmarks + rng.normal(0, 1, photo.landmarks.shape).astype(np.float32)
     kernel, motion = blur.draw(similarity(points), rng)
@@ -183,7 +183,7 @@ class PhotoSplit:
     """The people's gallery photos (`enrolled`) and one probe photo each (`probes`)."""
 
     enrolled: dict[str, Person]
-    probes: dict[str, Photo]
+    probes: dict[str, SharpPhoto]
 
     def draw_galleries(self, size: int, repeats: int, fingerprint: str) -> Iterator[tuple[Gallery, list[str]]]:
         """Yield galleries of random people, each with the names of the people outside it."""
@@ -193,8 +193,8 @@ class PhotoSplit:
             yield Gallery(fingerprint, {name: self.enrolled[name] for name in order[:size]}), order[size:]
 
 
-def split_photos(photos: Sequence[Photo], embedder: SFace) -> PhotoSplit:
-    by_person: dict[str, list[Photo]] = {}
+def split_photos(photos: Sequence[SharpPhoto], embedder: SFace) -> PhotoSplit:
+    by_person: dict[str, list[SharpPhoto]] = {}
     for photo in photos:
         by_person.setdefault(photo.person, []).append(photo)
     several = {name: photos for name, photos in by_person.items() if len(photos) > 1}
@@ -327,7 +327,7 @@ def _print_similarities(people: PhotoSplit, embedder: SFace, repeats: int) -> No
         print(f"| {similarity_row(people, embedder, size, repeats)} |", flush=True)
 
 
-def _print_tracks(people: PhotoSplit, embedder: SFace, network: Session, repeats: int) -> None:
+def _print_tracks(people: PhotoSplit, embedder: SFace, network: NetworkSession, repeats: int) -> None:
     columns = "named rightly | named wrongly | non-mated named | 1 % of non-mated reach"
     print(f"\n| {VIEWS} views, {TRACK_GALLERY} people | {columns} |")
     print("|---|---|---|---|---|")

@@ -41,7 +41,7 @@ JITTER = 0.02
 """Standard deviation of a detection's place, in widths, at rest."""
 SPEEDS = (2, 6, 12, 22, 30, 45)
 
-Numbers = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class FacePath:
     """The path of one face: N frames from `start` on."""
 
     start: int
-    places: Numbers
+    places: Floats
     width: float
 
     @property
-    def velocities(self) -> Numbers:
+    def velocities(self) -> Floats:
         return np.gradient(self.places, axis=0)
 
 
@@ -79,7 +79,7 @@ class SimulatedDetection:
 
     face: FaceDetection
     person: int | None
-    velocity: Numbers
+    velocity: Floats
 
 
 def scene(seed: int, speed: float, people: int = 6, frames: int = 300) -> list[list[SimulatedDetection]]:
@@ -112,12 +112,12 @@ def simulate_detections(rng: np.random.Generator, paths: Sequence[FacePath], fra
     return sorted(detections, key=lambda each: -each.face.confidence)
 
 
-def face(place: Numbers, width: float, confidence: float) -> FaceDetection:
+def face(place: Floats, width: float, confidence: float) -> FaceDetection:
     box = Box(float(place[0] - width / 2), float(place[1] - TALL * width / 2), float(width), float(TALL * width))
     return FaceDetection(box, (place + POINTS * width).astype(np.float32), float(min(confidence, 0.99)))
 
 
-TrackMatch = tuple[int, Numbers | None]
+TrackMatch = tuple[int, Floats | None]
 """A track's id, and its velocity in pixels per frame where the tracker gives one."""
 
 
@@ -259,7 +259,7 @@ class TrackingScore:
         self.ids += len({(person, id) for person, id in pairs if person is not None})
         self.false += sum(pairs[None, id] > sum(pairs[person, id] for person in people) for id in ids)
 
-    def _measure(self, true: Numbers, measured: Numbers | None) -> None:
+    def _measure(self, true: Floats, measured: Floats | None) -> None:
         speed = float(np.hypot(*true))
         if measured is None or speed < 1:
             return

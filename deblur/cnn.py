@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from deblur import conditioning, kernels
 from deblur.deblurrers import restore_by_richardson_lucy
 from deblur.gate import BlurAssessment, Gate
-from models.backends.session import Session, Tensor
+from models.backends.session import NetworkSession, Tensor
 from stream.values import Array, FaceCrop, Image, Restoration
 
 SIDE = 128
@@ -42,7 +42,7 @@ class Inputs(NamedTuple):
     def select(self, rows: NDArray[np.intp]) -> Inputs:
         return Inputs(self.crops[rows], self.hints[rows], self.motion[rows], self.others[rows])
 
-    def run(self, session: Session) -> list[Tensor]:
+    def run(self, session: NetworkSession) -> list[Tensor]:
         """Run the network on the inputs that it takes. Raises KeyError if it takes another one; ModelError."""
         values = self._asdict()
         return session.run(*(values[name] for name in session.names))
@@ -57,7 +57,7 @@ class CNN:
 
     def __init__(
         self,
-        session: Session,
+        session: NetworkSession,
         shutters: Mapping[str, float] | None = None,
         reach: float = math.inf,
         passes: int = 3,

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from detectors.resize import shrink_to
-from models.backends.selection import Session
+from models.backends.selection import NetworkSession
 from stream.values import Array, Box, FaceDetection, Image
 
 STRIDES = (8, 16, 32)
@@ -31,7 +31,12 @@ class YuNet:
     """
 
     def __init__(
-        self, session: Session, *, long_side: int = 640, min_confidence: float = IN_STILLS, max_overlap: float = 0.3
+        self,
+        session: NetworkSession,
+        *,
+        long_side: int = 640,
+        min_confidence: float = IN_STILLS,
+        max_overlap: float = 0.3,
     ) -> None:
         self.long_side = long_side
         self._session = session

@@ -63,7 +63,7 @@ def _watched() -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Camera:
+class PipelineCamera:
     """A source with its analyzer and its output. `show` is called by one thread. `watched` says whether the camera is
     displayed, and may be called by any thread; else a live camera may skip frames for `show`. `rotation` turns the
     source's frames clockwise, in degrees."""
@@ -89,7 +89,7 @@ class Pipeline:
 
     def __init__(
         self,
-        cameras: Sequence[Camera],
+        cameras: Sequence[PipelineCamera],
         identification: IdentificationWorker,
         meter: StageMetrics,
         load: LoadController | None = None,
@@ -159,10 +159,10 @@ class Pipeline:
         with _Guard(self._errors, self.stop):
             stage()
 
-    def _stage_functions(self, camera: Camera) -> tuple[Callable[[], None], ...]:
+    def _stage_functions(self, camera: PipelineCamera) -> tuple[Callable[[], None], ...]:
         return self._live_stages(camera) if camera.source.live else self._recorded_stages(camera)
 
-    def _recorded_stages(self, camera: Camera) -> tuple[Callable[[], None], ...]:
+    def _recorded_stages(self, camera: PipelineCamera) -> tuple[Callable[[], None], ...]:
         name = camera.source.camera
         frames, results, restored, annotated = (
             BoundedQueue[Frame](),
@@ -209,7 +209,7 @@ class Pipeline:
 
         return decode, analyze, restore, identify, show
 
-    def _live_stages(self, camera: Camera) -> tuple[Callable[[], None], ...]:
+    def _live_stages(self, camera: PipelineCamera) -> tuple[Callable[[], None], ...]:
         name = camera.source.camera
         annotated: LatestQueue[str, AnnotatedFrame] = LatestQueue()
         self._metrics.observe_counter("pictures dropped", lambda: annotated.dropped, name)
@@ -238,7 +238,7 @@ class Pipeline:
 
         return analyze, show
 
-    def _analyze(self, camera: Camera, frame: Frame) -> FrameResult:
+    def _analyze(self, camera: PipelineCamera, frame: Frame) -> FrameResult:
         result = camera.analyzer.process(frame)
         self._identification.update_tracks(result)
         return result

@@ -69,7 +69,7 @@ def kernel_cross_entropy(logits: Tensor, kernels: Tensor) -> Tensor:
     return functional.cross_entropy(logits.flatten(1), kernels.flatten(1))
 
 
-class Identity:
+class IdentityLoss:
     """Identity loss: one minus the cosine between the embeddings of the aligned restored face and of the true one."""
 
     def __init__(self, embedder: Embedder) -> None:

@@ -18,7 +18,7 @@ from deblur.train.checkpoint import read_checkpoint, write_checkpoint
 from deblur.train.dataset import Batch, Synthesis
 from deblur.train.discriminator import AdversarialLoss
 from deblur.train.kernel_head import kernel_softmax
-from deblur.train.losses import Embedder, Identity, charbonnier, kernel_cross_entropy, regional, spectral
+from deblur.train.losses import Embedder, IdentityLoss, charbonnier, kernel_cross_entropy, regional, spectral
 from deblur.train.networks import TwoScale, UNet
 from deblur.train.onnx_export import weights
 from deblur.train.recipe import NetRecipe, Phase, Recipe
@@ -28,7 +28,7 @@ from stream.values import Array, Image
 
 Figures = Mapping[str, float]
 """Losses of a step, or the figures of a validation."""
-Check = Callable[[nn.Module, torch.device], Figures]
+Validate = Callable[[nn.Module, torch.device], Figures]
 """Validates a network; the best is the one with the highest `score` among its figures."""
 
 
@@ -62,7 +62,7 @@ class Trainer:
     """
 
     def __init__(
-        self, recipe: Recipe, photos: Sequence[Photo], folder: Path, check: Check, embedder: Embedder | None = None
+        self, recipe: Recipe, photos: Sequence[Photo], folder: Path, check: Validate, embedder: Embedder | None = None
     ) -> None:
         if not photos:
             raise ValueError("there are no photos to train on")
@@ -74,7 +74,7 @@ class Trainer:
         self.net = _to_device(_initial_network(recipe), self.device)
         self.ema = deepcopy(self.net).requires_grad_(False)
         self._adversary = AdversarialLoss(self.device) if recipe.loss.adversarial else None
-        self._identity = Identity(_to_device(embedder, self.device)) if embedder and recipe.loss.identity else None
+        self._identity = IdentityLoss(_to_device(embedder, self.device)) if embedder and recipe.loss.identity else None
         self._parameters = _trainable_parameters(self.net, recipe.keep)
         self._optimizer = _adam(self._parameters, recipe.rate, recipe.weight_decay)
         torch.set_num_threads(recipe.threads or torch.get_num_threads())

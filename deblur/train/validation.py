@@ -14,12 +14,12 @@ from deblur import conditioning, kernels
 from deblur.train.augmentation import CANVAS, SIDE, Photo, jitter
 from deblur.train.dataset import Batch, center_crop, stack_samples
 from deblur.train.kernel_head import SUPPORT, kernel_softmax
-from deblur.train.losses import Embedder, Identity
+from deblur.train.losses import Embedder, IdentityLoss
 from deblur.train.trainer import mixed_precision, to_tensor
 from deblur.train.two_pass import redeconvolve
 from stream.values import Array, Image
 
-Draw = Callable[[np.random.Generator], tuple[Array, tuple[float, float] | None]]
+DrawKernel = Callable[[np.random.Generator], tuple[Array, tuple[float, float] | None]]
 _NOISE = 0.01
 _BATCH = 32
 
@@ -34,7 +34,7 @@ def _line(length: float, rng: np.random.Generator) -> tuple[Array, tuple[float, 
     return kernels.line(along.real, along.imag), (float(measured.real), float(measured.imag))
 
 
-CONDITIONS: dict[str, Draw] = {
+CONDITIONS: dict[str, DrawKernel] = {
     "none": lambda _: (kernels.box(1), None),
     **{f"traj{size}": partial(_shake, size) for size in (10, 14, 20, 28)},
     **{f"line{size}": partial(_line, size) for size in (14, 20, 28)},
@@ -58,7 +58,7 @@ class Validation:
             name: stack_samples([_sample(photo, draw, rng, neighbor_rng, others) for photo in photos])
             for name, draw in CONDITIONS.items()
         }
-        self._identity = Identity(embedder) if embedder is not None else None
+        self._identity = IdentityLoss(embedder) if embedder is not None else None
 
     def __call__(self, net: nn.Module, device: torch.device) -> dict[str, float]:
         figures: dict[str, float] = {}
@@ -118,7 +118,7 @@ def _error(one: Tensor, other: Tensor) -> Tensor:
 
 
 def _sample(
-    photo: Photo, draw: Draw, rng: np.random.Generator, neighbor_rng: np.random.Generator, others: int
+    photo: Photo, draw: DrawKernel, rng: np.random.Generator, neighbor_rng: np.random.Generator, others: int
 ) -> Batch:
     margin = (CANVAS - SIDE) // 2
     matrix = photo.matrix + np.array([[0, 0, margin], [0, 0, margin]], np.float32)
@@ -142,7 +142,7 @@ def _sample(
 
 
 def _neighbor(
-    canvas: Image, kernel: Array, motion: tuple[float, float] | None, draw: Draw, rng: np.random.Generator
+    canvas: Image, kernel: Array, motion: tuple[float, float] | None, draw: DrawKernel, rng: np.random.Generator
 ) -> Image:
     """Simulate a neighbor crop: camera shake is independent, a motion continues."""
     neighbor_kernel = draw(rng)[0] if motion is None else kernel

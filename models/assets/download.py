@@ -21,7 +21,7 @@ UNREADABLE = (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError)
 """Errors of an index or address that cannot be reached or has an invalid answer."""
 
 
-class Pinned(Protocol):
+class PinnedFile(Protocol):
     """A file of known size and hash."""
 
     @property
@@ -67,7 +67,7 @@ class Downloader:
         except UNREADABLE as error:
             raise ModelError(f"{redacted_location(asset.official)}: {_reason(error)}") from error
 
-    def _stream(self, url: str, pinned: Pinned, into: IO[bytes]) -> None:
+    def _stream(self, url: str, pinned: PinnedFile, into: IO[bytes]) -> None:
         into.seek(0)
         into.truncate()
         digest = hashlib.sha256()
@@ -82,7 +82,7 @@ class Downloader:
             )
         into.seek(0)
 
-    def _report_progress(self, chunks: Iterator[bytes], pinned: Pinned) -> Iterator[bytes]:
+    def _report_progress(self, chunks: Iterator[bytes], pinned: PinnedFile) -> Iterator[bytes]:
         """Yield the chunks with progress; at most the pinned size and one chunk."""
         task = self._progress.add_task(pinned.file, total=pinned.size) if self._progress else None
         received = 0

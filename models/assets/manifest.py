@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from models.errors import ModelError
 
-Kind = Literal["networks", "portraits", "typefaces", "judges"]
+AssetKind = Literal["networks", "portraits", "typefaces", "judges"]
 WEIGHTS = Path(__file__).parents[1] / "weights"
 """Folder of the networks that this project trained."""
 
@@ -31,7 +31,7 @@ class Artefact:
 class Asset:
     """One pinned file: a member of an artefact, and the address where its author publishes it, if there is one."""
 
-    kind: Kind
+    kind: AssetKind
     name: str
     about: str
     licence: str
@@ -72,7 +72,7 @@ def assets() -> tuple[Asset, ...]:
     """Return all pinned files: networks first, then portraits, typefaces and judges."""
     pinned = _pinned()
     artefacts = {key: Artefact(**entry) for key, entry in pinned["artefacts"].items()}
-    return tuple(asset for kind in get_args(Kind) for asset in _read(kind, pinned, artefacts))
+    return tuple(asset for kind in get_args(AssetKind) for asset in _read(kind, pinned, artefacts))
 
 
 @cache
@@ -86,7 +86,7 @@ def _pinned() -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_name("manifest.toml").read_text(encoding="utf-8"))
 
 
-def _read(kind: Kind, pinned: dict[str, Any], artefacts: dict[str, Artefact]) -> Iterable[Asset]:
+def _read(kind: AssetKind, pinned: dict[str, Any], artefacts: dict[str, Artefact]) -> Iterable[Asset]:
     for name, entry in pinned[kind].items():
         yield Asset(kind=kind, name=name, **{**entry, "artefact": artefacts[entry["artefact"]]})
 

@@ -14,7 +14,7 @@ from textwrap import shorten
 import numpy as np
 
 from models.backends.onnxruntime_backend import OnnxRuntime
-from models.backends.session import Port, Session, Tensor
+from models.backends.session import NetworkSession, Port, Tensor
 from models.errors import ModelError
 
 TOLERANCE = 0.02
@@ -60,7 +60,7 @@ def _difference(output: Tensor, reference: Tensor) -> float:
     return float(np.abs(output.astype(np.float64) - reference).max(initial=0)) / scale
 
 
-def compare(session: Session, reference: OnnxRuntime) -> float:
+def compare(session: NetworkSession, reference: OnnxRuntime) -> float:
     """Compare a session with ONNX Runtime on the CPU, on a probe input; returns the `difference`."""
     noise = inputs(reference.inputs)
     return difference(session.run(*noise), reference.run(*noise))

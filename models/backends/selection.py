@@ -17,7 +17,7 @@ import structlog
 from models.backends import nvidia_driver, openvino_backend, parity_check, tensorrt_plans, torch_backend
 from models.backends.onnxruntime_backend import OnnxRuntime
 from models.backends.openvino_backend import OpenVino
-from models.backends.session import Session
+from models.backends.session import NetworkSession
 from models.backends.tensorrt_backend import TensorRtSession
 from models.backends.torch_backend import TorchCuda
 from models.errors import ModelError
@@ -28,18 +28,18 @@ __all__ = [
     "BackendState",
     "Loaded",
     "ModelError",
-    "Session",
+    "NetworkSession",
     "backends",
     "choice",
     "load",
     "select_backend",
 ]
 
-Name = Literal["tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino", "openvino-bf16"]
-Backend = Literal["auto", Name]
-NAMES: tuple[Name, ...] = get_args(Name)
+BackendName = Literal["tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino", "openvino-bf16"]
+Backend = Literal["auto", BackendName]
+NAMES: tuple[BackendName, ...] = get_args(BackendName)
 
-FALLBACK_ORDER: tuple[Name, ...] = ("tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino")
+FALLBACK_ORDER: tuple[BackendName, ...] = ("tensorrt", "tensorrt-rtx", "cuda", "onnxruntime", "openvino")
 """Backends that `auto` tries, in this order. openvino-bf16 is used only by name: it rounds more than the others."""
 
 _log = structlog.get_logger(__name__)
@@ -56,11 +56,11 @@ class BackendState(NamedTuple):
 class Loaded(NamedTuple):
     """A loaded network, and the reasons why earlier backends of the order were not used."""
 
-    session: Session
+    session: NetworkSession
     passed_over: Mapping[str, str]
 
 
-def load(path: Path, backend: Backend = "auto", threads: int = 1, sha256: str | None = None) -> Session:
+def load(path: Path, backend: Backend = "auto", threads: int = 1, sha256: str | None = None) -> NetworkSession:
     """Load a network as `select_backend` does, without the reasons."""
     return select_backend(path, backend, threads, sha256).session
 
@@ -90,14 +90,14 @@ def choice(states: list[BackendState]) -> str:
     return next(name for name in FALLBACK_ORDER if name in usable)
 
 
-def open_backend(name: str, path: Path, threads: int = 1) -> Session:
+def open_backend(name: str, path: Path, threads: int = 1) -> NetworkSession:
     """Load a network with one backend in this process, which it may crash. Raises ModelError."""
     if name not in _OPENERS:
         raise ModelError(f"no backend is called {name!r}: there are {', '.join(NAMES)}")
     return _OPENERS[name](path, threads)
 
 
-_OPENERS: dict[str, Callable[[Path, int], Session]] = {
+_OPENERS: dict[str, Callable[[Path, int], NetworkSession]] = {
     "tensorrt": lambda path, _: TensorRtSession("tensorrt", path),
     "tensorrt-rtx": lambda path, _: TensorRtSession("tensorrt-rtx", path),
     "cuda": lambda path, _: TorchCuda(path),
@@ -130,7 +130,7 @@ def _load_first(path: Path, threads: int) -> Loaded:
     raise ModelError(f"no backend runs {path}: {reasons}")
 
 
-def _open(name: Name, path: Path, threads: int) -> Session:
+def _open(name: BackendName, path: Path, threads: int) -> NetworkSession:
     if name in _ON_GPU:
         nvidia_driver.gpu()
         _ON_GPU[name]()
@@ -144,14 +144,14 @@ def _require_sha256(path: Path, sha256: str) -> None:
             raise ModelError(f"{path} is not the network that is expected (sha256 differs): refused")
 
 
-def _state(name: Name) -> BackendState:
+def _state(name: BackendName) -> BackendState:
     try:
         return BackendState(name, True, _version(name))
     except ModelError as error:
         return BackendState(name, False, str(error))
 
 
-def _version(name: Name) -> str:
+def _version(name: BackendName) -> str:
     """Return the version of a backend. Raises ModelError if it cannot be used here."""
     match name:
         case "onnxruntime":

@@ -20,7 +20,7 @@ class Port(NamedTuple):
     shape: tuple[int | None, ...]
 
 
-class Session(Protocol):
+class NetworkSession(Protocol):
     """A loaded network. Thread-safe."""
 
     @property

@@ -17,14 +17,14 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import helper
 
-from models.backends.selection import Session
+from models.backends.selection import NetworkSession
 from recognize.embedders import subspaces
 from recognize.embedders.embedder import central_view, normalize
 from recognize.embedders.subspaces import NEIGHBORS, Labels
 from stream.errors import UsageError
 from stream.values import Array, Image
 
-Method = Literal["pca", "lda", "lpp", "fusion-cnn"]
+FittedMethod = Literal["pca", "lda", "lpp", "fusion-cnn"]
 SIDE = 56
 """Side in pixels of the methods' input: the embedder's view at half its size."""
 _BATCH = 64
@@ -41,7 +41,7 @@ class Description(NamedTuple):
 class FittedEmbedder:
     """A fitted embedder; satisfies `recognize.embedders.embedder.Embedder`."""
 
-    def __init__(self, session: Session, description: Description) -> None:
+    def __init__(self, session: NetworkSession, description: Description) -> None:
         self.fingerprint, self.dimensions = description
         self._session = session
 
@@ -69,7 +69,7 @@ def views(images: Sequence[Image]) -> Array:
 
 
 def fit(
-    method: Method, crops: Sequence[Image], labels: Labels, seed: int, train_fusion: TrainFusion | None = None
+    method: FittedMethod, crops: Sequence[Image], labels: Labels, seed: int, train_fusion: TrainFusion | None = None
 ) -> bytes:
     """Fit an embedder to crops of people and return its file; `labels` (N, from 0) are the person of each.
 
@@ -83,7 +83,7 @@ def fit(
     return bytes(model.SerializeToString())
 
 
-def read_description(path: Path, method: Method) -> Description:
+def read_description(path: Path, method: FittedMethod) -> Description:
     """Read the description of a fitted embedder's file. Raises UsageError if it is none, or was fitted by another
     method."""
     try:
@@ -104,7 +104,7 @@ def read_description(path: Path, method: Method) -> Description:
 
 
 def _network(
-    method: Method, inputs: Array, labels: Labels, seed: int, train_fusion: TrainFusion | None
+    method: FittedMethod, inputs: Array, labels: Labels, seed: int, train_fusion: TrainFusion | None
 ) -> onnx.ModelProto:
     pixels, shape = inputs.reshape(len(inputs), -1), inputs.shape[1:]
     match method:
@@ -120,7 +120,7 @@ def _network(
             return train_fusion(inputs, labels, seed)
 
 
-def _require_enough(method: Method, inputs: Array, labels: Labels) -> None:
+def _require_enough(method: FittedMethod, inputs: Array, labels: Labels) -> None:
     photos, people = len(np.unique(inputs, axis=0)), len(np.unique(labels))
     if people < 2 or photos <= max(NEIGHBORS, people):
         least = "at least 2 people, more photos than people, and more than 5 photos, all different"

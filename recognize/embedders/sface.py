@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from models.backends.selection import Session
+from models.backends.selection import NetworkSession
 from recognize.embedders.embedder import central_view, normalize
 from stream.values import Array, Image
 
@@ -25,7 +25,7 @@ class SFace:
 
     dimensions = DIMENSIONS
 
-    def __init__(self, session: Session, fingerprint: str) -> None:
+    def __init__(self, session: NetworkSession, fingerprint: str) -> None:
         self.fingerprint = fingerprint
         self._session = session
 

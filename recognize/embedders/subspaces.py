@@ -21,7 +21,7 @@ from sklearn.neighbors import kneighbors_graph
 
 from stream.values import Array
 
-Numbers = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 Labels = NDArray[np.intp]
 """The person of each of N photos: 0, 1, 2 ..."""
 ENERGY = 0.98
@@ -35,8 +35,8 @@ _OPSET, _IR = 18, 10
 class Subspace:
     """x -> (x - mean) @ basis, for vectors of D pixels: `mean` is D, `basis` D x d."""
 
-    mean: Numbers
-    basis: Numbers
+    mean: Matrix
+    basis: Matrix
 
     def network(self, shape: tuple[int, ...]) -> onnx.ModelProto:
         """Convert to an ONNX network: N views (N x `shape`, float32) in, N x d out."""
@@ -100,16 +100,16 @@ def lpp(pixels: Array, dimensions: int) -> Subspace:
     return Subspace(reduced.mean, reduced.basis @ directions)
 
 
-def _project(pixels: Array, subspace: Subspace) -> Numbers:
+def _project(pixels: Array, subspace: Subspace) -> Matrix:
     return np.asarray((pixels - subspace.mean) @ subspace.basis, np.float64)
 
 
-def _neighbor_weights(points: Numbers) -> Numbers:
+def _neighbor_weights(points: Matrix) -> Matrix:
     """Return N x N weights: exp(-d^2 / t) between a photo and its nearest neighbors, in either direction, else 0; t is
     the mean of d^2."""
     graph: Any = kneighbors_graph(points, NEIGHBORS, mode="distance")
     graph.data = np.square(graph.data)
     scale = graph.data.mean() or 1  # 0 if all neighbors are duplicates
     graph.data = np.exp(-graph.data / scale)
-    weights: Numbers = graph.toarray()
+    weights: Matrix = graph.toarray()
     return np.maximum(weights, weights.T)

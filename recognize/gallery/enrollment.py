@@ -18,7 +18,7 @@ from recognize.gallery import gallery_edits
 from recognize.gallery.calibration import threshold_for
 from recognize.gallery.people_gallery import Gallery
 from recognize.gallery.person import Person
-from recognize.gallery.photo_checks import Photo, PhotoIssue, compare_photos
+from recognize.gallery.photo_checks import CheckedPhoto, PhotoIssue, compare_photos
 from recognize.gallery.photo_folders import Folder
 from stream.errors import SourceError, UsageError
 from stream.interfaces import Detector
@@ -37,7 +37,7 @@ class Progress(Protocol):
         """Set the number of photos to read: those of people whose folders have changed."""
         ...
 
-    def note(self, photo: Photo, crop: Image | None) -> None:
+    def note(self, photo: CheckedPhoto, crop: Image | None) -> None:
         """Report a photo after its check. `crop` is of its face, if it shows one; it is stored nowhere else."""
         ...
 
@@ -47,14 +47,14 @@ BLURRED = 5.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Enrolment:
+class EnrollmentReport:
     """Result of an enrollment: the gallery, the people enrolled anew, the photos checked, by person and file, and the
     names of people who were not changed because their folder is the same (`unchanged`) or has no usable face
     (`unusable`)."""
 
     gallery: Gallery
     enrolled: Mapping[str, Person]
-    photos: tuple[Photo, ...]
+    photos: tuple[CheckedPhoto, ...]
     unchanged: tuple[str, ...]
     unusable: tuple[str, ...]
 
@@ -87,7 +87,7 @@ class Enroller:
         self._blur_limit = blur_limit
         self._strict = strict
 
-    def enroll(self, folders: Sequence[Folder], known: Gallery, progress: Progress) -> Enrolment:
+    def enroll(self, folders: Sequence[Folder], known: Gallery, progress: Progress) -> EnrollmentReport:
         """Enroll the people of these folders into `known`; existing ones anew if their folder has changed.
 
         Raises UsageError if the result has no people.
@@ -106,11 +106,11 @@ class Enroller:
             raise UsageError(
                 f"nobody can be enrolled: none of {len(photos)} photos shows a face {_first_issue(photos)}"
             )
-        return Enrolment(
+        return EnrollmentReport(
             gallery, enrolled, tuple(photos), unchanged, tuple(name for name in people if name not in enrolled)
         )
 
-    def compare(self, photos: Sequence[Photo], others: Gallery, people: int) -> list[Photo]:
+    def compare(self, photos: Sequence[CheckedPhoto], others: Gallery, people: int) -> list[CheckedPhoto]:
         """Add the issues found by comparing the photos with each other and with `others`; `people` is the number of
         people in both."""
         return compare_photos(photos, others, self.threshold(people), independent=self._independent)
@@ -122,12 +122,12 @@ class Enroller:
     def _source(self, folder: Folder) -> str:
         return f"{'strict' if self._strict else 'usual'} {folder.digest()}"
 
-    def _check(self, folder: Folder, path: Path, progress: Progress) -> Photo:
-        photo, crop = self._read(Photo(folder.name, path, folder=folder.path))
+    def _check(self, folder: Folder, path: Path, progress: Progress) -> CheckedPhoto:
+        photo, crop = self._read(CheckedPhoto(folder.name, path, folder=folder.path))
         progress.note(photo, crop)
         return photo
 
-    def _read(self, photo: Photo) -> tuple[Photo, Image | None]:
+    def _read(self, photo: CheckedPhoto) -> tuple[CheckedPhoto, Image | None]:
         try:
             still = read_still(photo.path)
         except SourceError as error:
@@ -136,7 +136,7 @@ class Enroller:
             photo = photo.with_issue(PhotoIssue.FIRST_ONLY, still.remark)
         return self.examine(photo, still.image)
 
-    def examine(self, photo: Photo, image: Image) -> tuple[Photo, Image | None]:
+    def examine(self, photo: CheckedPhoto, image: Image) -> tuple[CheckedPhoto, Image | None]:
         """Check the image of a photo: the photo with its issues, and the crop of its largest face, if there is one."""
         faces = sorted(self._detector.detect(image), key=lambda face: face.box.area, reverse=True)
         if not faces:
@@ -146,19 +146,19 @@ class Enroller:
         crop, blur = self._extract_face(image, faces[0])
         return self.measure(photo, crop, blur), crop
 
-    def measure(self, photo: Photo, crop: Image, blur: float) -> Photo:
+    def measure(self, photo: CheckedPhoto, crop: Image, blur: float) -> CheckedPhoto:
         """Embed a crop, and add an issue if its `blur` in pixels is too large."""
         if blur >= self._blur_limit:
             photo = photo.with_issue(PhotoIssue.BLURRED, f"over {blur:.1f} pixels of the face")
         return replace(photo, embedding=self._embedder.embed([crop])[0])
 
-    def _person(self, folder: Folder, photos: Sequence[Photo], source: str) -> Person | None:
+    def _person(self, folder: Folder, photos: Sequence[CheckedPhoto], source: str) -> Person | None:
         usable = [photo for photo in photos if photo.person == folder.name and photo.usable(self._strict)]
         embeddings = [photo.embedding for photo in usable if photo.embedding is not None]
         return Person(np.stack(embeddings), folder.description, source, time()) if embeddings else None
 
 
-def _first_issue(photos: Sequence[Photo]) -> str:
+def _first_issue(photos: Sequence[CheckedPhoto]) -> str:
     """Describe why no photo can be used: the issue of the first."""
     issues = [f"{photo.name}: {finding}: {why}" for photo in photos for finding, why in photo.findings.items()]
     return f"that can be used ({issues[0]})" if issues else "that can be used"

@@ -37,7 +37,7 @@ another person than the rest of its folder causes false names (`tests/recognize/
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Photo:
+class CheckedPhoto:
     """A photo of a person, in `folder` if it is in one: its embedding (D, of length 1) if it shows a face, and the
     issues found, each with a reason; none for a good photo."""
 
@@ -52,7 +52,7 @@ class Photo:
         """File name, with the subfolders of the person's folder."""
         return self.path.relative_to(self.folder).as_posix() if self.folder else self.path.name
 
-    def with_issue(self, finding: PhotoIssue, why: str) -> Photo:
+    def with_issue(self, finding: PhotoIssue, why: str) -> CheckedPhoto:
         """Return a copy with one more issue."""
         return replace(self, findings={**self.findings, finding: why})
 
@@ -63,8 +63,8 @@ class Photo:
 
 
 def compare_photos(
-    photos: Sequence[Photo], others: Gallery, threshold: float, *, independent: bool = True
-) -> list[Photo]:
+    photos: Sequence[CheckedPhoto], others: Gallery, threshold: float, *, independent: bool = True
+) -> list[CheckedPhoto]:
     """Add the issues found by comparing the photos with each other and with the people enrolled before.
 
     `threshold` is the cosine similarity from which two faces may be of one person. If the embedder is not `independent`
@@ -82,7 +82,7 @@ def compare_photos(
     return checked
 
 
-Note = tuple[int, PhotoIssue, str]
+PhotoNote = tuple[int, PhotoIssue, str]
 """Index of the photo, issue, and reason."""
 Mask = NDArray[np.bool_]
 
@@ -90,7 +90,7 @@ Mask = NDArray[np.bool_]
 class _Comparison:
     """Compares all photos with a face with each other and with a gallery."""
 
-    def __init__(self, photos: Sequence[Photo], others: Gallery, threshold: float) -> None:
+    def __init__(self, photos: Sequence[CheckedPhoto], others: Gallery, threshold: float) -> None:
         self._photos = photos
         self._threshold = threshold
         embeddings = np.stack([photo.embedding for photo in photos if photo.embedding is not None])
@@ -99,7 +99,7 @@ class _Comparison:
         self._same = people[:, None] == people
         self._gallery_matches = [ranking[0] if ranking else None for ranking in others.match(embeddings)]
 
-    def find_duplicates(self) -> list[Note]:
+    def find_duplicates(self) -> list[PhotoNote]:
         """Find photos that are nearly equal to an earlier one of the same person."""
         duplicates = np.tril(self._same & (self._likeness >= SAME_PICTURE), -1)
         return [
@@ -107,13 +107,13 @@ class _Comparison:
             for row in np.flatnonzero(duplicates.any(1))
         ]
 
-    def find_mislabeled(self, independent: bool) -> list[Note]:
+    def find_mislabeled(self, independent: bool) -> list[PhotoNote]:
         """Find photos nearer to another person than to the rest of their own folder, the clearest first.
 
         Each is excluded once it is found, so that a photo in the wrong folder does not cast doubt on the photos of the
         person that it shows.
         """
-        notes: list[Note] = []
+        notes: list[PhotoNote] = []
         trusted = np.ones(len(self._photos), np.bool_)
         while True:
             own = self._nearest(self._same & (self._likeness < SAME_PICTURE), trusted)

@@ -7,14 +7,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from stream.events.jsonl_log import EventTransform
 
-Event = Mapping[str, object]
+EventKeys = Mapping[str, object]
 
 
-def of_person(events: Iterable[Event], person: str, former: Iterable[str] = ()) -> Iterator[Event]:
+def of_person(events: Iterable[EventKeys], person: str, former: Iterable[str] = ()) -> Iterator[EventKeys]:
     """Yield the events, in the order of writing, of every track that ever had the name, or a `former` one: also its
     events before it was named, which show the same face."""
     names = _names(person, former)
-    open_tracks: dict[tuple[object, object], list[Event]] = {}
+    open_tracks: dict[tuple[object, object], list[EventKeys]] = {}
     for event in events:
         track = event["camera"], event["track"]
         if event["type"] == "new":
@@ -53,7 +53,7 @@ def _names(person: str, former: Iterable[str] = ()) -> set[str]:
     return {unicodedata.normalize("NFC", name) for name in (person, *former)}
 
 
-def _if_named(track_events: list[Event], names: Collection[str]) -> list[Event]:
+def _if_named(track_events: list[EventKeys], names: Collection[str]) -> list[EventKeys]:
     return track_events if any(_has_name(event, names) for event in track_events) else []
 
 

@@ -21,7 +21,7 @@ from stream.evidence.chain_entries import (
     ChainState,
     Checkpoint,
     Removal,
-    Removed,
+    RemovedEntry,
     Truncation,
     VerifiedEntry,
     Why,
@@ -32,7 +32,7 @@ from stream.evidence.signing import Signer
 from stream.results import iso
 from stream.storage.append_only_file import PRIVATE, AppendOnlyFile
 
-S = TypeVar("S", Checkpoint, Removed, Truncation)
+S = TypeVar("S", Checkpoint, RemovedEntry, Truncation)
 _log = structlog.get_logger()
 
 
@@ -85,7 +85,7 @@ class Chain:
 
     def remove(self, bundles: Mapping[str, str | None], why: Removal) -> None:
         """Append a signed entry: these bundles are removed (None) or have these new sha256."""
-        self._append(self._sign(Removed(**self._stamp(), why=why, bundles=dict(bundles))))
+        self._append(self._sign(RemovedEntry(**self._stamp(), why=why, bundles=dict(bundles))))
 
     def cut(self) -> None:
         """Drop the entries before the first existing bundle; one signed entry replaces them."""

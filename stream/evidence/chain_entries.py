@@ -20,7 +20,7 @@ CHAIN = "chain.jsonl"
 BEGINNING = sha256(b"").hexdigest()
 """The previous hash of the first entry."""
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 """An event's id, fit to be part of a file's name."""
 Removal = Literal["forgotten", "expired", "torn"]
 Why = Literal["count", "end", "broken off"]
@@ -40,7 +40,7 @@ class Bundle(_Link):
     """An event's bundle, `<event>.json`, and its sha256."""
 
     kind: Literal["bundle"] = "bundle"
-    event: Name
+    event: FileName
     sha256: str
 
 
@@ -61,12 +61,12 @@ class Checkpoint(_Signed):
     why: Why
 
 
-class Removed(_Signed):
+class RemovedEntry(_Signed):
     """Bundles that were deleted (None) or changed (their new sha256) for a reason."""
 
     kind: Literal["removed"] = "removed"
     why: Removal
-    bundles: dict[Name, str | None]
+    bundles: dict[FileName, str | None]
 
 
 class Truncation(_Signed):
@@ -76,7 +76,7 @@ class Truncation(_Signed):
     kind: Literal["cut"] = "cut"
 
 
-ChainEntry = Bundle | Checkpoint | Removed | Truncation
+ChainEntry = Bundle | Checkpoint | RemovedEntry | Truncation
 _ANY: TypeAdapter[ChainEntry] = TypeAdapter(Annotated[ChainEntry, Field(discriminator="kind")])
 
 
@@ -157,7 +157,7 @@ class ChainState:
             case Bundle():
                 self.live[link.event] = link.sha256
                 self.gone.pop(link.event, None)
-            case Removed():
+            case RemovedEntry():
                 for event, digest in link.bundles.items():
                     self._amend(event, digest, link.why)
 

@@ -22,7 +22,7 @@ from stream.evidence.chain_entries import (
     ChainReader,
     ChainState,
     Checkpoint,
-    Removed,
+    RemovedEntry,
     Truncation,
     digest_of,
 )
@@ -63,7 +63,7 @@ class ChainVerifier:
 
     def tell(self) -> None:
         """Add notes on the events that the chain records."""
-        for why, count in sorted(Counter(link.why for link in self.links if isinstance(link, Removed)).items()):
+        for why, count in sorted(Counter(link.why for link in self.links if isinstance(link, RemovedEntry)).items()):
             self._findings.note(f"bundles were removed or changed {count} times: {why}")
         for number, bundles in self._late_signatures:
             self._findings.note(

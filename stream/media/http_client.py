@@ -37,7 +37,7 @@ class Dialer:
     clouds, which hold credentials."""
 
     def __init__(self) -> None:
-        self._networks: frozenset[Network] | None = None
+        self._networks: frozenset[IpNetwork] | None = None
 
     def connect(self, host: str, port: int, timeout_s: float) -> socket.socket:
         """A connection to the host's first address that answers. Raises OSError, _RedirectError."""
@@ -197,7 +197,7 @@ def _without_login(parts: SplitResult) -> str:
     return urlunsplit((parts.scheme, place, quote(parts.path or "/", _SAFE), quote(parts.query, _SAFE), ""))
 
 
-Network = Literal["loopback", "link-local", "metadata", "private", "public", "other"]
+IpNetwork = Literal["loopback", "link-local", "metadata", "private", "public", "other"]
 
 Address = IPv4Address | IPv6Address
 
@@ -205,7 +205,7 @@ _METADATA = frozenset(map(ip_address, ("169.254.169.254", "169.254.170.2", "100.
 """Where clouds give a machine its own credentials."""
 
 
-def network_of(address: Address) -> Network:
+def network_of(address: Address) -> IpNetwork:
     """The network of an address. One that wraps an IPv4 address (mapped, 6to4) lies where that one lies."""
     if isinstance(address, IPv6Address) and (inner := address.ipv4_mapped or address.sixtofour):
         return network_of(inner)

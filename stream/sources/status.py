@@ -15,7 +15,7 @@ _RATE_OVER_S = 10.0
 _LATE = 1.5
 """Multiple of the camera's longest interval after which an image is overdue."""
 
-State = Literal["connecting", "live", "stalled", "reconnecting"]
+SourceState = Literal["connecting", "live", "stalled", "reconnecting"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class SourceStatus:
     secret.
     """
 
-    state: State
+    state: SourceState
     since: datetime
     fps: float
     frame_age_s: float | None
@@ -44,7 +44,7 @@ class SourceStatusTracker:
     def __init__(self, stalled_s: float) -> None:
         self._stalled_s = stalled_s
         self._lock = Lock()
-        self._state: State = "connecting"
+        self._state: SourceState = "connecting"
         self._since = datetime.now(UTC)
         self._arrivals: deque[float] = deque(maxlen=60)
         self._interval = ArrivalInterval()
@@ -96,6 +96,6 @@ class SourceStatusTracker:
             return 0.0
         return (len(self._arrivals) - 1) / max(1e-3, now - self._arrivals[0])
 
-    def _enter(self, state: State) -> None:
+    def _enter(self, state: SourceState) -> None:
         if state != self._state:
             self._state, self._since = state, datetime.now(UTC)

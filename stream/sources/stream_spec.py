@@ -7,7 +7,7 @@ from typing import Literal
 
 from stream.credentials import redact_credentials
 
-Kind = Literal["rtsp", "http", "device", "loop"]
+StreamKind = Literal["rtsp", "http", "device", "loop"]
 """loop: a video file that is repeated in real time."""
 
 
@@ -20,7 +20,7 @@ class StreamSpec:
     """
 
     address: str = field(repr=False)
-    kind: Kind = "rtsp"
+    kind: StreamKind = "rtsp"
     form: str | None = None
     options: tuple[tuple[str, str], ...] = ()
     stream: int | None = None

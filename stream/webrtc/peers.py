@@ -18,7 +18,7 @@ from stream.storage import process_resources
 from stream.webrtc.client_limiter import ClientLimiter, Limits
 from stream.webrtc.sdp import MOST_CANDIDATES, OfferError, answer_offer, count_candidates, read_candidates
 
-Kind = Literal["viewer", "guest"]
+PeerKind = Literal["viewer", "guest"]
 _CONNECTED_WITHIN_S = 20.0
 _PICTURE_WITHIN_S = 10.0
 """Time from the connection to the first frame."""
@@ -32,7 +32,7 @@ class PeerFailure:
     """A peer that signaled, but whose connection carried no frame. `problem` says at which step it failed: ICE, DTLS,
     or later."""
 
-    kind: Kind
+    kind: PeerKind
     camera: str
     at: datetime
     problem: str
@@ -57,7 +57,7 @@ class PeerManager:
     loop. `kind` names the peers in the log; `examine` returns what is wrong with a connected one."""
 
     def __init__(
-        self, kind: Kind, limits: Limits, examine: Examine, tell: Callable[[PeerFailure], None] = lambda _: None
+        self, kind: PeerKind, limits: Limits, examine: Examine, tell: Callable[[PeerFailure], None] = lambda _: None
     ) -> None:
         """`tell` is called with each failure."""
         self._kind, self._examine, self._tell = kind, examine, tell

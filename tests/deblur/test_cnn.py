@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 from deblur import cnn, conditioning, kernels, registration
 from deblur.cnn import CNN
 from models.backends.selection import load
-from models.backends.session import Session
+from models.backends.session import NetworkSession
 from stream.values import Array, FaceCrop, FaceQuality
 from tests.deblur.conftest import MakeCrop
 from tests.models.support import networks
@@ -25,7 +25,7 @@ LENGTHS = (20, 0, 12, 24, 16)
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+def session(tmp_path_factory: pytest.TempPathFactory) -> NetworkSession:
     """A deblurring network with random weights."""
     file = tmp_path_factory.mktemp("network") / "random.onnx"
     file.write_bytes(networks.deblurring())
@@ -35,7 +35,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
 class FixedKernelSession:
     """A session that estimates the same kernel for every crop."""
 
-    def __init__(self, session: Session, kernel: Array) -> None:
+    def __init__(self, session: NetworkSession, kernel: Array) -> None:
         self.backend, self._session, self._kernel = session.backend, session, kernel
         self.names = session.names
 
@@ -45,7 +45,7 @@ class FixedKernelSession:
 
 
 @pytest.fixture(scope="module")
-def echo(tmp_path_factory: pytest.TempPathFactory) -> Session:
+def echo(tmp_path_factory: pytest.TempPathFactory) -> NetworkSession:
     """A network that returns the hint."""
     crops, hints, restored = (
         helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", 128, 128, 3])
@@ -59,7 +59,9 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Session:
     return load(file, "onnxruntime")
 
 
-def test_neighbor_crops_are_inputs_and_the_crop_replaces_missing_ones(mirror: Session, make_crop: MakeCrop) -> None:
+def test_neighbor_crops_are_inputs_and_the_crop_replaces_missing_ones(
+    mirror: NetworkSession, make_crop: MakeCrop
+) -> None:
     blurred = make_crop(kernels.line(16, 0))
     before, earlier = (make_crop(kernels.line(16, angle), seed=angle) for angle in (1, 2))
     aligned = registration.register_to(earlier, blurred)
@@ -70,7 +72,7 @@ def test_neighbor_crops_are_inputs_and_the_crop_replaces_missing_ones(mirror: Se
 
 
 @pytest.fixture(scope="module")
-def mirror(tmp_path_factory: pytest.TempPathFactory) -> Session:
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> NetworkSession:
     """A network with the inputs crops and others only, which returns the second of the others."""
     crops, others = (
         helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", 128, 128, colors])
@@ -96,7 +98,7 @@ def crops(make_crop: MakeCrop) -> list[FaceCrop]:
     ]
 
 
-def test_sharp_crops_are_unchanged_and_the_order_is_kept(session: Session, crops: list[FaceCrop]) -> None:
+def test_sharp_crops_are_unchanged_and_the_order_is_kept(session: NetworkSession, crops: list[FaceCrop]) -> None:
     restorations = CNN(session, SHUTTERS).restore(crops)
     assert [each.crop for each in restorations] == crops
     assert [each.method for each in restorations] == ["cnn", "none", "cnn", "cnn", "cnn"]
@@ -106,7 +108,7 @@ def test_sharp_crops_are_unchanged_and_the_order_is_kept(session: Session, crops
     assert CNN(session).restore([crops[1]])[0].image is crops[1].image
 
 
-def test_the_network_gets_crops_hints_and_motion(session: Session, crops: list[FaceCrop]) -> None:
+def test_the_network_gets_crops_hints_and_motion(session: NetworkSession, crops: list[FaceCrop]) -> None:
     motions = [(float(length), 0.0) for length in LENGTHS if length]
     blurred = [crop.image for crop, length in zip(crops, LENGTHS, strict=True) if length]
     hints = [conditioning.deconvolve_motion(*pair) for pair in zip(blurred, motions, strict=True)]
@@ -127,7 +129,7 @@ def test_the_network_gets_crops_hints_and_motion(session: Session, crops: list[F
 
 
 def test_a_motion_confirmed_by_the_estimated_kernel_is_not_replaced_by_it(
-    session: Session, make_crop: MakeCrop
+    session: NetworkSession, make_crop: MakeCrop
 ) -> None:
     lengths = 24, 16, 20
     crops = [make_crop(kernels.line(length, 0), (2.0 * length, 0.0), seed=length) for length in lengths]
@@ -139,7 +141,7 @@ def test_a_motion_confirmed_by_the_estimated_kernel_is_not_replaced_by_it(
     assert np.array_equal(CNN(fixed, SHUTTERS).restore(crops[1:2])[0].image, once[1])
 
 
-def test_the_hint_is_deconvolved_only_for_a_known_motion(echo: Session, make_crop: MakeCrop) -> None:
+def test_the_hint_is_deconvolved_only_for_a_known_motion(echo: NetworkSession, make_crop: MakeCrop) -> None:
     kernel = kernels.line(16, 0)
     known, blind = make_crop(kernel, (32.0, 0.0)), make_crop(kernel)
     informed, left = CNN(echo, SHUTTERS).restore([known, blind])
@@ -150,7 +152,7 @@ def test_the_hint_is_deconvolved_only_for_a_known_motion(echo: Session, make_cro
 
 @pytest.mark.parametrize("together", [1, 2, 3])
 def test_a_result_does_not_depend_on_the_other_crops_of_the_batch(
-    session: Session, crops: list[FaceCrop], together: int, monkeypatch: pytest.MonkeyPatch
+    session: NetworkSession, crops: list[FaceCrop], together: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_once = CNN(session, SHUTTERS).restore(crops)
     monkeypatch.setattr(cnn, "TOGETHER", together)
@@ -161,7 +163,7 @@ def test_a_result_does_not_depend_on_the_other_crops_of_the_batch(
         assert np.array_equal(one.image, alone.image)
 
 
-def test_a_crop_of_another_size_is_refused(session: Session) -> None:
+def test_a_crop_of_another_size_is_refused(session: NetworkSession) -> None:
     image = np.zeros((160, 160, 3), np.uint8)
     image[::16] = 255
     blurred = kernels.add_sensor_noise(kernels.blur(image, kernels.gaussian(4)), 0.01, np.random.default_rng(0))
@@ -172,7 +174,7 @@ def test_a_crop_of_another_size_is_refused(session: Session) -> None:
 
 @pytest.mark.parametrize(("reach", "methods"), [(18.0, ["cnn", "richardson-lucy"]), (30.0, ["cnn", "cnn"])])
 def test_known_motion_beyond_its_reach_is_left_to_richardson_lucy(
-    session: Session, make_crop: MakeCrop, reach: float, methods: list[str]
+    session: NetworkSession, make_crop: MakeCrop, reach: float, methods: list[str]
 ) -> None:
     near, far = (make_crop(kernels.line(length, 0), (2.0 * length, 0.0)) for length in (14, 24))
     both = CNN(session, SHUTTERS, reach).restore([far, near])
@@ -182,7 +184,7 @@ def test_known_motion_beyond_its_reach_is_left_to_richardson_lucy(
     assert CNN(session, SHUTTERS, reach).restore([blind])[0].method == "cnn"
 
 
-def test_motion_longer_than_in_training_is_not_an_input(echo: Session, make_crop: MakeCrop) -> None:
+def test_motion_longer_than_in_training_is_not_an_input(echo: NetworkSession, make_crop: MakeCrop) -> None:
     length = cnn.REACH + 12
     crop = make_crop(kernels.line(length, 0), (2 * length, 0.0))
     (restoration,) = CNN(echo, SHUTTERS).restore([crop])
@@ -190,7 +192,9 @@ def test_motion_longer_than_in_training_is_not_an_input(echo: Session, make_crop
     assert np.array_equal(restoration.image, crop.image)
 
 
-def test_the_limit_of_passes_per_call_holds_and_zero_changes_nothing(session: Session, crops: list[FaceCrop]) -> None:
+def test_the_limit_of_passes_per_call_holds_and_zero_changes_nothing(
+    session: NetworkSession, crops: list[FaceCrop]
+) -> None:
     deblurrer = CNN(session, SHUTTERS, passes=3)
     for passes in (1, 2, 3, 4):
         limited, expected = (

@@ -8,7 +8,7 @@ from deblur import kernels
 from deblur.cnn import CNN
 from deblur.deblurrers import FallbackDeblurrer, RichardsonLucyDeblurrer
 from models.backends.selection import load
-from models.backends.session import Session, Tensor
+from models.backends.session import NetworkSession, Tensor
 from models.errors import ModelError
 from stream.values import FaceCrop
 from tests.deblur.conftest import MakeCrop
@@ -20,7 +20,7 @@ class Lost:
 
     backend = "lost"
 
-    def __init__(self, session: Session, passes: int) -> None:
+    def __init__(self, session: NetworkSession, passes: int) -> None:
         self._session, self.passes, self.names = session, passes, session.names
 
     def run(self, *inputs: Tensor) -> list[Tensor]:

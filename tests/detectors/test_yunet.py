@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from detectors.yunet import YuNet
-from models.backends.selection import Session, load
+from models.backends.selection import NetworkSession, load
 from stream.values import FaceDetection, Image
 
 WHOLE = 1 << 20
@@ -19,7 +19,7 @@ PORTRAITS = ["obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg", "astronaut.pn
 
 
 @pytest.fixture(scope="module")
-def session(yunet_path: Path) -> Session:
+def session(yunet_path: Path) -> NetworkSession:
     return load(yunet_path, "onnxruntime")
 
 
@@ -52,13 +52,17 @@ def opencv(path: Path, picture: Image, min_confidence: float) -> list[list[float
 
 
 @pytest.mark.parametrize("name", PORTRAITS)
-def test_a_portrait_gives_what_opencv_gives(session: Session, yunet_path: Path, portraits: Path, name: str) -> None:
+def test_a_portrait_gives_what_opencv_gives(
+    session: NetworkSession, yunet_path: Path, portraits: Path, name: str
+) -> None:
     picture = portrait(portraits, name)
     (face,) = YuNet(session, long_side=WHOLE).detect(picture)
     np.testing.assert_allclose([row(face)], opencv(yunet_path, picture, 0.7), atol=0.01)
 
 
-def test_several_faces_come_best_first_as_from_opencv(session: Session, yunet_path: Path, portraits: Path) -> None:
+def test_several_faces_come_best_first_as_from_opencv(
+    session: NetworkSession, yunet_path: Path, portraits: Path
+) -> None:
     picture = crowd(portraits)
     faces = YuNet(session, long_side=WHOLE, min_confidence=0.3).detect(picture)
     assert len(faces) >= 5
@@ -68,7 +72,7 @@ def test_several_faces_come_best_first_as_from_opencv(session: Session, yunet_pa
 
 @pytest.mark.parametrize("long_side", [960, 480, 333])
 def test_a_smaller_detection_size_reports_in_the_pictures_own_pixels(
-    session: Session, portraits: Path, long_side: int
+    session: NetworkSession, portraits: Path, long_side: int
 ) -> None:
     picture = portrait(portraits, "astronaut.png", 1280)
     detector = YuNet(session, long_side=WHOLE)
@@ -80,7 +84,7 @@ def test_a_smaller_detection_size_reports_in_the_pictures_own_pixels(
     np.testing.assert_allclose(row(small)[:4], row(whole)[:4], atol=0.25 * eyes)
 
 
-def test_the_points_are_in_the_order_of_the_picture(session: Session, portraits: Path) -> None:
+def test_the_points_are_in_the_order_of_the_picture(session: NetworkSession, portraits: Path) -> None:
     (face,) = YuNet(session).detect(portrait(portraits, "obama.jpg"))
     eye, other_eye, nose, mouth, other_mouth = face.landmarks
     assert eye[0] < nose[0] < other_eye[0]
@@ -88,7 +92,7 @@ def test_the_points_are_in_the_order_of_the_picture(session: Session, portraits:
     assert max(eye[1], other_eye[1]) < nose[1] < min(mouth[1], other_mouth[1])
 
 
-def test_confidence_and_overlap_are_the_callers_choice(session: Session, portraits: Path) -> None:
+def test_confidence_and_overlap_are_the_callers_choice(session: NetworkSession, portraits: Path) -> None:
     picture = crowd(portraits)
     assert YuNet(session, min_confidence=0.99).detect(picture) == []
     all_cells = YuNet(session, max_overlap=0.99).detect(picture)
@@ -96,11 +100,11 @@ def test_confidence_and_overlap_are_the_callers_choice(session: Session, portrai
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 700), (33, 31), (4320, 7680)])
-def test_pictures_of_any_shape(session: Session, shape: tuple[int, int]) -> None:
+def test_pictures_of_any_shape(session: NetworkSession, shape: tuple[int, int]) -> None:
     assert YuNet(session).detect(np.zeros((*shape, 3), np.uint8)) == []
 
 
-def test_a_face_in_an_8k_picture(session: Session, portraits: Path) -> None:
+def test_a_face_in_an_8k_picture(session: NetworkSession, portraits: Path) -> None:
     face = portrait(portraits, "astronaut.png", 1600)
     picture = np.zeros((4320, 7680, 3), np.uint8)
     picture[2000 : 2000 + face.shape[0], 5000 : 5000 + face.shape[1]] = face
@@ -111,7 +115,7 @@ def test_a_face_in_an_8k_picture(session: Session, portraits: Path) -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(picture=arrays(np.uint8, st.tuples(st.integers(1, 90), st.integers(1, 90), st.just(3))))
-def test_noise_gives_valid_faces_or_none(session: Session, picture: Image) -> None:
+def test_noise_gives_valid_faces_or_none(session: NetworkSession, picture: Image) -> None:
     for face in YuNet(session, min_confidence=0.05).detect(picture):
         assert face.confidence >= 0.05
         assert np.isfinite(face.landmarks).all()

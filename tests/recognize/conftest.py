@@ -16,7 +16,7 @@ from detectors.yunet import YuNet
 from models.backends.selection import load
 from recognize.embedders.embedder import normalize
 from recognize.embedders.sface import SFace
-from recognize.gallery.photo_checks import Photo
+from recognize.gallery.photo_checks import CheckedPhoto
 from stream.storage.images import read_picture
 from stream.values import Array, FaceDetection, Image
 
@@ -26,12 +26,12 @@ class Notes:
 
     def __init__(self) -> None:
         self.expected = 0
-        self.photos: list[Photo] = []
+        self.photos: list[CheckedPhoto] = []
 
     def expect(self, photos: int) -> None:
         self.expected += photos
 
-    def note(self, photo: Photo, crop: Image | None) -> None:
+    def note(self, photo: CheckedPhoto, crop: Image | None) -> None:
         assert (crop is None) == (photo.embedding is None)
         self.photos.append(photo)
 

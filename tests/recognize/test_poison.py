@@ -14,7 +14,7 @@ from detectors.alignment import align
 from detectors.yunet import YuNet
 from recognize.embedders.sface import SFace
 from recognize.gallery.calibration import threshold_for
-from recognize.gallery.enrollment import Enroller, Enrolment
+from recognize.gallery.enrollment import Enroller, EnrollmentReport
 from recognize.gallery.people_gallery import Gallery
 from recognize.gallery.person import Person
 from recognize.gallery.photo_checks import BLOCKING_ISSUES, PhotoIssue
@@ -52,7 +52,7 @@ def photos(shared: Path) -> dict[str, list[Image]]:
 @pytest.fixture(scope="module")
 def enrollment(
     photos: dict[str, list[Image]], yunet: YuNet, sface: SFace, tmp_path_factory: pytest.TempPathFactory
-) -> Enrolment:
+) -> EnrollmentReport:
     """Each folder has two good photos, three blurred ones, one of another person, and a blurred one of another."""
     rng = np.random.default_rng(0)
     faces = tmp_path_factory.mktemp("faces")
@@ -84,12 +84,14 @@ def named(gallery: Gallery, faces: Array) -> float:
     return float((gallery.scores(faces).max(1) >= threshold_for(len(gallery.names))).mean())
 
 
-def test_blurred_non_mated_faces_do_not_match_a_gallery_of_bad_folders(enrollment: Enrolment, non_mated: Array) -> None:
+def test_blurred_non_mated_faces_do_not_match_a_gallery_of_bad_folders(
+    enrollment: EnrollmentReport, non_mated: Array
+) -> None:
     assert len(enrollment.gallery.names) == KNOWN, "all people are enrolled by their good photos"
     assert named(enrollment.gallery, non_mated) <= 0.02
 
 
-def test_they_would_match_if_every_face_were_enrolled(enrollment: Enrolment, non_mated: Array) -> None:
+def test_they_would_match_if_every_face_were_enrolled(enrollment: EnrollmentReport, non_mated: Array) -> None:
     every: dict[str, list[Array]] = {}
     for photo in enrollment.photos:
         if photo.embedding is not None:
@@ -98,7 +100,7 @@ def test_they_would_match_if_every_face_were_enrolled(enrollment: Enrolment, non
     assert named(Gallery(enrollment.gallery.fingerprint, people), non_mated) > 0.1
 
 
-def test_what_poisons_is_found_out(enrollment: Enrolment) -> None:
+def test_what_poisons_is_found_out(enrollment: EnrollmentReport) -> None:
     bad = [photo for photo in enrollment.photos if photo.embedding is not None and photo.path.stem not in "01"]
     good = [photo for photo in enrollment.photos if photo.path.stem in "01"]
     assert np.mean([bool(BLOCKING_ISSUES & set(photo.findings)) for photo in bad]) > 0.95

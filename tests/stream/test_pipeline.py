@@ -19,7 +19,7 @@ from stream.identification import IdentificationWorker
 from stream.interfaces import always
 from stream.load_control import LoadController
 from stream.metrics import StageMetrics
-from stream.pipeline import Camera, Pipeline
+from stream.pipeline import Pipeline, PipelineCamera
 from stream.results import AnnotatedFrame, FaceSample, FrameResult
 from stream.values import FaceCrop, Frame, Restoration
 from tests.stream.test_identification import EventRecorder, ScriptedRecognizer, make_sample
@@ -100,7 +100,11 @@ def make_pipeline(
 ) -> tuple[Pipeline, EventRecorder, StageMetrics]:
     recorder, meter = EventRecorder(), StageMetrics()
     identification = IdentificationWorker(deblurrer, ScriptedRecognizer(), recorder, None, "session", meter)
-    return Pipeline([Camera(source, analyzer or BatchAnalyzer(), show)], identification, meter, load), recorder, meter
+    return (
+        Pipeline([PipelineCamera(source, analyzer or BatchAnalyzer(), show)], identification, meter, load),
+        recorder,
+        meter,
+    )
 
 
 def ignore(annotated: AnnotatedFrame) -> None:
@@ -167,7 +171,7 @@ def test_frames_that_are_neither_searched_nor_displayed_are_not_converted(watche
     deblurrer.may.release(PEOPLE)
     meter, shown = StageMetrics(), list[int]()
     identification = IdentificationWorker(deblurrer, ScriptedRecognizer(), EventRecorder(), None, "session", meter)
-    camera = Camera(
+    camera = PipelineCamera(
         fake_camera, BatchAnalyzer(), lambda annotated: shown.append(annotated.frame.index), lambda: watched
     )
     Pipeline([camera], identification, meter).run()

@@ -31,7 +31,7 @@ from unblur.app_database import application_database
 from unblur.cli import main
 from unblur.data_dir import lock_data_folder
 from unblur.people.face_thumbnails import thumbnails_folder
-from unblur.web.auth.audit import Audit, Wanted
+from unblur.web.auth.audit import Audit, AuditQuery
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_the_audit_log_keeps_the_name_and_is_listed(folder: Path, capsys: pytest
     audit = Audit(engine)
     audit.note("operator", "enrolled", ERASED)
     assert main(["forget", ERASED, "--data", str(folder)]) == 0
-    assert [entry.about for entry in audit.entries(Wanted()).entries] == [ERASED]
+    assert [entry.about for entry in audit.entries(AuditQuery()).entries] == [ERASED]
     engine.dispose()
     assert "- the application's audit log" in capsys.readouterr().out
 

@@ -17,12 +17,12 @@ from detectors.mtcnn import MTCNN
 from detectors.yunet import IN_STILLS, YuNet
 from models.assets import manifest
 from models.assets.fetch import fetch, fetch_judge, fingerprint, prepared_sha256
-from models.backends.selection import Backend, Session, load, select_backend
+from models.backends.selection import Backend, NetworkSession, load, select_backend
 from models.backends.tensorrt_backend import TensorRtSession
 from models.errors import ModelError
 from recognize.embedders.embedder import Embedder
 from recognize.embedders.facenet import FaceNet
-from recognize.embedders.fitted_embedder import FittedEmbedder, Method, TrainFusion, read_description
+from recognize.embedders.fitted_embedder import FittedEmbedder, FittedMethod, TrainFusion, read_description
 from recognize.embedders.sface import SFace
 from recognize.gallery import people_gallery as galleries
 from recognize.gallery.people_gallery import Gallery
@@ -142,20 +142,20 @@ class Components:
             return RichardsonLucyDeblurrer(shutters)
 
     @cached_property
-    def _network(self) -> Session:
+    def _network(self) -> NetworkSession:
         pinned = manifest.trained_network("deblur")
         return self._select_backend("deblur", pinned.path, pinned.sha256)
 
     @cached_property
-    def _yunet(self) -> Session:
+    def _yunet(self) -> NetworkSession:
         return self._load("yunet")
 
-    def _load(self, name: str) -> Session:
+    def _load(self, name: str) -> NetworkSession:
         with download_bar() as progress:
             path = fetch(name, progress=progress)
         return self._select_backend(name, path, prepared_sha256(name))
 
-    def _select_backend(self, name: str, path: Path, sha256: str) -> Session:
+    def _select_backend(self, name: str, path: Path, sha256: str) -> NetworkSession:
         session, passed_over = select_backend(path, self._config.backend, sha256=sha256)
         plan = {"plan": session.plan_sha256} if isinstance(session, TensorRtSession) else {}
         self.networks.append(LoadedNetwork(name, session.backend, passed_over, {"onnx": sha256, **plan}))
@@ -168,7 +168,7 @@ def load_facenet() -> FaceNet:
         return FaceNet(fetch_judge("facenet", progress=progress), manifest.judge("facenet").sha256)
 
 
-def load_fitted(path: Path, method: Method, backend: Backend) -> FittedEmbedder:
+def load_fitted(path: Path, method: FittedMethod, backend: Backend) -> FittedEmbedder:
     """Load a fitted embedder from a file. Raises UsageError if the file was not made by `unblur fit`, or with another
     method; ModelError."""
     description = read_description(path, method)

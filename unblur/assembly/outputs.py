@@ -51,7 +51,7 @@ class _Closes(Protocol):
     def close(self) -> None: ...
 
 
-Closable = TypeVar("Closable", bound=_Closes)
+ClosableT = TypeVar("ClosableT", bound=_Closes)
 
 
 class Outputs:
@@ -186,7 +186,7 @@ def _open_event_stores(
     return stores
 
 
-def _close_with(stack: ExitStack, output: Closable) -> Closable:
+def _close_with(stack: ExitStack, output: ClosableT) -> ClosableT:
     stack.callback(output.close)
     return output
 

@@ -28,7 +28,7 @@ from stream.media.frame_conversion import Rotation
 from stream.metrics import MetricsSnapshot, StageMetrics
 from stream.names import normalize_name
 from stream.outputs.renderer import FrameRenderer
-from stream.pipeline import Camera, Pipeline
+from stream.pipeline import Pipeline, PipelineCamera
 from stream.results import AnnotatedFrame
 from stream.sources.factory import Live, Opened, SourceOptions, open_source
 from stream.sources.recorded import PlaybackOptions, RecordedSource
@@ -143,8 +143,8 @@ def assemble(
     return Run(sources, pipelines, meter, parts, recognizer, identification, outputs, load)
 
 
-def _camera(source: Source, analyzer: FrameAnalyzer, renderer: FrameRenderer, rotation: Rotation) -> Camera:
-    return Camera(source, analyzer, renderer, partial(renderer.wanted, source.camera), rotation)
+def _camera(source: Source, analyzer: FrameAnalyzer, renderer: FrameRenderer, rotation: Rotation) -> PipelineCamera:
+    return PipelineCamera(source, analyzer, renderer, partial(renderer.wanted, source.camera), rotation)
 
 
 def _loaded_files(networks: Sequence[LoadedNetwork]) -> Mapping[str, object]:
@@ -233,7 +233,7 @@ def _shutters(config: Config, sources: Sequence[Source]) -> dict[str, float]:
     return {source.camera: camera.shutter for source, camera in settings if camera.shutter is not None}
 
 
-def _groups(config: Config, cameras: Sequence[Camera]) -> list[list[Camera]]:
+def _groups(config: Config, cameras: Sequence[PipelineCamera]) -> list[list[PipelineCamera]]:
     """Group cameras into pipelines. Recordings run one after the other, since each keeps all cores busy and the log
     stays in order; live cameras, and recordings in real time, run together."""
     together = config.pace == "realtime" or any(camera.source.live for camera in cameras)

@@ -24,7 +24,7 @@ from stream.simulation.scene import Scene, WalkerPath, make_background
 from stream.sources.factory import LOOP
 from unblur.assembly.components import Components
 from unblur.assembly.run_summary import run_to_end
-from unblur.commands.demo_report import Run, tally, write_report
+from unblur.commands.demo_report import DemoRun, tally, write_report
 from unblur.commands.options import Command, command_app, examples
 from unblur.data_dir import GALLERY
 from unblur.evaluate.scoring.event_log import read_events, score
@@ -62,7 +62,7 @@ def make_demo(out: Path = OUT) -> None:
     })  # fmt: skip
     run_to_end(config)
     answers = GroundTruth.load(out / TRUTH)
-    run = Run(out / "annotated.mp4", read_events(out / "events.jsonl"), answers, out / "crops")
+    run = DemoRun(out / "annotated.mp4", read_events(out / "events.jsonl"), answers, out / "crops")
     report = write_report(out / "report.html", run, credit=CREDIT)
     console = messages()
     console.show(tally(score(run.events, answers)))

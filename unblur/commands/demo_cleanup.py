@@ -25,7 +25,7 @@ from unblur.terminal import Results, messages
 
 
 @dataclass(slots=True)
-class Removed:
+class CleanupReport:
     """Result of the cleanup: numbers of deleted log entries, evidence bundles and `app_rows` (feedback and queued
     posts), the people removed from the gallery, and the reasons of failures."""
 
@@ -70,10 +70,10 @@ def forget_demo(config: Config, logs: Sequence[str], stores: Sequence[str]) -> N
     require_done(list(removed.failed))
 
 
-def remove(personal_data: PersonalData, photos: frozenset[str]) -> Removed:
+def remove(personal_data: PersonalData, photos: frozenset[str]) -> CleanupReport:
     """Remove the events of the demo's camera, and these `photos` of its people, from all data. A repeated call
     completes what failed."""
-    errors, removed, ids = ErrorCollector(), Removed(), set[object]()
+    errors, removed, ids = ErrorCollector(), CleanupReport(), set[object]()
     logs = list(chain.from_iterable(personal_data.logs))
     with errors.collect():
         for event in chain(

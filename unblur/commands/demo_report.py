@@ -27,7 +27,7 @@ NOT_RESTORED = "Not restored"
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class DemoRun:
     """The output of a run over a simulated clip.
 
     `video` is the annotated clip; `crops` a folder with, where an event has them, <event id>.raw.png and
@@ -81,7 +81,7 @@ class Card:
         return f"{min(one.first_pts_s for one in events):.1f} s to {max(one.pts_s for one in events):.1f} s"
 
 
-def write_report(out: Path, run: Run, *, credit: str) -> Path:
+def write_report(out: Path, run: DemoRun, *, credit: str) -> Path:
     """Write the page to `out` (an .html file) and return its path; `credit` names the source of the photographs.
 
     Raises SourceError if the video cannot be read, OutputError if the page cannot be written.

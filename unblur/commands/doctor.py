@@ -36,9 +36,9 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     return print_checks(json)
 
 
-Status = Literal["ok", "note", "missing"]
+CheckStatus = Literal["ok", "note", "missing"]
 """`note`: unblur works without it; `missing`: it does not."""
-MARKS: dict[Status, tuple[str, str]] = {"ok": ("✓", "green"), "note": ("–", "yellow"), "missing": ("✗", "red")}
+MARKS: dict[CheckStatus, tuple[str, str]] = {"ok": ("✓", "green"), "note": ("–", "yellow"), "missing": ("✗", "red")}
 
 NEEDED = {
     "av": "av",
@@ -72,7 +72,7 @@ class Check:
 
     section: str
     name: str
-    status: Status
+    status: CheckStatus
     detail: str
     remedy: str | None = None
 
@@ -154,7 +154,7 @@ def _models() -> Iterator[Check]:
             detail = f"{asset.licence}, {asset.size:,} bytes, sha256 as pinned\n{cache.path(asset)}"
             yield Check("models", asset.name, "ok", detail)
         else:
-            status: Status = "note" if asset.kind in {"portraits", "judges"} else "missing"
+            status: CheckStatus = "note" if asset.kind in {"portraits", "judges"} else "missing"
             remedy = f"unblur evaluate identify --judge {asset.name}" if asset.kind == "judges" else "unblur demo"
             yield Check("models", asset.name, status, f"{asset.licence}, {fault}", remedy)
 
@@ -227,7 +227,7 @@ def _encoder() -> Check:
 def _disks() -> Iterator[Check]:
     for name, folder in (("cache", cache.folder()), ("working folder", Path.cwd())):
         free = shutil.disk_usage(_existing(folder)).free
-        status: Status = "ok" if free >= ROOM_BYTES else "missing"
+        status: CheckStatus = "ok" if free >= ROOM_BYTES else "missing"
         yield Check("disk", name, status, f"{free / 1e9:.1f} GB free at {folder}, {ROOM_BYTES / 1e9:.1f} needed")
 
 

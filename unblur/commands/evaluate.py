@@ -7,7 +7,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from unblur.commands.options import Alignment, Backend, Command, Judge, Speed, command_app, examples
+from unblur.commands.options import (
+    AlignmentChoice,
+    BackendChoice,
+    Command,
+    JudgeChoice,
+    SpeedChoice,
+    command_app,
+    examples,
+)
 from unblur.terminal import Results
 
 app = command_app("Measure restoration, identification and video runs.")
@@ -25,7 +33,7 @@ NetworkOption = Annotated[
     ),
 ]
 MethodOption = Annotated[list[str] | None, typer.Option("--method", help="A method; all if none is given.")]
-BackendOption = Annotated[Backend, typer.Option(help="What runs the networks.")]
+BackendOption = Annotated[BackendChoice, typer.Option(help="What runs the networks.")]
 
 
 @app.command("restore", cls=Command, epilog=examples("unblur evaluate restore --data ../shared/data -o out/restore"))
@@ -56,9 +64,11 @@ def evaluate_identify(
     data: DataOption,
     out: OutOption,
     split: SplitOption = "test",
-    judge: Annotated[Judge, typer.Option(help="The embedder; facenet took no part in any training here.")] = "sface",
+    judge: Annotated[
+        JudgeChoice, typer.Option(help="The embedder; facenet took no part in any training here.")
+    ] = "sface",
     alignment: Annotated[
-        Alignment, typer.Option(help="By the sharp photograph's points or the blurred one's.")
+        AlignmentChoice, typer.Option(help="By the sharp photograph's points or the blurred one's.")
     ] = "sharp",
     seed: SeedOption = 0,
     every: EveryOption = 1,
@@ -154,7 +164,7 @@ def evaluate_clip(
     ],
     seed: SeedOption = 0,
     every: EveryOption = 1,
-    speed: Annotated[Speed, typer.Option(help="4-6, 4-45 or 22-45 pixels a frame.")] = "mixed",
+    speed: Annotated[SpeedChoice, typer.Option(help="4-6, 4-45 or 22-45 pixels a frame.")] = "mixed",
     at_once: Annotated[int, typer.Option(min=1, max=100, help="People before the camera at a time, at most.")] = 4,
     shutter: Annotated[float, typer.Option(min=0.01, max=1, help="Exposure as a fraction of the frame time.")] = 0.6,
     crossing: Annotated[

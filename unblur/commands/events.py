@@ -22,7 +22,7 @@ from stream.results import EventType
 from stream.storage.append_only_file import atomic_write
 from stream.storage.encryption import Cipher, decrypt_if
 from unblur.assembly.components import Components
-from unblur.commands.options import Command, ConfigOption, Format, command_app, examples
+from unblur.commands.options import Command, ConfigOption, FormatChoice, command_app, examples
 from unblur.commands.verify import verify
 from unblur.terminal import Results, json_encoder, row, standard_output
 
@@ -70,7 +70,7 @@ def list_events(
 )
 def export_events(
     log: LogArgument,
-    format: Annotated[Format, typer.Option(help="JSON, one object a line, or CSV.")] = "json",
+    format: Annotated[FormatChoice, typer.Option(help="JSON, one object a line, or CSV.")] = "json",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A file; standard output if not given.")] = None,
     person: PersonOption = None,
     camera: CameraOption = None,

@@ -12,7 +12,7 @@ import typer
 from configs.loader import load
 from configs.schema import Config
 from detectors.alignment import align
-from recognize.embedders.fitted_embedder import Method
+from recognize.embedders.fitted_embedder import FittedMethod
 from recognize.embedders.fitted_embedder import fit as fit_file
 from recognize.gallery.people_gallery import write_private
 from recognize.gallery.photo_folders import Folder
@@ -50,7 +50,7 @@ def fit(
     fit_embedder(load(config, {}), faces, embedder, out, seed)
 
 
-def fit_embedder(config: Config, faces: Path, method: Method, out: Path, seed: int) -> None:
+def fit_embedder(config: Config, faces: Path, method: FittedMethod, out: Path, seed: int) -> None:
     """Fit an embedder to the largest face of each photo in the folders of `faces`, and write it to `out`.
 
     Raises UsageError if there are too few people, OutputError if the file cannot be written, ModelError.

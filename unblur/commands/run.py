@@ -21,7 +21,7 @@ from unblur.commands.options import (
     Command,
     ConfigOption,
     DeblurOption,
-    Detector,
+    DetectorChoice,
     FpirOption,
     GalleryOption,
     Pace,
@@ -61,7 +61,7 @@ def run(
     preset: PresetOption = None,
     threshold: ThresholdOption = None,
     fpir: FpirOption = None,
-    detector: Annotated[Detector | None, typer.Option(help="mtcnn needs the extra `facenet`.")] = None,
+    detector: Annotated[DetectorChoice | None, typer.Option(help="mtcnn needs the extra `facenet`.")] = None,
     detection_size: Annotated[int | None, typer.Option(help="Long side of the picture that the detector sees.")] = None,
     output: Annotated[
         str | None, typer.Option("--output", "-o", help="window, webrtc, none, or a file ending in .mp4.")

@@ -26,8 +26,8 @@ from unblur.commands.options import Command, ConfigOption, FolderOption, command
 from unblur.data_dir import DEMO, data_folder_path, lock_data_folder, make_data_folder, with_data_paths
 from unblur.feedback import Feedback
 from unblur.notify.base import Notifier
-from unblur.notify.mqtt import Mqtt
-from unblur.notify.webhook import Webhook
+from unblur.notify.mqtt import MqttNotifier
+from unblur.notify.webhook import WebhookNotifier
 from unblur.notify.webhook_queue import delete_other_hooks
 from unblur.people.gallery_service import GalleryService
 from unblur.people.photo_review import PhotoReviewer
@@ -37,7 +37,7 @@ from unblur.privacy.retention_job import RetentionJob
 from unblur.signals import end_in_order
 from unblur.terminal import messages
 from unblur.web.auth.service import AuthService
-from unblur.web.pages.event_crops import Crops, Kind, read_crop
+from unblur.web.pages.event_crops import CropKind, Crops, read_crop
 from unblur.web.pages.events_page import EventsPage
 from unblur.web.pages.health import Health
 from unblur.web.pages.live import LiveView
@@ -133,9 +133,9 @@ def _require_guarded(config: Config, accounts: bool, data: Path) -> None:
 def _make_notifiers(settings: Notify, engine: sql.Engine, stack: ExitStack) -> list[Notifier]:
     """Make the configured event notifiers. Raises UsageError."""
     delete_other_hooks(engine, [webhook.name for webhook in settings.webhooks])
-    notifiers: list[Notifier] = [Webhook(each, engine) for each in settings.webhooks]
+    notifiers: list[Notifier] = [WebhookNotifier(each, engine) for each in settings.webhooks]
     if settings.mqtt:
-        notifiers.insert(0, Mqtt(settings.mqtt))
+        notifiers.insert(0, MqttNotifier(settings.mqtt))
     for notifier in notifiers:
         stack.callback(notifier.close)
     return notifiers
@@ -164,7 +164,7 @@ def _pages(config: Config, run: Run, engine: sql.Engine, auth: AuthService, stac
     ]
 
 
-def _read_crop(evidence: Path, run: Run, event: str, kind: Kind) -> bytes:
+def _read_crop(evidence: Path, run: Run, event: str, kind: CropKind) -> bytes:
     return decrypt_if(evidence / f"{event}.{kind}.png", read_crop(evidence, event, kind), run.parts.cipher)
 
 

@@ -26,7 +26,7 @@ _AT_LEAST_ONCE = 1
 _log = structlog.get_logger(__name__)
 
 
-class Mqtt:
+class MqttNotifier:
     """Publishes each event, and who is present, to an MQTT broker; reconnects without end. While disconnected, up to
     `dispatcher.CAPACITY` events wait.
 

@@ -98,7 +98,7 @@ def _quote_camera(camera: str) -> str:
     return quote(camera, safe="", errors="backslashreplace")
 
 
-State = dict[str, object]
+PresenceState = dict[str, object]
 
 
 class Presence:
@@ -107,7 +107,7 @@ class Presence:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._present: defaultdict[str, dict[int, str | None]] = defaultdict(dict)
-        self._last: dict[str, State] = {}
+        self._last: dict[str, PresenceState] = {}
 
     def note(self, event: Event) -> None:
         name, when = event.identity.name, event.wall_time
@@ -118,7 +118,7 @@ class Presence:
                 present[event.track] = name
             self._last[event.camera] = {"name": name, "wall_time": when.isoformat() if when else None}
 
-    def state(self, camera: str) -> State:
+    def state(self, camera: str) -> PresenceState:
         """Return `present`, the names of the people at a camera, None for an unknown person, and `last`, the name and
         wall time of the last event."""
         with self._lock:

@@ -53,7 +53,7 @@ class Failure:
     retry_after_s: float = 0.0
 
 
-class Webhook:
+class WebhookNotifier:
     """Posts each event that matches the hook's filter, in order: the next one after the previous one has arrived or has
     expired. Delivery is at least once, with the same webhook-id. Every response other than 2xx is retried; redirects
     are not followed.

@@ -13,10 +13,10 @@ from deblur.blur_estimation import BlurEstimator, enlargement
 from detectors.alignment import align
 from recognize.gallery import gallery_edits
 from recognize.gallery import people_gallery as galleries
-from recognize.gallery.enrollment import Enroller, Enrolment, FaceExtractor
+from recognize.gallery.enrollment import Enroller, EnrollmentReport, FaceExtractor
 from recognize.gallery.people_gallery import Gallery
 from recognize.gallery.person import photo_id
-from recognize.gallery.photo_checks import Photo, PhotoIssue
+from recognize.gallery.photo_checks import CheckedPhoto, PhotoIssue
 from recognize.gallery.photo_folders import PassedOver, PhotoFolders, scan
 from stream.errors import UnblurError
 from stream.storage.encryption import Cipher
@@ -59,7 +59,7 @@ class _Progress:
     def expect(self, photos: int) -> None:
         self._bar.update(self._task, total=photos)
 
-    def note(self, photo: Photo, crop: Image | None) -> None:
+    def note(self, photo: CheckedPhoto, crop: Image | None) -> None:
         self._bar.advance(self._task)
         if crop is not None and photo.embedding is not None:
             self._crops.add(photo_id(photo.embedding), encode_thumbnail(crop, self._cipher))
@@ -80,17 +80,17 @@ def scan_folders(faces: Path) -> PhotoFolders:
     return folders
 
 
-def _unusable(enrollment: Enrolment) -> list[str]:
+def _unusable(enrollment: EnrollmentReport) -> list[str]:
     names = ", ".join(enrollment.unusable)
     return [f"not enrolled, for no photo can be used: {names}"] if names else []
 
 
-def _unread(enrollment: Enrolment, passed_over: Sequence[PassedOver]) -> list[str]:
+def _unread(enrollment: EnrollmentReport, passed_over: Sequence[PassedOver]) -> list[str]:
     unread = sum(PhotoIssue.UNREADABLE in photo.findings for photo in enrollment.photos) + len(passed_over)
     return [f"not looked at: {unread} files or folders, named above"] if unread else []
 
 
-def _save(enrollment: Enrolment, crops: TempCrops, target: Path, parts: Components) -> None:
+def _save(enrollment: EnrollmentReport, crops: TempCrops, target: Path, parts: Components) -> None:
     with galleries.gallery_lock(target):
         # Another process may have changed the gallery meanwhile: read it again.
         gallery = gallery_edits.reenroll(_load_or_new(target, parts), enrollment.enrolled)
@@ -130,7 +130,7 @@ def _make_face_extractor() -> FaceExtractor:
     return extract
 
 
-def _report(enrollment: Enrolment, strict: bool, target: Path) -> None:
+def _report(enrollment: EnrollmentReport, strict: bool, target: Path) -> None:
     findings = table("person", "photo", "finding", "enrolled")
     for photo in enrollment.photos:
         for finding, why in photo.findings.items():

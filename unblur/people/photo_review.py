@@ -13,7 +13,7 @@ from configs.schema import Config
 from deblur.blur_estimation import BlurEstimator
 from recognize.gallery.people_gallery import Gallery
 from recognize.gallery.person import Person
-from recognize.gallery.photo_checks import BLOCKING_ISSUES, Photo, PhotoIssue
+from recognize.gallery.photo_checks import BLOCKING_ISSUES, CheckedPhoto, PhotoIssue
 from stream.errors import UsageError
 from stream.values import Array, Image
 from unblur.assembly.components import Components
@@ -31,7 +31,7 @@ class ReviewedPhoto:
     face, if it shows one. `photo.path` is only its name, not an existing file."""
 
     id: str
-    photo: Photo
+    photo: CheckedPhoto
     crop: Image | None = None
 
     @property
@@ -62,7 +62,7 @@ class PhotoReviewer:
     ) -> ReviewedPhoto:
         """Review a photo: find its largest face and measure it. `remark` is set if only the first of several images in
         the file was read; `fault` is the reason if the file could not be read (`image` is None)."""
-        photo = Photo(_NAMELESS, Path(name))
+        photo = CheckedPhoto(_NAMELESS, Path(name))
         if remark:
             photo = photo.with_issue(PhotoIssue.FIRST_ONLY, remark)
         if image is None:
@@ -74,14 +74,14 @@ class PhotoReviewer:
         """Review an aligned crop, such as an event's."""
         with self._lock:
             blur = self._blur_estimator.estimate(crop).extent
-            return _make_reviewed(self._enroller.measure(Photo(_NAMELESS, Path(name)), crop, blur), crop)
+            return _make_reviewed(self._enroller.measure(CheckedPhoto(_NAMELESS, Path(name)), crop, blur), crop)
 
     def review(self, shots: Sequence[ReviewedPhoto], name: str | None, known: Gallery) -> list[ReviewedPhoto]:
         """Return the photos with the issues found by comparing them with each other, with the photos of the person
         `name` (None for a new person), and with all other people in the gallery."""
         name = name or _NAMELESS
         person = known.people.get(name)
-        own = [Photo(name, _ENROLLED, embedding) for embedding in person.embeddings] if person else []
+        own = [CheckedPhoto(name, _ENROLLED, embedding) for embedding in person.embeddings] if person else []
         others = known.without_people(name)
         photos = [*own, *(replace(shot.photo, person=name) for shot in shots)]
         gallery_size = len(others.names) + 1
@@ -109,7 +109,7 @@ def describe_issues(shot: ReviewedPhoto) -> str:
     return "; ".join(f"{finding}: {why}" for finding, why in shot.findings.items())
 
 
-def _check_against_person(photo: Photo, person: Person, threshold: float) -> Photo:
+def _check_against_person(photo: CheckedPhoto, person: Person, threshold: float) -> CheckedPhoto:
     """Add an issue if the face is unlike this person's photos, even if it is unlike everybody else's, too: the user may
     have chosen the wrong name."""
     if photo.embedding is None or PhotoIssue.MISLABELED in photo.findings:
@@ -127,7 +127,7 @@ def is_usable(shot: ReviewedPhoto) -> bool:
     return not _NEVER & shot.findings.keys()
 
 
-def _make_reviewed(photo: Photo, crop: Image | None = None) -> ReviewedPhoto:
+def _make_reviewed(photo: CheckedPhoto, crop: Image | None = None) -> ReviewedPhoto:
     return ReviewedPhoto(uuid4().hex, photo, crop)
 
 

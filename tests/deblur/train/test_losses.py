@@ -5,7 +5,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from deblur.train.losses import VIEW, Identity, charbonnier, grid, kernel_cross_entropy, region_mask, regional, spectral
+from deblur.train.losses import (
+    VIEW,
+    IdentityLoss,
+    charbonnier,
+    grid,
+    kernel_cross_entropy,
+    region_mask,
+    regional,
+    spectral,
+)
 from detectors.alignment import SIDE, TEMPLATE
 
 UPRIGHT = torch.eye(2, 3)[None]
@@ -80,7 +89,7 @@ def test_identity_is_one_minus_the_cosine() -> None:
     crops = _noise(3)
     upright = UPRIGHT.expand(2, 2, 3)
     truth = 255 * crops.flip(1)[..., 8:120, 8:120].flatten(1)
-    identity = Identity(Center())
+    identity = IdentityLoss(Center())
     assert identity(crops, truth, upright).item() == pytest.approx(0, abs=1e-4)
     assert identity(crops, -truth, upright).item() == pytest.approx(2, abs=1e-4)
 

@@ -14,7 +14,7 @@ import pytest
 
 from models.backends.onnxruntime_backend import OnnxRuntime
 from models.backends.openvino_backend import OpenVino
-from models.backends.session import Session
+from models.backends.session import NetworkSession
 from models.backends.torch_backend import TorchCuda
 from models.errors import ModelError
 from tests.conftest import REPOSITORY
@@ -28,28 +28,28 @@ def path(request: pytest.FixtureRequest, deblurring_path: Path) -> Path:
     return deblurring_path if request.param == "generated" else request.param
 
 
-def _opened(open_session: Callable[[], Session]) -> Session:
+def _opened(open_session: Callable[[], NetworkSession]) -> NetworkSession:
     try:
         return open_session()
     except ModelError as error:
         pytest.skip(str(error))
 
 
-def _openvino(path: Path) -> Session:
+def _openvino(path: Path) -> NetworkSession:
     return _opened(lambda: OpenVino(path, 1))
 
 
-def _bf16(path: Path) -> Session:
+def _bf16(path: Path) -> NetworkSession:
     return _opened(lambda: OpenVino(path, 1, "bf16"))
 
 
-def _torch(path: Path) -> Session:
+def _torch(path: Path) -> NetworkSession:
     return _opened(lambda: TorchCuda(path, device="cpu"))
 
 
 @pytest.mark.parametrize(("open_session", "levels"), [(_openvino, 1), (_torch, 1), (_bf16, 5)])
 def test_restored_crops_are_the_same_to_a_level(
-    path: Path, open_session: Callable[[Path], Session], levels: int
+    path: Path, open_session: Callable[[Path], NetworkSession], levels: int
 ) -> None:
     session, reference = open_session(path), OnnxRuntime(path, 1)
     for count in (1, 5):
@@ -62,7 +62,7 @@ def test_restored_crops_are_the_same_to_a_level(
 
 @pytest.mark.parametrize("open_session", [_openvino, _torch])
 def test_the_fetched_networks_are_the_same_to_a_thousandth(
-    sface_path: Path, yunet_path: Path, open_session: Callable[[Path], Session]
+    sface_path: Path, yunet_path: Path, open_session: Callable[[Path], NetworkSession]
 ) -> None:
     random = np.random.default_rng(0)
     for path, shape in ((sface_path, (3, 3, 112, 112)), (yunet_path, (1, 3, 96, 128))):
@@ -73,7 +73,9 @@ def test_the_fetched_networks_are_the_same_to_a_thousandth(
 
 
 @pytest.mark.parametrize("open_session", [lambda path: OnnxRuntime(path, 1), _openvino, _torch, _bf16])
-def test_a_crop_gives_the_same_whatever_its_neighbours(path: Path, open_session: Callable[[Path], Session]) -> None:
+def test_a_crop_gives_the_same_whatever_its_neighbours(
+    path: Path, open_session: Callable[[Path], NetworkSession]
+) -> None:
     session = open_session(path)
     crops, others = networks.inputs(7, seed=1), networks.inputs(7, seed=2)
     among = [np.concatenate([ours[:1], theirs[1:]]) for ours, theirs in zip(crops, others, strict=True)]
@@ -85,7 +87,7 @@ def test_a_crop_gives_the_same_whatever_its_neighbours(path: Path, open_session:
 
 
 @pytest.mark.parametrize("open_session", [lambda path: OnnxRuntime(path, 1), _openvino, _torch])
-def test_views_of_arrays_are_taken(path: Path, open_session: Callable[[Path], Session]) -> None:
+def test_views_of_arrays_are_taken(path: Path, open_session: Callable[[Path], NetworkSession]) -> None:
     crops, hints, motion, others = networks.inputs(4)
     session = open_session(path)
 
@@ -96,7 +98,7 @@ def test_views_of_arrays_are_taken(path: Path, open_session: Callable[[Path], Se
 
 
 @pytest.mark.parametrize("open_session", [lambda path: OnnxRuntime(path, 1), _openvino, _torch])
-def test_what_the_network_does_not_take_is_one_line(path: Path, open_session: Callable[[Path], Session]) -> None:
+def test_what_the_network_does_not_take_is_one_line(path: Path, open_session: Callable[[Path], NetworkSession]) -> None:
     crops, hints, motion, others = networks.inputs(2)
     with pytest.raises(ModelError, match="cannot run the network") as raised:
         open_session(path).run(crops[:, :, :127], hints[:, :, :127], motion, others)
@@ -104,7 +106,7 @@ def test_what_the_network_does_not_take_is_one_line(path: Path, open_session: Ca
 
 
 @pytest.mark.parametrize("open_session", [lambda path: OnnxRuntime(path, 1), _openvino, _torch])
-def test_no_crops_give_none(path: Path, open_session: Callable[[Path], Session]) -> None:
+def test_no_crops_give_none(path: Path, open_session: Callable[[Path], NetworkSession]) -> None:
     assert open_session(path).run(*networks.inputs(0))[0].shape == (0, 128, 128, 3)
 
 

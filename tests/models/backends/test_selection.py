@@ -17,14 +17,14 @@ from onnx import helper
 
 from models.backends import parity_check, selection
 from models.backends.onnxruntime_backend import OnnxRuntime
-from models.backends.selection import Backend, ModelError, Name, load
-from models.backends.session import Session
+from models.backends.selection import Backend, BackendName, ModelError, load
+from models.backends.session import NetworkSession
 from tests.models.support import networks
 
 INSTALLED: list[Backend] = ["onnxruntime"]
 if next(state for state in selection.backends() if state.name == "openvino").usable:
     INSTALLED.append("openvino")
-ON_GPU: tuple[Name, ...] = ("tensorrt", "tensorrt-rtx", "cuda")
+ON_GPU: tuple[BackendName, ...] = ("tensorrt", "tensorrt-rtx", "cuda")
 
 
 def _picture(seed: int, height: int = 96, width: int = 128) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
@@ -239,8 +239,8 @@ def test_weights_whose_hash_differs_are_refused(deblurring_path: Path, tmp_path:
         load(other, sha256=expected)
 
 
-def _named(name: str) -> Callable[[Path, int], Session]:
-    def opened(path: Path, threads: int) -> Session:
+def _named(name: str) -> Callable[[Path, int], NetworkSession]:
+    def opened(path: Path, threads: int) -> NetworkSession:
         session = OnnxRuntime(path, threads)
         session.backend = name
         return session
@@ -248,8 +248,8 @@ def _named(name: str) -> Callable[[Path, int], Session]:
     return opened
 
 
-def _gone(name: str) -> Callable[[Path, int], Session]:
-    def opened(path: Path, threads: int) -> Session:
+def _gone(name: str) -> Callable[[Path, int], NetworkSession]:
+    def opened(path: Path, threads: int) -> NetworkSession:
         raise ModelError(f"{name} is gone")
 
     return opened

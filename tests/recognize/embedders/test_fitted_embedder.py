@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.backends.selection import load
-from recognize.embedders.fitted_embedder import SIDE, FittedEmbedder, Method, fit, read_description, views
+from recognize.embedders.fitted_embedder import SIDE, FittedEmbedder, FittedMethod, fit, read_description, views
 from recognize.embedders.subspaces import Labels
 from recognize.gallery.people_gallery import Gallery, load_gallery
 from recognize.gallery.person import Person
@@ -17,7 +17,7 @@ from stream.errors import GalleryError, UsageError
 from stream.values import Image
 from tests.recognize.conftest import album
 
-SUBSPACES: tuple[Method, ...] = ("pca", "lda", "lpp")
+SUBSPACES: tuple[FittedMethod, ...] = ("pca", "lda", "lpp")
 
 
 @pytest.fixture(scope="module")
@@ -25,18 +25,20 @@ def people(crop_of: Callable[[str], Image]) -> tuple[list[Image], Labels]:
     return album([crop_of(name) for name in ("obama2.jpg", "biden.jpg", "astronaut.png")])
 
 
-def written(folder: Path, method: Method, people: tuple[list[Image], Labels]) -> Path:
+def written(folder: Path, method: FittedMethod, people: tuple[list[Image], Labels]) -> Path:
     file = folder / f"{method}.onnx"
     file.write_bytes(fit(method, *people, seed=0))
     return file
 
 
-def opened(file: Path, method: Method) -> FittedEmbedder:
+def opened(file: Path, method: FittedMethod) -> FittedEmbedder:
     return FittedEmbedder(load(file, "onnxruntime"), read_description(file, method))
 
 
 @pytest.mark.parametrize("method", SUBSPACES)
-def test_people_are_near_to_themselves(method: Method, people: tuple[list[Image], Labels], tmp_path: Path) -> None:
+def test_people_are_near_to_themselves(
+    method: FittedMethod, people: tuple[list[Image], Labels], tmp_path: Path
+) -> None:
     crops, labels = people
     learnt = np.arange(len(labels)) % 3 > 0
     some = [crop for crop, taken in zip(crops, learnt, strict=True) if taken]
@@ -108,7 +110,7 @@ def test_files_that_cannot_serve_are_named(
 
 
 @pytest.mark.parametrize("method", [*SUBSPACES, "fusion-cnn"])
-def test_too_few_people_or_photos_are_refused(method: Method, people: tuple[list[Image], Labels]) -> None:
+def test_too_few_people_or_photos_are_refused(method: FittedMethod, people: tuple[list[Image], Labels]) -> None:
     crops, labels = people
     with pytest.raises(UsageError, match="1 people and 8 photos"):
         fit(method, crops[:8], labels[:8], seed=0)
@@ -119,7 +121,7 @@ def test_too_few_people_or_photos_are_refused(method: Method, people: tuple[list
 @pytest.mark.parametrize("method", SUBSPACES)
 @pytest.mark.filterwarnings("error")
 def test_photos_that_come_again_and_people_with_one_photo_can_be_fitted_to(
-    method: Method, people: tuple[list[Image], Labels], tmp_path: Path
+    method: FittedMethod, people: tuple[list[Image], Labels], tmp_path: Path
 ) -> None:
     crops, labels = people[0][:19], people[1][:19]
     again = written(tmp_path, method, (crops * 7, np.tile(labels, 7)))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.backends.selection import load
-from recognize.embedders.subspaces import ENERGY, NEIGHBORS, Labels, Numbers, Subspace, lda, lpp, pca
+from recognize.embedders.subspaces import ENERGY, NEIGHBORS, Labels, Matrix, Subspace, lda, lpp, pca
 from stream.values import Array
 
 seeds = st.integers(0, 99)
@@ -24,7 +24,7 @@ def clouds(seed: int, people: int = 4, photos: int = 9, pixels: int = 30) -> tup
     return (own + light).astype(np.float32), labels
 
 
-def projected(pixels: Array, subspace: Subspace) -> Numbers:
+def projected(pixels: Array, subspace: Subspace) -> Matrix:
     return np.asarray((pixels - subspace.mean) @ subspace.basis)
 
 
@@ -46,7 +46,7 @@ def test_fisherfaces_separate_people_where_eigenfaces_separate_lighting(seed: in
     assert scatter(projected(pixels, pca(pixels, 1)), labels) > 0.5
 
 
-def scatter(points: Numbers, labels: Labels) -> float:
+def scatter(points: Matrix, labels: Labels) -> float:
     """Return the share of the variance within people."""
     means = np.stack([points[labels == label].mean(0) for label in range(labels.max() + 1)])
     return float((points - means[labels]).var(0).sum() / points.var(0).sum())
@@ -56,9 +56,9 @@ def test_fisherfaces_have_one_direction_less_than_people() -> None:
     assert lda(*clouds(0)).basis.shape == (30, 3)
 
 
-def joined(points: Numbers) -> Numbers:
+def joined(points: Matrix) -> Matrix:
     """Build LPP's graph as defined in the paper."""
-    squared: Numbers = np.square(points[:, None] - points[None]).sum(-1)
+    squared: Matrix = np.square(points[:, None] - points[None]).sum(-1)
     nearest = np.argsort(squared + 1e9 * np.eye(len(points)), 1)[:, :NEIGHBORS]
     heat = np.take_along_axis(squared, nearest, 1).mean()
     weights = np.zeros_like(squared)
@@ -68,7 +68,7 @@ def joined(points: Numbers) -> Numbers:
     return weights
 
 
-def unrest(values: Numbers, weights: Numbers) -> float:
+def unrest(values: Matrix, weights: Matrix) -> float:
     """Return the objective of LPP: distance of connected photos relative to the distance of all from the origin."""
     apart = (weights * np.square(values[:, None] - values[None])).sum() / 2
     return float(apart / (weights.sum(1) * values**2).sum())

@@ -11,9 +11,9 @@ import pytest
 from deblur.blur_estimation import BlurEstimator
 from detectors.yunet import YuNet
 from recognize.embedders.sface import SFace
-from recognize.gallery.enrollment import Enroller, Enrolment
+from recognize.gallery.enrollment import Enroller, EnrollmentReport
 from recognize.gallery.people_gallery import Gallery, load_gallery
-from recognize.gallery.photo_checks import Photo, PhotoIssue
+from recognize.gallery.photo_checks import CheckedPhoto, PhotoIssue
 from recognize.gallery.photo_folders import Folder, scan
 from stream.errors import UsageError
 from stream.storage.images import read_picture
@@ -39,7 +39,7 @@ def faces(tmp_path: Path, portraits: Path) -> Path:
 
 def enroll(
     people: Sequence[Folder], yunet: YuNet, sface: SFace, *, strict: bool = False, known: Gallery | None = None
-) -> tuple[Enrolment, list[Photo]]:
+) -> tuple[EnrollmentReport, list[CheckedPhoto]]:
     enroller = Enroller(yunet, extract_face, sface, strict=strict)
     progress = Notes()
     enrollment = enroller.enroll(people, known or Gallery(sface.fingerprint), progress)
@@ -47,7 +47,7 @@ def enroll(
     return enrollment, progress.photos
 
 
-def findings(enrollment: Enrolment, name: str) -> dict[str, set[PhotoIssue]]:
+def findings(enrollment: EnrollmentReport, name: str) -> dict[str, set[PhotoIssue]]:
     return {photo.path.name: set(photo.findings) for photo in enrollment.photos if photo.person == name}
 
 

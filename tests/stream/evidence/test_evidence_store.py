@@ -17,7 +17,7 @@ import pytest
 from PIL import Image as Pillow
 
 from stream.errors import OutputError, StorageError, UnblurError
-from stream.evidence.chain_entries import CHAIN, Bundle, Checkpoint, Removed, VerifiedEntry, digest_of, placed
+from stream.evidence.chain_entries import CHAIN, Bundle, Checkpoint, RemovedEntry, VerifiedEntry, digest_of, placed
 from stream.evidence.evidence_store import EvidenceStore
 from stream.evidence.signing import PublicKey, Signer
 from stream.outputs.overlay import RESTORING
@@ -256,7 +256,7 @@ def test_kill_9_breaks_no_chain(seed: int, tmp_path: Path) -> None:
     write(tmp_path, range(200_000, 200_001))
     there = [link.event for link in links(tmp_path) if isinstance(link, Bundle)]
     assert there[: len(announced)] == announced
-    torn = {event for link in links(tmp_path) if isinstance(link, Removed) for event in link.bundles}
+    torn = {event for link in links(tmp_path) if isinstance(link, RemovedEntry) for event in link.bundles}
     assert not torn & set(announced)
     for event in set(there) - torn:
         for name, digest in bundle(tmp_path, event)["pictures"].items():

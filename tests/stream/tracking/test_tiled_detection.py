@@ -11,7 +11,7 @@ import pytest
 
 from detectors.alignment import FivePointAligner
 from detectors.yunet import IN_STILLS, IN_VIDEO, YuNet
-from models.backends.selection import Session, load
+from models.backends.selection import NetworkSession, load
 from stream.metrics import StageMetrics
 from stream.storage.images import read_picture
 from stream.tracking.analyzer import FrameAnalyzer
@@ -20,7 +20,7 @@ from stream.values import Box, FaceDetection, Frame, Image
 
 
 @pytest.fixture(scope="module")
-def session(yunet_path: Path) -> Session:
+def session(yunet_path: Path) -> NetworkSession:
     return load(yunet_path, "onnxruntime")
 
 
@@ -54,7 +54,7 @@ def face(x: float, y: float, width: float, confidence: float = 0.9) -> FaceDetec
     return FaceDetection(Box(x, y, width, width), np.zeros((5, 2), np.float32), confidence)
 
 
-def test_a_small_face_in_a_large_picture_is_found_once(session: Session, portrait: Image) -> None:
+def test_a_small_face_in_a_large_picture_is_found_once(session: NetworkSession, portrait: Image) -> None:
     """Wherever it lies: also where tiles meet."""
     yunet = YuNet(session, min_confidence=IN_STILLS)
     tiled = TiledDetector(yunet)
@@ -70,7 +70,7 @@ def test_a_small_face_in_a_large_picture_is_found_once(session: Session, portrai
 
 @pytest.mark.parametrize("long_side", [640, 1920])
 def test_a_face_that_fills_the_picture_is_found_at_any_detection_size(
-    session: Session, portraits: Path, long_side: int
+    session: NetworkSession, portraits: Path, long_side: int
 ) -> None:
     large = cv2.resize(read_picture(portraits / "obama.jpg"), (2880, 3600))[300:1380, 480:2400]
     (found,) = TiledDetector(YuNet(session, long_side=long_side, min_confidence=IN_STILLS)).detect(
@@ -133,7 +133,7 @@ def test_what_the_whole_picture_shows_well_is_not_small() -> None:
 
 
 @pytest.mark.parametrize("live", [False, True])
-def test_a_small_face_is_followed_by_an_eye(session: Session, portrait: Image, live: bool) -> None:
+def test_a_small_face_is_followed_by_an_eye(session: NetworkSession, portrait: Image, live: bool) -> None:
     meter = StageMetrics()
     eye = FrameAnalyzer(YuNet(session, min_confidence=IN_VIDEO), FivePointAligner(), live=live, meter=meter)
     seen = [
@@ -146,7 +146,9 @@ def test_a_small_face_is_followed_by_an_eye(session: Session, portrait: Image, l
     assert meter.read().counts["tiles searched"] > 6
 
 
-def test_a_small_face_in_a_recording_is_searched_for_in_its_tile_between(session: Session, portrait: Image) -> None:
+def test_a_small_face_in_a_recording_is_searched_for_in_its_tile_between(
+    session: NetworkSession, portrait: Image
+) -> None:
     meter = StageMetrics()
     eye = FrameAnalyzer(YuNet(session, min_confidence=IN_VIDEO), FivePointAligner(), live=False, meter=meter)
     for index in range(4):

@@ -17,7 +17,7 @@ from stream.simulation.cutout import Cutout
 from stream.simulation.ground_truth import GroundTruth
 from stream.simulation.scene import Scene, WalkerPath, make_background
 from stream.values import Box
-from unblur.commands.demo_report import Run, write_report
+from unblur.commands.demo_report import DemoRun, write_report
 from unblur.evaluate.scoring.event_log import LoggedEvent
 
 CREDIT = "Photographs: nobody & sons."
@@ -70,7 +70,7 @@ def event(truth: GroundTruth, person: str, frame: int) -> LoggedEvent:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
     folder = tmp_path_factory.mktemp("demo")
     passages = [
         WalkerPath(person, known, "x.jpg", CARD, (20, 40 + 60 * place), (5, 0))
@@ -83,11 +83,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     (folder / "crops").mkdir()
     for kind, level in (("raw", 60), ("restored", 200)):
         cv2.imwrite(str(folder / "crops" / f"e0-3.{kind}.png"), np.full((8, 8, 3), level, np.uint8))
-    return Run(folder / "anno tated.mp4", events, truth, folder / "crops")
+    return DemoRun(folder / "anno tated.mp4", events, truth, folder / "crops")
 
 
 @pytest.fixture(scope="module")
-def page(run: Run) -> Page:
+def page(run: DemoRun) -> Page:
     return Page(write_report(run.video.parent / "report.html", run, credit=CREDIT))
 
 
@@ -123,7 +123,7 @@ def test_video_lies_beside_the_page(page: Page) -> None:
     assert str(video["poster"]).startswith("data:image/jpeg;base64,")
 
 
-def test_fetches_nothing_from_elsewhere(run: Run, page: Page) -> None:
+def test_fetches_nothing_from_elsewhere(run: DemoRun, page: Page) -> None:
     assert not page.every("script") + page.every("link")
     addresses = [
         value for _, attributes in page.elements for name, value in attributes.items() if name in ("src", "href")
@@ -139,17 +139,17 @@ def test_names_are_escaped_and_credit_is_given(page: Page) -> None:
     assert CREDIT in page.text
 
 
-def test_same_run_gives_the_same_page(run: Run, tmp_path: Path) -> None:
+def test_same_run_gives_the_same_page(run: DemoRun, tmp_path: Path) -> None:
     pages = [write_report(run.video.parent / name, run, credit=CREDIT) for name in ("one.html", "two.html")]
     assert pages[0].read_bytes() == pages[1].read_bytes()
 
 
-def test_missing_video_is_named(run: Run, tmp_path: Path) -> None:
+def test_missing_video_is_named(run: DemoRun, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"absent\.mp4"):
         write_report(tmp_path / "report.html", replace(run, video=tmp_path / "absent.mp4"), credit=CREDIT)
     assert not list(tmp_path.iterdir())
 
 
-def test_unwritable_place_is_refused(run: Run, tmp_path: Path) -> None:
+def test_unwritable_place_is_refused(run: DemoRun, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write the report"):
         write_report(tmp_path / "absent" / "report.html", run, credit=CREDIT)

@@ -24,13 +24,13 @@ from tests.unblur.notify.support.broker import MOSQUITTO, Broker, Listener
 from tests.unblur.notify.support.waiting import until
 from unblur.notify import dispatcher, mqtt
 from unblur.notify.base import NO_HOST_NAME, DeliveryStatus
-from unblur.notify.mqtt import Mqtt
+from unblur.notify.mqtt import MqttNotifier
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 CAMERA = "front door/#1"
 EVENTS, PRESENCE = "unblur/front%20door%2F%231/events", "unblur/front%20door%2F%231/presence"
 
-MakeMqtt = Callable[..., Mqtt]
+MakeMqtt = Callable[..., MqttNotifier]
 
 
 @pytest.fixture
@@ -52,10 +52,10 @@ def make_mqtt(request: pytest.FixtureRequest) -> Iterator[MakeMqtt]:
     """Makes notifiers of the broker, or of the one on the given port."""
     made = []
 
-    def make(**settings: object) -> Mqtt:
+    def make(**settings: object) -> MqttNotifier:
         if "port" not in settings and "host" not in settings:
             settings["port"] = request.getfixturevalue("broker").port
-        made.append(Mqtt(Settings.model_validate({"host": "127.0.0.1", **settings})))
+        made.append(MqttNotifier(Settings.model_validate({"host": "127.0.0.1", **settings})))
         return made[-1]
 
     yield make
@@ -169,7 +169,7 @@ def test_a_login_over_tls(make_mqtt: MakeMqtt, tmp_path: Path) -> None:
 
 def test_unreadable_certificates_are_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot read certificates from .*none\.pem \(notify\.mqtt\.ca\)"):
-        Mqtt(Settings(host="127.0.0.1", tls=True, ca=tmp_path / "none.pem"))
+        MqttNotifier(Settings(host="127.0.0.1", tls=True, ca=tmp_path / "none.pem"))
 
 
 def test_a_missing_broker_blocks_nothing(make_mqtt: MakeMqtt) -> None:

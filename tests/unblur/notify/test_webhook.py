@@ -25,14 +25,14 @@ from tests.unblur.notify.support.receiver import Call, Receiver, status
 from tests.unblur.notify.support.waiting import WITHIN_S, until
 from unblur.notify import webhook
 from unblur.notify.base import NO_HOST_NAME, DeliveryStatus
-from unblur.notify.webhook import Webhook, WebhookTiming, is_wanted, sign
+from unblur.notify.webhook import WebhookNotifier, WebhookTiming, is_wanted, sign
 from unblur.notify.webhook_queue import Queue, delete_other_hooks
 
 KEY = bytes(range(32))
 SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
 QUICK = WebhookTiming(answer_s=0.5, first_retry_s=0.01, longest_retry_s=0.02)
 
-MakeHook = Callable[..., Webhook]
+MakeHook = Callable[..., WebhookNotifier]
 
 
 @pytest.fixture
@@ -53,9 +53,9 @@ def make_hook(engine: sql.Engine) -> Iterator[MakeHook]:
     """Makes notifiers that post to a local port, and opens them."""
     made = []
 
-    def make(port: int, timing: WebhookTiming = QUICK, **settings: object) -> Webhook:
+    def make(port: int, timing: WebhookTiming = QUICK, **settings: object) -> WebhookNotifier:
         url = f"http://127.0.0.1:{port}/hook?key=s3cret"
-        made.append(Webhook(settings_of(**{"url": url, **settings}), engine, timing))
+        made.append(WebhookNotifier(settings_of(**{"url": url, **settings}), engine, timing))
         made[-1].open(["lobby"])
         return made[-1]
 

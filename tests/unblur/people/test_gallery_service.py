@@ -14,7 +14,7 @@ from configs.schema import Config
 from deblur import kernels
 from recognize.gallery import people_gallery as galleries
 from recognize.gallery import person
-from recognize.gallery.enrollment import Enroller, Enrolment
+from recognize.gallery.enrollment import Enroller, EnrollmentReport
 from recognize.gallery.people_gallery import Gallery
 from recognize.gallery.person import Person
 from recognize.gallery.photo_checks import PhotoIssue
@@ -289,7 +289,7 @@ def test_the_command_keeps_concurrent_changes_of_the_page(
     (folder / "biden.jpg").write_bytes((portraits / "biden.jpg").read_bytes())
     enroll_all = Enroller.enroll
 
-    def slowly(enroller: Enroller, *arguments: Any) -> Enrolment:
+    def slowly(enroller: Enroller, *arguments: Any) -> EnrollmentReport:
         enrollment = enroll_all(enroller, *arguments)
         people.enroll("Obama", None, obama, "ann")
         return enrollment

@@ -12,7 +12,7 @@ import pytest
 from models.assets.fetch import fingerprint
 from recognize.gallery.people_gallery import load_gallery
 from stream.events.query import query
-from stream.evidence.chain_entries import CHAIN, Removed, placed
+from stream.evidence.chain_entries import CHAIN, RemovedEntry, placed
 from stream.evidence.signing import Signer
 from tests.stream.evidence.test_verify_chain import examined
 from tests.unblur.support.kept import ERASED, ERASED_EVENTS, bytes_of, open_data, write_personal_data
@@ -61,7 +61,7 @@ def test_the_remaining_evidence_verifies_and_records_the_erasure(folder: Path) -
         assert {event["name"] for event in remaining} == {"Ann", "Bob"}
     assert load_gallery(folder / "people.joblib", fingerprint("sface")).names == ("Ann", "Bob")
     lines = (folder / "evidence" / CHAIN).read_bytes().splitlines(keepends=True)
-    (word,) = [place.link for place in placed(lines) if isinstance(place.link, Removed)]
+    (word,) = [place.link for place in placed(lines) if isinstance(place.link, RemovedEntry)]
     assert word.why == "forgotten"
     assert {event for event, digest in word.bundles.items() if digest is None} == ERASED_EVENTS
 

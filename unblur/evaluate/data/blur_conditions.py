@@ -34,7 +34,7 @@ FAR = 4
 
 Motion = tuple[float, float]
 """A straight blur, from one end to the other, in pixels; its sign is arbitrary."""
-Chain = Callable[[Image], Image]
+Degradation = Callable[[Image], Image]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +63,7 @@ class Condition:
 
     name: str
     draw: Callable[[np.random.Generator], tuple[Array, Motion | None]]
-    chain: Chain | None = None
+    chain: Degradation | None = None
     straight: bool = False
 
     def make_shots(self, photographs: Sequence[Image], seed: int) -> list[Shot]:

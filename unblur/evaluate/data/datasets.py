@@ -73,7 +73,7 @@ def load_split(data: Path, split: Split, detector: Detector, every: int = 1) -> 
     return DatasetSplit(photographs["gallery"], probes, photographs["strangers"], faceless)
 
 
-Role = Literal["gallery", "probe", "strangers"]
+SplitRole = Literal["gallery", "probe", "strangers"]
 _LAYOUTS = (
     "people/<Name>/gallery|probe/*.jpg and strangers/<Name>_<number>.jpg, or as <Name>/*.jpg, with"
     f" {ENROLLED} or more photographs of some and fewer of others"
@@ -88,7 +88,7 @@ class Portrait(NamedTuple):
     image: Image
 
 
-Roles = dict[Role, list[Portrait]]
+Roles = dict[SplitRole, list[Portrait]]
 
 
 def read_roles(archive: Path, every: int = 1) -> Roles:

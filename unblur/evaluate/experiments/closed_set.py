@@ -20,7 +20,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from detectors.alignment import align
 from models.backends.selection import Backend
 from recognize.embedders.embedder import Embedder
-from recognize.embedders.fitted_embedder import Method, fit
+from recognize.embedders.fitted_embedder import FittedMethod, fit
 from stream.errors import SourceError
 from stream.interfaces import Detector
 from stream.values import Array, Image
@@ -29,7 +29,7 @@ from unblur.evaluate.data import archives
 from unblur.evaluate.data.datasets import photograph_detector
 from unblur.evaluate.scoring.open_set_metrics import Indices
 
-MethodName = Literal[Method, "sface"]
+MethodName = Literal[FittedMethod, "sface"]
 METHODS: tuple[MethodName, ...] = get_args(MethodName)
 
 

@@ -22,7 +22,7 @@ from unblur.evaluate.data.blur_conditions import Condition, Shot
 from unblur.evaluate.data.datasets import DatasetSplit, Photograph, detect_landmarks
 from unblur.evaluate.experiments import methods
 from unblur.evaluate.experiments.methods import DeblurrerFactories, Probe, Restore, make_probe
-from unblur.evaluate.experiments.reference_embedders import Judge
+from unblur.evaluate.experiments.reference_embedders import ReferenceEmbedder
 from unblur.evaluate.scoring.open_set_metrics import Indices, OpenSetTrial
 
 RAW = "raw"
@@ -42,7 +42,7 @@ class Enrolled:
     owners: Indices
 
     @classmethod
-    def of(cls, split: DatasetSplit, judge: Judge) -> Enrolled:
+    def of(cls, split: DatasetSplit, judge: ReferenceEmbedder) -> Enrolled:
         crops = [align(each.image, each.landmarks)[0] for each in split.gallery]
         return cls(split.people, judge.embed(crops), split.labels(split.gallery))
 
@@ -79,7 +79,7 @@ class Identification:
 
     split: DatasetSplit
     enrolled: Enrolled
-    judge: Judge
+    judge: ReferenceEmbedder
     detector: Detector
     methods: Sequence[str]
     deblurrers: DeblurrerFactories

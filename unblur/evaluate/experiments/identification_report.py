@@ -19,7 +19,7 @@ from unblur.evaluate.data.blur_conditions import Condition, load_conditions, sel
 from unblur.evaluate.data.datasets import ARCHIVE, DatasetSplit, load_split
 from unblur.evaluate.experiments import methods, reference_embedders
 from unblur.evaluate.experiments.identification import RAW, Alignment, ConditionResult, Enrolled, Identification
-from unblur.evaluate.experiments.reference_embedders import Judge
+from unblur.evaluate.experiments.reference_embedders import ReferenceEmbedder
 from unblur.evaluate.experiments.settings import Settings, run_parallel
 from unblur.evaluate.reporting import output_folder, plots
 from unblur.evaluate.reporting.run_record import record_run
@@ -90,7 +90,7 @@ def _run(
     return results
 
 
-def fixed_threshold(judge: Judge, people: int, settings: Settings, detector: Detector) -> float:
+def fixed_threshold(judge: ReferenceEmbedder, people: int, settings: Settings, detector: Detector) -> float:
     """Return the product's threshold for so many enrolled people; for a judge without a rule, the score that 1 % of
     val's sharp non-mated photographs exceed."""
     if judge.threshold is not None:
@@ -100,7 +100,7 @@ def fixed_threshold(judge: Judge, people: int, settings: Settings, detector: Det
     return threshold_at(Enrolled.of(val_split, judge).scores(judge.embed(crops)), 0.01)
 
 
-def _notes(split: DatasetSplit, judge: Judge, threshold: float) -> list[str]:
+def _notes(split: DatasetSplit, judge: ReferenceEmbedder, threshold: float) -> list[str]:
     rule = "threshold_for" if judge.threshold else "what 1 % of val's sharp non-mated exceed"
     non_mated = len({each.person for each in split.non_mated})
     return [

@@ -15,7 +15,7 @@ from deblur.cnn import CNN, SIDE, Inputs
 from deblur.deblurrers import RichardsonLucyDeblurrer, deconvolve_with_box_kernel, final_iterations
 from deblur.richardson_lucy import deconvolve
 from models.assets import manifest
-from models.backends.selection import Backend, Session, load
+from models.backends.selection import Backend, NetworkSession, load
 from models.errors import ModelError
 from stream.errors import UsageError
 from stream.interfaces import Deblurrer
@@ -103,14 +103,14 @@ def describe_network(names: Sequence[str], backend: Backend, network: Path | Non
 
 
 @cache
-def _session(backend: Backend, network: Path | None) -> Session:
+def _session(backend: Backend, network: Path | None) -> NetworkSession:
     if network:
         return _check_network(load(network, backend), network)
     own = manifest.trained_network("deblur")
     return load(own.path, backend, sha256=own.sha256)
 
 
-def _check_network(session: Session, network: Path) -> Session:
+def _check_network(session: NetworkSession, network: Path) -> NetworkSession:
     """Raise ModelError unless the network has the inputs and outputs of a deblurring network."""
     crops = np.zeros((1, SIDE, SIDE, 3), np.uint8)
     try:

@@ -22,7 +22,7 @@ JudgeName = Literal["sface", "facenet"]
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class ReferenceEmbedder:
     """A reference embedder. `embed` turns aligned crops (square BGR uint8) into N x D unit embeddings; thread-safe.
 
     `threshold` returns the cosine similarity that a name needs, for a number of enrolled people; None if no such rule
@@ -35,12 +35,14 @@ class Judge:
     threshold: Callable[[int], float] | None
 
 
-def load_judge(name: JudgeName, backend: Backend) -> Judge:
+def load_judge(name: JudgeName, backend: Backend) -> ReferenceEmbedder:
     """Load an embedder by name; download it if necessary. Raises ModelError."""
     match name:
         case "sface":
             with download_bar() as progress:
                 session = load(fetch("sface", progress=progress), backend)
-            return Judge("SFace", session.backend, SFace(session, fingerprint("sface")).embed, threshold_for)
+            return ReferenceEmbedder(
+                "SFace", session.backend, SFace(session, fingerprint("sface")).embed, threshold_for
+            )
         case "facenet":
-            return Judge("FaceNet", "opencv", load_facenet().embed, None)
+            return ReferenceEmbedder("FaceNet", "opencv", load_facenet().embed, None)

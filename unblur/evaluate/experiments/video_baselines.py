@@ -23,7 +23,7 @@ from stream.events.jsonl_log import to_line
 from stream.identification import IdentificationWorker
 from stream.interfaces import Aligner, Detector
 from stream.metrics import StageMetrics
-from stream.pipeline import Camera, Pipeline
+from stream.pipeline import Pipeline, PipelineCamera
 from stream.results import AnnotatedFrame, Candidate, Event, FaceSample, FrameResult, FrameTime, Identity
 from stream.sources.factory import open_source
 from stream.tracking.analyzer import FrameAnalyzer
@@ -116,7 +116,7 @@ def run_clip(clip: Path, row: str, parts: Components, gallery: Path, events: Pat
         else FrameAnalyzer(detector, aligner, live=False, meter=metrics)
     )
     worker = IdentificationWorker(PassThrough(), recognizer, log, None, f"{clip.stem} {row}", metrics)
-    Pipeline([Camera(open_source(str(clip)), analyzer, _discard_frame)], worker, metrics).run()
+    Pipeline([PipelineCamera(open_source(str(clip)), analyzer, _discard_frame)], worker, metrics).run()
     try:
         events.write_text("".join(f"{to_line(event.to_json())}\n" for event in log.events), encoding="utf-8")
     except OSError as error:

@@ -9,10 +9,10 @@ from typing import get_args
 
 from stream.simulation.ground_truth import GroundTruth
 from unblur.evaluate.reporting.tables import Cell, Column, Table
-from unblur.evaluate.scoring.event_log import Score, Verdict, read_events, score
+from unblur.evaluate.scoring.event_log import LogVerdict, Score, read_events, score
 
 _COLUMNS = (
-    *(Column(verdict, f"known people {verdict}") for verdict in get_args(Verdict)),
+    *(Column(verdict, f"known people {verdict}") for verdict in get_args(LogVerdict)),
     Column("non_mated_wrong", "non-mated named"),
     Column("non_mated_missed", "non-mated missed"),
     Column("name_changes", "name changes"),
@@ -33,7 +33,7 @@ def summarize(result: Score) -> dict[str, Cell]:
     """Count over appearances, and take medians of those that have the value (None if none has)."""
     outcomes = result.outcomes
     return {
-        **{verdict: result.count(verdict, known=True) for verdict in get_args(Verdict)},
+        **{verdict: result.count(verdict, known=True) for verdict in get_args(LogVerdict)},
         **{f"non_mated_{verdict}": result.count(verdict, known=False) for verdict in ("wrong", "missed")},
         "name_changes": sum(one.name_changes for one in outcomes),
         "seconds_to_name": _median(one.seconds_to_name for one in outcomes),

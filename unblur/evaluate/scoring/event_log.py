@@ -21,7 +21,7 @@ from stream.results import EventType
 from stream.simulation.ground_truth import VISIBLE, Appearance, GroundTruth, GroundTruthBox
 from stream.values import Method
 
-Verdict = Literal["right", "wrong", "unknown", "missed"]
+LogVerdict = Literal["right", "wrong", "unknown", "missed"]
 """Right: an enrolled person named, or a non-mated one left unknown. Wrong: another's name. Unknown: an enrolled person
 not named. Missed: no event at all."""
 REACH = 1.0
@@ -82,7 +82,7 @@ class AppearanceResult:
 
     appearance: Appearance
     events: tuple[LoggedEvent, ...]
-    verdict: Verdict
+    verdict: LogVerdict
     name: str | None
     tracks: int
     name_changes: int
@@ -98,7 +98,7 @@ class Score:
     outcomes: tuple[AppearanceResult, ...]
     stray: tuple[LoggedEvent, ...]
 
-    def count(self, verdict: Verdict, *, known: bool) -> int:
+    def count(self, verdict: LogVerdict, *, known: bool) -> int:
         return sum(one.verdict == verdict and one.appearance.known == known for one in self.outcomes)
 
 
@@ -179,7 +179,7 @@ def _is_right(name: str, appearance: Appearance) -> bool:
     return appearance.known and name == appearance.person
 
 
-def _verdict(appearance: Appearance, names: Sequence[str | None], wrong: Sequence[str]) -> Verdict:
+def _verdict(appearance: Appearance, names: Sequence[str | None], wrong: Sequence[str]) -> LogVerdict:
     if not names:
         return "missed"
     if wrong:

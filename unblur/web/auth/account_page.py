@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from aiohttp import hdrs, web
 
 from unblur.web.auth.accounts import SHORTEST, AccountError
-from unblur.web.auth.login_page import Note
+from unblur.web.auth.login_page import AuditNote
 from unblur.web.auth.login_throttle import PasswordChecker, TooManyTriesError
 from unblur.web.auth.sessions import SESSION, Session, Sessions, set_cookie
 from unblur.web.transport.openapi import Endpoint
@@ -25,7 +25,7 @@ class OwnAccount:
     name = "account"
     path = PATH
 
-    def __init__(self, sessions: Sessions, password_checker: PasswordChecker, note: Note) -> None:
+    def __init__(self, sessions: Sessions, password_checker: PasswordChecker, note: AuditNote) -> None:
         self._sessions, self._password_checker, self._note = sessions, password_checker, note
 
     def routes(self) -> list[web.AbstractRouteDef]:

@@ -62,7 +62,7 @@ class Entries(BaseModel):
     more: int | None = None
 
 
-class Wanted(BaseModel):
+class AuditQuery(BaseModel):
     """Query for entries: older than number `before`, at most `limit`."""
 
     before: int = Field(_LARGEST, ge=1, le=_LARGEST)
@@ -114,7 +114,7 @@ class Audit:
             connection.execute(sql.insert(_entries), list(rows))
             connection.execute(sql.delete(_entries).where(old))
 
-    def entries(self, wanted: Wanted) -> Entries:
+    def entries(self, wanted: AuditQuery) -> Entries:
         """The entries that `wanted` selects. Blocks."""
         with self._lock:
             if self._spool:
@@ -131,15 +131,17 @@ class Audit:
         return [web.get("/audit", self._page)]
 
     def operations(self) -> list[Endpoint]:
-        return [Endpoint("GET", "/audit", "Who did what, the newest first", self._list, Wanted, Entries, "operator")]
+        return [
+            Endpoint("GET", "/audit", "Who did what, the newest first", self._list, AuditQuery, Entries, "operator")
+        ]
 
-    async def _list(self, _: web.Request, wanted: Wanted) -> Entries:
+    async def _list(self, _: web.Request, wanted: AuditQuery) -> Entries:
         return await asyncio.to_thread(self.entries, wanted)
 
     async def _page(self, request: web.Request) -> web.Response:
         require_role(request, "operator")
         try:
-            wanted = Wanted.model_validate({"before": request.query.get("before", _LARGEST)})
+            wanted = AuditQuery.model_validate({"before": request.query.get("before", _LARGEST)})
         except ValidationError as error:
             raise web.HTTPBadRequest(text="before is the number of an entry") from error
         return render(request, "audit", log=await asyncio.to_thread(self.entries, wanted))

@@ -17,7 +17,7 @@ from unblur.web.transport.rendering import render
 from unblur.web.transport.request_body import read_form
 from unblur.web.transport.request_origin import client_address
 
-Note = Callable[[str, str, str], None]
+AuditNote = Callable[[str, str, str], None]
 """Writes an audit entry: who, what, details."""
 NOBODY = "nobody"
 """The user in the audit entries of failed logins."""
@@ -35,7 +35,7 @@ class LoginPage:
     name = "login"
     path = None
 
-    def __init__(self, sessions: Sessions, password_checker: PasswordChecker, note: Note) -> None:
+    def __init__(self, sessions: Sessions, password_checker: PasswordChecker, note: AuditNote) -> None:
         self._sessions, self._password_checker, self._note = sessions, password_checker, note
 
     def routes(self) -> list[web.AbstractRouteDef]:

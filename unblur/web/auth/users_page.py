@@ -19,7 +19,7 @@ from unblur.web.auth.accounts import (
     NoAccountError,
     normalize_account_name,
 )
-from unblur.web.auth.login_page import Note
+from unblur.web.auth.login_page import AuditNote
 from unblur.web.transport.access import Role, require_role
 from unblur.web.transport.openapi import Endpoint, Nothing, explain
 from unblur.web.transport.rendering import render
@@ -30,17 +30,17 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 Sent = TypeVar("Sent", bound=BaseModel)
 
 
-class Person(BaseModel):
+class UserEntry(BaseModel):
     """An account: its name and role."""
 
     name: str
     role: Role
 
 
-class People(BaseModel):
+class UserList(BaseModel):
     """Every account."""
 
-    users: list[Person]
+    users: list[UserEntry]
 
 
 class Newcomer(BaseModel):
@@ -51,7 +51,7 @@ class Newcomer(BaseModel):
     role: Role = "viewer"
 
 
-class Named(BaseModel):
+class UserName(BaseModel):
     """The account of this name."""
 
     name: str
@@ -63,7 +63,7 @@ class Users:
     name = "users"
     path = None
 
-    def __init__(self, accounts: Accounts, note: Note) -> None:
+    def __init__(self, accounts: Accounts, note: AuditNote) -> None:
         self._accounts, self._note = accounts, note
 
     def routes(self) -> list[web.AbstractRouteDef]:
@@ -78,32 +78,32 @@ class Users:
     def operations(self) -> list[Endpoint]:
         one = "/users/{name}"
         return [
-            Endpoint("GET", "/users", "Every account", self._list, Nothing, People, "operator"),
-            Endpoint("POST", "/users", "Add an account", self._add, Newcomer, Person, "operator"),
-            Endpoint("PATCH", one, "Change an account's role", self._change, Person, Person, "operator"),
-            Endpoint("DELETE", one, "Remove an account", self._remove, Named, Nothing, "operator"),
+            Endpoint("GET", "/users", "Every account", self._list, Nothing, UserList, "operator"),
+            Endpoint("POST", "/users", "Add an account", self._add, Newcomer, UserEntry, "operator"),
+            Endpoint("PATCH", one, "Change an account's role", self._change, UserEntry, UserEntry, "operator"),
+            Endpoint("DELETE", one, "Remove an account", self._remove, UserName, Nothing, "operator"),
         ]
 
-    async def _list(self, _: web.Request, __: Nothing) -> People:
+    async def _list(self, _: web.Request, __: Nothing) -> UserList:
         users = await asyncio.to_thread(self._accounts.all)
-        return People(users=[Person(name=user.name, role=user.role) for user in users])
+        return UserList(users=[UserEntry(name=user.name, role=user.role) for user in users])
 
-    async def _add(self, request: web.Request, new: Newcomer) -> Person:
+    async def _add(self, request: web.Request, new: Newcomer) -> UserEntry:
         await self._apply_change(
             request,
             lambda: self._accounts.add(new.name, new.password.get_secret_value(), new.role),
             "added an account",
             f"{normalize_account_name(new.name)}, {new.role}",
         )
-        return Person(name=normalize_account_name(new.name), role=new.role)
+        return UserEntry(name=normalize_account_name(new.name), role=new.role)
 
-    async def _change(self, request: web.Request, wanted: Person) -> Person:
+    async def _change(self, request: web.Request, wanted: UserEntry) -> UserEntry:
         name = normalize_account_name(wanted.name)
         details = f"{name}, now {wanted.role}"
         await self._apply_change(request, lambda: self._accounts.set_role(name, wanted.role), "changed a role", details)
-        return Person(name=name, role=wanted.role)
+        return UserEntry(name=name, role=wanted.role)
 
-    async def _remove(self, request: web.Request, named: Named) -> Nothing:
+    async def _remove(self, request: web.Request, named: UserName) -> Nothing:
         name = normalize_account_name(named.name)
         await self._apply_change(request, lambda: self._accounts.remove(name), "removed an account", name)
         return Nothing()
@@ -142,10 +142,10 @@ class Users:
         return await self._handle_form(request, Newcomer, self._add)
 
     async def _change_by_form(self, request: web.Request) -> web.Response:
-        return await self._handle_form(request, Person, self._change)
+        return await self._handle_form(request, UserEntry, self._change)
 
     async def _remove_by_form(self, request: web.Request) -> web.Response:
-        return await self._handle_form(request, Named, self._remove)
+        return await self._handle_form(request, UserName, self._remove)
 
     async def _handle_form(
         self, request: web.Request, model: type[Sent], change: Callable[[web.Request, Sent], Awaitable[object]]

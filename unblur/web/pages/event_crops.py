@@ -15,14 +15,14 @@ from stream.events.pagination import EventPager
 from stream.values import Image
 from unblur.web.transport.access import require_role
 
-Kind = Literal["raw", "restored"]
-Read = Callable[[str, Kind], bytes]
+CropKind = Literal["raw", "restored"]
+Read = Callable[[str, CropKind], bytes]
 """Reads the PNG of an event, by its id. Raises FileNotFoundError."""
 _CACHING = "private, max-age=600"
 """A short time: deleted evidence must disappear from the browsers' caches, too."""
 
 
-def read_crop(folder: Path, event: str, kind: Kind) -> bytes:
+def read_crop(folder: Path, event: str, kind: CropKind) -> bytes:
     """Read a PNG from the evidence folder. Raises FileNotFoundError."""
     name = f"{event}.{kind}.png"
     if Path(name).name != name or "\0" in name:
@@ -52,7 +52,7 @@ class Crops:
             raise web.HTTPNotFound(text="there is no such picture, or no more")
         return web.Response(body=png, content_type="image/png", headers={"Cache-Control": _CACHING})
 
-    def _png(self, event: str, kind: Kind) -> bytes | None:
+    def _png(self, event: str, kind: CropKind) -> bytes | None:
         record = self._archive.find(event)
         if record is None or record["evidence"] is None:
             return None

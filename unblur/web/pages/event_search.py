@@ -32,7 +32,7 @@ Time = Annotated[datetime, AfterValidator(_to_utc)]
 """A time; UTC where no zone is given, e.g. by a form without scripts."""
 
 
-class Wanted(BaseModel):
+class EventQuery(BaseModel):
     """Filter of events. `person` is a name, case-insensitive, or "unknown"; `until` is exclusive."""
 
     person: str | None = None
@@ -57,7 +57,7 @@ class Wanted(BaseModel):
         )
 
 
-class Search(Wanted):
+class Search(EventQuery):
     """Request for a page of events: `before` is the `next` of the previous page."""
 
     before: str | None = Field(None, pattern=PLACE)
@@ -116,21 +116,21 @@ class EventSearch:
         history = self._feedback.history(event)
         return Detail.model_validate(record | {"feedback": history[0] if history else None, "history": history})
 
-    def export_json(self, wanted: Wanted) -> Iterator[str]:
+    def export_json(self, wanted: EventQuery) -> Iterator[str]:
         """Yield all selected events as JSON lines, in parts."""
         for page in self._archive.all(self._filter(wanted)):
             lines = io.StringIO()
             write_json(map(_to_json, self._add_feedback(page.records)), lines)
             yield lines.getvalue()
 
-    def export_csv(self, wanted: Wanted) -> Iterator[str]:
+    def export_csv(self, wanted: EventQuery) -> Iterator[str]:
         """Yield all selected events as CSV, in parts."""
         for number, page in enumerate(self._archive.all(self._filter(wanted))):
             lines = io.StringIO(newline="")
             write_csv(map(_to_row, self._add_feedback(page.records)), lines, more=_FEEDBACK_COLUMNS, header=number == 0)
             yield lines.getvalue()
 
-    def _filter(self, wanted: Wanted) -> EventFilter:
+    def _filter(self, wanted: EventQuery) -> EventFilter:
         """The filter, with every spelling of the name: the case of letters is ignored."""
         selected = wanted.filter()
         return replace(selected, spellings=self._archive.spellings(selected.person)) if selected.person else selected

@@ -15,9 +15,9 @@ from stream.values import Image
 from unblur.feedback import Feedback, Verdict
 from unblur.people.photo_review import Rejection
 from unblur.web.pages.event_crops import Crops, Read
-from unblur.web.pages.event_search import Detail, EventSearch, Found, Search, Wanted, parse_search
+from unblur.web.pages.event_search import Detail, EventQuery, EventSearch, Found, Search, parse_search
 from unblur.web.pages.people_page import person_id
-from unblur.web.pages.people_schemas import Name
+from unblur.web.pages.people_schemas import PersonName
 from unblur.web.transport.access import User, is_still_authorized, require_role
 from unblur.web.transport.openapi import ROOT, Endpoint, explain
 from unblur.web.transport.rendering import render
@@ -26,25 +26,25 @@ from unblur.web.transport.request_body import read_form
 Add = Callable[[str, Image, str, bool], Rejection | None]
 """Adds a crop to a person: name, crop, user, whether a doubtful crop is confirmed; returns why it is rejected, or
 None."""
-Note = Callable[[str, str, str], None]
+NoteChange = Callable[[str, str, str], None]
 """Writes an audit entry: who, what, about what."""
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _OFFERED = 500
 """Names of people and cameras that the form offers at most."""
 
 
-class Named(BaseModel):
+class NamedPerson(BaseModel):
     """An event by its id."""
 
     id: str
 
 
-class Said(Named):
+class Said(NamedPerson):
     """Feedback on an event. `person` is who it shows: required to add the crop to them, ignored if the name is right.
     `sure` confirms a doubtful crop."""
 
     verdict: Verdict
-    person: Name | None = None
+    person: PersonName | None = None
     sure: bool = False
 
 
@@ -62,7 +62,7 @@ class EventsPage:
     name = "events"
     path = "/events"
 
-    def __init__(self, archive: EventPager, feedback: Feedback, read: Read, add: Add, note: Note) -> None:
+    def __init__(self, archive: EventPager, feedback: Feedback, read: Read, add: Add, note: NoteChange) -> None:
         self._archive, self._feedback, self._add, self._note = archive, feedback, add, note
         self._event_search = EventSearch(archive, feedback)
         self._crops = Crops(archive, read)
@@ -80,9 +80,9 @@ class EventsPage:
         feedback_path = "/events/{id}/feedback"
         return [
             Endpoint("GET", "/events", "Events, newest first, a page at a time", self._search, Search, Found),
-            Endpoint("GET", "/events.csv", "Events as a table", self._csv, Wanted, "text/csv"),
-            Endpoint("GET", "/events.jsonl", "Events as JSON lines", self._json, Wanted, "application/jsonl"),
-            Endpoint("GET", "/events/{id}", "An event", self._one, Named, Detail),
+            Endpoint("GET", "/events.csv", "Events as a table", self._csv, EventQuery, "text/csv"),
+            Endpoint("GET", "/events.jsonl", "Events as JSON lines", self._json, EventQuery, "application/jsonl"),
+            Endpoint("GET", "/events/{id}", "An event", self._one, NamedPerson, Detail),
             Endpoint(
                 "POST",
                 feedback_path,
@@ -97,17 +97,17 @@ class EventsPage:
     async def _search(self, _: web.Request, search: Search) -> Found:
         return await asyncio.to_thread(self._event_search.find_page, search)
 
-    async def _one(self, _: web.Request, named: Named) -> Detail:
+    async def _one(self, _: web.Request, named: NamedPerson) -> Detail:
         return await self._detail(named.id)
 
     async def _give_feedback(self, request: web.Request, feedback: Said) -> Detail:
         await self._add_feedback(require_role(request, "operator"), feedback)
         return await self._detail(feedback.id)
 
-    async def _csv(self, request: web.Request, wanted: Wanted) -> web.StreamResponse:
+    async def _csv(self, request: web.Request, wanted: EventQuery) -> web.StreamResponse:
         return await _download(request, self._event_search.export_csv(wanted), "events.csv", "text/csv; charset=utf-8")
 
-    async def _json(self, request: web.Request, wanted: Wanted) -> web.StreamResponse:
+    async def _json(self, request: web.Request, wanted: EventQuery) -> web.StreamResponse:
         return await _download(request, self._event_search.export_json(wanted), "events.jsonl", "application/jsonl")
 
     async def _page(self, request: web.Request) -> web.Response:

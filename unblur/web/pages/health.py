@@ -24,7 +24,7 @@ from unblur import __version__
 from unblur.assembly.pipeline_run import Run
 from unblur.notify.base import DeliveryStatus, Notifier
 from unblur.web.pages.health_problems import Problem, Status, failing_threads, locked_stores, problems, status
-from unblur.web.pages.live import Camera, LiveView, camera_info
+from unblur.web.pages.live import CameraStatus, LiveView, camera_info
 from unblur.web.transport.openapi import Endpoint
 from unblur.web.transport.rendering import render
 
@@ -87,7 +87,7 @@ class Report(BaseModel):
     why: str | None
     people: int
     viewers: int
-    cameras: list[Camera]
+    cameras: list[CameraStatus]
     stages: list[Stage]
     networks: list[Network]
     disk: list[DiskUsage]

@@ -13,7 +13,7 @@ from stream.events.jsonl_log import JsonlEventLog
 from stream.load_control import LEVELS, Level
 from stream.threads import thread_states
 from unblur.notify.base import DeliveryStatus
-from unblur.web.pages.live import Camera
+from unblur.web.pages.live import CameraStatus
 
 LATEST_S = 1.5
 """Longest acceptable delay from a frame to its name."""
@@ -39,7 +39,7 @@ class Problem(BaseModel):
     about: str | None = None
 
 
-def status(ready: bool, cameras: Sequence[Camera], problems: Sequence[Problem]) -> Status:
+def status(ready: bool, cameras: Sequence[CameraStatus], problems: Sequence[Problem]) -> Status:
     """`failing` if no camera is searched that should be, `degraded` if there is any problem. Recordings that have ended
     are no failure."""
     live = [camera for camera in cameras if camera.state not in {"recording", "ended"}]
@@ -50,7 +50,7 @@ def status(ready: bool, cameras: Sequence[Camera], problems: Sequence[Problem]) 
 
 
 def problems(
-    cameras: Sequence[Camera], deliveries: Sequence[DeliveryStatus], level: Level, now: datetime
+    cameras: Sequence[CameraStatus], deliveries: Sequence[DeliveryStatus], level: Level, now: datetime
 ) -> Iterator[Problem]:
     """Yield the problems of cameras, notifiers and load at the time `now` (timezone-aware)."""
     for camera in cameras:
@@ -65,7 +65,7 @@ def problems(
     yield from _load_problems(level)
 
 
-def _camera_problems(camera: Camera, now: datetime) -> Iterator[Problem]:
+def _camera_problems(camera: CameraStatus, now: datetime) -> Iterator[Problem]:
     settled = camera.since is not None and now - camera.since > SETTLED
     if camera.state in _LOST or (camera.state == "connecting" and (camera.last_error or settled)):
         why = f" ({camera.last_error})" if camera.last_error else ""
@@ -78,7 +78,7 @@ def _camera_problems(camera: Camera, now: datetime) -> Iterator[Problem]:
         yield from _speed_problems(camera)
 
 
-def _speed_problems(camera: Camera) -> Iterator[Problem]:
+def _speed_problems(camera: CameraStatus) -> Iterator[Problem]:
     fps, searched = camera.fps or 0.0, camera.searched_fps or 0.0
     if searched < min(FEWEST_FPS, fps / 2):
         yield Problem(

@@ -17,7 +17,7 @@ from stream.metrics import MetricsSnapshot, StageMetrics
 from stream.sources.factory import Live
 from stream.sources.receiver import PushSource
 from stream.sources.recorded import RecordedSource
-from stream.sources.status import State
+from stream.sources.status import SourceState
 from stream.values import Frame, Image
 from stream.webrtc.broadcast import FrameBroadcast
 from stream.webrtc.egress import WhepEgress
@@ -37,7 +37,7 @@ from unblur.web.transport.server import Server
 _CODECS: Mapping[str, Codec] = {"vp8": "vp8", "h264": "h264"}
 
 
-class Camera(BaseModel):
+class CameraStatus(BaseModel):
     """A camera and its status; values that a recording does not have are null. `whip` is the path to which a guest
     sends.
 
@@ -47,7 +47,7 @@ class Camera(BaseModel):
     """
 
     name: str
-    state: State | Literal["recording", "ended"]
+    state: SourceState | Literal["recording", "ended"]
     whep: str
     whip: str | None = None
     since: AwareDatetime | None = None
@@ -61,10 +61,10 @@ class Camera(BaseModel):
     samples_dropped: int | None = None
 
 
-class Cameras(BaseModel):
+class CameraList(BaseModel):
     """Every camera."""
 
-    cameras: list[Camera]
+    cameras: list[CameraStatus]
 
 
 class LiveView:
@@ -139,7 +139,7 @@ class LiveView:
         ]
 
     def operations(self) -> list[Endpoint]:
-        return [Endpoint("GET", "/cameras", "Every camera, and how it is", self._list, response_model=Cameras)]
+        return [Endpoint("GET", "/cameras", "Every camera, and how it is", self._list, response_model=CameraList)]
 
     def _application(self, guard: Middleware, pages: Sequence[Page]) -> web.Application:
         app = build_application(guard, (self, *pages))
@@ -157,9 +157,9 @@ class LiveView:
     async def _join_guest(self, _: web.Request, camera: str, offer: str) -> tuple[str, str]:
         return await self._guests.join(camera, offer)
 
-    async def _list(self, _: web.Request, __: object) -> Cameras:
+    async def _list(self, _: web.Request, __: object) -> CameraList:
         snapshot = self._meter.read()
-        return Cameras(cameras=[camera_info(source, snapshot) for source in self._sources])
+        return CameraList(cameras=[camera_info(source, snapshot) for source in self._sources])
 
     async def _page(self, request: web.Request) -> web.Response:
         links = request.app[LINKS]
@@ -184,12 +184,12 @@ class LiveView:
         return None if any(isinstance(each, PushSource) and each.camera == name for each in self._sources) else "camera"
 
 
-def camera_info(source: Source, snapshot: MetricsSnapshot) -> Camera:
+def camera_info(source: Source, snapshot: MetricsSnapshot) -> CameraStatus:
     """A camera's status, its search rate, and the paths for receiving and, for a guest, sending its video."""
     path = f"/{quote(source.camera, safe='')}"
     status = _live_status(source, snapshot) if isinstance(source, Live) else {"state": _recording_state(source)}
     whip = f"{path}/whip" if isinstance(source, PushSource) else None
-    return Camera(name=source.camera, whep=f"{path}/whep", whip=whip, **status)
+    return CameraStatus(name=source.camera, whep=f"{path}/whep", whip=whip, **status)
 
 
 def _live_status(source: Live, snapshot: MetricsSnapshot) -> dict[str, object]:

@@ -17,7 +17,7 @@ from unblur.web.pages import people_schemas
 from unblur.web.pages.pending_photos import PendingPhotos
 from unblur.web.pages.people_schemas import (
     Addition,
-    Enrolment,
+    EnrollmentRequest,
     KnownPeople,
     KnownPerson,
     Merging,
@@ -70,7 +70,7 @@ class PeoplePage:
             Endpoint("GET", "/people/photos", "Findings on photos reviewed before",
                       self._get_findings, Proposal, ProposedPhotos, "operator"),
             Endpoint("GET", one, "An enrolled person", self._get, WhichPerson, KnownPerson),
-            Endpoint("POST", "/people", "Enroll a person", self._enrol, Enrolment, KnownPerson, "operator"),
+            Endpoint("POST", "/people", "Enroll a person", self._enrol, EnrollmentRequest, KnownPerson, "operator"),
             Endpoint("PATCH", one, "Rename or describe", self._revise, PersonRevision, KnownPerson, "operator"),
             Endpoint("DELETE", one, "Delete a person", self._delete, WhichPerson, Nothing, "operator"),
             Endpoint("POST", f"{one}/merge", "Merge two people", self._merge, Merging, KnownPerson, "operator"),
@@ -109,7 +109,7 @@ class PeoplePage:
         with map_errors():
             return await asyncio.to_thread(self._find_person, which.id)
 
-    async def _enrol(self, request: web.Request, new: Enrolment) -> KnownPerson:
+    async def _enrol(self, request: web.Request, new: EnrollmentRequest) -> KnownPerson:
         def enrol() -> KnownPerson:
             photos = self._require_enrollable(None, new.photos, new.sure)
             name = self._people.enroll(new.name, new.description, photos, _operator_name(request))

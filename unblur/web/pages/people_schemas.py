@@ -31,9 +31,9 @@ def _normalize_text(text: str) -> str:
         raise ValueError(str(error)) from error
 
 
-Name = Annotated[str, Field(min_length=1, max_length=LONGEST), AfterValidator(_normalize_name)]
+PersonName = Annotated[str, Field(min_length=1, max_length=LONGEST), AfterValidator(_normalize_name)]
 """A valid name of a person (`stream.names`)."""
-Description = Annotated[str, Field(max_length=LONGEST_DESCRIPTION), AfterValidator(_normalize_text)]
+PersonDescription = Annotated[str, Field(max_length=LONGEST_DESCRIPTION), AfterValidator(_normalize_text)]
 Ids = Annotated[list[Id], Field(min_length=1, max_length=100)]
 _JPEG_QUALITY = 90
 
@@ -113,11 +113,11 @@ class EventCrop(Proposal):
     event: Id
 
 
-class Enrolment(BaseModel):
+class EnrollmentRequest(BaseModel):
     """A new person, by reviewed photos; `sure` are the usable ones to enroll in spite of their findings."""
 
-    name: Name
-    description: Description | None = None
+    name: PersonName
+    description: PersonDescription | None = None
     photos: Ids
     sure: Annotated[list[Id], Field(max_length=100)] = []
 
@@ -132,8 +132,8 @@ class Addition(WhichPerson):
 class PersonRevision(WhichPerson):
     """A new name, or a new description (empty: none)."""
 
-    name: Name | None = None
-    description: Description | None = None
+    name: PersonName | None = None
+    description: PersonDescription | None = None
 
 
 class Merging(WhichPerson):

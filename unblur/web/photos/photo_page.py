@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from stream.errors import UnblurError
 from stream.values import Image
 from unblur.web.photos.photo_schemas import DevelopedPhoto, to_response
-from unblur.web.photos.photo_worker import RETRY_S, BusyError, Method, PhotoWorker
+from unblur.web.photos.photo_worker import RETRY_S, BusyError, PhotoWorker, RestorationChoice
 from unblur.web.photos.result_cache import ResultCache
 from unblur.web.photos.uploads import Upload, Uploads
 from unblur.web.transport.access import require_role
@@ -27,10 +27,10 @@ SHORTEST = 16
 _PRIVATE = {hdrs.CACHE_CONTROL: "no-store"}
 
 
-class Wanted(BaseModel):
+class PhotoQuery(BaseModel):
     """The deblurring method of a photo; `auto` is the network, or Richardson-Lucy if that cannot run."""
 
-    method: Method = "auto"
+    method: RestorationChoice = "auto"
 
 
 class PictureName(BaseModel):
@@ -64,7 +64,7 @@ class PhotoPage:
     def operations(self) -> list[Endpoint]:
         files = ("photo", "sharp")
         return [
-            Endpoint("POST", "/photos", "Unblur a photo", self._restore, Wanted, DevelopedPhoto, files=files),
+            Endpoint("POST", "/photos", "Unblur a photo", self._restore, PhotoQuery, DevelopedPhoto, files=files),
             Endpoint("GET", "/photos/{id}/{picture}.png", "Its pictures", self._picture, PictureName, "image/png"),
         ]
 
@@ -80,7 +80,7 @@ class PhotoPage:
         response.headers.update(_PRIVATE)
         return response
 
-    async def _restore(self, request: web.Request, wanted: Wanted) -> DevelopedPhoto | web.Response:
+    async def _restore(self, request: web.Request, wanted: PhotoQuery) -> DevelopedPhoto | web.Response:
         user = require_role(request, "viewer").name
         photo, sharp, remark = await self._read_photos(request)
         try:

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from stream.values import Method as Restorer
-from unblur.web.photos.photo_worker import Method, QualityGain
+from unblur.web.photos.photo_worker import QualityGain, RestorationChoice
 from unblur.web.photos.result_cache import CachedResult
 from unblur.web.transport.openapi import ROOT
 
@@ -71,7 +71,7 @@ class DevelopedPhoto(BaseModel):
     id: str
     page: str
     until: datetime
-    method: Method
+    method: RestorationChoice
     width: int
     height: int
     faces: list[FaceInPhoto]

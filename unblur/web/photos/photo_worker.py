@@ -22,7 +22,7 @@ from stream.values import Image
 from unblur.assembly.components import Components
 from unblur.photos.photo_restoration import PhotoRestorer, PhotoResult, RestoredFace, make_photo_restorer, side_by_side
 
-Method = Literal["auto", "cnn", "richardson-lucy", "seed"]
+RestorationChoice = Literal["auto", "cnn", "richardson-lucy", "seed"]
 WAITING = 3
 """Photos at once, including the one being restored: each is held in memory."""
 RETRY_S = 5
@@ -66,9 +66,9 @@ class PhotoWorker:
         self._config, self._gallery = config, gallery
         self._worker = ThreadPoolExecutor(1, "photos", lower_priority, (_NICENESS,))
         self._free_places = waiting
-        self._restorers: dict[Method, PhotoRestorer] = {}
+        self._restorers: dict[RestorationChoice, PhotoRestorer] = {}
 
-    async def restore(self, photo: Image, sharp: Image | None, method: Method) -> RestoredPhoto:
+    async def restore(self, photo: Image, sharp: Image | None, method: RestorationChoice) -> RestoredPhoto:
         """Restore and identify the photo's faces; `sharp` is the same photo without blur, of the same size. Raises
         BusyError if all places are taken, ModelError and GalleryError."""
         if not self._free_places:
@@ -83,7 +83,7 @@ class PhotoWorker:
         """Finish the current photo; waiting ones are canceled."""
         self._worker.shutdown(cancel_futures=True)
 
-    def _restore(self, photo: Image, sharp: Image | None, method: Method) -> RestoredPhoto:
+    def _restore(self, photo: Image, sharp: Image | None, method: RestorationChoice) -> RestoredPhoto:
         self._recognizer.use(self._gallery())
         (result,) = self._restorer(method).restore([(Path("photo"), photo)])
         gains = [None if sharp is None else _crop_gain(face, sharp) for face in result.faces]
@@ -99,12 +99,12 @@ class PhotoWorker:
         settings = self._config.recognition
         return TrackRecognizer(self._components.embedder, self._gallery(), settings.threshold, settings.fpir)
 
-    def _restorer(self, method: Method) -> PhotoRestorer:
+    def _restorer(self, method: RestorationChoice) -> PhotoRestorer:
         if method not in self._restorers:
             self._restorers[method] = make_photo_restorer(self._components, self._recognizer, self._settings(method))
         return self._restorers[method]
 
-    def _settings(self, method: Method) -> Deblurring:
+    def _settings(self, method: RestorationChoice) -> Deblurring:
         changes = {"mode": "auto", "preset": "box5"} if method == "seed" else {"mode": method, "preset": "motion"}
         return self._config.deblur.model_copy(update=changes)
 

@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from unblur.web.photos.photo_worker import Method, RestoredPhoto
+from unblur.web.photos.photo_worker import RestorationChoice, RestoredPhoto
 
 KEPT_S = 15 * 60.0
 MOST = 32
@@ -21,7 +21,7 @@ class CachedResult:
 
     id: str
     owner: str
-    method: Method
+    method: RestorationChoice
     developed: RestoredPhoto
     until: datetime
 
@@ -38,7 +38,7 @@ class ResultCache:
         self._kept_s, self._most, self._most_bytes = kept_s, most, most_bytes
         self._results: dict[str, CachedResult] = {}
 
-    def keep(self, owner: str, method: Method, developed: RestoredPhoto) -> CachedResult:
+    def keep(self, owner: str, method: RestorationChoice, developed: RestoredPhoto) -> CachedResult:
         """Store a result; it is deleted after `kept_s` seconds."""
         until = datetime.now(UTC) + timedelta(seconds=self._kept_s)
         result = CachedResult(secrets.token_urlsafe(24), owner, method, developed, until)

@@ -9,7 +9,7 @@ from detectors.alignment import align
 from detectors.yunet import YuNet
 from stream.values import Image
 from unblur.evaluate.data.datasets import detect_landmarks
-from unblur.evaluate.experiments.reference_embedders import Judge, load_judge
+from unblur.evaluate.experiments.reference_embedders import ReferenceEmbedder, load_judge
 
 
 @pytest.fixture(
@@ -17,11 +17,13 @@ from unblur.evaluate.experiments.reference_embedders import Judge, load_judge
     # FaceNet's 87 MB are fetched by the slow tests only.
     params=["sface", pytest.param("facenet", marks=pytest.mark.slow)],
 )
-def one(request: pytest.FixtureRequest) -> Judge:
+def one(request: pytest.FixtureRequest) -> ReferenceEmbedder:
     return load_judge(request.param, "auto")
 
 
-def test_same_person_is_more_alike_than_others(one: Judge, faces: dict[str, Image], detector: YuNet) -> None:
+def test_same_person_is_more_alike_than_others(
+    one: ReferenceEmbedder, faces: dict[str, Image], detector: YuNet
+) -> None:
     names, crops = [], []
     for name, picture in faces.items():
         landmarks = detect_landmarks(detector, picture)
@@ -36,5 +38,5 @@ def test_same_person_is_more_alike_than_others(one: Judge, faces: dict[str, Imag
     assert min(alike[True]) > max(alike[False])
 
 
-def test_no_crops_give_no_embeddings(one: Judge) -> None:
+def test_no_crops_give_no_embeddings(one: ReferenceEmbedder) -> None:
     assert one.embed([]).shape[0] == 0

@@ -4,8 +4,8 @@ import sys
 import threading
 
 from configs.schema import Mqtt as Settings
-from unblur.notify.mqtt import Mqtt
+from unblur.notify.mqtt import MqttNotifier
 
-notifier = Mqtt(Settings(host="127.0.0.1", port=int(sys.argv[1])))
+notifier = MqttNotifier(Settings(host="127.0.0.1", port=int(sys.argv[1])))
 notifier.open(["lobby"])
 threading.Event().wait()

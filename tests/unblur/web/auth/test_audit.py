@@ -11,7 +11,7 @@ from tests.unblur.web.auth.test_throttle import Clock
 from tests.unblur.web.support.serving import OPERATOR, VIEWER, House
 from unblur.app_database import application_database
 from unblur.web.auth import audit as limits
-from unblur.web.auth.audit import Audit, Wanted
+from unblur.web.auth.audit import Audit, AuditQuery
 
 
 @pytest.fixture
@@ -23,10 +23,10 @@ def test_the_newest_come_first_and_page_by_page(engine: sql.Engine) -> None:
     audit = Audit(engine)
     for number in range(5):
         audit.note("ann", "did", f"thing {number}")
-    first = audit.entries(Wanted(limit=3))
+    first = audit.entries(AuditQuery(limit=3))
     assert [entry.about for entry in first.entries] == ["thing 4", "thing 3", "thing 2"]
     assert first.more
-    rest = audit.entries(Wanted(before=first.more, limit=3))
+    rest = audit.entries(AuditQuery(before=first.more, limit=3))
     assert [entry.about for entry in rest.entries] == ["thing 1", "thing 0"]
     assert rest.more is None
     assert rest.dropped == 0
@@ -37,7 +37,7 @@ def test_only_so_many_are_kept_and_the_rest_is_counted(engine: sql.Engine, monke
     audit = Audit(engine)
     for number in range(10):
         audit.note("ann", "did", f"thing {number}")
-    kept = audit.entries(Wanted())
+    kept = audit.entries(AuditQuery())
     assert [entry.about for entry in kept.entries] == [f"thing {number}" for number in (9, 8, 7, 6)]
     assert kept.dropped == 6
 
@@ -48,7 +48,7 @@ def test_they_are_kept_for_so_long(engine: sql.Engine) -> None:
     audit.note("ann", "did", "long ago")
     clock.now_s += limits.LONGEST_S + 1
     audit.note("ann", "did", "today")
-    kept = audit.entries(Wanted())
+    kept = audit.entries(AuditQuery())
     assert [entry.about for entry in kept.entries] == ["today"]
     assert kept.dropped == 1
 
@@ -56,7 +56,7 @@ def test_they_are_kept_for_so_long(engine: sql.Engine) -> None:
 def test_anything_can_be_written_down(engine: sql.Engine) -> None:
     audit = Audit(engine)
     audit.note("\ud800" * 100, "<script>", "x" * 5000)
-    (entry,) = audit.entries(Wanted()).entries
+    (entry,) = audit.entries(AuditQuery()).entries
     assert (entry.what, len(entry.about)) == ("<script>", 300)
 
 

@@ -11,17 +11,17 @@ import pytest
 from stream.load_control import LEVELS, Level
 from unblur.notify.base import DeliveryStatus
 from unblur.web.pages.health_problems import Problem, problems, status
-from unblur.web.pages.live import Camera
+from unblur.web.pages.live import CameraStatus
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
 
-def camera(state: Any = "live", since_s: float = 60, **what: Any) -> Camera:
+def camera(state: Any = "live", since_s: float = 60, **what: Any) -> CameraStatus:
     given = {"fps": 25.0, "searched_fps": 9.0, "delay_p95_s": 0.4, "samples_dropped": 0} | what
-    return Camera(name="door", state=state, whep="/door/whep", since=NOW - timedelta(seconds=since_s), **given)
+    return CameraStatus(name="door", state=state, whep="/door/whep", since=NOW - timedelta(seconds=since_s), **given)
 
 
-def found(*cameras: Camera, level: Level = LEVELS[0], deliveries: Sequence[DeliveryStatus] = ()) -> list[Problem]:
+def found(*cameras: CameraStatus, level: Level = LEVELS[0], deliveries: Sequence[DeliveryStatus] = ()) -> list[Problem]:
     return list(problems(cameras, deliveries, level, NOW))
 
 
@@ -63,7 +63,7 @@ def test_what_is_left_out_is_told(level: Level, said: str) -> None:
 
 
 @pytest.mark.parametrize("away", [camera("stalled"), camera("reconnecting"), camera("connecting", fps=0.0)])
-def test_a_camera_that_is_away_is_no_matter_of_speed(away: Camera) -> None:
+def test_a_camera_that_is_away_is_no_matter_of_speed(away: CameraStatus) -> None:
     (problem,) = found(away.model_copy(update={"searched_fps": 0.0, "last_error": "404"}))
     assert problem.what == '"door" is offline (404)'
 

@@ -20,7 +20,7 @@ from tests.unblur.notify.support.waiting import until
 from tests.unblur.web.support.serving import QUICK
 from unblur.assembly.pipeline_run import Run, assemble
 from unblur.notify.base import Notifier
-from unblur.notify.webhook import Webhook
+from unblur.notify.webhook import WebhookNotifier
 from unblur.web.auth.accounts import Accounts
 from unblur.web.auth.service import AuthService
 from unblur.web.pages.health import Health
@@ -74,7 +74,7 @@ def house(folder: Path, portrait: Path, token: str | None = None, path: str = "/
         engine = connect(f"sqlite:///{folder / 'application.sqlite'}", DURABLE)
         stack.callback(engine.dispose)
         hook = Hook.model_validate({"name": "hook", "url": "http://127.0.0.1:1/", "secret": _SECRET})
-        tally, notices = EventCounter(), _opened([Webhook(hook, engine)], stack)
+        tally, notices = EventCounter(), _opened([WebhookNotifier(hook, engine)], stack)
         run = assemble(config, stack, lambda _: None, tally, *notices, make_live_view=partial(LiveView, config.web))
         watching = run.outputs.live_view
         assert isinstance(watching, LiveView)

@@ -14,7 +14,7 @@ from stream.storage.spool import spool_files
 from tests.unblur.web.support.serving import OPERATOR, House
 from unblur import app_database
 from unblur.app_database import application_database
-from unblur.web.auth.audit import Audit, Wanted
+from unblur.web.auth.audit import Audit, AuditQuery
 
 
 @pytest.fixture
@@ -62,11 +62,11 @@ def test_what_was_done_meanwhile_is_noted_later_in_order(tmp_path: Path) -> None
     with locked(database):
         audit.note("ann", "enrolled", "second")
         assert len(spool_files(database)) == 1
-        assert [entry.about for entry in audit.entries(Wanted()).entries] == ["first"]
+        assert [entry.about for entry in audit.entries(AuditQuery()).entries] == ["first"]
     audit.note("ann", "enrolled", "third")
-    assert [entry.about for entry in audit.entries(Wanted()).entries] == ["third", "second", "first"]
+    assert [entry.about for entry in audit.entries(AuditQuery()).entries] == ["third", "second", "first"]
     assert spool_files(database) == []
     with locked(database):
         audit.note("ann", "enrolled", "fourth")
-    assert audit.entries(Wanted()).entries[0].about == "fourth"
+    assert audit.entries(AuditQuery()).entries[0].about == "fourth"
     engine.dispose()
