@@ -1,4 +1,4 @@
-"""YAML that somebody has written: read within bounds of size, depth and aliases, and without repeated keys."""
+"""Reads YAML files within bounds of size, depth and aliases; repeated keys are refused."""
 
 from __future__ import annotations
 

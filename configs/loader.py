@@ -22,7 +22,7 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<user>[^/?#]*@)?[^?#]*(?P<query>\?[^#]*)?")
 
 _IN_USER, _IN_QUERY = "!$&'()*+,;=:", "!$'()*,;:"
-"""What may stand there as it is, beside letters and digits (RFC 3986, 3.2.1 and 3.4)."""
+"""Characters that need no encoding there, besides letters and digits (RFC 3986, 3.2.1 and 3.4)."""
 
 
 def load(path: Path | None, overrides: Mapping[str, object]) -> Config:

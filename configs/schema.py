@@ -1,6 +1,6 @@
 """What can be configured. Every key has a default except the cameras; unknown keys are refused with their path.
 
-`default.yaml` beside this file shows every key with its default; `unblur.schema.json` is the same for editors.
+`default.yaml` shows every key with its default; `unblur.schema.json` is the same for editors.
 Secrets stay out of the file: `${NAME}` in any text value is replaced by the environment variable NAME. In an address it
 is percent-encoded where it stands before the @ (user and password), or as a value after the ?, unless it is so already:
 unless, that is, it holds a percent sign with two hexadecimal digits and nothing that would have to be encoded.
@@ -294,7 +294,7 @@ class Output(_Section):
 
 
 class Encryption(_Section):
-    """Of galleries, the faces beside them and evidence's pictures, where they lie."""
+    """Encryption at rest: galleries, their face thumbnails, and the images of evidence."""
 
     key: LocalPath | None = Field(
         None, description="A file with 32 bytes in URL-safe base64; null: nothing is encrypted."
@@ -323,7 +323,7 @@ class Serve(_Section):
 
 
 class Mqtt(_Section):
-    """A broker that is told who is seen."""
+    """An MQTT broker that receives the events."""
 
     host: str = Field(min_length=1, description="The broker's address.")
     port: int = Field(1883, ge=1, le=65535, description="8883 is usual with TLS.")
@@ -378,7 +378,7 @@ class Webhook(_Section):
 
 
 class Notify(_Section):
-    """Who is told of events, beside the log."""
+    """Where events are sent, besides the log."""
 
     mqtt: Mqtt | None = Field(None, description="host, port, username, password, tls, ca, prefix, discovery")
     webhooks: tuple[Webhook, ...] = Field((), description="name, url, secret, who, people, cameras, types")

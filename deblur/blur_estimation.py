@@ -132,7 +132,7 @@ _CELLS, _COUNTS = _cells()
 def encode_covariance(kernel: Array) -> Array:
     """Return the target of the network: the fourth root of the kernel's covariance, as (xx, yy, sqrt(2) xy).
 
-    The root keeps errors of small blurs visible beside those of large ones; the eigenvectors stay.
+    The root keeps errors of small blurs visible next to those of large ones; the eigenvectors stay.
     """
     squared, axes = np.linalg.eigh(kernels.covariance(kernel))
     root = axes * (12 * squared.clip(0)) ** 0.25 @ axes.T

@@ -24,7 +24,7 @@ _POOLED = re.compile(r".+_\d+|.+ \(process_request_thread\)")  # as ThreadPoolEx
 _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Signals that end a program."""
 ENDS_WITHIN_S = 10.0
-"""A thread that was told to end has this long, on a machine that has much to do."""
+"""Seconds that a thread may take to end, on a busy machine."""
 
 
 def pytest_configure() -> None:
@@ -125,7 +125,7 @@ def portraits() -> Path:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The research data that lies beside a checkout of the project; what needs it skips where it is absent."""
+    """The research data next to a checkout of the project; tests that need it skip without it."""
     data = Path(os.environ.get("UNBLUR_SHARED", REPOSITORY.parent / "shared" / "data"))
     if not data.is_dir():
         pytest.skip(f"needs the shared data at {data} (or UNBLUR_SHARED)")

@@ -1,7 +1,7 @@
 """Optimizes a pinned network when it is fetched: the same function in plain float32, in a faster form.
 
 ONNX Runtime runs neither pinned file: SFace's lists its weights among the inputs that a caller has to give, and YuNet's
-gives a block size for weights with one scale. So the int8 weights become float32 constants. Beside that, three
+gives a block size for weights with one scale. So the int8 weights become float32 constants. Besides, three
 rewritings let ONNX Runtime keep its blocked NCHWc layout from the first convolution to the last one. All are exact but
 for the rounding of float32:
 

@@ -171,7 +171,7 @@ def _delete_leftovers(path: Path) -> None:
             if leftover.fullmatch(file.name):
                 file.unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"what was left beside {path} cannot be deleted: {error.strerror}") from error
+        raise OutputError(f"the temporary files of {path} cannot be deleted: {error.strerror}") from error
 
 
 def load_gallery(path: Path, fingerprint: str, *, allow_empty: bool = False, cipher: Cipher | None = None) -> Gallery:
@@ -187,7 +187,7 @@ def load_gallery(path: Path, fingerprint: str, *, allow_empty: bool = False, cip
     knn, people, calibration = _unpickle(path, _check_header(path, decrypt_if(path, stored, cipher), fingerprint))
     people = _fill_enrollment_time(people, changed)
     if not people and not allow_empty:
-        raise GalleryError(f"{path} holds nobody: enroll somebody with `unblur enroll` first")
+        raise GalleryError(f"{path} holds nobody: enroll people with `unblur enroll` first")
     return Gallery(fingerprint, people, knn, sha256(stored).hexdigest(), calibration)
 
 

@@ -1,4 +1,4 @@
-"""YAML within bounds: whatever somebody writes is read, or refused in one line, and soon."""
+"""YAML within bounds: any text is read, or refused in one line, and soon."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +20,7 @@ def test_what_people_write_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reason"),
     [
         ("[" * 5000, "more than 50 lists and keys within each other"),
         ("[" * 5000 + "]" * 5000, "more than 50 lists and keys within each other"),
@@ -40,10 +40,10 @@ def test_what_people_write_is_read() -> None:
         ("password: 'secret\n  b: c: d", "line"),
     ],
 )
-def test_what_cannot_be_used_is_told_in_one_line(text: str, told: str) -> None:
+def test_unusable_yaml_is_refused_in_one_line(text: str, reason: str) -> None:
     with pytest.raises(DocumentError) as refused:
         parse_document(text)
-    assert told in str(refused.value)
+    assert reason in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
     assert "secret" not in str(refused.value)
 

@@ -95,8 +95,8 @@ def test_a_secret_comes_from_the_environment_and_never_shows_in_an_error(
     with pytest.raises(ConfigError) as caught:
         load(write(tmp_path, f"notify: {{webhooks: [{hook}]}}"), {})
     assert "s3cret" not in str(caught.value)
-    told = load(write(tmp_path, "notify: {mqtt: {host: b, username: u, password: '${DOOR_PASSWORD}'}}"), {})
-    assert "s3cret" not in repr(told)
+    config = load(write(tmp_path, "notify: {mqtt: {host: b, username: u, password: '${DOOR_PASSWORD}'}}"), {})
+    assert "s3cret" not in repr(config)
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_a_former_name_of_two_people_is_not_erased(folder: Path, capsys: pytest.
     known = gallery_edits.rename_person(load_gallery(path, fingerprint("sface")), "Ann", "Ann Lee")
     gallery_edits.rename_person(known, "Bob", "Ann").save(path)
     assert main(["forget", "Ann Lee", "--data", str(folder)]) == 0
-    assert "- events under the name Ann, which is or was somebody else's, too" in capsys.readouterr().out
+    assert "- events under the name Ann, which is or was another person's, too" in capsys.readouterr().out
     assert load_gallery(path, fingerprint("sface")).names == (ERASED, "Ann")
     left = [event["id"] for event in query(f"sqlite:///{folder / 'events.sqlite'}")]
     assert left == [f"event-{number}" for number in range(7)]

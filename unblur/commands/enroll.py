@@ -33,6 +33,6 @@ def enroll(
 ) -> None:
     """Add people to a gallery from folders of photos.
 
-    Each doubtful photo is named. The faces are kept beside the gallery, in GALLERY.faces.
+    Each doubtful photo is named. The faces are kept in the folder GALLERY.faces.
     """
     enroll_folders(load(config, {}), faces, gallery, strict)

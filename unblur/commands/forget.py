@@ -29,7 +29,7 @@ def forget(
         str | None, typer.Argument(metavar="PERSON", help="The name, as it stands in the gallery and the log.")
     ] = None,
     gallery: GalleryOption = None,
-    log: Annotated[list[Path] | None, typer.Option(help="An event log; those set aside beside it go with it.")] = None,
+    log: Annotated[list[Path] | None, typer.Option(help="An event log; rotated logs next to it go with it.")] = None,
     store: Annotated[list[str] | None, typer.Option(help="An event store, as sqlite:///FILE.")] = None,
     evidence: Annotated[Path | None, typer.Option(help="A folder of evidence.")] = None,
     data: Annotated[Path | None, typer.Option(help="All that `unblur serve` keeps in this folder.")] = None,

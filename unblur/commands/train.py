@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import cv2
 import numpy as np
+import structlog
 import typer
 from joblib import Memory
 from pydantic import ValidationError
@@ -63,8 +64,12 @@ if TYPE_CHECKING:
     from deblur.train.recipe import Recipe
     from deblur.train.trainer import Step, Trainer
 
+_log = structlog.get_logger(__name__)
+
 VALIDATED = 96
 """Minimum number of photos in a validation, evenly sampled from the val split (if it has so many)."""
+_RENAMED = {"seed.yaml": "two_scale.yaml", "beside.yaml": "neighbors.yaml"}
+"""Recipes of the last release and their present names."""
 _BORDER = 0.25
 """Padding of tight crops before detection, as a share of their side: the detector needs to see a whole head."""
 
@@ -106,7 +111,7 @@ def read_recipe(file: Path | None, overrides: Sequence[str] = ()) -> Recipe:
     Raises UsageError."""
     from deblur.train.recipe import Recipe
 
-    settings = _settings(file) if file else {}
+    settings = _settings(_present_name(file)) if file else {}
     for override in overrides:
         _set_key(settings, override)
     try:
@@ -114,6 +119,15 @@ def read_recipe(file: Path | None, overrides: Sequence[str] = ()) -> Recipe:
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {say(fault)}" for fault in error.errors())
         raise UsageError(f"the recipe{f' {file}' if file else ''} cannot be used: {faults}") from error
+
+
+def _present_name(file: Path) -> Path:
+    """The recipe under its present name, if it is named as in the last release: such names are read for one more."""
+    renamed = file.with_name(_RENAMED.get(file.name, file.name))
+    if file.exists() or not renamed.exists():
+        return file
+    _log.warning("an old name of a recipe: the next release will not find it", old=str(file), new=str(renamed))
+    return renamed
 
 
 def _settings(file: Path) -> dict[str, Any]:

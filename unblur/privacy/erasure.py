@@ -25,7 +25,7 @@ from unblur.terminal import Results
 
 _REMAINS = (
     "events of tracks that never bore the name, even where an operator said it",
-    "events under a former name of somebody who was renamed by an earlier version, or is in no gallery any more",
+    "events under a former name of a person who was renamed by an earlier version, or is in no gallery any more",
     "photos that the person was enrolled from: enrolling again would bring them back",
     "recordings, and annotated videos made from them; where the person was seen is listed above",
     "what was exported (CSV, JSON, reports, pictures of `unblur image`), printed, sent or copied elsewhere",
@@ -205,7 +205,7 @@ def _report(report: ErasureReport) -> None:
 
 
 def _describe_names(report: ErasureReport) -> list[str]:
-    shared = [f"events under the name {name}, which is or was somebody else's, too" for name in report.ambiguous_names]
+    shared = [f"events under the name {name}, which is or was another person's, too" for name in report.ambiguous_names]
     return [*shared, *(f"{name}, who was called so before, and is known by this name" for name in report.renamed_to)]
 
 

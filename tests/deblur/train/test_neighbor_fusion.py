@@ -57,13 +57,13 @@ def started(alone: nn.Module, tmp_path: Path) -> Recipe:
 def test_neighbors_equal_to_the_crop_change_nothing(alone: nn.Module) -> None:
     torch.manual_seed(1)
     crops, hints, motion = torch.rand(2, 3, 128, 128), torch.rand(2, 3, 128, 128), torch.rand(2, 2)
-    company = _restless(UNet(NET.widths, NET.blocks, NET.unshuffle, others=2))
-    company.load_state_dict(alone.state_dict(), strict=False)
+    fused = _restless(UNet(NET.widths, NET.blocks, NET.unshuffle, others=2))
+    fused.load_state_dict(alone.state_dict(), strict=False)
     for with_itself, by_itself in zip(
-        company(crops, hints, motion, crops.repeat(1, 2, 1, 1)), alone(crops, hints, motion), strict=True
+        fused(crops, hints, motion, crops.repeat(1, 2, 1, 1)), alone(crops, hints, motion), strict=True
     ):
         assert torch.equal(with_itself, by_itself)
-    others = company(crops, hints, motion, torch.rand(2, 6, 128, 128))
+    others = fused(crops, hints, motion, torch.rand(2, 6, 128, 128))
     assert not torch.equal(others[0], alone(crops, hints, motion)[0])
 
 
@@ -82,9 +82,9 @@ def test_the_exported_network_without_others_is_the_old_one(
     trainer = Trainer(started, photos, tmp_path / "run", Validation(photos, None, others=2))
     for _ in trainer.run():
         pass
-    export(trainer.best_net(), tmp_path / "company.onnx")
+    export(trainer.best_net(), tmp_path / "fused.onnx")
     assert started.start
-    old, new = load(started.start, "onnxruntime"), load(tmp_path / "company.onnx", "onnxruntime")
+    old, new = load(started.start, "onnxruntime"), load(tmp_path / "fused.onnx", "onnxruntime")
     assert list(new.names) == [*old.names, "others"]
     batch = next(iter(Synthesis(photos, 4, 128, 20, (0,), NET)))
     itself = np.concatenate([batch.crops] * 2, 3)

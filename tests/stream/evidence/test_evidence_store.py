@@ -172,7 +172,8 @@ def test_a_signature_of_ones_own_that_does_not_hold_is_not_gone_on_with(tmp_path
 
 
 def test_a_chain_goes_back_behind_no_signature(tmp_path: Path) -> None:
-    """What is older than it was is told, until its mark is removed as the error says; what was moved begins anew."""
+    """A chain that is older than its mark is reported, until the mark is removed as the error says; a moved one begins
+    anew."""
     folder = tmp_path / "evidence"
     write(folder, range(2))
     shutil.copytree(folder, tmp_path / "older")

@@ -147,7 +147,7 @@ def test_what_a_crash_left_is_a_note(copy: Callable[[], Path]) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="pipes in folders are POSIX's")
 @pytest.mark.parametrize("kind", ["pipe", "link"])
 def test_what_is_no_plain_file_is_found_and_named(kind: str, copy: Callable[[], Path]) -> None:
-    """A link may lead to what is whole now, and is somebody else's tomorrow; from a pipe one reads for ever."""
+    """A symbolic link may lead to an intact file now, and to another one tomorrow; reading a pipe never ends."""
     for path in files(copy()):
         folder = copy()
         if kind == "pipe":

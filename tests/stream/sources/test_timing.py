@@ -26,7 +26,7 @@ def test_a_closed_pace_waits_for_nothing() -> None:
 
 
 class Clock(Event):
-    """Time that passes while somebody waits for it to be closed."""
+    """A clock that advances while a thread waits on it."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -67,8 +67,8 @@ def write(folder: Path, numbers: range) -> list[Event]:
 
 
 def forged(folder: Path, name: str = "Mallory") -> None:
-    """What somebody without the key can do: all events bear another name, all hashes are made anew, and the signatures,
-    which then no longer hold, are gone."""
+    """What an attacker without the key can do: give all events another name, compute all hashes again, and delete the
+    signatures, which no longer hold."""
     links, before = list[Bundle](), None
     for place in placed((folder / CHAIN).read_bytes().splitlines(keepends=True)):
         if isinstance(place.link, Bundle):

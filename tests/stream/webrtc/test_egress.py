@@ -71,7 +71,7 @@ async def lobby(most: int = 8, shape: tuple[int, int] = (HEIGHT, WIDTH)) -> Asyn
 
 
 class Seeing:
-    """Somebody who watches, on pages of the browser `client`."""
+    """A viewer, on pages of the browser `client`."""
 
     def __init__(self, codec: str | None = None) -> None:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))

@@ -125,7 +125,7 @@ def test_a_second_guest_takes_the_place_of_the_first() -> None:
 
 
 async def offer() -> str:
-    """Of somebody who does not do what the answer says."""
+    """From a peer that ignores the answer."""
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     connection.addTrack(Film(0))
     await connection.setLocalDescription(await connection.createOffer())

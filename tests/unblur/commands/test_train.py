@@ -94,7 +94,7 @@ def test_an_invalid_recipe_is_reported(overrides: list[str], message: str) -> No
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["unet", "seed"])
+@pytest.mark.parametrize("name", ["unet", "two_scale", "seed", "beside"])
 def test_the_recipes_that_come_with_unblur_are_read(name: str) -> None:
     assert read_recipe(Path(__file__).parents[3] / f"configs/train/{name}.yaml").crops > 0
 

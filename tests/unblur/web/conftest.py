@@ -1,4 +1,4 @@
-"""Chromium for the pages' tests, houses with accounts, and somebody known."""
+"""Fixtures of the pages' tests: Chromium, servers with accounts, and a known person."""
 
 from __future__ import annotations
 

@@ -267,9 +267,9 @@ def test_overload_is_told(page: Page) -> None:
     served = opened(Web(port=0), CAMERAS)
     page.route("**/api/v1/cameras", busy)
     page.goto(served.address)
-    told = camera(page, "lobby").get_by_role("alert")
-    expect(told).to_contain_text("This computer searches 2 of 25 frames per second")
-    expect(told).to_contain_text("Names appear after 3.3 s. Faces not identified: 7.")
+    alert = camera(page, "lobby").get_by_role("alert")
+    expect(alert).to_contain_text("This computer searches 2 of 25 frames per second")
+    expect(alert).to_contain_text("Names appear after 3.3 s. Faces not identified: 7.")
     page.unroute_all(behavior="ignoreErrors")
     served.close()
 

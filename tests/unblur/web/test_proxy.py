@@ -100,7 +100,7 @@ def test_answers_of_a_proxy_are_told_in_words(page: Page, known: Gallery, portra
 
 @pytest.fixture(scope="module")
 def whole(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """`unblur serve` with a camera, somebody known and an operator, behind the documented nginx."""
+    """`unblur serve` with a camera, a known person and an operator, behind the documented nginx."""
     data = tmp_path_factory.mktemp("whole")
     engine = application_database(data)
     Accounts(engine, QUICK).add(OPERATOR, PASSWORD, "operator")

@@ -169,7 +169,7 @@ def _checked_name(name: str) -> str:
     if not _NAME.fullmatch(normalized):
         raise AccountError("a name has 1 to 64 letters, digits, or any of . @ _ -")
     if normalized in _RESERVED:
-        raise AccountError(f"the name {normalized} means somebody without an account: take another")
+        raise AccountError(f"the name {normalized} is reserved: choose another")
     return normalized
 
 

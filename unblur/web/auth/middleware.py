@@ -11,7 +11,7 @@ that change something must prove that a page of this server sent them (cross-sit
   this machine (DNS rebinding) are refused by the Host header.
 - A bearer token is never sent by a browser automatically, and so needs no further proof.
 
-The login itself has no session yet: it must have the same origin, so that no other site can sign a user in as somebody
+The login itself has no session yet: it must have the same origin, so that no other site can sign a user in as someone
 else (login CSRF).
 """
 

@@ -111,8 +111,8 @@ def test_a_password_that_is_too_long_takes_as_long(engine: sql.Engine) -> None:
         ("x" * 65, PASSWORD, "a name has"),
         ("b\u200bob", PASSWORD, r"holds U\+200B"),
         ("unknown", PASSWORD, "nobody can be called unknown"),
-        ("local", PASSWORD, "without an account"),
-        ("Token", PASSWORD, "without an account"),
+        ("local", PASSWORD, "is reserved"),
+        ("Token", PASSWORD, "is reserved"),
     ],
 )
 def test_what_cannot_be_an_account(accounts: Accounts, name: str, password: str, complaint: str) -> None:

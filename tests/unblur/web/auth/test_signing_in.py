@@ -64,7 +64,7 @@ def test_an_account_is_removed_after_a_question(house: House, page: Page) -> Non
 
 @pytest.mark.parametrize("scripts", [True, False])
 def test_times_are_the_readers_own(house: House, browser: Browser, scripts: bool) -> None:
-    """Without scripts they are told in UTC, which they say."""
+    """Without scripts the times are in UTC, and say so."""
     there = browser.new_context(timezone_id="Asia/Kolkata", locale="en-GB", java_script_enabled=scripts)
     page = there.new_page()
     page.goto(f"{house.address}/account")

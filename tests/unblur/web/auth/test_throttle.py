@@ -9,7 +9,7 @@ from unblur.web.auth.login_throttle import MOST, LoginThrottle
 
 
 class Clock:
-    """Time passes when it is told to."""
+    """A clock that the test advances."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0

@@ -182,7 +182,7 @@ def test_the_pictures_are_those_of_the_evidence(client: httpx.Client, register: 
 
 
 def test_an_id_that_is_a_path_is_not_followed(client: httpx.Client, register: Register) -> None:
-    """As a store could hold that somebody else has written."""
+    """As another program could have stored it."""
     (register.folder / "inside").mkdir()
     register.store.write(replace(seen(7), id="inside/secret", evidence="secret"))
     (register.folder / "inside" / "secret.raw.png").write_bytes(b"secret")

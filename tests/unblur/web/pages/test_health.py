@@ -28,7 +28,7 @@ WITHIN_MS = 20_000
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory, portraits: Path) -> Iterator[House]:
-    """A house whose camera has seen somebody."""
+    """A server whose camera has seen a person."""
     with house(tmp_path_factory.mktemp("house"), portraits / "astronaut.png") as running:
         running.start()
         running.until_seen()
@@ -59,7 +59,7 @@ def test_it_is_ready_while_its_pipeline_runs(tmp_path: Path, portraits: Path) ->
 
 
 def test_a_thread_that_failed_is_not_ready_and_is_counted(seen: House) -> None:
-    """Housekeeping, for one, once died of a limit of 1e9 days, and nobody was told."""
+    """The retention job, for one, once died of a limit of 1e9 days without a word."""
     thread = SupervisedThread("faulty", _fail, first_retry_s=3600)
     assert httpx.get(f"{seen.address}/readyz").status_code == 200
     thread.start()
@@ -190,14 +190,14 @@ def test_a_peer_that_never_connects_is_told_of_with_the_layer_that_failed(
     path = f"{seen.address}/{quote(CAMERA)}/whep"
     assert httpx.post(path, content=offer, headers={"Content-Type": "application/sdp"}).status_code == 201
     until(lambda: bool(lost()))
-    (told,) = lost()
-    assert (told["kind"], told["camera"]) == ("viewer", CAMERA)
-    assert told["problem"].startswith("ICE: no way for UDP")
+    (peer,) = lost()
+    assert (peer["kind"], peer["camera"]) == ("viewer", CAMERA)
+    assert peer["problem"].startswith("ICE: no way for UDP")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page()
         page.goto(f"{seen.address}/health")
-        expect(page.locator("#peers tr")).to_contain_text(told["problem"], timeout=WITHIN_MS)
+        expect(page.locator("#peers tr")).to_contain_text(peer["problem"], timeout=WITHIN_MS)
         browser.close()
 
 

@@ -1,4 +1,4 @@
-"""What is told of a run that is not as it should be, and whether it works at all."""
+"""The problems of a run, and its overall status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in the way is told with what to do about it."""
+"""A locked database is a problem with a remedy."""
 
 import sqlite3
 from contextlib import closing

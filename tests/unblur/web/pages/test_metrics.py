@@ -1,4 +1,4 @@
-"""What Prometheus is told by a run over a real camera, read by its own client and, where it is installed, promtool."""
+"""The metrics of a run over a real camera, read by its own client and, where it is installed, promtool."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HERE = {"camera": CAMERA}
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory, portraits: Path) -> Iterator[House]:
-    """A house whose camera has seen somebody, and is gone."""
+    """A server whose camera has seen a person, and is gone."""
     with house(tmp_path_factory.mktemp("house"), portraits / "astronaut.png") as running:
         running.start()
         running.until_seen()

@@ -63,13 +63,13 @@ def test_what_comes_back_is_what_the_command_makes(
     photo.write_bytes(encoded(blurred, ".jpg"))
     assert main(["image", str(photo), "--out", str(tmp_path), "--gallery", str(gallery), *COMMANDS[method]]) == 0
     (said,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    told = studio.developed(photo.read_bytes(), method=method)
+    answered = studio.developed(photo.read_bytes(), method=method)
     for name in ("restored", "sheet"):
-        assert np.array_equal(studio.picture(told["pictures"][name]), read_picture(tmp_path / f"photo.{name}.png"))
-    original = studio.picture(told["pictures"]["original"])
+        assert np.array_equal(studio.picture(answered["pictures"][name]), read_picture(tmp_path / f"photo.{name}.png"))
+    original = studio.picture(answered["pictures"]["original"])
     assert np.array_equal(original, read_picture(photo))
-    assert not np.array_equal(original, studio.picture(told["pictures"]["restored"]))
-    (face,) = told["faces"]
+    assert not np.array_equal(original, studio.picture(answered["pictures"]["restored"]))
+    (face,) = answered["faces"]
     assert face["name"] == "Barack Obama"
     assert {key: face[key] for key in said if key != "photo"} == {key: said[key] for key in said if key != "photo"}
 
@@ -87,36 +87,36 @@ def test_a_stranger_is_unknown_and_where_nobody_is_nobody_is_found(studio: Studi
     (face,) = studio.developed((portraits / "biden.jpg").read_bytes())["faces"]
     assert (face["name"], face["description"]) == (None, None)
     assert face["score"] < face["threshold"]
-    told = studio.developed(encoded(np.full((120, 200, 3), 90, np.uint8)))
-    assert told["faces"] == []
-    assert (told["width"], told["height"]) == (200, 120)
+    answered = studio.developed(encoded(np.full((120, 200, 3), 90, np.uint8)))
+    assert answered["faces"] == []
+    assert (answered["width"], answered["height"]) == (200, 120)
 
 
 def test_against_a_sharp_original_the_gain_is_told(studio: Studio, blurred: Image, sharp: Image) -> None:
-    told = studio.developed(encoded(blurred), encoded(sharp))
+    answered = studio.developed(encoded(blurred), encoded(sharp))
     for name, when in (("original", "before"), ("restored", "after")):
-        picture, figures = studio.picture(told["pictures"][name]), told["gain"][when]
+        picture, figures = studio.picture(answered["pictures"][name]), answered["gain"][when]
         assert figures["psnr"] == pytest.approx(peak_signal_noise_ratio(sharp, picture), abs=1e-6)
         assert figures["ssim"] == pytest.approx(structural_similarity(sharp, picture, channel_axis=-1), abs=1e-4)
-    for gain in (told["gain"], told["faces"][0]["gain"]):
+    for gain in (answered["gain"], answered["faces"][0]["gain"]):
         assert gain["after"]["psnr"] > gain["before"]["psnr"]
         assert gain["after"]["ssim"] > gain["before"]["ssim"]
 
 
 def test_a_photo_beside_itself_is_equal(studio: Studio, sharp: Image) -> None:
-    told = studio.developed(encoded(sharp), encoded(sharp))
-    assert told["gain"]["before"] == {"psnr": None, "ssim": pytest.approx(1)}
-    assert "equal" in studio.get(told["page"]).text
+    answered = studio.developed(encoded(sharp), encoded(sharp))
+    assert answered["gain"]["before"] == {"psnr": None, "ssim": pytest.approx(1)}
+    assert "equal" in studio.get(answered["page"]).text
 
 
 def test_a_large_photo_is_shrunk_before_any_work_and_that_is_said(
     studio: Studio, blurred: Image, sharp: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("unblur.web.photos.photo_page.LONG_SIDE", 320)
-    told = studio.developed(encoded(blurred), encoded(sharp))
-    assert (told["width"], told["height"]) == (167, 320)
-    assert told["remark"] == "it was shrunk to 320 pixels"
-    assert "it was shrunk to 320 pixels" in studio.get(told["page"]).text
+    answered = studio.developed(encoded(blurred), encoded(sharp))
+    assert (answered["width"], answered["height"]) == (167, 320)
+    assert answered["remark"] == "it was shrunk to 320 pixels"
+    assert "it was shrunk to 320 pixels" in studio.get(answered["page"]).text
     assert studio.developed(encoded(np.full((120, 200, 3), 90, np.uint8)))["remark"] is None
 
 
@@ -142,10 +142,10 @@ def test_a_photo_that_lies_on_its_side_is_put_upright(studio: Studio, sharp: Ima
     exif[0x0112], exif[0x010E] = 6, "where she lives"
     lying = Pillow.fromarray(np.ascontiguousarray(np.rot90(sharp[..., ::-1])))
     lying.save(tmp_path / "lying.jpg", exif=exif)
-    told = studio.developed((tmp_path / "lying.jpg").read_bytes())
-    assert (told["width"], told["height"]) == (334, 640)
-    assert told["faces"][0]["name"] == "Barack Obama"
-    for picture in told["pictures"].values():
+    answered = studio.developed((tmp_path / "lying.jpg").read_bytes())
+    assert (answered["width"], answered["height"]) == (334, 640)
+    assert answered["faces"][0]["name"] == "Barack Obama"
+    for picture in answered["pictures"].values():
         assert b"where she lives" not in studio.get(picture).content
 
 
@@ -168,11 +168,11 @@ def test_what_is_wrong_is_told(studio: Studio, blurred: Image) -> None:
 
 
 def test_pictures_are_found_by_their_names_alone(studio: Studio, blurred: Image) -> None:
-    told = studio.developed(encoded(blurred))
-    assert studio.get(told["pictures"]["restored"]).headers["Cache-Control"] == "no-store"
-    assert studio.get(told["page"]).headers["Cache-Control"] == "no-store"
+    answered = studio.developed(encoded(blurred))
+    assert studio.get(answered["pictures"]["restored"]).headers["Cache-Control"] == "no-store"
+    assert studio.get(answered["page"]).headers["Cache-Control"] == "no-store"
     for wrong in ("face-2-raw", "..%2f..%2foriginal", "original.png", "", "%00"):
-        assert studio.get(f"{API}/{told['id']}/{wrong}.png").status_code == 404
+        assert studio.get(f"{API}/{answered['id']}/{wrong}.png").status_code == 404
     assert studio.get(f"{API}/guessed/restored.png").status_code == 404
     assert studio.get("/photo/guessed").status_code == 404
 
@@ -184,8 +184,8 @@ def test_what_somebody_else_sent_is_not_shown(known: Gallery, blurred: Image) ->
         return await handler(request)
 
     studio = Studio(lambda: known, guarded=trusting)
-    told = studio.post(files={"photo": ("a.png", encoded(blurred))}, headers={"X-User": "ann"}).json()
-    for path in (told["page"], told["pictures"]["restored"]):
+    answered = studio.post(files={"photo": ("a.png", encoded(blurred))}, headers={"X-User": "ann"}).json()
+    for path in (answered["page"], answered["pictures"]["restored"]):
         assert studio.get(path, headers={"X-User": "ann"}).status_code == 200
         assert studio.get(path, headers={"X-User": "ben"}).status_code == 404
     studio.close()
@@ -237,11 +237,11 @@ def test_where_too_many_wait_one_more_is_sent_away(known: Gallery, blurred: Imag
 
 def test_what_was_developed_is_gone_after_a_while(known: Gallery, blurred: Image) -> None:
     studio = Studio(lambda: known, ResultCache(kept_s=0.5))
-    told = studio.developed(encoded(blurred))
+    answered = studio.developed(encoded(blurred))
     deadline = time.monotonic() + WITHIN_S
-    while studio.get(told["pictures"]["restored"]).status_code != 404:
+    while studio.get(answered["pictures"]["restored"]).status_code != 404:
         assert time.monotonic() < deadline
-    answer = studio.get(told["page"])
+    answer = studio.get(answered["page"])
     assert answer.status_code == 404
     assert "This result has expired" in answer.text
     studio.close()

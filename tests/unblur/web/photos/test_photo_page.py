@@ -51,8 +51,8 @@ def studio(known: Gallery) -> Iterator[Studio]:
 @pytest.fixture(scope="module")
 def developed(studio: Studio, photo: Path, sharp: Image) -> str:
     """The page of a photo that was sent with its sharp original."""
-    told = studio.developed(photo.read_bytes(), encoded(sharp))
-    return f"{studio.address}{told['page']}"
+    answered = studio.developed(photo.read_bytes(), encoded(sharp))
+    return f"{studio.address}{answered['page']}"
 
 
 def seen(page: Page) -> Image:

@@ -1,4 +1,4 @@
-"""A server with everything that was seen: a store, evidence, and somebody who asks."""
+"""A server with an event store, evidence, and a user."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class House:
         self._worker.start()
 
     def until_seen(self) -> None:
-        """Until somebody was seen, and the rate of the pictures can be told."""
+        """Wait for the first event, and for enough frames to compute their rate."""
         until(lambda: self.run.meter.read().counts.get("events", 0) > 0)
         until(lambda: self.run.meter.read().counts["frames"] >= 5)
 

@@ -65,7 +65,7 @@ class House:
         self.address = self.watching.address
 
     def visitor(self, name: str | None = None) -> Visitor:
-        """Somebody with a browser of their own; signed in under `name`, if one is given."""
+        """A visitor with a separate browser session; signed in as `name`, if one is given."""
         visitor = Visitor(self.address)
         if name:
             assert visitor.sign_in(name).status_code == 303
@@ -92,7 +92,7 @@ class Visitor(httpx.Client):
         return self.post("/login", data={"name": name, "password": password}, **more)  # type: ignore[arg-type]
 
     def csrf(self) -> str:
-        """What this session's pages were told."""
+        """The CSRF token of this session's pages."""
         found = _CSRF.search(self.get("/account").text)
         assert found
         return found[1]

@@ -39,8 +39,8 @@ class Studio:
     ) -> None:
         self.notes: list[tuple[str, str, str]] = []
         self._uploads = Uploads()
-        darkroom = PhotoWorker(Config(), gallery, waiting)
-        self.page = PhotoPage(darkroom, self._uploads, prints or ResultCache(), lambda *said: self.notes.append(said))
+        worker = PhotoWorker(Config(), gallery, waiting)
+        self.page = PhotoPage(worker, self._uploads, prints or ResultCache(), lambda *said: self.notes.append(said))
         self._watching = LiveView(Web(port=0), [])
         self._watching.open(guarded or auth_middleware(None), [self.page])
         self.address = self._watching.address
@@ -53,8 +53,8 @@ class Studio:
     def developed(self, photo: bytes, sharp: bytes | None = None, method: str = "auto") -> Mapping[str, Any]:
         answer = self.send(photo, sharp, method)
         assert answer.status_code == 200, answer.text
-        told: Mapping[str, Any] = answer.json()
-        return told
+        result: Mapping[str, Any] = answer.json()
+        return result
 
     def get(self, path: str, **more: Any) -> httpx.Response:
         return self._client.get(path, **more)

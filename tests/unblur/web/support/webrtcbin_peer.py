@@ -1,7 +1,7 @@
 """GStreamer's webrtcbin, another WebRTC stack than a browser's: watches (WHEP) or sends (WHIP).
 
 Runs in the system's Python: webrtcbin_peer.py whep|whip URL VP8|H264 SECONDS. A viewer ends with its 20th picture, a
-sender once it is told to on its standard input; after SECONDS both do, with status 1.
+sender once its standard input says so; after SECONDS both do, with status 1.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def test_who_is_one_too_many_is_told_until_somebody_goes(small: LiveView) -> Non
 
 
 class Connection:
-    """Somebody's, signed in or not."""
+    """A visitor's, signed in or not."""
 
     def __init__(self, crowd: ConnectionLimiter, peer: str, is_known: bool = True) -> None:
         self.is_closed = False

@@ -36,7 +36,7 @@ class Links(HTMLParser):
 
 @pytest.fixture
 def configured(house: House) -> Iterator[str]:
-    """A server that is told its prefix in its configuration."""
+    """A server with a prefix in its configuration."""
     watching = LiveView(Web(port=0, prefix=PREFIX), [PushSource("phone")])
     reception = house.reception
     watching.open(reception.guard(None), reception.pages)

@@ -42,7 +42,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def trickling(address: str, stack: ExitStack, client: str = "") -> socket.socket:
-    """Somebody whose name has begun, and never ends."""
+    """A client whose name has begun, and never ends."""
     connection = connected(address, stack)
     forwarded = {"X_Forwarded_For": client} if client else {}
     connection.sendall(head("POST", "/login", length=4000, **forwarded) + b"name=")
