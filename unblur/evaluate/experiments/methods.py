@@ -31,8 +31,10 @@ NETWORK = "cnn"
 ONE_PASS = "cnn, one pass"
 RICHARDSON_LUCY = "richardson-lucy"
 ORACLE = "oracle"
-WITH_NEIGHBORS = "cnn, with neighbors"
+WITH_NEIGHBORS = "cnn, neighbors"
 """The network also gets the neighbor crops."""
+_RENAMED = {"cnn, one look": ONE_PASS, "cnn, in company": WITH_NEIGHBORS}
+"""Methods of the last release and their present names: read for one more."""
 MOTION_KNOWN = "motion known"
 
 
@@ -138,6 +140,7 @@ def make_rows(names: Sequence[str], deblurrers: DeblurrerFactories, straight: bo
 def select_methods(names: Sequence[str], deblurrers: DeblurrerFactories) -> Sequence[str]:
     """Select methods by name, all if `names` is empty. Raises UsageError for an unknown name."""
     available = [PRESET, *deblurrers, ORACLE]
+    names = [_RENAMED.get(name, name) for name in names]
     unknown = [name for name in names if name not in available]
     if unknown:
         raise UsageError(f"no method is called {unknown[0]!r}: there are {', '.join(available)}")

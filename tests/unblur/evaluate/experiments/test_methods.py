@@ -48,9 +48,7 @@ def deblurrers(deblurring_path: Path) -> DeblurrerFactories:
 
 def test_more_knowledge_of_the_blur_restores_better(sharp: Image, moved: Probe, deblurrers: DeblurrerFactories) -> None:
     rows = methods.make_rows(methods.select_methods([], deblurrers), deblurrers, straight=True)
-    pairs = [
-        (name, f"{name}, motion known") for name in ("cnn", "cnn, with neighbors", "cnn, one pass", "richardson-lucy")
-    ]
+    pairs = [(name, f"{name}, motion known") for name in ("cnn", "cnn, neighbors", "cnn, one pass", "richardson-lucy")]
     assert list(rows) == [PRESET, *itertools.chain(*pairs), ORACLE]
     errors = {name: error(sharp, restore([moved])[0].image) for name, restore in rows.items()}
     raw = error(sharp, moved.crop.image)
@@ -78,3 +76,11 @@ def test_a_deblurrer_does_not_change_sharp_crops(sharp: Image) -> None:
 def test_an_unknown_method_raises(deblurrers: DeblurrerFactories) -> None:
     with pytest.raises(UsageError, match="no method is called 'magic': there are richardson-lucy 5x5, cnn, "):
         methods.select_methods(["magic"], deblurrers)
+
+
+def test_methods_of_the_last_release_are_read_under_their_old_names() -> None:
+    factories = methods.deblurrer_factories()
+    assert list(methods.select_methods(["cnn, one look", "cnn, in company"], factories)) == [
+        "cnn, one pass",
+        "cnn, neighbors",
+    ]
