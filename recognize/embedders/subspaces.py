@@ -15,9 +15,6 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from scipy.linalg import eigh
-from sklearn.decomposition import PCA
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.neighbors import kneighbors_graph
 
 from stream.values import Array
 
@@ -63,6 +60,8 @@ def _tensor_info(name: str, *shape: int) -> onnx.ValueInfoProto:
 def pca(pixels: Array, kept: float | int = ENERGY) -> Subspace:
     """Fit eigenfaces: Turk and Pentland, "Eigenfaces for recognition", 1991. `pixels` are N x D; `kept` is the share of
     the variance to keep, or how many directions."""
+    from sklearn.decomposition import PCA  # noqa: PLC0415  slow, and needed only to fit
+
     fitted = PCA(kept, svd_solver="full").fit(pixels.astype(np.float64))
     return Subspace(fitted.mean_, fitted.components_.T)
 
@@ -74,6 +73,8 @@ def lda(pixels: Array, labels: Labels) -> Subspace:
     With so many directions a plain inverse is mostly noise: the scatter is shrunk first, after Ledoit and Wolf
     ("A well-conditioned estimator for large-dimensional covariance matrices", 2004).
     """
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis  # noqa: PLC0415  as above
+
     people = int(labels.max()) + 1
     reduced = pca(pixels, min(len(pixels) - people, pixels.shape[1]))
     with warnings.catch_warnings():
@@ -107,6 +108,8 @@ def _project(pixels: Array, subspace: Subspace) -> Matrix:
 def _neighbor_weights(points: Matrix) -> Matrix:
     """Return N x N weights: exp(-d^2 / t) between a photo and its nearest neighbors, in either direction, else 0; t is
     the mean of d^2."""
+    from sklearn.neighbors import kneighbors_graph  # noqa: PLC0415  as above
+
     graph: Any = kneighbors_graph(points, NEIGHBORS, mode="distance")
     graph.data = np.square(graph.data)
     scale = graph.data.mean() or 1  # 0 if all neighbors are duplicates

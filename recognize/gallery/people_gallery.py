@@ -23,13 +23,11 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
 from filelock import FileLock, Timeout
-from sklearn.exceptions import InconsistentVersionWarning
-from sklearn.neighbors import NearestNeighbors
 
 from recognize.gallery.calibration import VERSION, Calibration, calibrate
 from recognize.gallery.person import Person
@@ -37,6 +35,9 @@ from stream.errors import GalleryError, OutputError
 from stream.results import Candidate
 from stream.storage.encryption import Cipher, decrypt_if, encrypt_if
 from stream.values import Array
+
+if TYPE_CHECKING:
+    from sklearn.neighbors import NearestNeighbors
 
 _MAGIC = b"unblur gallery\n"
 _VERSION = b"\x03"
@@ -217,6 +218,8 @@ def _check_header(path: Path, content: bytes, fingerprint: str) -> bytes:
 def _unpickle(path: Path, dump: bytes) -> tuple[NearestNeighbors | None, dict[str, Person], Calibration | None]:
     """Load the index, the people and their calibration from a checked dump. An index of another scikit-learn version is
     left out, and so is the calibration of another version."""
+    from sklearn.exceptions import InconsistentVersionWarning  # noqa: PLC0415  as in _index
+
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -252,6 +255,8 @@ def _normalize(name: str) -> str:
 
 
 def _index(photos: list[Array]) -> NearestNeighbors:
+    from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415  it loads scipy.stats: a second
+
     return NearestNeighbors(metric="cosine", algorithm="brute").fit(np.concatenate(photos))
 
 
