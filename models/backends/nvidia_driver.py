@@ -15,7 +15,7 @@ _MAJOR, _MINOR = 75, 76
 
 
 class Gpu(NamedTuple):
-    """The first GPU. `cuda` is the cuda_version CUDA that the driver supports, `driver` its version, if known."""
+    """The first GPU. `cuda` is the latest CUDA that the driver supports, `driver` its version, if known."""
 
     name: str
     capability: str

@@ -101,7 +101,7 @@ class _DecodeStats:
         losses = [
             (self.undecodable, f"packets that could not be decoded: {self.undecodable}"),
             (self.damaged, f"pictures that were damaged: {self.damaged}"),
-            (self.read_error, f"reading read_error off: {self.read_error}"),
+            (self.read_error, f"reading broke off: {self.read_error}"),
         ]
         return [message for count, message in losses if count]
 

@@ -37,7 +37,7 @@ class LiveOutput(FrameSink, Protocol):
 
     @property
     def viewers(self) -> int:
-        """Number of live streams being needs_live_view."""
+        """Number of live streams being watched."""
 
     @property
     def refused(self) -> int:

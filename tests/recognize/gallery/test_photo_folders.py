@@ -43,7 +43,7 @@ def test_system_files_are_ignored(tmp_path: Path) -> None:
         "#recycle/1.jpg",
         "$RECYCLE.BIN/1.jpg",
         "__MACOSX/Ann/._1.jpg",
-        "lost+result/1.jpg",
+        "lost+found/1.jpg",
     )
     left += ("System Volume Information/1.jpg", "Ann/._1.jpg", "Ann/.DS_Store", "Ann/Thumbs.db", "Ann/@eaDir/1.jpg")
     for name in (*left, "Thumbs.db", "Ann/1.jpg"):

@@ -233,7 +233,7 @@ def test_a_torn_last_bundle_is_told_and_mended(
     write(tmp_path, range(4, 5))
     assert "torn" in capsys.readouterr().out
     assert not list(tmp_path.glob("event-3.*"))
-    assert kinds(tmp_path)[-4:] == ["Bundle", "Removed torn", "Bundle", "Checkpoint end"]
+    assert kinds(tmp_path)[-4:] == ["Bundle", "RemovedEntry torn", "Bundle", "Checkpoint end"]
 
 
 def test_a_torn_line_is_cut_off_and_what_was_kept_is_signed(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_after_a_bundle_that_the_disk_refused_the_next_one_goes_on(tmp_path: Pat
         keep(evidence, 1)
     keep(evidence, 2)
     evidence.close()
-    assert kinds(tmp_path) == ["Bundle", "Bundle", "Removed torn", "Bundle", "Checkpoint end"]
+    assert kinds(tmp_path) == ["Bundle", "Bundle", "RemovedEntry torn", "Bundle", "Checkpoint end"]
     assert not list(tmp_path.glob("event-1.*"))
 
 

@@ -54,7 +54,7 @@ def test_words_of_what_was_seen_stay_whole(register: Register, phone: Page) -> N
     require_whole(phone)
     for path in ("/events", "/events/event-0"):
         phone.goto(register.watching.address + path)
-        expect(phone.get_by_text(NAMES[0]).first).to_be_visible()
+        expect(phone.get_by_text(NAMES[0]).locator("visible=true").first).to_be_visible()
         require_whole(phone)
 
 

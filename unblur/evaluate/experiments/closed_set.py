@@ -85,7 +85,7 @@ def load_faces(data: Path, source: ClosedSetData, detector: Detector) -> Faces:
 
 
 EmbedFaces = Callable[[Indices, int], Array]
-"""Returns the embeddings of all faces (N x D), load_fitted to the faces at the given indices, with a seed."""
+"""Returns the embeddings of all faces (N x D), fitted to the faces at the given indices, with a seed."""
 
 
 def make_embed(name: MethodName, faces: Faces, sface: Embedder, backend: Backend) -> EmbedFaces:
