@@ -123,7 +123,7 @@ def test_who_is_unknown_in_spite_of_the_score_is_explained(client: httpx.Client)
     explanation = "Looks like a known person (0."
     assert explanation in client.get("/events/event-1").text
     assert explanation not in client.get("/events/event-0").text
-    assert client.get("/events").text.count(explanation) == 2
+    assert client.get("/events").text.count(f"\n{explanation}") == 2
 
 
 def test_what_can_be_read_stays_in_the_form(client: httpx.Client) -> None:
