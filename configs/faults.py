@@ -1,4 +1,4 @@
-"""What pydantic finds wrong, in plain words for whoever wrote it."""
+"""Plain words for what pydantic finds wrong in a configuration."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _SAID: Mapping[str, str] = {
     "less_than_equal": "must be at most {le}",
     "multiple_of": "must be a multiple of {multiple_of}",
     "literal_error": "must be one of {expected}",
-    "tuple_type": "must be a list: each entry on a line that begins with -",
-    "list_type": "must be a list: each entry on a line that begins with -",
+    "tuple_type": 'must be a list: start each entry with "- "',
+    "list_type": 'must be a list: start each entry with "- "',
     "too_short": "must have at least {min_length} entries",
     "too_long": "must have at most {max_length} entries",
     "model_type": "must hold keys, one a line",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -40,12 +41,19 @@ def connect(url: str | sql.URL, pragmas: Sequence[str] = ()) -> sql.Engine:
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise OutputError(f"no driver for this database: {error}; install it, or use sqlite:///FILE") from error
     except (ArgumentError, ValueError) as error:
-        raise OutputError("not a database URL; write it as sqlite:///FILE") from error
+        raise OutputError(_not_a_url(str(url))) from error
     if engine.dialect.name == "sqlite":
         if engine.url.database in (None, "", ":memory:"):
             raise OutputError(f"{masked_url(engine)} names no file; write it as sqlite:///FILE")
         sql.event.listen(engine, "connect", partial(_set_pragmas, pragmas))
     return engine
+
+
+def _not_a_url(text: str) -> str:
+    """What to write instead; the text is repeated only if it looks like a file, for a URL may hold a password."""
+    if re.fullmatch(r"[\w./-]+", text):
+        return f'"{text}" is not a database URL. Did you mean sqlite:///{text}?'
+    return "this is not a database URL: write it as sqlite:///FILE"
 
 
 def vacuum(engine: sql.Engine) -> None:

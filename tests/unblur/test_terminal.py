@@ -82,7 +82,7 @@ def test_a_live_camera_is_stopped_by_ctrl_c(term: str, tmp_path: Path) -> None:
         terminal.interrupt()
         require_clean_end(terminal, 130)
         assert "interrupted" in terminal.text
-        assert "nobody was seen" in terminal.text
+        assert "Nobody was seen" in terminal.text
 
 
 def test_the_log_is_printed_above_the_bar(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_an_interrupted_prompt_restores_the_terminal(keys: str, tmp_path: Path) 
         terminal.press(keys)
         require_clean_end(terminal, 130 if keys == "\x03" else 1)
     with PseudoTerminal(command, 40) as terminal:
-        for prompt in ("Password: ", "Once more: "):
+        for prompt in ("Password: ", "Repeat password: "):
             terminal.until(lambda prompt=prompt: prompt in terminal.text)  # type: ignore[misc]
             terminal.press(f"{PASSWORD}\n")
         require_clean_end(terminal)

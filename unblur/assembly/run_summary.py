@@ -16,15 +16,16 @@ from unblur.assembly.progress import ProgressDisplay
 from unblur.signals import end_in_order
 from unblur.terminal import messages, table
 
-_LOSSES = (
-    "frames dropped",
-    "pictures dropped",
-    "looks dropped",
-    "crops passed over",
-    "tracks forgotten",
-    "pictures not shown",
-    "reconnections",
-)
+_LOSSES = {
+    "frames dropped": "frames dropped",
+    "pictures dropped": "images not shown",
+    "looks dropped": "faces not identified",
+    "crops passed over": "skipped",
+    "tracks forgotten": "tracks forgotten",
+    "pictures not shown": "images not shown in the window",
+    "reconnections": "reconnects",
+}
+"""Counters of what was left out, and their words in the summary."""
 
 
 @dataclass(slots=True)
@@ -88,10 +89,11 @@ def _print_summary(summary: RunSummary, metrics: MetricsSnapshot) -> None:
     counts = metrics.counts
     totals = [
         f"{counts.get('frames', 0)} frames",
-        f"{counts.get('crops', 0)} crops, {counts.get('restored', 0)} restored",
+        f"{counts.get('crops', 0)} faces examined",
+        f"{counts.get('restored', 0)} restored",
     ]
-    totals += [f"{counts[what]} {what}" for what in _LOSSES if counts.get(what)]
-    console.say("; ".join(totals) if summary.rows else f"nobody was seen; {'; '.join(totals)}")
+    totals += [f"{counts[what]} {words}" for what, words in _LOSSES.items() if counts.get(what)]
+    console.say(", ".join(totals) if summary.rows else f"Nobody was seen: {', '.join(totals)}")
 
 
 def _clock(seconds: float) -> str:

@@ -117,7 +117,7 @@ def _run(config: Config) -> None:
 
             assert isinstance(run.outputs.live_view, LiveView)
             run.outputs.live_view.open(auth_middleware(config.web.token))
-            messages().say(f"to watch: {run.outputs.live_view.address}/")
+            messages().say(f"Open {run.outputs.live_view.address}/ · Ctrl-C stops")
 
     run_to_end(config, make_live_view, open_live_view)
 

@@ -118,7 +118,7 @@ def _serve(path: Path | None, overrides: dict[str, object], demo: bool = False) 
         pages = _pages(config, run, engine, auth, stack)
         health = Health(run, config.output, notifiers), Metrics(run, event_counter, notifiers)
         live_view.open(auth.guard(config.web.token), [*pages, *health, *auth.pages])
-        messages().say(f"unblur: {live_view.address}/")
+        messages().say(f"Open {live_view.address}/ · data in {data} · Ctrl-C stops")
         run.start()
         threading.Event().wait()
 

@@ -99,7 +99,7 @@ class Register:
         new_role: Role = role or ("viewer" if self._accounts.exist() else "operator")
         user = self._accounts.add(name, _password(), new_role)
         self._audit.note(_WHO, "added an account", f"{user.name}, {user.role}")
-        Results().say(f"{user.name} is {user.role}")
+        Results().say(f"Added {user.name} ({user.role}).")
 
     def remove(self, name: str) -> None:
         """Remove an account and end its sessions."""
@@ -117,8 +117,8 @@ def _password() -> str:
     if not sys.stdin.isatty():
         return _line()
     password = getpass("Password: ")
-    if password != getpass("Once more: "):
-        raise UsageError("that was not the same password twice: nothing was changed")
+    if password != getpass("Repeat password: "):
+        raise UsageError("the passwords differ: nothing was changed")
     return password
 
 

@@ -43,5 +43,6 @@ def _report(folder: Path, audit: ChainVerifier, findings: VerificationReport) ->
         console.say(f"{fault.name}: {fault.what}")
     for note in findings.notes:
         console.say(f"note: {note}")
-    result = f"{len(findings.faults)} faults" if findings.faults else "whole"
-    console.say(f"{folder}: {result}; {len(audit.standing.live)} bundles, {len(audit.links)} links, head {audit.head}")
+    result = f"{len(findings.faults)} faults" if findings.faults else "intact"
+    events, entries = len(audit.standing.live), len(audit.links)
+    console.say(f"{folder}: {result}; {events} events, signed; chain of {entries} entries, head {audit.head}")

@@ -60,8 +60,8 @@ def test_accounts_from_standard_input(tmp_path: Path, type_in: Type, capsys: pyt
 @pytest.mark.parametrize(
     ("arguments", "typed", "complaint"),
     [
-        (["add", "ann"], "too short", "at least 12"),
-        (["add", "ann"], "", "at least 12"),
+        (["add", "ann"], "too short", "Passwords need 12"),
+        (["add", "ann"], "", "Passwords need 12"),
         (["add", "a b"], PASSWORD, "a name has"),
         (["add", "bob", "--role", "viewer"], PASSWORD, "first account"),
         (["remove", "ann"], "", "no such account"),

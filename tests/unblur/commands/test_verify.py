@@ -21,7 +21,7 @@ def run(demo: Path, tmp_path: Path) -> Path:
 def test_a_run_can_be_verified_with_its_log(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["events", "verify", str(run / "crops"), "--log", str(run / "events.jsonl")]) == 0
     events = len((run / "events.jsonl").read_bytes().splitlines())
-    assert f"{run / 'crops'}: whole; {events} bundles" in capsys.readouterr().out
+    assert f"{run / 'crops'}: intact; {events} events" in capsys.readouterr().out
 
 
 def test_every_violation_is_reported(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

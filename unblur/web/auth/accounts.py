@@ -147,7 +147,7 @@ class Accounts:
 
     def _hash(self, password: str) -> str:
         if not SHORTEST <= len(password) <= LONGEST:
-            raise AccountError(f"a password has at least {SHORTEST} letters, and at most {LONGEST}")
+            raise AccountError(f"Passwords need {SHORTEST} to {LONGEST} characters.")
         return self._hasher.hash(_encode_password(password))
 
 

@@ -56,7 +56,7 @@ def address(demo: Path, tmp_path: Path) -> Iterator[str]:
 
 def _until_said(process: subprocess.Popen[bytes], said: Path) -> str:
     deadline = time.monotonic() + WITHIN_S
-    while not (found := re.search(r"to watch: (\S+)", said.read_text(encoding="utf-8"))):
+    while not (found := re.search(r"Open (\S+)", said.read_text(encoding="utf-8"))):
         assert process.poll() is None, said.read_text(encoding="utf-8")
         assert time.monotonic() < deadline, said.read_text(encoding="utf-8")
         time.sleep(0.1)  # between looks at a file, not for the program's sake
