@@ -4,7 +4,6 @@ here."""
 from __future__ import annotations
 
 import codecs
-import io
 import json
 import os
 import sys
@@ -216,13 +215,6 @@ class _Bar(Progress):
             undo.callback(self.stop)
             super().start()
             undo.pop_all()
-
-
-def prepare_streams() -> None:
-    """Make the standard streams escape characters that they cannot encode, so that none ends a command."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def make_writable_folder(out: Path) -> Path:

@@ -70,3 +70,10 @@ def test_words_of_the_accounts_stay_whole(house: House, phone: Page) -> None:
         phone.goto(house.address + path)
         expect(phone.locator("main h2")).to_be_visible()
         require_whole(phone)
+
+
+def test_the_live_page_without_a_camera_fits_the_screen(phone: Page, tmp_path: Path) -> None:
+    house = House(tmp_path)
+    phone.goto(house.address)
+    expect(phone.locator("#empty pre")).to_be_visible()
+    require_whole(phone)
