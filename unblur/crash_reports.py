@@ -10,6 +10,7 @@ import _thread
 import logging
 import os
 import platform
+import signal
 import sys
 import tempfile
 import threading
@@ -131,10 +132,19 @@ def _handle_in_finalizer(args: UnraisableHookArgs) -> None:
 
 def _interrupt_again() -> None:
     """Interrupt the main thread again: Python discards a KeyboardInterrupt that is raised in a finalizer."""
-    again = threading.Timer(_RETRY_S, _thread.interrupt_main)
+    again = threading.Timer(_RETRY_S, _interrupt_main_thread)
     again.daemon = True
     with suppress(RuntimeError):  # the interpreter is shutting down
         again.start()
+
+
+def _interrupt_main_thread() -> None:
+    """A real signal, where there is one: it also ends what the main thread is waiting for."""
+    main = threading.main_thread().ident
+    if main is not None and hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(main, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 class _Handler(logging.Handler):
