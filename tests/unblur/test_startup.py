@@ -59,3 +59,8 @@ def test_each_command_has_a_short_summary_the_same_as_its_help() -> None:
             "."
         )
         assert len(SUMMARIES[name]) <= 60
+
+
+def test_events_are_listed_without_networks_or_video() -> None:
+    log = Path(__file__).parents[1] / "golden" / "film" / "events.jsonl"
+    assert loaded("events", "list", str(log)) & (WEB | {"av", "cv2", "onnxruntime", "scipy", "sklearn"}) == set()

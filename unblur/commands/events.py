@@ -13,7 +13,6 @@ from typing import Annotated, TextIO
 
 import typer
 
-from configs.loader import load
 from stream.errors import OutputError, StorageError, UsageError
 from stream.events.export import write_csv, write_json
 from stream.events.query import EventFilter, TimeBound, file_of, query
@@ -21,9 +20,7 @@ from stream.events.schema import EventDict
 from stream.results import EventType
 from stream.storage.append_only_file import atomic_write
 from stream.storage.encryption import Cipher, decrypt_if
-from unblur.assembly.components import Components
 from unblur.commands.options import Command, ConfigOption, FormatChoice, command_app, examples
-from unblur.commands.verify import verify
 from unblur.terminal import Results, json_encoder, row, standard_output
 
 app = command_app("Inspect an event log or store.")
@@ -104,6 +101,8 @@ def verify_events(
 
     Finds every changed, missing or inserted event, bundle or picture; the exit status is 1 if there is any.
     """
+    from unblur.commands.verify import verify
+
     return verify(evidence, log or [], key or [])
 
 
@@ -117,6 +116,9 @@ def decrypt_crops(
 
     The key is the one that the configuration names (encryption.key).
     """
+    from configs.loader import load
+    from unblur.assembly.components import Components
+
     Results().say(f"{decrypt(evidence, out, Components(load(config, {})).cipher)} pictures written to {out}")
 
 
