@@ -32,21 +32,21 @@ lint: .venv/installed-dev
 	$(PYTHON) -m venv .venv
 
 # Without --no-compile the same packages take 120 MB more; Python compiles what it really imports.
-.venv/installed: requirements.lock pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --no-compile --require-hashes -r requirements.lock
+.venv/installed: requirements/base.lock pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --no-compile --require-hashes -r requirements/base.lock
 	$(BIN)/python -m pip install --no-compile --no-deps -e .
 	touch $@
 
-.venv/installed-dev: requirements-dev.lock .venv/installed
-	$(BIN)/python -m pip install --no-compile --require-hashes -r requirements-dev.lock
+.venv/installed-dev: requirements/dev.lock .venv/installed
+	$(BIN)/python -m pip install --no-compile --require-hashes -r requirements/dev.lock
 	touch $@
 
 # Needs uv; the lock files are for every platform and Python from 3.11 on.
 lock:
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml -o requirements.lock
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml --extra dev --extra facenet --extra cuda --extra train -c requirements-dev.lock -o requirements-torch.lock
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml --extra dev --extra openvino --extra tensorrt -c requirements-dev.lock -o requirements-tensorrt.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml -o requirements/base.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml --extra dev -c requirements/base.lock -o requirements/dev.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml --extra dev --extra facenet --extra cuda --extra train -c requirements/dev.lock -o requirements/torch.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml --extra dev --extra openvino --extra tensorrt -c requirements/dev.lock -o requirements/tensorrt.lock
 
 clean:
 	rm -rf .venv .venv-torch .venv-tensorrt out build dist
