@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from stream.errors import StorageError
+from stream.storage.atomic_files import part_file
 
 
 def read_checkpoint(file: Path, device: torch.device) -> dict[str, Any]:
@@ -22,11 +23,8 @@ def read_checkpoint(file: Path, device: torch.device) -> dict[str, Any]:
 
 def write_checkpoint(file: Path, state: object) -> None:
     """Write a checkpoint atomically. Raises StorageError."""
-    partial_file = file.with_suffix(".part")
     try:
-        torch.save(state, partial_file)
-        partial_file.replace(file)
+        with part_file(file) as part:
+            torch.save(state, part)
     except (OSError, RuntimeError) as error:  # torch raises the latter for a full disk
         raise StorageError(f"{file} cannot be written: {' '.join(str(error).split())[:200]}") from error
-    finally:
-        partial_file.unlink(missing_ok=True)

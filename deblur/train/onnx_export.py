@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from deblur.train.augmentation import SIDE
 from deblur.train.networks import INPUTS, OnnxWrapper, neighbor_count
 from models.weight_compression import compress_weights, decompress_weights
+from stream.storage.atomic_files import part_file
 
 OPSET = 18
 OUTPUTS = ("restored", "kernels")
@@ -25,7 +26,6 @@ def export(net: nn.Module, file: Path) -> None:
     """Write `net` as ONNX with a free batch and float16 weights: uint8 BGR crops (and hints, and motion) in, uint8 BGR
     crops (and kernels, if the network estimates any) out."""
     crops = torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8)
-    partial_file = file.with_suffix(".part")
     portable = OnnxWrapper(net).cpu().eval()
     blank = (
         crops,
@@ -35,20 +35,19 @@ def export(net: nn.Module, file: Path) -> None:
     )
     inputs = INPUTS[: len(blank)]
     outputs = OUTPUTS[: len(portable(*blank))]
-    with warnings.catch_warnings():
+    with part_file(file) as part, warnings.catch_warnings():
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # crops have one size here
         torch.onnx.export(
             portable,
             blank,
-            str(partial_file),
+            str(part),
             input_names=list(inputs),
             output_names=list(outputs),
             dynamic_axes={name: {0: "batch"} for name in (*inputs, *outputs)},
             opset_version=OPSET,
             dynamo=False,
         )
-    onnx.save(compress_weights(onnx.load(partial_file)), partial_file)
-    partial_file.replace(file)
+        onnx.save(compress_weights(onnx.load(part)), part)
 
 
 def weights(file: Path) -> dict[str, Tensor]:

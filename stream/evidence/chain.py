@@ -30,7 +30,8 @@ from stream.evidence.chain_entries import (
 )
 from stream.evidence.signing import Signer
 from stream.results import iso
-from stream.storage.append_only_file import PRIVATE, AppendOnlyFile
+from stream.storage.append_only_file import AppendOnlyFile
+from stream.storage.atomic_files import PRIVATE
 
 S = TypeVar("S", Checkpoint, RemovedEntry, Truncation)
 _log = structlog.get_logger()

@@ -25,7 +25,7 @@ from stream.evidence.signing import Signer, pem_name
 from stream.outputs.pixelation import FacePixelator
 from stream.outputs.restored_label import encode_labeled_png
 from stream.results import Event, FaceSample, iso
-from stream.storage.append_only_file import PRIVATE, atomic_write, sync_folder, write_fsync
+from stream.storage.atomic_files import PRIVATE, atomic_write, sync_folder, write_fsync
 from stream.storage.encryption import Cipher, encrypt_if
 from stream.storage.images import png
 from stream.values import Image, Restoration

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from platformdirs import user_data_path
 
 from stream.errors import OutputError, StorageError, UsageError
-from stream.storage.append_only_file import PRIVATE, atomic_write, sync_folder
+from stream.storage.atomic_files import PRIVATE, atomic_write, sync_folder
 
 _NAME_LENGTH = 16
 

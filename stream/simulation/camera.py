@@ -16,6 +16,7 @@ from stream.errors import OutputError
 from stream.interfaces import always
 from stream.simulation.scene import Scene
 from stream.simulation.sensor import Sensor
+from stream.storage.atomic_files import part_file
 from stream.values import Frame, Image
 
 CRF = 26
@@ -77,14 +78,11 @@ def record(scene: Scene, path: Path, *, crf: int = CRF) -> None:
 
     Raises OutputError if the file cannot be written there; nothing half-written is left.
     """
-    part = path.with_name(path.name + ".part")
     try:
-        _encode(scene, part, crf)
-        part.replace(path)
+        with part_file(path) as part:
+            _encode(scene, part, crf)
     except OSError as error:
         raise OutputError(f"cannot write the clip {path}: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _encode(scene: Scene, path: Path, crf: int) -> None:

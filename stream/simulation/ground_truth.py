@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from stream.errors import SourceError
 from stream.simulation.scene import Scene, WalkerPath
 from stream.simulation.sensor import Sensor
+from stream.storage.atomic_files import part_file
 from stream.values import Box
 
 SpeedClass = Literal["slow", "medium", "fast"]
@@ -99,9 +100,8 @@ class GroundTruth(_Record):
             raise SourceError(f"{path} is not the truth of a simulated clip: {where}: {first['msg']}") from error
 
     def save(self, path: Path) -> None:
-        part = path.with_name(path.name + ".part")
-        part.write_text(self.model_dump_json(indent=1, by_alias=True) + "\n", encoding="utf-8")
-        part.replace(path)
+        with part_file(path) as part:
+            part.write_text(self.model_dump_json(indent=1, by_alias=True) + "\n", encoding="utf-8")
 
 
 def _appearance(sensor: Sensor, passage: WalkerPath) -> Appearance | None:

@@ -14,12 +14,10 @@ import structlog
 from filelock import lock_descriptor
 
 from stream.errors import OutputError
+from stream.storage.atomic_files import SHARED, part_path, sync_folder
 
 _log = structlog.get_logger()
 _LONGEST_LINE = 1 << 20
-SHARED, PRIVATE = 0o666, 0o600
-"""Modes of new files: as the user's umask allows, or readable by the owner only."""
-_BINARY: int = getattr(os, "O_BINARY", 0)
 
 
 class AppendOnlyFile:
@@ -34,7 +32,7 @@ class AppendOnlyFile:
         self.path, self._mode = path, mode
         self._lock = threading.Lock()
         self._file = _hold(path, mode)
-        _part(path).unlink(missing_ok=True)  # a crash while it was written anew
+        part_path(path).unlink(missing_ok=True)  # a crash while it was written anew
         _cut_torn_line(path, self._file)
         sync_folder(path.parent)
         self.size = self._file.seek(0, os.SEEK_END)
@@ -64,7 +62,7 @@ class AppendOnlyFile:
         """Put what `change` makes of the whole content in its place, in one step."""
         with self._lock:
             content = change(self.path.read_bytes())
-            part = _part(self.path)
+            part = part_path(self.path)
             part.unlink(missing_ok=True)
             file = _hold(part, self._mode)
             try:
@@ -98,40 +96,6 @@ def is_held(path: Path) -> bool:
     """Whether a process writes to it now."""
     with path.open("rb") as file:
         return not lock_descriptor(file.fileno(), blocking=False)
-
-
-def atomic_write(path: Path, content: bytes, mode: int = SHARED) -> None:
-    """Write a file, whole or not at all, and on disk but for its name (`sync_folder`). Raises OSError."""
-    part = _part(path)
-    try:
-        write_fsync(part, content, mode)
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
-
-
-def write_fsync(path: Path, content: bytes, mode: int = SHARED) -> None:
-    """Write a file that is on disk, but for its name, once it is written. Raises OSError."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, mode), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """A new file's name is as durable as its folder."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _part(path: Path) -> Path:
-    """What is written in place of the file, until it is whole."""
-    return path.with_name(f"{path.name}.part")
 
 
 def _hold(path: Path, mode: int) -> FileIO:

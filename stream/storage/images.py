@@ -19,7 +19,7 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
 from stream.errors import SourceError
-from stream.storage.append_only_file import atomic_write
+from stream.storage.atomic_files import atomic_write
 from stream.values import Image
 
 SUFFIXES = frozenset({

@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stream.errors import OutputError, SourceError
 from stream.simulation.ground_truth import GroundTruth
+from stream.storage.atomic_files import part_file
 from stream.values import Method
 from unblur.evaluate.scoring.event_log import AppearanceResult, LoggedEvent, Score, score
 
@@ -168,11 +169,8 @@ def _poster(video: Path, moment: float) -> str:
 
 
 def _write(out: Path, page: str) -> None:
-    part = out.with_name(out.name + ".part")
     try:
-        part.write_text(page, encoding="utf-8")
-        part.replace(out)
+        with part_file(out) as part:
+            part.write_text(page, encoding="utf-8")
     except OSError as error:
         raise OutputError(f"cannot write the report {out}: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from stream.events.export import write_csv, write_json
 from stream.events.query import EventFilter, TimeBound, file_of, query
 from stream.events.schema import EventDict
 from stream.results import EventType
-from stream.storage.append_only_file import atomic_write
+from stream.storage.atomic_files import atomic_write
 from stream.storage.encryption import Cipher, decrypt_if
 from unblur.commands.options import Command, ConfigOption, FormatChoice, command_app, examples
 from unblur.terminal import Results, json_encoder, row, standard_output

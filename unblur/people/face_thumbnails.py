@@ -7,7 +7,7 @@ from pathlib import Path
 
 from recognize.gallery.people_gallery import Gallery
 from stream.errors import OutputError, StorageError
-from stream.storage.append_only_file import atomic_write
+from stream.storage.atomic_files import atomic_write
 from stream.storage.encryption import Cipher, decrypt_if, encrypt_if, is_sealed
 from stream.storage.images import png
 from stream.values import Image
