@@ -13,70 +13,23 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Protocol
 
+from stream.camera_stages import LiveStages, PipelineCamera, RecordedStages
 from stream.errors import DamagedSourceError
 from stream.identification import IdentificationWorker
-from stream.interfaces import Source, always
-from stream.load_control import LONGEST_TURN_S, LoadController
-from stream.media.frame_conversion import Rotation, rotate
+from stream.load_control import LoadController
 from stream.metrics import StageMetrics
-from stream.queues import BoundedQueue, LatestQueue
-from stream.results import AnnotatedFrame, FaceSample, FrameResult
 from stream.sample_queue import SampleQueue, Waiting
-from stream.threads import DECODING_STEPS, lower_priority
-from stream.values import Frame, Restoration, Track
+from stream.values import Track
 
 _POLL_S = 0.25
 _PUMP_S = 0.01
-_DISPLAY_WAIT_S = 0.06
-"""The longest wait of a displayed camera for its turn to search, before it shows its next frame."""
 _SILENT_S = 1.5
 """Longer than the tracker's buffer for lost tracks: a camera that returns starts new tracks."""
-
-
-Restored = tuple[FrameResult, list[Restoration]]
-"""The result of a frame, with the restorations of its samples, in order."""
-
-
-class Analyzer(Protocol):
-    """Detects and tracks the faces of one camera."""
-
-    def should_detect(self, pts_s: float, patience_s: float, /) -> bool:
-        """Whether to search the frame of this media time. For a live camera, called once for each frame, in order,
-        before `process`. The call may wait for `patience_s` seconds."""
-        ...
-
-    def process(self, frame: Frame) -> FrameResult: ...
-    def flush(self) -> Sequence[FaceSample]:
-        """End of the source: return the samples that are still to be identified."""
-        ...
-
-
-def _watched() -> bool:
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineCamera:
-    """A source with its analyzer and its output. `show` is called by one thread. `watched` says whether the camera is
-    displayed, and may be called by any thread; else a live camera may skip frames for `show`. `rotation` turns the
-    source's frames clockwise, in degrees."""
-
-    source: Source
-    analyzer: Analyzer
-    show: Callable[[AnnotatedFrame], None]
-    watched: Callable[[], bool] = _watched
-    rotation: Rotation = 0
-
-    def frames(self, wanted: Callable[[float], bool] = always) -> Iterator[Frame]:
-        """The frames of the source, upright."""
-        return (rotate(frame, self.rotation) for frame in self.source.frames(wanted))
 
 
 class Pipeline:
@@ -99,9 +52,7 @@ class Pipeline:
         self._load = load or LoadController()
         self._identification = identification
         self._metrics = meter
-        self._queues: list[
-            BoundedQueue[Frame] | BoundedQueue[FrameResult] | BoundedQueue[Restored] | BoundedQueue[AnnotatedFrame]
-        ] = []
+        self._stages: list[RecordedStages | LiveStages] = []
         self._samples = SampleQueue()
         self._ended_tracks: deque[Sequence[Track]] = deque()
         self._last_frame_at: dict[str, float] = {}
@@ -120,28 +71,29 @@ class Pipeline:
         """End the run soon. May be called from any thread."""
         for camera in self._cameras:
             camera.source.close()
-        for queue in self._queues:
-            queue.abort()
+        for stages in self._stages:
+            stages.abort()
         self._samples.cancel()
 
     def run(self, pump: Callable[[], bool] | None = None) -> None:
         """Run to the end. `pump`, if given, is called repeatedly by this thread, for example for a window's event loop,
         and ends the run when it returns False."""
-        stages = [stage for camera in self._cameras for stage in self._stage_functions(camera)]
+        self._stages = [self._make_stages(camera) for camera in self._cameras]
+        functions = [function for stages in self._stages for function in stages.functions]
         self._errors = []
         futures: list[Future[None]] = []
-        with ThreadPoolExecutor(len(stages) + 1, "stage") as threads:
+        with ThreadPoolExecutor(len(functions) + 1, "stage") as threads:
             try:
                 self._running = True
                 threads.submit(self._run_stage, self._identification_loop)
-                for stage in stages:
-                    futures.append(threads.submit(self._run_stage, stage))  # one by one: an interrupt loses none
+                for function in functions:
+                    futures.append(threads.submit(self._run_stage, function))  # one by one: an interrupt loses none
                 while wait(futures, timeout=_PUMP_S if pump else None).not_done:
                     if pump and not pump():
                         break
             finally:
                 self._running = False
-                self._join(futures, len(stages))
+                self._join(futures, len(functions))
         _raise_worst(self._errors)
 
     def _join(self, futures: Sequence[Future[None]], stages: int) -> None:
@@ -159,93 +111,12 @@ class Pipeline:
         with _Guard(self._errors, self.stop):
             stage()
 
-    def _stage_functions(self, camera: PipelineCamera) -> tuple[Callable[[], None], ...]:
-        return self._live_stages(camera) if camera.source.live else self._recorded_stages(camera)
-
-    def _recorded_stages(self, camera: PipelineCamera) -> tuple[Callable[[], None], ...]:
-        name = camera.source.camera
-        frames, results, restored, annotated = (
-            BoundedQueue[Frame](),
-            BoundedQueue[FrameResult](),
-            BoundedQueue[Restored](),
-            BoundedQueue[AnnotatedFrame](),
+    def _make_stages(self, camera: PipelineCamera) -> RecordedStages | LiveStages:
+        if not camera.source.live:
+            return RecordedStages(camera, self._identification, self._metrics)
+        return LiveStages(
+            camera, self._identification, self._metrics, self._samples, self._ended_tracks, self._last_frame_at
         )
-        self._queues += [frames, results, restored, annotated]
-        last: list[FaceSample] = []
-
-        def decode() -> None:
-            with frames.closing():
-                for frame in camera.frames():
-                    if not frames.put(frame):
-                        return
-
-        def analyze() -> None:
-            with results.closing():
-                for frame in frames:
-                    self._metrics.count("frames", camera=name)
-                    results.put(self._analyze(camera, frame))
-                last.extend(camera.analyzer.flush())
-
-        def restore() -> None:
-            with restored.closing():
-                for result in results:
-                    restored.put((result, self._identification.restore(result.samples)))
-
-        def identify() -> None:
-            with annotated.closing():
-                for result, restorations in restored:
-                    self._identification.identify_restored(result.samples, restorations)
-                    names = self._identification.names(name)
-                    annotated.put(
-                        AnnotatedFrame(result.frame, result.tracks, names, tentative_boxes=result.tentative_boxes)
-                    )
-                    self._identification.end(result.ended)
-                self._identification.identify(last)
-                self._identification.end_camera(name)
-
-        def show() -> None:
-            for each in annotated:
-                camera.show(each)
-
-        return decode, analyze, restore, identify, show
-
-    def _live_stages(self, camera: PipelineCamera) -> tuple[Callable[[], None], ...]:
-        name = camera.source.camera
-        annotated: LatestQueue[str, AnnotatedFrame] = LatestQueue()
-        self._metrics.observe_counter("pictures dropped", lambda: annotated.dropped, name)
-
-        def wanted(pts_s: float) -> bool:
-            self._last_frame_at[name] = time.monotonic()
-            self._metrics.count("frames", camera=name)
-            watched = camera.watched()
-            return camera.analyzer.should_detect(pts_s, _DISPLAY_WAIT_S if watched else LONGEST_TURN_S) or watched
-
-        def analyze() -> None:
-            lower_priority(DECODING_STEPS)
-            with annotated.closing():
-                for frame in camera.frames(wanted):
-                    result = self._analyze(camera, frame)
-                    self._enqueue(result.samples)
-                    self._ended_tracks.append(result.ended)
-                    names, restoring = self._identification.names(name), self._identification.restoring(name)
-                    annotated.put(name, AnnotatedFrame(frame, result.tracks, names, restoring, result.tentative_boxes))
-                self._enqueue(camera.analyzer.flush())
-
-        def show() -> None:
-            while newest := annotated.get_batch():
-                for each in newest:
-                    camera.show(each)
-
-        return analyze, show
-
-    def _analyze(self, camera: PipelineCamera, frame: Frame) -> FrameResult:
-        result = camera.analyzer.process(frame)
-        self._identification.update_tracks(result)
-        return result
-
-    def _enqueue(self, samples: Sequence[FaceSample]) -> None:
-        for sample in samples:
-            self._samples.put(sample)
 
     def _identification_loop(self) -> None:
         """Identify the waiting samples of all live cameras, in batches; one thread runs this."""

@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 
 from deblur.deblurrers import PassThrough
+from stream.camera_stages import PipelineCamera
 from stream.identification import IdentificationWorker
 from stream.interfaces import always
 from stream.load_control import LoadController
 from stream.metrics import StageMetrics
-from stream.pipeline import Pipeline, PipelineCamera
+from stream.pipeline import Pipeline
 from stream.results import AnnotatedFrame, FaceSample, FrameResult
 from stream.values import FaceCrop, Frame, Restoration
 from tests.stream.test_identification import EventRecorder, ScriptedRecognizer, make_sample

@@ -20,6 +20,7 @@ from detectors.yunet import IN_VIDEO
 from models.assets import manifest
 from recognize.gallery.people_gallery import Gallery
 from recognize.track_recognizer import TrackRecognizer
+from stream.camera_stages import PipelineCamera
 from stream.errors import DamagedSourceError, UsageError
 from stream.identification import IdentificationWorker
 from stream.interfaces import EventSink, Source
@@ -28,7 +29,7 @@ from stream.media.frame_conversion import Rotation
 from stream.metrics import MetricsSnapshot, StageMetrics
 from stream.names import normalize_name
 from stream.outputs.renderer import FrameRenderer
-from stream.pipeline import Pipeline, PipelineCamera
+from stream.pipeline import Pipeline
 from stream.results import AnnotatedFrame
 from stream.sources.factory import Live, Opened, SourceOptions, open_source
 from stream.sources.recorded import PlaybackOptions, RecordedSource

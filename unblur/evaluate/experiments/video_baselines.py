@@ -18,12 +18,13 @@ from recognize.embedders.embedder import Embedder
 from recognize.gallery import people_gallery as galleries
 from recognize.gallery.calibration import threshold_for
 from recognize.gallery.people_gallery import Gallery
+from stream.camera_stages import PipelineCamera
 from stream.errors import StorageError
 from stream.events.jsonl_log import to_line
 from stream.identification import IdentificationWorker
 from stream.interfaces import Aligner, Detector
 from stream.metrics import StageMetrics
-from stream.pipeline import Pipeline, PipelineCamera
+from stream.pipeline import Pipeline
 from stream.results import AnnotatedFrame, Candidate, Event, FaceSample, FrameResult, FrameTime, Identity
 from stream.sources.factory import open_source
 from stream.tracking.analyzer import FrameAnalyzer
