@@ -184,7 +184,7 @@ def test_the_demo_is_shown(term: str, columns: int, tmp_path: Path) -> None:
             terminal.until(lambda: " fps, " in terminal.text)
             terminal.resize(240 - columns)
         require_clean_end(terminal)
-        assert "named wrongly: 0" in terminal.text
+        assert "Wrong names: 0" in terminal.text
         assert "report.html" in "".join(terminal.lines)
 
 

@@ -26,7 +26,7 @@ from tests.unblur.web.support.studio import encoded, moved, shrunk
 PAGES = ("/", "/events", "/people", "/photo", "/health", "/account", "/users", "/audit")
 TOKEN = "a token of enough letters"
 SHOTS = os.environ.get("UNBLUR_SCREENSHOTS")
-_ADDRESS = re.compile(r"unblur: (http://\S+)/")
+_ADDRESS = re.compile(r"Open (http://\S+)/")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -94,7 +94,7 @@ def test_a_photo_that_is_sent_is_restored_and_named(house: str, page: Page, port
     page.get_by_label("Photo", exact=True).set_input_files(tmp_path / "blurred.png")
     page.get_by_role("button", name="Unblur").click()
     face = page.get_by_role("list", name="Faces").get_by_role("listitem")
-    expect(face).to_contain_text("Barack_Obama")
+    expect(face).to_contain_text("Barack Obama")
     expect(face).to_contain_text(", restored")
     for crop in (face.get_by_role("img", name="Face 1, before"), face.get_by_role("img", name="Face 1, after")):
         expect(crop).not_to_have_js_property("naturalWidth", 0)
@@ -107,7 +107,7 @@ def test_the_camera_and_what_works_on_its_pictures_are_listed(house: str, page: 
     page.set_viewport_size({"width": 1280, "height": 695})
     page.goto(f"{house}/health")
     camera = page.locator("#cameras tr")
-    expect(camera).to_contain_text(re.compile("^demo.*live"))
+    expect(camera).to_contain_text(re.compile("^demo.*Live"))
     expect(page.locator("#stages tr", has_text="recognise")).to_contain_text(re.compile(r"\d\.\d"), timeout=60_000)
     for network in ("yunet", "sface", "deblur"):
         expect(page.locator("#networks tr", has_text=network)).to_be_visible(timeout=60_000)
