@@ -111,7 +111,7 @@ def test_a_terminal_prompts_twice_without_echo(tmp_path: Path) -> None:
 def test_two_different_passwords_are_refused(tmp_path: Path) -> None:
     status, shown = at_a_terminal(tmp_path, PASSWORD, PASSWORD + "x")
     assert status == 2
-    assert "not the same" in shown
+    assert "the passwords differ" in shown
     assert not accounts(tmp_path).exist()
 
 
@@ -140,7 +140,7 @@ def test_accounts_are_guard_enough_and_change_while_it_serves(tmp_path: Path, ty
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         address_line = next(line for line in process.stderr if "http://" in line)
-        address = address_line.split()[-1].replace("0.0.0.0", "127.0.0.1")
+        address = next(word for word in address_line.split() if "http:" in word).replace("0.0.0.0", "127.0.0.1")
         with httpx.Client(base_url=address, timeout=30) as client:
             assert client.get("/api/v1/cameras").status_code == 401
             assert client.post("/login", data={"name": "ann", "password": PASSWORD}).status_code == 303

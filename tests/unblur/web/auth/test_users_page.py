@@ -61,7 +61,7 @@ def test_the_last_operator_stays(house: House) -> None:
 @pytest.mark.parametrize(
     ("path", "fields", "status", "said"),
     [
-        ("/users/add", {"name": "zoe", "password": "pw of mine", "role": "viewer"}, 400, "Passwords need 12"),
+        ("/users/add", {"name": "zoe", "password": "pw of mine", "role": "viewer"}, 400, "at least 12"),
         ("/users/add", {"name": VIEWER, "password": PASSWORD, "role": "viewer"}, 400, "bob already"),
         ("/users/add", {"name": "z oe", "password": PASSWORD, "role": "viewer"}, 400, "a name has"),
         ("/users/add", {"name": "zoe", "password": PASSWORD, "role": "king"}, 400, "role"),
